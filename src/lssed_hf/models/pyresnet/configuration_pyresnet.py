@@ -1,0 +1,94 @@
+# Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
+"""PyResNet model configuration."""
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+@strict
+class PyResNetConfig(PreTrainedConfig):
+    r"""
+    Configuration of PyResNet, a ResNet for log-mel pictures whose 3x3 convolutions are pyramid convolutions and whose
+    pooling keeps the frequency axis (LSSED paper, section 2.4). The defaults give PyResNet-50.
+
+    Args:
+        embedding_size (`int`, *optional*, defaults to 64):
+            Channels after the 7x7 stem.
+        hidden_sizes (`list[int]`, *optional*, defaults to `[256, 512, 1024, 2048]`):
+            Channels after each stage; a stage works at a quarter of them inside its bottlenecks.
+        depths (`list[int]`, *optional*, defaults to `[3, 4, 6, 3]`):
+            Bottlenecks per stage: `[3, 4, 6, 3]` is PyResNet-50, `[3, 4, 23, 3]` is 101, `[3, 8, 36, 3]` is 152.
+        kernel_sizes (`list[list[int]]`, *optional*, defaults to `[[3, 5, 7, 9], [3, 5, 7], [3, 5], [3]]`):
+            Odd kernel sizes of the pyramid levels of each stage. Level `i` of `n` gets 1/2^ceil(log2 n) of the
+            channels, the last level gets what is left.
+        groups (`list[list[int]]`, *optional*, defaults to `[[1, 4, 8, 16], [1, 4, 8], [1, 4], [1]]`):
+            Convolution groups of the same levels.
+        num_frequency_rows (`int`, *optional*, defaults to 4):
+            Rows of the frequency axis that the pooling keeps (128 mel bins leave exactly 4).
+        classifier_dropout (`float`, *optional*, defaults to 0.0):
+            Dropout before the classifier. The paper has none.
+
+    Example:
+
+    ```python
+    >>> from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
+
+    >>> model = PyResNetForAudioClassification(PyResNetConfig(depths=[3, 4, 23, 3], num_labels=4))
+    >>> model.num_parameters()
+    40285444
+    ```
+    """
+
+    model_type = "pyresnet"
+
+    embedding_size: int = 64
+    hidden_sizes: list[int] | tuple[int, ...] = (256, 512, 1024, 2048)
+    depths: list[int] | tuple[int, ...] = (3, 4, 6, 3)
+    kernel_sizes: list | tuple = ((3, 5, 7, 9), (3, 5, 7), (3, 5), (3,))
+    groups: list | tuple = ((1, 4, 8, 16), (1, 4, 8), (1, 4), (1,))
+    num_frequency_rows: int = 4
+    classifier_dropout: float = 0.0
+
+    def __post_init__(self, **kwargs):
+        self.hidden_sizes = list(self.hidden_sizes)
+        self.depths = list(self.depths)
+        self.kernel_sizes = [list(sizes) for sizes in self.kernel_sizes]
+        self.groups = [list(groups) for groups in self.groups]
+        super().__post_init__(**kwargs)
+
+    @property
+    def hidden_size(self) -> int:
+        """Length of the pooled vector: channels of the last stage times the frequency rows kept."""
+        return self.hidden_sizes[-1] * self.num_frequency_rows
+
+    def level_channels(self, stage: int) -> list[int]:
+        """Output channels of each pyramid level of a stage (PyConv, arXiv 2006.11538, table 1)."""
+        width, levels = self.hidden_sizes[stage] // 4, len(self.kernel_sizes[stage])
+        share = width // 2 ** (levels - 1).bit_length()
+        return [share] * (levels - 1) + [width - share * (levels - 1)]
+
+    def validate_stages(self):
+        """Check that the per-stage lists fit each other and that every convolution can be built."""
+        lists = ("hidden_sizes", "depths", "kernel_sizes", "groups")
+        lengths = {name: len(getattr(self, name)) for name in lists}
+        if len(set(lengths.values())) != 1 or not self.depths:
+            raise ValueError(f"these need one entry per stage, the same number each: {lengths}")
+        if min(self.depths) < 1:
+            raise ValueError(f"depths={self.depths}: every stage needs at least one block")
+        for stage, (kernel_sizes, groups) in enumerate(zip(self.kernel_sizes, self.groups)):
+            if self.hidden_sizes[stage] % 4:
+                raise ValueError(f"hidden_sizes[{stage}]={self.hidden_sizes[stage]} is not a multiple of 4")
+            if len(kernel_sizes) != len(groups) or not groups:
+                raise ValueError(f"stage {stage}: {len(kernel_sizes)} kernel sizes but {len(groups)} groups")
+            if any(size % 2 == 0 for size in kernel_sizes):
+                raise ValueError(f"kernel_sizes[{stage}]={kernel_sizes}: only odd sizes keep the length")
+            width = self.hidden_sizes[stage] // 4
+            for count, channels in zip(groups, self.level_channels(stage)):
+                if channels == 0 or width % count or channels % count:
+                    raise ValueError(
+                        f"stage {stage}: {count} groups do not divide {width} input and {channels} output channels; "
+                        f"choose larger hidden_sizes[{stage}] or smaller groups[{stage}]"
+                    )
+
+
+__all__ = ["PyResNetConfig"]

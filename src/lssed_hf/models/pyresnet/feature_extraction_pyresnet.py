@@ -1,0 +1,310 @@
+# Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
+"""Feature extractor class for PyResNet: spectral subtraction, gain, log-mel spectrogram, normalisation."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+from transformers import BatchFeature, SequenceFeatureExtractor
+from transformers.audio_utils import mel_filter_bank
+from transformers.utils import TensorType, logging
+
+
+logger = logging.get_logger(__name__)
+
+NORMALIZATIONS = ("corpus", "utterance", "none")
+
+
+class PyResNetFeatureExtractor(SequenceFeatureExtractor):
+    r"""
+    The front end of the LSSED paper (section 2.3): denoise, amplify, mel power spectrogram; then decibels and
+    normalisation, which are this package's additions. `log_mel=False, normalization="none"` gives the paper's literal
+    chain.
+
+    Args:
+        num_mel_bins (`int`, *optional*, defaults to 128):
+            Mel filters, which is also `feature_size`.
+        sampling_rate (`int`, *optional*, defaults to 16000):
+            In Hz. Clips at another rate are refused.
+        padding_value (`float`, *optional*, defaults to 0.0):
+            Fills padded frames. The model ignores them through `attention_mask`.
+        do_denoise (`bool`, *optional*, defaults to `True`):
+            Whether to apply spectral subtraction (Boll 1979), see [`~PyResNetFeatureExtractor.denoise`].
+        denoise_win_length (`int`, *optional*, defaults to 1024):
+            Hann window of the spectral subtraction in samples, even; frames overlap by half.
+        noise_fraction (`float`, *optional*, defaults to 0.1):
+            Share of frames, the quietest, that the noise spectrum is estimated from.
+        over_subtraction (`float`, *optional*, defaults to 2.0):
+            Multiple of the noise magnitude that is subtracted (Berouti et al. 1979).
+        spectral_floor (`float`, *optional*, defaults to 0.05):
+            Share of the noisy magnitude that always stays, against musical noise.
+        gain (`float`, *optional*, defaults to 2.0):
+            Factor on the amplitude after denoising.
+        n_fft (`int`, *optional*, defaults to 1024):
+            Length of the periodic Hann window and of the transform, in samples.
+        hop_length (`int`, *optional*, defaults to 512):
+            Window shift in samples. A clip of `n` samples has `1 + n // hop_length` centred frames.
+        f_min, f_max (`float`, *optional*, defaults to 0.0 and 8000.0):
+            Range of the triangular mel filters in Hz (Slaney's scale and area normalisation, as librosa's default).
+        log_mel (`bool`, *optional*, defaults to `True`):
+            Whether to convert power to decibels, `10 log10(max(1e-10, power))`.
+        top_db (`float`, *optional*, defaults to 80.0):
+            Decibels below the clip's peak at which values are clipped, `None` for no clipping.
+        normalization (`str`, *optional*, defaults to `"corpus"`):
+            `"corpus"`: subtract `mean` and divide by `std`, which `lssed_hf.fit_normalization` takes from a Dataset
+            (without them values stay as they are, with a warning); `"utterance"`: each clip's own mean and
+            deviation over all frames and bins; `"none"`.
+        mean, std (`list[float]` of length `num_mel_bins`, *optional*):
+            The corpus statistics.
+        return_attention_mask (`bool`, *optional*, defaults to `True`):
+            Whether `__call__` and `pad` return `attention_mask` by default.
+    """
+
+    model_input_names = ["input_features", "attention_mask"]
+
+    def __init__(
+        self,
+        num_mel_bins: int = 128,
+        sampling_rate: int = 16000,
+        padding_value: float = 0.0,
+        do_denoise: bool = True,
+        denoise_win_length: int = 1024,
+        noise_fraction: float = 0.1,
+        over_subtraction: float = 2.0,
+        spectral_floor: float = 0.05,
+        gain: float = 2.0,
+        n_fft: int = 1024,
+        hop_length: int = 512,
+        f_min: float = 0.0,
+        f_max: float = 8000.0,
+        log_mel: bool = True,
+        top_db: float | None = 80.0,
+        normalization: str = "corpus",
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        return_attention_mask: bool = True,
+        **kwargs,
+    ):
+        kwargs.pop("feature_size", None)  # saved by the base class; it is num_mel_bins
+        if normalization not in NORMALIZATIONS:
+            raise ValueError(f"normalization={normalization!r} is not one of {', '.join(NORMALIZATIONS)}")
+        if denoise_win_length % 2:
+            raise ValueError(f"denoise_win_length={denoise_win_length} must be even: frames overlap by half")
+        if not 0 < noise_fraction <= 1:
+            raise ValueError(f"noise_fraction={noise_fraction} must lie in (0, 1]")
+        if f_max > sampling_rate / 2:
+            raise ValueError(f"f_max={f_max} lies above half the sampling rate of {sampling_rate} Hz")
+        if (mean is None) != (std is None):
+            raise ValueError("give both mean and std, or neither")
+        for name, values in (("mean", mean), ("std", std)):
+            if values is not None and len(values) != num_mel_bins:
+                raise ValueError(f"{name} has {len(values)} entries for num_mel_bins={num_mel_bins}")
+        super().__init__(
+            feature_size=num_mel_bins,
+            sampling_rate=sampling_rate,
+            padding_value=padding_value,
+            return_attention_mask=return_attention_mask,
+            **kwargs,
+        )
+        self.num_mel_bins = num_mel_bins
+        self.do_denoise = do_denoise
+        self.denoise_win_length = denoise_win_length
+        self.noise_fraction = noise_fraction
+        self.over_subtraction = over_subtraction
+        self.spectral_floor = spectral_floor
+        self.gain = gain
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.f_min = f_min
+        self.f_max = f_max
+        self.log_mel = log_mel
+        self.top_db = top_db
+        self.normalization = normalization
+        self.mean = None if mean is None else [float(value) for value in mean]
+        self.std = None if std is None else [float(value) for value in std]
+        self.window = scipy.signal.get_window("hann", n_fft)  # periodic; to_dict leaves it out
+        self.mel_filters = mel_filter_bank(
+            num_frequency_bins=n_fft // 2 + 1,
+            num_mel_filters=num_mel_bins,
+            min_frequency=f_min,
+            max_frequency=f_max,
+            sampling_rate=sampling_rate,
+            norm="slaney",
+            mel_scale="slaney",
+        ).astype(np.float32)
+
+    def denoise(self, waveform: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        """Spectral subtraction with overlap-add resynthesis.
+
+        The noise magnitude spectrum is the average over the quietest `noise_fraction` of the frames that are not
+        digital silence, or over `noise`, a clip of noise alone. `over_subtraction` times it is taken off each
+        frame's magnitude, down to `spectral_floor` times that magnitude; the phase stays.
+
+        Source: Boll, "Suppression of acoustic noise in speech using spectral subtraction", IEEE TASSP 27(2), 1979;
+        over-subtraction and floor after Berouti, Schwartz and Makhoul, ICASSP 1979.
+
+        Args:
+            waveform: float32 of shape (samples,).
+            noise: float32 of shape (samples,), noise without speech at the same sampling rate.
+
+        Returns:
+            float32 of shape (samples,).
+        """
+        length, hop = self.denoise_win_length, self.denoise_win_length // 2
+        window = scipy.signal.get_window("hann", length).astype(np.float32)  # its halves add up to 1
+        # One hop of zeros in front and behind, so that every sample lies under two windows.
+        padded = np.pad(waveform, (hop, hop + -len(waveform) % hop))
+        spectrum = scipy.fft.rfft(_frames(padded, length, hop) * window, axis=1)
+        magnitude = np.abs(spectrum)
+
+        if noise is None:
+            energy = np.einsum("ij,ij->i", magnitude, magnitude)
+            audible = np.flatnonzero(energy > 0)
+            if len(audible) == 0:
+                return waveform
+            count = max(1, round(self.noise_fraction * len(audible)))
+            quietest = audible[np.argpartition(energy[audible], count - 1)[:count]]
+            noise_magnitude = magnitude[quietest].mean(axis=0)
+        else:
+            noise = np.pad(noise, (0, max(0, length - len(noise))))
+            noise_magnitude = np.abs(scipy.fft.rfft(_frames(noise, length, hop) * window, axis=1)).mean(axis=0)
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reduced = 1 - self.over_subtraction * noise_magnitude / magnitude
+        # fmax also turns the 0/0 of an empty bin into the floor.
+        spectrum *= np.fmax(reduced, np.float32(self.spectral_floor))
+        clean = scipy.fft.irfft(spectrum, n=length, axis=1)
+        restored = np.zeros((len(clean) + 1, hop), dtype=np.float32)
+        restored[:-1] += clean[:, :hop]
+        restored[1:] += clean[:, hop:]
+        return restored.ravel()[hop : hop + len(waveform)]
+
+    def mel_spectrogram(self, waveform: np.ndarray) -> np.ndarray:
+        """Mel power spectrogram (paper, section 2.3), float32 of shape (frames, num_mel_bins).
+
+        Equals `librosa.feature.melspectrogram(y=waveform, sr=sampling_rate, n_fft=n_fft, hop_length=hop_length,
+        n_mels=num_mel_bins)` transposed.
+        """
+        padded = np.pad(waveform, self.n_fft // 2)
+        # The window is float64, so the transform is too: in float32, bins 80 dB below the frame's peak drown in
+        # rounding (relative errors of 1e-3).
+        spectrum = scipy.fft.rfft(_frames(padded, self.n_fft, self.hop_length) * self.window, axis=1)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        return power.astype(np.float32) @ self.mel_filters
+
+    def extract(self, waveform: np.ndarray) -> np.ndarray:
+        """The chain up to but without normalisation: float32 (samples,) to float32 (frames, num_mel_bins)."""
+        if self.do_denoise:
+            waveform = self.denoise(waveform)
+        features = self.mel_spectrogram(waveform * np.float32(self.gain))
+        if self.log_mel:
+            features = 10 * np.log10(np.maximum(features, np.float32(1e-10)))
+            if self.top_db is not None:
+                features = np.maximum(features, features.max() - np.float32(self.top_db))
+        return features
+
+    def normalize(self, features: np.ndarray) -> np.ndarray:
+        """Normalise (frames, num_mel_bins) as `normalization` says."""
+        if self.normalization == "utterance":
+            return (features - features.mean()) / max(float(features.std()), 1e-5)
+        if self.normalization == "corpus" and self.mean is not None:
+            return (features - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        if self.normalization == "corpus":
+            logger.warning_once(
+                "PyResNetFeatureExtractor has no corpus statistics yet and leaves features as they are: call "
+                "lssed_hf.fit_normalization(feature_extractor, train_dataset), or set normalization='utterance'."
+            )
+        return features
+
+    def __call__(
+        self,
+        raw_speech: np.ndarray | Sequence[float] | Sequence[np.ndarray] | Sequence[Sequence[float]],
+        sampling_rate: int | None = None,
+        padding: bool | str = True,
+        max_length: int | None = None,
+        truncation: bool = False,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | TensorType | None = None,
+        **kwargs,
+    ) -> BatchFeature:
+        """
+        Turn one clip or a batch of clips into normalised log-mel frames.
+
+        Args:
+            raw_speech:
+                Mono audio in [-1, 1]: a 1-D array, tensor or list of floats, or a list (or 2-D array) of them for a
+                batch; lengths may differ. `int16` and `int32` PCM is scaled to that range.
+            sampling_rate (`int`, *optional*):
+                The clips' rate in Hz, for a check against the extractor's.
+            padding, max_length, truncation, pad_to_multiple_of, return_attention_mask, return_tensors:
+                As in [`SequenceFeatureExtractor.pad`]; lengths count frames.
+
+        Returns:
+            `input_features` float32 (batch, frames, num_mel_bins) and `attention_mask` int32 (batch, frames).
+
+        Raises:
+            ValueError: another sampling rate, more than one channel, integers that are not PCM, an empty clip,
+                or NaN or infinite samples; the message names the clip's index in the batch.
+        """
+        if sampling_rate is None:
+            logger.warning_once(
+                f"Pass sampling_rate to {type(self).__name__}: at another rate than {self.sampling_rate} Hz the "
+                "features would be wrong without any error."
+            )
+        elif sampling_rate != self.sampling_rate:
+            raise ValueError(
+                f"{type(self).__name__} was made for {self.sampling_rate} Hz but the clips have {sampling_rate} Hz: "
+                f"resample them first, e.g. torchaudio.functional.resample(x, {sampling_rate}, {self.sampling_rate})"
+            )
+        batch = isinstance(raw_speech, (list, tuple)) and len(raw_speech) > 0 and np.ndim(raw_speech[0]) > 0
+        batch = batch or (not isinstance(raw_speech, (list, tuple)) and np.ndim(raw_speech) == 2)
+        clips = raw_speech if batch else [raw_speech]
+        if batch and np.ndim(clips[0]) == 1 and len(clips) > 64 and len(clips[0]) <= 8:
+            raise ValueError(
+                f"an array of {len(clips)} rows of {len(clips[0])} samples looks like one clip of shape (samples, "
+                "channels): down-mix it first, e.g. x.mean(axis=1)"
+            )
+        features = [self.normalize(self.extract(_mono(clip, index))) for index, clip in enumerate(clips)]
+        return self.pad(
+            BatchFeature({"input_features": features}),
+            padding=padding,
+            max_length=max_length,
+            truncation=truncation,
+            pad_to_multiple_of=pad_to_multiple_of,
+            return_attention_mask=return_attention_mask,
+            return_tensors=return_tensors,
+        )
+
+
+def _frames(signal: np.ndarray, length: int, hop: int) -> np.ndarray:
+    """View of (samples,) as overlapping frames (1 + (samples - length) // hop, length)."""
+    return np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
+
+
+def _mono(clip, index: int) -> np.ndarray:
+    """Check one clip and return it as float32 (samples,)."""
+    clip = np.asarray(clip)
+    if clip.ndim != 1:
+        raise ValueError(
+            f"clip {index} has shape {clip.shape}, but mono (samples,) is expected: down-mix stereo first, e.g. "
+            "x.mean(axis=channel_axis)"
+        )
+    if len(clip) == 0:
+        raise ValueError(f"clip {index} is empty (0 samples)")
+    if clip.dtype in (np.int16, np.int32):
+        return clip.astype(np.float32) / -float(np.iinfo(clip.dtype).min)
+    if not np.issubdtype(clip.dtype, np.floating):
+        raise ValueError(
+            f"clip {index} has type {clip.dtype}: give floats in [-1, 1], or int16 or int32 PCM, which is scaled"
+        )
+    clip = clip.astype(np.float32, copy=False)
+    finite = np.isfinite(clip)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise ValueError(f"clip {index} holds NaN or infinite samples, the first at sample {first}: repair or drop it")
+    return clip
+
+
+__all__ = ["PyResNetFeatureExtractor"]

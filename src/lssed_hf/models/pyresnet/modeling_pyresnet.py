@@ -1,0 +1,266 @@
+# Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
+"""PyTorch PyResNet model."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention, SequenceClassifierOutput
+from transformers.utils import can_return_tuple
+
+from .configuration_pyresnet import PyResNetConfig
+
+
+def _mask_frames(hidden_state: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Zero the padded frames of (batch, channels, mel, frames), which is what a clip alone has behind its end."""
+    return hidden_state if mask is None else hidden_state * mask[:, None, None, :].to(hidden_state.dtype)
+
+
+class PyResNetPyramidConv(nn.Module):
+    """Pyramid convolution: parallel convolutions with growing kernels and groups, concatenated on channels.
+
+    Source: Duta et al., "Pyramidal Convolution", arXiv 2006.11538, section 3. (batch, width, mel, frames) to the same
+    width, both axes divided by `stride`.
+    """
+
+    def __init__(self, config: PyResNetConfig, stage: int, stride: int):
+        super().__init__()
+        width = config.hidden_sizes[stage] // 4
+        levels = zip(config.level_channels(stage), config.kernel_sizes[stage], config.groups[stage])
+        self.levels = nn.ModuleList(
+            nn.Conv2d(width, channels, size, stride=stride, padding=size // 2, groups=groups, bias=False)
+            for channels, size, groups in levels
+        )
+
+    def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
+        if len(self.levels) == 1:
+            return self.levels[0](hidden_state)
+        return torch.cat([level(hidden_state) for level in self.levels], dim=1)
+
+
+class PyResNetShortcut(nn.Module):
+    """Projection shortcut: max-pool 3x3 where the block strides, then 1x1 convolution and batch norm."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int):
+        super().__init__()
+        self.pool = nn.MaxPool2d(3, stride=stride, padding=1) if stride > 1 else nn.Identity()
+        self.convolution = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.normalization = nn.BatchNorm2d(out_channels)
+
+    def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
+        return self.normalization(self.convolution(self.pool(hidden_state)))
+
+
+class PyResNetBottleneck(GradientCheckpointingLayer):
+    """1x1, pyramid convolution (which carries the stride), 1x1, each with batch norm, around a shortcut."""
+
+    def __init__(self, config: PyResNetConfig, stage: int, in_channels: int, stride: int):
+        super().__init__()
+        out_channels = config.hidden_sizes[stage]
+        width = out_channels // 4
+        self.stride = stride
+        self.reduce = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.reduce_normalization = nn.BatchNorm2d(width)
+        self.pyramid = PyResNetPyramidConv(config, stage, stride)
+        self.pyramid_normalization = nn.BatchNorm2d(width)
+        self.expand = nn.Conv2d(width, out_channels, 1, bias=False)
+        self.expand_normalization = nn.BatchNorm2d(out_channels)
+        projected = stride > 1 or in_channels != out_channels
+        self.shortcut = PyResNetShortcut(in_channels, out_channels, stride) if projected else nn.Identity()
+
+    def forward(self, hidden_state: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        residual = self.shortcut(_mask_frames(hidden_state, mask) if self.stride > 1 else hidden_state)
+        hidden_state = F.relu(self.reduce_normalization(self.reduce(hidden_state)))
+        hidden_state = self.pyramid(_mask_frames(hidden_state, mask))
+        hidden_state = F.relu(self.pyramid_normalization(hidden_state))
+        return F.relu(self.expand_normalization(self.expand(hidden_state)) + residual)
+
+
+class PyResNetStage(nn.Module):
+    """A stage of bottlenecks. The first one strides, in every stage, the first included (there is no stem pooling)."""
+
+    def __init__(self, config: PyResNetConfig, stage: int):
+        super().__init__()
+        in_channels = config.embedding_size if stage == 0 else config.hidden_sizes[stage - 1]
+        self.layers = nn.ModuleList([PyResNetBottleneck(config, stage, in_channels, stride=2)])
+        self.layers.extend(
+            PyResNetBottleneck(config, stage, config.hidden_sizes[stage], stride=1)
+            for _ in range(config.depths[stage] - 1)
+        )
+
+    def forward(
+        self, hidden_state: torch.Tensor, mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        for layer in self.layers:
+            hidden_state = layer(hidden_state, mask)
+            if layer.stride > 1 and mask is not None:
+                mask = mask[:, ::2]
+        return hidden_state, mask
+
+
+class PyResNetEmbeddings(nn.Module):
+    """Stem: 7x7 convolution with stride 2, batch norm, ReLU."""
+
+    def __init__(self, config: PyResNetConfig):
+        super().__init__()
+        self.convolution = nn.Conv2d(1, config.embedding_size, 7, stride=2, padding=3, bias=False)
+        self.normalization = nn.BatchNorm2d(config.embedding_size)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.normalization(self.convolution(pixels)))
+
+
+class PyResNetPreTrainedModel(PreTrainedModel):
+    config: PyResNetConfig
+    base_model_prefix = "pyresnet"
+    main_input_name = "input_features"
+    input_modalities = ("audio",)
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["PyResNetBottleneck"]
+    _can_compile_fullgraph = True
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.Linear):
+            # torch's own default for a linear layer, which the released networks start from.
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+            bound = 1 / math.sqrt(module.in_features)
+            init.uniform_(module.bias, -bound, bound)
+
+
+class PyResNetModel(PyResNetPreTrainedModel):
+    """The bare PyResNet: log-mel frames in, a feature map and its average over time out."""
+
+    def __init__(self, config: PyResNetConfig):
+        super().__init__(config)
+        self.embedder = PyResNetEmbeddings(config)
+        self.stages = nn.ModuleList(PyResNetStage(config, stage) for stage in range(len(config.depths)))
+        self._num_frozen_stages = None
+        self.post_init()
+
+    def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
+        """Freeze the stem and the first `num_stages` stages (default: all), batch statistics included.
+
+        With every stage frozen the classifier is trained on fixed features, as a linear probe is.
+        """
+        self._num_frozen_stages = len(self.stages) if num_stages is None else num_stages
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        if self._num_frozen_stages is None:
+            return []
+        return [self.embedder, *self.stages[: self._num_frozen_stages]]
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for module in self._frozen_modules():  # else the running statistics of a frozen network would move
+            module.eval()
+        return self
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_features: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPoolingAndNoAttention:
+        r"""
+        Args:
+            input_features (`torch.Tensor` of shape `(batch, frames, num_mel_bins)`):
+                Normalised log-mel spectrogram, as `PyResNetFeatureExtractor` makes it.
+            attention_mask (`torch.Tensor` of shape `(batch, frames)`, *optional*):
+                1 for frames of the clip, 0 for padding behind its end. Padding then changes nothing in `eval` mode;
+                in `train` mode batch normalisation still counts padded positions.
+            output_hidden_states (`bool`, *optional*):
+                Whether to return the maps after the stem and after each stage.
+
+        Returns:
+            `last_hidden_state` (batch, hidden_sizes[-1], mel, frames) and `pooler_output` (batch, hidden_size), the
+            mean over the valid frames with `num_frequency_rows` rows kept, channel by channel.
+        """
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        if input_features.dim() != 3:
+            raise ValueError(
+                f"input_features has shape {tuple(input_features.shape)}; (batch, frames, num_mel_bins) is expected"
+            )
+        mask = attention_mask
+        tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if mask is not None and not tracing and bool(mask.all()):
+            mask = None  # nothing is padded, so nothing has to be masked
+
+        pixels = _mask_frames(input_features.transpose(1, 2).unsqueeze(1).to(self.dtype), mask)
+        hidden_state = self.embedder(pixels)
+        # Channels-last is what CPU and GPU convolutions are fastest on; the map keeps it from here to the end.
+        hidden_state = hidden_state.contiguous(memory_format=torch.channels_last)
+        mask = None if mask is None else mask[:, ::2]
+
+        hidden_states = (_mask_frames(hidden_state, mask),) if output_hidden_states else None
+        for stage in self.stages:
+            hidden_state, mask = stage(hidden_state, mask)
+            if output_hidden_states:
+                hidden_states += (_mask_frames(hidden_state, mask),)
+        hidden_state = _mask_frames(hidden_state, mask)
+
+        if mask is None:
+            pooled = hidden_state.mean(dim=-1)
+        else:
+            pooled = hidden_state.sum(dim=-1) / mask.sum(dim=-1).clamp(min=1)[:, None, None].to(hidden_state.dtype)
+        if pooled.shape[-1] != self.config.num_frequency_rows:
+            pooled = F.adaptive_avg_pool1d(pooled, self.config.num_frequency_rows)
+        return BaseModelOutputWithPoolingAndNoAttention(
+            last_hidden_state=hidden_state, pooler_output=pooled.flatten(1), hidden_states=hidden_states
+        )
+
+
+class PyResNetForAudioClassification(PyResNetPreTrainedModel):
+    """PyResNet with a linear classifier on its pooled features (the released networks' `fc`)."""
+
+    def __init__(self, config: PyResNetConfig):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.pyresnet = PyResNetModel(config)
+        self.dropout = nn.Dropout(config.classifier_dropout)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
+        """See [`PyResNetModel.freeze_feature_encoder`]."""
+        self.pyresnet.freeze_feature_encoder(num_stages)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_features: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
+    ) -> SequenceClassifierOutput:
+        r"""
+        Args:
+            input_features, attention_mask, output_hidden_states:
+                See [`PyResNetModel.forward`].
+            labels (`torch.LongTensor` of shape `(batch,)`, *optional*):
+                Class indices in `[0, num_labels)`. A loss is returned when they are given.
+        """
+        outputs = self.pyresnet(
+            input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states
+        )
+        logits = self.classifier(self.dropout(outputs.pooler_output))
+        # kwargs carries `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
+        loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+
+
+__all__ = ["PyResNetForAudioClassification", "PyResNetModel", "PyResNetPreTrainedModel"]
