@@ -44,3 +44,7 @@ if importlib.util.find_spec("transformers") and importlib.util.find_spec("torch"
     from .models import register_auto_classes
 
     register_auto_classes()
+if importlib.util.find_spec("datasets"):
+    from .corpora import register_datasets
+
+    register_datasets()

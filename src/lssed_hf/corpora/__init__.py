@@ -1,0 +1,104 @@
+"""Emotion corpora under one schema. `load_corpus` gives any of them as a `DatasetDict`."""
+
+import importlib
+import os
+from pathlib import Path
+
+import datasets
+
+from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Utterance, corpus_features
+
+
+# Corpus -> module and class. A corpus is one file here.
+_CORPORA = {
+    "emodb": ("emodb", "Emodb"),
+    "lssed": ("lssed", "Lssed"),
+    "ravdess": ("ravdess", "Ravdess"),
+    "synthetic": ("synthetic", "Synthetic"),
+}
+
+
+def list_corpora() -> list[str]:
+    """Names that `load_corpus` knows."""
+    return sorted(_CORPORA)
+
+
+def corpus_builder(name: str) -> type[CorpusBuilder]:
+    """The builder class of a corpus.
+
+    Raises:
+        ValueError: no corpus of that name.
+    """
+    if name not in _CORPORA:
+        raise ValueError(f"unknown corpus {name!r}; known are {', '.join(list_corpora())}")
+    module, attribute = _CORPORA[name]
+    return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+
+
+def load_corpus(
+    name: str,
+    data_dir: str | os.PathLike | None = None,
+    config_name: str = "default",
+    *,
+    split_scheme: str = "speaker",
+    cache_dir: str | os.PathLike | None = None,
+    num_proc: int | None = None,
+) -> datasets.DatasetDict:
+    """Load a corpus from its folder as distributed.
+
+    Args:
+        name: one of `list_corpora()`.
+        data_dir: the folder that holds the corpus. `synthetic` makes its own when none is given.
+        config_name: `default` (eleven emotions) or `benchmark` (angry, neutral, happy, sad).
+        split_scheme: `speaker` (no speaker in two splits), or what else the corpus offers.
+        cache_dir: where the Arrow files go, the `datasets` cache by default.
+        num_proc: processes to build with.
+
+    Returns:
+        The splits, with the columns of `corpus_features`. A folder whose files changed is read again.
+
+    Raises:
+        ValueError: unknown corpus, configuration or split scheme, or no `data_dir`.
+        FileNotFoundError: `data_dir` is not a folder, or holds no audio.
+        CorpusDataError: the folder is not that corpus; the message says what was looked for and what was found.
+    """
+    builder_class = corpus_builder(name)
+    data_dir = builder_class.default_data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
+    if not data_dir.is_dir():
+        raise FileNotFoundError(f"{name}: data_dir {data_dir} is not a folder")
+    builder = builder_class(
+        config_name=config_name,
+        data_dir=str(data_dir),
+        split_scheme=split_scheme,
+        hash=builder_class.fingerprint(data_dir),
+        cache_dir=None if cache_dir is None else str(cache_dir),
+    )
+    builder.download_and_prepare(num_proc=num_proc)
+    return builder.as_dataset()
+
+
+def register_datasets() -> None:
+    """Make `load_dataset("lssed", data_dir=...)` find the builder here. Safe to call again.
+
+    `datasets` has no public registry, so this adds to the table of its own packaged modules.
+    """
+    from datasets import packaged_modules
+
+    from . import lssed
+
+    with open(lssed.__file__, encoding="utf-8") as file:
+        source_hash = packaged_modules._hash_python_lines(file.read().splitlines())
+    packaged_modules._PACKAGED_DATASETS_MODULES["lssed"] = (lssed.__name__, source_hash)
+
+
+__all__ = [
+    "CorpusBuilder",
+    "CorpusConfig",
+    "CorpusDataError",
+    "Utterance",
+    "corpus_builder",
+    "corpus_features",
+    "list_corpora",
+    "load_corpus",
+    "register_datasets",
+]

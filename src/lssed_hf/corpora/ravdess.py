@@ -1,0 +1,70 @@
+"""RAVDESS, the speech part: 1,440 utterances of two sentences by 24 North American actors in eight emotions.
+
+Source: Livingstone and Russo, PLoS ONE 13(5), 2018; Zenodo record 1188976 (CC BY-NC-SA 4.0), `Audio_Speech_Actors_01-24`.
+Names are `03-01-EE-II-SS-RR-AA`: emotion, intensity, statement, repetition, actor (odd = male, even = female).
+
+Labels: 01 neutral and 02 calm are both `neutral` here (calm is a second resting state; LSSED's vocabulary has one), so
+the 4-class benchmark holds 864 utterances: 192 angry, 288 neutral, 192 happy, 192 sad.
+RAVDESS has no official split. `speaker` is ours: actors 1-14 for training, 15-16 for validation, 17-24 for test.
+"""
+
+import re
+from pathlib import Path
+
+from ..audio import find_audio_files
+from .base import CorpusBuilder, CorpusDataError, Utterance, logger
+
+
+EMOTION_CODES = {
+    "01": "neutral",
+    "02": "neutral",
+    "03": "happy",
+    "04": "sad",
+    "05": "angry",
+    "06": "fearful",
+    "07": "disgusted",
+    "08": "surprised",
+}
+STATEMENTS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
+_NAME = re.compile(r"(?P<modality>0[1-3])-(?P<channel>0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
+
+
+class Ravdess(CorpusBuilder):
+    """RAVDESS speech (Livingstone and Russo 2018), CC BY-NC-SA 4.0."""
+
+    HOMEPAGE = "https://zenodo.org/records/1188976"
+    LICENSE = "CC BY-NC-SA 4.0"
+
+    def read_utterances(self, data_dir: Path) -> list[Utterance]:
+        utterances, unknown, songs = [], [], 0
+        for path in find_audio_files(data_dir):
+            match = _NAME.fullmatch(path.stem)
+            if match is None:
+                unknown.append(path.name)
+            elif match["channel"] != "01":
+                songs += 1
+            else:
+                utterances.append(_utterance(path, *match.groups()[2:]))
+        if unknown:
+            raise CorpusDataError(
+                f"{len(unknown)} audio files below {data_dir} are not named as RAVDESS names them "
+                f"(03-01-EE-II-SS-RR-AA), e.g. {', '.join(unknown[:3])}; move them elsewhere"
+            )
+        if songs:
+            logger.warning(f"ravdess: {songs} sung clips (vocal channel 02) below {data_dir} are left out")
+        if not utterances:
+            raise CorpusDataError(f"no RAVDESS speech (03-01-*.wav or .flac) below {data_dir}")
+        return utterances
+
+
+def _utterance(path: Path, emotion: str, intensity: str, statement: str, repetition: str, actor: str) -> Utterance:
+    number = int(actor)
+    return Utterance(
+        id=path.stem,
+        path=str(path),
+        emotion=EMOTION_CODES[emotion],
+        gender="male" if number % 2 else "female",
+        speaker_id=actor,
+        transcript=STATEMENTS[statement],
+        split="train" if number <= 14 else "validation" if number <= 16 else "test",
+    )

@@ -1,0 +1,25 @@
+"""An LSSED-shaped corpus spoken by eSpeak NG, for the demo and the tests. It is not LSSED and nobody's voice."""
+
+import os
+from pathlib import Path
+
+import datasets
+
+from .lssed import Lssed
+from .synthetic_speech import write_synthetic_lssed
+
+
+class Synthetic(Lssed):
+    """Synthetic speech (eSpeak NG) in LSSED's layout: a stand-in to try the tools on."""
+
+    HOMEPAGE = "https://github.com/espeak-ng/espeak-ng"
+    LICENSE = "Apache-2.0"
+    CITATION = ""
+
+    @classmethod
+    def default_data_dir(cls) -> Path:
+        """Speaks the default corpus into the `datasets` cache, once."""
+        folder = Path(os.path.expanduser(datasets.config.HF_DATASETS_CACHE)) / "lssed_hf_synthetic"
+        if not (folder / "metadata_english_all.csv").is_file():
+            write_synthetic_lssed(folder)
+        return folder

@@ -1,0 +1,37 @@
+"""Scores, intervals, pictures and reports for classified utterances.
+
+Nothing here knows corpora, models or torch: label indices and arrays go in, plain dictionaries and files come out.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+# Public name -> module. Loaded on first use, because `evaluate` and matplotlib take seconds to import.
+_MODULES = {
+    "score": "ser_metrics.ser_metrics",
+    "SerMetrics": "ser_metrics.ser_metrics",
+    "bootstrap_intervals": "intervals",
+    "majority_row": "intervals",
+    "plot_confusion_matrix": "plots",
+    "evaluate_predictions": "report",
+    "write_predictions": "report",
+    "write_report": "report",
+}
+__all__ = ["metric_path", *_MODULES]
+
+
+def metric_path() -> str:
+    """Directory of the `evaluate` module: `evaluate.load(metric_path())` works offline and from any directory."""
+    return str(Path(__file__).parent / "ser_metrics")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

@@ -1,0 +1,248 @@
+"""From predictions to `results.json`, `confusion_matrix.png`, `report.md` and a CSV of predictions."""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .files import replacing
+from .intervals import SCORES, bootstrap_intervals, majority_row
+from .plots import plot_confusion_matrix
+from .ser_metrics.ser_metrics import check_labels, score
+
+
+def evaluate_predictions(
+    references: Sequence[int],
+    logits_or_probabilities: np.ndarray,
+    labels: Sequence[str],
+    *,
+    ids: Sequence[str] | None = None,
+    speakers: Sequence[str | None] | None = None,
+    groups: Mapping[str, Sequence[str | None]] | None = None,
+    majority_label: int | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Score one system on one test set, everything `results.json` holds.
+
+    Args:
+        references: True labels, indices into `labels`, (N,).
+        logits_or_probabilities: One row per utterance, (N, C); the largest entry of a row is the prediction.
+        labels: Class names, (C,).
+        ids: Name of each utterance, (N,); only checked, so that no utterance counts twice.
+        speakers: Speaker of each utterance, (N,); intervals are clustered by them. None is an unknown speaker; when
+            all are unknown, utterances count as independent.
+        groups: Attributes to score by value, each (N,), as in `{"gender": ["female", None, ...]}`. Utterances where
+            the value is None are in no group.
+        majority_label: Largest class of the training set; by default that of the references.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        JSON-ready dictionary: `labels`; `num_utterances`; `num_speakers` (known ones, None without speakers);
+        `metrics` (see `score`); `intervals` (see `bootstrap_intervals`) and `interval_clusters`, "speaker" or
+        "utterance"; `majority` (see `majority_row`) and `majority_from`, "training" or "references"; `groups`, which
+        maps an attribute to a list of `value`, `num_utterances`, `num_speakers`, `intervals` and `per_class_recall`.
+
+    Raises:
+        ValueError: Shapes that do not fit each other, NaN in a row, repeated ids or labels, a label out of range.
+    """
+    references = np.asarray(references)
+    rows = _checked_rows(logits_or_probabilities, labels)
+    columns = {"references": references, "ids": ids, "speakers": speakers, **(groups or {})}
+    for name, column in columns.items():
+        if column is not None and len(column) != len(rows):
+            raise ValueError(f"{len(rows)} rows of logits or probabilities but {len(column)} {name}")
+    if ids is not None:
+        _check_unique("ids", ids)
+    if speakers is not None and all(speaker is None for speaker in speakers):
+        speakers = None
+
+    references, predictions, num_labels = check_labels(references, rows.argmax(axis=1), len(labels))
+
+    def summary(chosen: np.ndarray) -> dict[str, Any]:
+        chosen_speakers = None if speakers is None else [speakers[index] for index in chosen]
+        pair = references[chosen], predictions[chosen]
+        return {
+            "num_utterances": len(chosen),
+            "num_speakers": None if speakers is None else len(set(chosen_speakers) - {None}),
+            "metrics": score(*pair, num_labels),
+            "intervals": bootstrap_intervals(*pair, chosen_speakers, num_labels, seed=seed),
+        }
+
+    by_group: dict[str, list[dict[str, Any]]] = {}
+    for attribute, values in (groups or {}).items():
+        by_group[attribute] = []
+        for value in sorted({value for value in values if value is not None}):
+            part = summary(np.flatnonzero([other == value for other in values]))
+            part["per_class_recall"] = part.pop("metrics")["per_class_recall"]
+            by_group[attribute].append({"value": value, **part})
+
+    return {
+        "labels": list(labels),
+        **summary(np.arange(len(rows))),
+        "interval_clusters": "utterance" if speakers is None else "speaker",
+        "majority": majority_row(references, None if majority_label is None else [majority_label], num_labels),
+        "majority_from": "references" if majority_label is None else "training",
+        "groups": by_group,
+    }
+
+
+def write_report(
+    results: Mapping[str, Any],
+    output_dir: str | os.PathLike,
+    *,
+    title: str = "Evaluation",
+    context: Mapping[str, str] | None = None,
+) -> Path:
+    """Write `results.json`, `confusion_matrix.png` and `report.md`, each file whole or not at all.
+
+    Args:
+        results: From `evaluate_predictions`.
+        output_dir: Folder to write to, made if need be; files of an earlier report are replaced.
+        title: Heading of the report.
+        context: What was run, e.g. model, dataset, split and command; it heads the report and enters `results.json`.
+
+    Returns:
+        Path of `report.md`, which is written last.
+    """
+    folder = Path(output_dir)
+    context = dict(context or {})
+    with replacing(folder / "results.json") as path:
+        text = json.dumps(
+            {"title": title, "context": context, **results}, indent=2, ensure_ascii=False, allow_nan=False
+        )
+        path.write_text(text + "\n", encoding="utf-8")
+    with replacing(folder / "confusion_matrix.png") as path:
+        plot_confusion_matrix(results["metrics"]["confusion_matrix"], results["labels"], path, title)
+    with replacing(folder / "report.md") as path:
+        path.write_text(_markdown(results, title, context), encoding="utf-8")
+    return folder / "report.md"
+
+
+def write_predictions(
+    path: str | os.PathLike,
+    ids: Sequence[str],
+    references: Sequence[int | None],
+    probabilities: np.ndarray,
+    labels: Sequence[str],
+) -> Path:
+    """Write one CSV row per utterance: `id`, `reference`, `prediction` (names) and a `probability_<label>` per class.
+
+    Args:
+        path: Where to write; an earlier file is replaced.
+        ids: Name of each utterance, (N,).
+        references: True labels, (N,); None or -1 where unknown, which leaves the cell empty.
+        probabilities: One row per utterance, (N, C), summing to 1.
+        labels: Class names, (C,).
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: Shapes that do not fit each other, rows that are no probabilities, or a label out of range.
+    """
+    rows = _checked_rows(probabilities, labels)
+    # Loose, because half precision is off by up to a per cent; logits are far off.
+    if (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, atol=0.02):
+        raise ValueError("rows must be probabilities that sum to 1; apply a softmax to logits first")
+    if not len(ids) == len(references) == len(rows):
+        raise ValueError(f"{len(rows)} rows of probabilities, {len(ids)} ids and {len(references)} references")
+    references = [-1 if reference is None else int(reference) for reference in references]
+    for index, reference in enumerate(references):
+        if not -1 <= reference < len(labels):
+            raise ValueError(f"references[{index}] is {reference}, but labels run from 0 to {len(labels) - 1}")
+
+    names = [*labels, ""]  # so that -1 is the empty name
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "reference", "prediction", *(f"probability_{label}" for label in labels)])
+        for name, reference, row in zip(ids, references, rows, strict=True):
+            writer.writerow([name, names[reference], names[row.argmax()], *(f"{value:.6g}" for value in row)])
+    return Path(path)
+
+
+def _checked_rows(rows: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    rows = np.asarray(rows)
+    _check_unique("labels", labels)
+    if rows.ndim != 2 or rows.shape[1] != len(labels):
+        raise ValueError(f"{len(labels)} labels need rows of that length, got shape {rows.shape}")
+    if np.isnan(rows).any():
+        raise ValueError(f"row {np.argwhere(np.isnan(rows))[0, 0]} holds NaN, so it predicts nothing")
+    return rows
+
+
+def _check_unique(name: str, values: Sequence[str]) -> None:
+    first: dict[str, int] = {}
+    for index, value in enumerate(values):
+        if first.setdefault(value, index) != index:
+            raise ValueError(f"{name}[{index}] repeats {name}[{first[value]}]: {value!r}")
+
+
+def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]) -> str:
+    labels, majority, metrics = results["labels"], results["majority"], results["metrics"]
+    size = f"{results['num_utterances']:,} utterances"
+    if results["num_speakers"] is not None:
+        size += f", {results['num_speakers']:,} speakers"
+    source = "the training set" if results["majority_from"] == "training" else "the test set"
+
+    parts = [f"# {title}"]
+    if context:
+        parts.append("\n".join(f"- {name}: `{value}`" for name, value in context.items()))
+    parts += [
+        f"{size}.",
+        _table(
+            ["", "WA", "UA"],
+            [
+                ["**this system**", *_cells(results["intervals"])],
+                [f'always "{labels[majority["label"]]}"', *(f"{majority[name]:.3f}" for name in SCORES)],
+            ],
+        ),
+        f"WA is accuracy, UA the mean recall of the classes; macro F1 is {metrics['macro_f1']:.3f}. Brackets hold "
+        f"95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives none. The second "
+        f"row always answers with the largest class of {source}.",
+        "## Classes",
+        _table(
+            ["class", "utterances", "predicted", "recall"],
+            [
+                [label, f"{sum(row):,}", f"{sum(column):,}", "–" if recall is None else f"{recall:.3f}"]
+                for label, row, column, recall in zip(
+                    labels,
+                    metrics["confusion_matrix"],
+                    zip(*metrics["confusion_matrix"], strict=True),
+                    metrics["per_class_recall"],
+                    strict=True,
+                )
+            ],
+        ),
+        "![Confusion matrix](confusion_matrix.png)",
+    ]
+    if any(results["groups"].values()):
+        rows = [
+            [
+                f"{attribute}: {part['value']}",
+                f"{part['num_utterances']:,}",
+                "–" if part["num_speakers"] is None else f"{part['num_speakers']:,}",
+                *_cells(part["intervals"]),
+            ]
+            for attribute, group in results["groups"].items()
+            for part in group
+        ]
+        parts += ["## Groups", _table(["group", "utterances", "speakers", "WA", "UA"], rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(intervals: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    cells = []
+    for name in SCORES:
+        value, low, high = (intervals[name][key] for key in ("value", "low", "high"))
+        cells.append(f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]")
+    return cells
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    # A bar inside a cell would end it.
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

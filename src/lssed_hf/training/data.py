@@ -1,0 +1,192 @@
+"""What the Trainer sees of a corpus: random crops and augmentation in training, whole clips in evaluation.
+
+Every random draw is a function of seed, epoch and index alone, so a resumed run sees exactly what an uninterrupted one
+would have seen, whatever the number of loader workers.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import datasets
+import numpy as np
+import torch
+from transformers import SequenceFeatureExtractor, TrainerCallback
+
+from .features import is_cacheable
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes to training clips, off by default as in the paper.
+
+    Attributes:
+        freq_mask, num_freq_masks: up to so many mel bins, so often, are set to the mean (SpecAugment, Park et al. 2019).
+        time_mask, num_time_masks: the same along time, in frames.
+        freq_shift: the picture moves up or down by up to so many mel bins, as another voice's would.
+        time_stretch: speed changes by a factor of up to 1 +- this.
+        gain_db: level changes by up to +- this many decibels (log-mel features only).
+        mixup: parameter of mixup's Beta distribution (Zhang et al. 2018), 0 for none.
+    """
+
+    freq_mask: int = 0
+    num_freq_masks: int = 2
+    time_mask: int = 0
+    num_time_masks: int = 2
+    freq_shift: int = 0
+    time_stretch: float = 0.0
+    gain_db: float = 0.0
+    mixup: float = 0.0
+
+
+class SpeechDataset(torch.utils.data.Dataset):
+    """Clips of a dataset from `compute_features`, ready for `ClipCollator`.
+
+    Args:
+        dataset: rows with `values`, `width` and the label column.
+        feature_extractor: whose `normalize` is applied where features were cached.
+        label_column: integer labels.
+        crop_seconds: random crops of this length; `None` gives whole clips.
+        augmentation: only for cached features; `None` for none.
+        num_labels: needed for mixup, which makes labels distributions over the classes.
+        seed: of crops and augmentation.
+    """
+
+    def __init__(
+        self,
+        dataset: datasets.Dataset,
+        feature_extractor: SequenceFeatureExtractor,
+        label_column: str,
+        crop_seconds: float | None = None,
+        augmentation: Augmentation | None = None,
+        num_labels: int | None = None,
+        seed: int = 0,
+    ):
+        self.rows = dataset.select_columns(["values", "width"]).with_format("numpy")
+        self.labels = np.asarray(dataset[label_column])
+        self.feature_extractor = feature_extractor
+        self.cacheable = is_cacheable(feature_extractor)
+        self.augmentation = augmentation if self.cacheable else None
+        self.num_labels = num_labels
+        self.seed = seed
+        self.epoch = 0
+        self.crop_length = None
+        if crop_seconds is not None:
+            samples = round(crop_seconds * feature_extractor.sampling_rate)
+            # As many frames as a clip of that many samples has.
+            self.crop_length = 1 + samples // feature_extractor.hop_length if self.cacheable else samples
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __getitem__(self, index: int) -> dict:
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        values, label = self._clip(index, rng), int(self.labels[index])
+        if self.augmentation is None or not self.augmentation.mixup:
+            return {"values": values, "labels": label}
+        partner = int(rng.integers(len(self)))
+        weight = rng.beta(self.augmentation.mixup, self.augmentation.mixup)
+        other = self._clip(partner, rng)
+        length = min(len(values), len(other))
+        labels = np.zeros(self.num_labels, dtype=np.float32)
+        labels[label] += weight
+        labels[int(self.labels[partner])] += 1 - weight
+        return {"values": weight * values[:length] + (1 - weight) * other[:length], "labels": labels}
+
+    def _clip(self, index: int, rng: np.random.Generator) -> np.ndarray:
+        row = self.rows[index]
+        values = row["values"].reshape(-1, int(row["width"]))
+        if self.augmentation is not None:
+            values = stretch_and_shift(values, self.augmentation, rng)
+        if self.crop_length is not None and len(values) > self.crop_length:
+            start = int(rng.integers(len(values) - self.crop_length + 1))
+            values = values[start : start + self.crop_length]
+        if not self.cacheable:
+            return values[:, 0]
+        values = self.feature_extractor.normalize(values).astype(np.float32)
+        return values if self.augmentation is None else spec_augment(values, self.augmentation, rng)
+
+
+def stretch_and_shift(features: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
+    """Change speed, level and the position on the mel axis of (frames, num_mel_bins) log-mel features."""
+    if augmentation.time_stretch:
+        factor = rng.uniform(1 - augmentation.time_stretch, 1 + augmentation.time_stretch)
+        length = max(1, round(len(features) * factor))
+        position = np.linspace(0, len(features) - 1, length)
+        low = position.astype(int)
+        high = np.minimum(low + 1, len(features) - 1)
+        share = (position - low).astype(np.float32)[:, None]
+        features = features[low] * (1 - share) + features[high] * share
+    if augmentation.freq_shift:
+        shift = int(rng.integers(-augmentation.freq_shift, augmentation.freq_shift + 1))
+        bins = np.clip(np.arange(features.shape[1]) - shift, 0, features.shape[1] - 1)
+        features = features[:, bins]
+    if augmentation.gain_db:
+        features = features + np.float32(rng.uniform(-augmentation.gain_db, augmentation.gain_db))
+    return features
+
+
+def spec_augment(features: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
+    """Set random bands of normalised features to 0, their mean (SpecAugment without warping, arXiv 1904.08779)."""
+    features = features.copy()
+    for axis, widest, count in (
+        (0, augmentation.time_mask, augmentation.num_time_masks),
+        (1, augmentation.freq_mask, augmentation.num_freq_masks),
+    ):
+        size = features.shape[axis]
+        for _ in range(count if widest else 0):
+            width = int(rng.integers(min(widest, size // 2) + 1))
+            start = int(rng.integers(size - width + 1))
+            features[(slice(None),) * axis + (slice(start, start + width),)] = 0
+    return features
+
+
+class ClipCollator:
+    """Pad clips to a batch with the feature extractor, which also makes the attention mask."""
+
+    def __init__(self, feature_extractor: SequenceFeatureExtractor):
+        self.feature_extractor = feature_extractor
+        self.cacheable = is_cacheable(feature_extractor)
+
+    def __call__(self, clips: Sequence[dict]) -> dict[str, torch.Tensor]:
+        values = [clip["values"] for clip in clips]
+        if self.cacheable:
+            batch = self.feature_extractor.pad({"input_features": values}, return_tensors="pt")
+        else:
+            batch = self.feature_extractor(
+                values, sampling_rate=self.feature_extractor.sampling_rate, padding=True, return_tensors="pt"
+            )
+        batch["labels"] = torch.as_tensor(np.asarray([clip["labels"] for clip in clips]))
+        return dict(batch)
+
+
+class BalancedSampler(torch.utils.data.Sampler):
+    """Draws with replacement so that every class is equally frequent; an epoch has as many draws as clips."""
+
+    def __init__(self, labels: np.ndarray, seed: int = 0):
+        counts = np.bincount(labels)
+        self.probabilities = 1 / counts[labels] / np.count_nonzero(counts)
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        return iter(rng.choice(len(self), size=len(self), p=self.probabilities).tolist())
+
+
+class EpochCallback(TrainerCallback):
+    """Tells the training set which epoch it is, also after resuming and with several processes."""
+
+    def __init__(self, dataset: SpeechDataset):
+        self.dataset = dataset
+
+    def on_epoch_begin(self, args, state, control, **kwargs) -> None:
+        self.dataset.set_epoch(int((state.epoch or 0) + 1e-6))

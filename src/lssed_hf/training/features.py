@@ -1,0 +1,98 @@
+"""Features of a dataset, computed once and cached, and the corpus statistics that normalise them."""
+
+import json
+from functools import cache
+
+import datasets
+import numpy as np
+from transformers import SequenceFeatureExtractor
+
+from ..audio import load_audio
+from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
+
+
+#: Parameters of the extractor that do not change what `extract` gives, left out of the cache key.
+_AFTER_EXTRACTION = ("mean", "std", "normalization", "padding_value", "padding_side", "return_attention_mask")
+
+
+def is_cacheable(feature_extractor: SequenceFeatureExtractor) -> bool:
+    """Whether features can be cached and cropped; otherwise waveforms are, and the extractor runs on each crop."""
+    return isinstance(feature_extractor, PyResNetFeatureExtractor)
+
+
+def compute_features(
+    dataset: datasets.Dataset,
+    feature_extractor: SequenceFeatureExtractor,
+    audio_column: str = "audio",
+    num_proc: int | None = None,
+) -> datasets.Dataset:
+    """Replace the audio column by `values` (float32) and `width`: `values.reshape(-1, width)` are a clip's frames.
+
+    For PyResNet's extractor these are the features before normalisation (`extract`), for any other one the waveform
+    at its sampling rate, of width 1. The result is cached by `datasets` under the audio and the extractor's settings.
+
+    Raises:
+        AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
+    """
+    cacheable = is_cacheable(feature_extractor)
+    settings = feature_extractor.to_dict() if cacheable else {"sampling_rate": feature_extractor.sampling_rate}
+    settings = {key: value for key, value in sorted(settings.items()) if key not in _AFTER_EXTRACTION}
+    features = dataset.features.copy()
+    del features[audio_column]
+    features["values"] = datasets.Sequence(datasets.Value("float32"))
+    features["width"] = datasets.Value("int32")
+    return dataset.cast_column(audio_column, datasets.Audio(decode=False)).map(
+        _extract_row,
+        fn_kwargs={"audio_column": audio_column, "settings": json.dumps(settings), "cacheable": cacheable},
+        remove_columns=[audio_column],
+        features=features,
+        num_proc=num_proc,
+        writer_batch_size=100,
+        desc="Computing features" if cacheable else "Decoding audio",
+    )
+
+
+def _extract_row(row: dict, audio_column: str, settings: str, cacheable: bool) -> dict:
+    if not cacheable:
+        return {"values": load_audio(row[audio_column], json.loads(settings)["sampling_rate"]), "width": 1}
+    extractor = _extractor(settings)
+    values = extractor.extract(load_audio(row[audio_column], extractor.sampling_rate))
+    return {"values": values.ravel(), "width": values.shape[1]}
+
+
+@cache
+def _extractor(settings: str) -> PyResNetFeatureExtractor:
+    return PyResNetFeatureExtractor.from_dict(json.loads(settings))
+
+
+def fit_normalization(
+    feature_extractor: PyResNetFeatureExtractor,
+    dataset: datasets.Dataset,
+    audio_column: str = "audio",
+    num_proc: int | None = None,
+) -> PyResNetFeatureExtractor:
+    """Set the extractor's `mean` and `std` per mel bin to those over all frames of a dataset.
+
+    Fit on training data only; `save_pretrained` then keeps the statistics in `preprocessor_config.json`.
+
+    Args:
+        feature_extractor: changed in place.
+        dataset: with an audio column, or what `compute_features` made of one.
+
+    Returns:
+        The same extractor.
+    """
+    if "values" not in dataset.column_names:
+        dataset = compute_features(dataset, feature_extractor, audio_column, num_proc)
+    count, total, squares = 0, 0.0, 0.0
+    for row in dataset.select_columns(["values", "width"]).with_format("numpy"):
+        values = row["values"].reshape(-1, int(row["width"])).astype(np.float64)
+        count += len(values)
+        total = total + values.sum(axis=0)
+        squares = squares + np.square(values).sum(axis=0)
+    if count == 0:
+        raise ValueError("cannot fit normalisation statistics on a dataset without rows")
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - np.square(mean), 1e-10))
+    feature_extractor.mean, feature_extractor.std = mean.tolist(), std.tolist()
+    return feature_extractor

@@ -1,0 +1,44 @@
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from lssed_hf.evaluation.plots import plot_confusion_matrix
+
+
+@pytest.mark.parametrize("num_labels", [2, 11])
+def test_draws_a_png(tmp_path, num_labels):
+    matrix = np.random.default_rng(0).integers(0, 20_000, (num_labels, num_labels))
+    labels = [f"emotion {index}" for index in range(num_labels)]
+    path = plot_confusion_matrix(matrix, labels, tmp_path / "matrix", title="A rather long title of a small picture")
+    picture = imread(path, format="png")
+    assert path == tmp_path / "matrix"
+    assert min(picture.shape[:2]) > 300
+    assert picture[..., :3].std() > 0.03
+
+
+def test_colour_follows_the_share_of_the_row_and_leaves_empty_rows_grey(tmp_path):
+    path = plot_confusion_matrix([[90, 10], [0, 0]], ["a", "b"], tmp_path / "matrix.png")
+    colours = {tuple(colour) for colour in (imread(path)[..., :3].reshape(-1, 3) * 255).round().astype(int).tolist()}
+    assert (241, 241, 241) in colours  # the empty row
+    assert any(blue > red + 90 for red, _, blue in colours)  # 90 %
+
+
+def test_global_matplotlib_state_is_left_alone(tmp_path):
+    before = dict(matplotlib.rcParams), matplotlib.get_backend(auto_select=False)
+    plot_confusion_matrix([[1]], ["a"], tmp_path / "matrix.png")
+    assert (dict(matplotlib.rcParams), matplotlib.get_backend(auto_select=False)) == before
+
+
+@pytest.mark.parametrize(
+    ("matrix", "labels", "message"),
+    [
+        ([[1, 2]], ["a"], r"1 labels need a square matrix of that size, got shape \(1, 2\)"),
+        ([[1, 2], [3, 4]], ["a", "b", "c"], "3 labels need"),
+        ([], [], "0 labels need"),
+        ([[1, -2], [3, 4]], ["a", "b"], "negative"),
+    ],
+)
+def test_bad_matrices_are_refused(tmp_path, matrix, labels, message):
+    with pytest.raises(ValueError, match=message):
+        plot_confusion_matrix(matrix, labels, tmp_path / "matrix.png")
