@@ -86,6 +86,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         CorpusConfig(name="benchmark", description="angry, neutral, happy, sad", emotions=BENCHMARK_EMOTIONS),
     ]
     DEFAULT_CONFIG_NAME = "default"
+    #: Whether the corpus needs no folder.
+    makes_its_own_data = False
     #: Names accepted for `split_scheme`.
     SPLIT_SCHEMES: Sequence[str] = ("speaker",)
     HOMEPAGE = ""

@@ -1,0 +1,48 @@
+"""The `lssed-hf` command: one subcommand per line of `COMMANDS`, each with its own --help."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+
+
+# Command -> module (whose main(argv) runs it) and what it does.
+COMMANDS = {
+    "demo": ("demo", "train and serve a small PyResNet on synthetic speech"),
+    "train": ("training.train", "train any audio classifier on any corpus, by the paper's recipe"),
+    "evaluate": ("evaluation.evaluate", "score a model on a split of a corpus"),
+    "predict": ("predict", "classify audio files"),
+}
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: lssed-hf COMMAND [flags]", "", *lines, "", "`lssed-hf COMMAND --help` explains a command."]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(__version__)
+        return 0
+    if argv[0] not in COMMANDS:
+        print(f"lssed-hf: unknown command {argv[0]!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"{__package__}.{COMMANDS[argv[0]][0]}")
+    try:
+        return module.main(argv[1:])
+    except (ValueError, OSError, ImportError) as error:
+        # What the package raises names the file or field and says what to do; a traceback would bury that.
+        print(f"lssed-hf {argv[0]}: error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Loading whatever a user names: a corpus of the registry, a prepared folder, a Hub dataset."""
+
+import os
+
+import datasets
+
+from . import corpus_builder, list_corpora, load_corpus
+
+
+def load_splits(
+    name: str,
+    config_name: str | None = None,
+    data_dir: str | os.PathLike | None = None,
+    split_scheme: str = "speaker",
+) -> datasets.DatasetDict:
+    """A corpus of `list_corpora()` (four emotions unless `config_name` says otherwise), else `load_dataset(name)`.
+
+    A corpus that needs a folder and was given none is looked for as a dataset: `lssed` may be a prepared folder.
+    """
+    registered = name in list_corpora()
+    if registered and (data_dir is not None or corpus_builder(name).makes_its_own_data):
+        return load_corpus(name, data_dir, config_name or "benchmark", split_scheme=split_scheme)
+    if registered and not os.path.isdir(name):
+        corpus_builder(name).default_data_dir()  # says what is missing
+    data_dir = None if data_dir is None else os.fspath(data_dir)
+    return datasets.load_dataset(name, config_name, data_dir=data_dir)
+
+
+def encode_labels(dataset: datasets.DatasetDict, column: str) -> datasets.DatasetDict:
+    """The dataset with `column` as a ClassLabel; names are sorted over all splits where it was text or numbers.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    for split, rows in dataset.items():
+        if column not in rows.column_names:
+            raise ValueError(f"split {split!r} has no column {column!r}; it has {', '.join(rows.column_names)}")
+    if all(isinstance(rows.features[column], datasets.ClassLabel) for rows in dataset.values()):
+        return dataset
+    names = sorted({str(label) for rows in dataset.values() for label in rows.unique(column)})
+    label = datasets.ClassLabel(names=names)
+    return datasets.DatasetDict(
+        {
+            split: rows.map(lambda row: {column: str(row[column])}).cast_column(column, label)
+            for split, rows in dataset.items()
+        }
+    )

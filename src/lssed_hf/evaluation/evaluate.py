@@ -1,0 +1,148 @@
+"""`lssed-hf evaluate`: score a saved model on a split of any corpus."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import datasets
+import numpy as np
+from tqdm.auto import tqdm
+from transformers import HfArgumentParser
+from transformers.hf_argparser import HfArg
+
+from ..audio import load_audio
+from ..corpora.loading import encode_labels, load_splits
+from ..inference import AudioClassifier
+from .report import evaluate_predictions, write_predictions, write_report
+
+
+logger = logging.getLogger(__name__)
+
+EXAMPLE = (
+    "example: lssed-hf evaluate --model_name_or_path outputs/pyresnet50 --dataset_name ravdess --data_dir RAVDESS "
+    "--output_dir outputs/pyresnet50/test"
+)
+#: Columns whose groups are scored on their own.
+GROUP_COLUMNS = ("gender", "age_group")
+
+
+@dataclass
+class EvaluateArguments:
+    """What to score, and on what."""
+
+    model_name_or_path: str = HfArg(help="Folder or Hub name of an audio classifier.")
+    dataset_name: str = HfArg(aliases=["--corpus"], help="A corpus of lssed_hf, or anything load_dataset takes.")
+    output_dir: str = HfArg(help="Where results.json, report.md, confusion_matrix.png and predictions.csv go.")
+    dataset_config_name: str | None = HfArg(default=None, help="Configuration; 'benchmark' for lssed_hf's corpora.")
+    data_dir: str | None = HfArg(default=None, help="The folder that holds the corpus.")
+    split_scheme: str = HfArg(default="speaker", help="How a corpus of lssed_hf is split.")
+    split: str = HfArg(default="test", help="Split to score.")
+    audio_column_name: str = HfArg(default="audio", help="Column with the audio.")
+    label_column_name: str = HfArg(default="emotion", help="Column with the label.")
+    speaker_column_name: str = HfArg(default="speaker_id", help="Column with the speaker, if there is one.")
+    batch_size: int = HfArg(default=8, help="Clips per forward pass.")
+    trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    parser = HfArgumentParser(EvaluateArguments, prog="lssed-hf evaluate", description=__doc__, epilog=EXAMPLE)
+    (args,) = parser.parse_args_into_dataclasses(argv)
+    dataset = load_splits(args.dataset_name, args.dataset_config_name, args.data_dir, args.split_scheme)
+    if args.split not in dataset:
+        raise ValueError(f"{args.dataset_name} has no split {args.split!r}; it has {', '.join(dataset)}")
+    evaluate_model(
+        args.model_name_or_path,
+        encode_labels(dataset, args.label_column_name)[args.split],
+        args.output_dir,
+        audio_column=args.audio_column_name,
+        label_column=args.label_column_name,
+        speaker_column=args.speaker_column_name,
+        batch_size=args.batch_size,
+        trust_remote_code=args.trust_remote_code,
+        context={"dataset": args.dataset_name, "split": args.split},
+    )
+    return 0
+
+
+def evaluate_model(
+    model_name_or_path: str | os.PathLike,
+    dataset: datasets.Dataset,
+    output_dir: str | os.PathLike,
+    *,
+    audio_column: str = "audio",
+    label_column: str = "emotion",
+    speaker_column: str = "speaker_id",
+    majority_label: str | None = None,
+    batch_size: int = 8,
+    trust_remote_code: bool = False,
+    context: Mapping[str, str] | None = None,
+) -> dict:
+    """Score a saved model on the whole clips of a dataset and write a report.
+
+    Args:
+        model_name_or_path: folder or Hub name of an audio classifier.
+        dataset: with an audio column and a ClassLabel column.
+        output_dir: gets `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`.
+        majority_label: what the majority row predicts, the dataset's own majority by default.
+        context: further lines for the report.
+
+    Returns:
+        What `results.json` holds (see `evaluate_predictions`).
+
+    Raises:
+        ValueError: the dataset holds a label that the model does not know.
+        AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
+    """
+    classifier = AudioClassifier(model_name_or_path, batch_size=batch_size, trust_remote_code=trust_remote_code)
+    references = match_labels(dataset, label_column, classifier.labels)
+    audio = dataset.cast_column(audio_column, datasets.Audio(decode=False))[audio_column]
+    waveforms = (load_audio(clip, classifier.sampling_rate) for clip in audio)
+    probabilities = list(tqdm(classifier.probabilities(waveforms), total=len(dataset), desc="Scoring", unit="clip"))
+
+    ids = dataset["id"] if "id" in dataset.column_names else [str(index) for index in range(len(dataset))]
+    results = evaluate_predictions(
+        references,
+        np.stack(probabilities),
+        classifier.labels,
+        ids=list(ids),
+        speakers=list(dataset[speaker_column]) if speaker_column in dataset.column_names else None,
+        groups={column: _names(dataset, column) for column in GROUP_COLUMNS if column in dataset.column_names},
+        majority_label=None if majority_label is None else classifier.labels.index(majority_label),
+    )
+    context = {"model": os.fspath(model_name_or_path), **(context or {})}
+    report = write_report(results, output_dir, title="Speech emotion recognition", context=context)
+    write_predictions(
+        os.path.join(output_dir, "predictions.csv"), list(ids), references, np.stack(probabilities), classifier.labels
+    )
+    logger.info(f"report: {report}")
+    return results
+
+
+def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Sequence[str]) -> np.ndarray:
+    """The dataset's labels as the model's class numbers, matched by name whatever the case.
+
+    Raises:
+        ValueError: a label that occurs in the dataset is not among the model's.
+    """
+    numbers = {label.lower(): number for number, label in enumerate(model_labels)}
+    names = dataset.features[label_column].names
+    labels = np.asarray(dataset[label_column])
+    unknown = [names[label] for label in np.unique(labels) if names[label].lower() not in numbers]
+    if unknown:
+        raise ValueError(
+            f"the dataset has labels that the model does not know: {', '.join(unknown)}; the model has "
+            f"{', '.join(model_labels)}. Choose a configuration with the model's labels (e.g. "
+            "--dataset_config_name benchmark), or train a model on all of them"
+        )
+    return np.asarray([numbers[names[label].lower()] for label in labels])
+
+
+def _names(dataset: datasets.Dataset, column: str) -> list[str | None]:
+    """A group column as names; -1, which stands for unknown in a ClassLabel, as None."""
+    feature = dataset.features[column]
+    if not isinstance(feature, datasets.ClassLabel):
+        return list(dataset[column])
+    return [None if value is None or value < 0 else feature.names[value] for value in dataset[column]]

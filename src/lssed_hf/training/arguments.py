@@ -1,0 +1,123 @@
+"""Every hyper-parameter of training, as flags. The defaults are the paper's recipe (section 3.2)."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from transformers import TrainingArguments
+from transformers.hf_argparser import HfArg
+
+from .data import Augmentation
+
+
+@dataclass
+class DataArguments:
+    """What to train and test on."""
+
+    dataset_name: str = HfArg(
+        aliases=["--corpus"],
+        help="A corpus of lssed_hf.list_corpora(), or anything that datasets.load_dataset takes.",
+    )
+    dataset_config_name: str | None = HfArg(
+        default=None, help="Configuration; corpora of lssed_hf default to 'benchmark', the four emotions."
+    )
+    data_dir: str | None = HfArg(default=None, help="The folder that holds the corpus.")
+    split_scheme: str = HfArg(default="speaker", help="How a corpus of lssed_hf is split; 'paper' leaks speakers.")
+    train_split_name: str = HfArg(default="train", help="Split to train on.")
+    validation_split_name: str = HfArg(
+        default="validation",
+        help="Split for model selection. Where it is missing, --validation_fraction of the training speakers is used.",
+    )
+    test_split_name: str = HfArg(default="test", help="Split that the final model is scored on, once.")
+    validation_fraction: float = HfArg(default=0.1, help="Held out from training where there is no validation split.")
+    audio_column_name: str = HfArg(default="audio", help="Column with the audio.")
+    label_column_name: str = HfArg(default="emotion", help="Column with the label.")
+    speaker_column_name: str = HfArg(default="speaker_id", help="Column with the speaker, if there is one.")
+    preprocessing_num_workers: int | None = HfArg(default=None, help="Processes for computing features.")
+
+
+@dataclass
+class ModelArguments:
+    """What to train."""
+
+    model_name_or_path: str = HfArg(
+        default="pyresnet50",
+        help="A name of lssed_hf.list_models() (from scratch), or a folder or Hub name of an audio classifier.",
+    )
+    config_overrides: str | None = HfArg(
+        default=None, help='Fields of a zoo model\'s configuration as JSON, e.g. \'{"depths": [1, 1, 1, 1]}\'.'
+    )
+    feature_extractor_overrides: str | None = HfArg(
+        default=None, help='Parameters of a zoo model\'s front end as JSON, e.g. \'{"do_denoise": false}\'.'
+    )
+    freeze_feature_encoder: bool = HfArg(default=False, help="Train the classifier alone.")
+    trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
+
+
+@dataclass
+class RecipeArguments(TrainingArguments):
+    """transformers' TrainingArguments with the paper's defaults, and what the Trainer lacks."""
+
+    output_dir: str | None = HfArg(default=None, help="Where checkpoints, the model and its results go.")
+    num_train_epochs: float = field(default=60.0, metadata={"help": "Passes over the training set (paper: 60)."})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "Clips per step and device."})
+    gradient_accumulation_steps: int = field(
+        default=8, metadata={"help": "Steps per update; 8 x 32 is the paper's batch of 256."}
+    )
+    optim: str = field(default="sgd", metadata={"help": "Optimizer, any of transformers' or 'sgd' with momentum."})
+    learning_rate: float = field(default=0.01, metadata={"help": "Initial learning rate (paper: 0.01)."})
+    weight_decay: float = field(default=0.001, metadata={"help": "Weight decay (paper: 0.001)."})
+    max_grad_norm: float = field(default=0.0, metadata={"help": "Gradient clipping, 0 for none (paper: not stated)."})
+    lr_scheduler_type: str = field(
+        default="constant", metadata={"help": "Schedule; 'constant' is what --lr_step_epochs works on."}
+    )
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the validation split."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints to keep, the best one included."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
+    metric_for_best_model: str | None = field(
+        default="unweighted_accuracy", metadata={"help": "What 'best' means, on the validation split."}
+    )
+    greater_is_better: bool | None = field(default=True, metadata={"help": "Whether that metric should be high."})
+    logging_steps: float = field(default=10, metadata={"help": "Log every so many updates."})
+    report_to: str | None = field(default="tensorboard", metadata={"help": "Where logs go besides the console."})
+    use_cpu: bool = field(
+        default=not torch.accelerator.is_available(),
+        metadata={"help": "Train on the CPU, the default where there is nothing else."},
+    )
+    dataloader_pin_memory: bool = field(
+        default=torch.accelerator.is_available(),
+        metadata={"help": "Pin loader memory; of use with a GPU only."},
+    )
+    remove_unused_columns: bool = field(default=False, metadata={"help": "Clips carry no unused columns."})
+
+    momentum: float = field(default=0.9, metadata={"help": "Of --optim sgd (paper: not stated; 0.9 in later code)."})
+    lr_step_epochs: float = field(
+        default=20.0,
+        metadata={"help": "With a constant schedule: epochs between drops of the rate (paper: 20), 0 for none."},
+    )
+    lr_step_gamma: float = field(default=0.1, metadata={"help": "Factor of each drop (paper: 0.1)."})
+    decay_norm_and_bias: bool = field(
+        default=True, metadata={"help": "Weight decay on every parameter, as plain SGD does it; else weights only."}
+    )
+    class_weighting: Literal["none", "balanced"] = field(
+        default="none", metadata={"help": "'balanced': weigh the loss of a class by its inverse frequency."}
+    )
+    sampling: Literal["random", "balanced"] = field(
+        default="random", metadata={"help": "'balanced': draw every class equally often, with replacement."}
+    )
+    crop_seconds: float = field(default=5.0, metadata={"help": "Random crops of training clips; 0 for whole clips."})
+    freq_mask: int = field(default=0, metadata={"help": "SpecAugment: widest mask in mel bins, 0 for none."})
+    num_freq_masks: int = field(default=2, metadata={"help": "SpecAugment: number of frequency masks."})
+    time_mask: int = field(default=0, metadata={"help": "SpecAugment: longest mask in frames, 0 for none."})
+    num_time_masks: int = field(default=2, metadata={"help": "SpecAugment: number of time masks."})
+    freq_shift: int = field(default=0, metadata={"help": "Random shift along the mel axis, in bins."})
+    time_stretch: float = field(default=0.0, metadata={"help": "Random change of speed, 0.1 for +-10 %%."})
+    gain_db: float = field(default=0.0, metadata={"help": "Random change of level, in decibels."})
+    mixup: float = field(default=0.0, metadata={"help": "Parameter of mixup's Beta distribution, 0 for none."})
+    restart: bool = field(
+        default=False, metadata={"help": "Begin anew although output_dir holds checkpoints, and delete those."}
+    )
+
+    def augmentation(self) -> Augmentation:
+        return Augmentation(**{name: getattr(self, name) for name in Augmentation.__dataclass_fields__})

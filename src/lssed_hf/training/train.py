@@ -1,0 +1,189 @@
+"""`lssed-hf train`: any corpus, any audio classifier, the paper's recipe."""
+
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import datasets
+import numpy as np
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    HfArgumentParser,
+    PreTrainedModel,
+    SequenceFeatureExtractor,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from ..corpora.loading import encode_labels, load_splits
+from ..corpora.splits import speaker_split
+from ..evaluation.evaluate import evaluate_model
+from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
+from ..models.registry import create_model, list_models
+from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .data import ClipCollator, SpeechDataset
+from .features import compute_features, fit_normalization, is_cacheable
+from .trainer import SpeechTrainer
+
+
+logger = logging.getLogger(__name__)
+
+EXAMPLE = "example: lssed-hf train --dataset_name ravdess --data_dir RAVDESS --output_dir outputs/pyresnet50"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = HfArgumentParser(
+        (DataArguments, ModelArguments, RecipeArguments), prog="lssed-hf train", description=__doc__, epilog=EXAMPLE
+    )
+    data_args, model_args, training_args = parser.parse_args_into_dataclasses(argv)
+    train(data_args, model_args, training_args)
+    return 0
+
+
+def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments) -> dict:
+    """Train, keep the best model on the validation split, and score it once on the test split.
+
+    `args.output_dir` then holds the model and its feature extractor, `results.json`, `report.md` and
+    `confusion_matrix.png` of the test split, the Trainer's logs and checkpoints, and a model card. A run that was
+    stopped goes on from its last checkpoint when it is started again, and ends in the same weights.
+
+    Returns:
+        The contents of `results.json`, or an empty dictionary without a test split.
+    """
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    checkpoint = _find_checkpoint(args)
+    set_seed(args.seed)
+
+    dataset = load_splits(
+        data_args.dataset_name, data_args.dataset_config_name, data_args.data_dir, data_args.split_scheme
+    )
+    dataset = encode_labels(_with_validation(dataset, data_args, args.seed), data_args.label_column_name)
+    train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
+    labels = dataset[train_split].features[data_args.label_column_name].names
+    model, feature_extractor = build_model(model_args, labels)
+
+    with args.main_process_first(desc="computing features"):
+        features = {
+            split: compute_features(
+                dataset[split], feature_extractor, data_args.audio_column_name, data_args.preprocessing_num_workers
+            )
+            for split in (train_split, validation_split)
+        }
+    if is_cacheable(feature_extractor) and feature_extractor.mean is None:
+        fit_normalization(feature_extractor, features[train_split])
+
+    augmentation = args.augmentation()
+    train_dataset = SpeechDataset(
+        features[train_split],
+        feature_extractor,
+        data_args.label_column_name,
+        crop_seconds=args.crop_seconds or None,
+        augmentation=augmentation,
+        num_labels=len(labels),
+        seed=args.seed,
+    )
+    validation_dataset = SpeechDataset(features[validation_split], feature_extractor, data_args.label_column_name)
+    trainer = SpeechTrainer(
+        model=model,
+        args=args,
+        train_dataset=train_dataset,
+        eval_dataset=validation_dataset,
+        num_labels=len(labels),
+        data_collator=ClipCollator(feature_extractor),
+        processing_class=feature_extractor,
+    )
+    logger.info(
+        f"{model.num_parameters():,} parameters, {len(train_dataset)} training and {len(validation_dataset)} "
+        f"validation clips, {args.world_size} process(es)"
+    )
+    outcome = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_model()
+    trainer.save_metrics("train", outcome.metrics)
+    trainer.save_metrics("eval", trainer.evaluate())
+    trainer.save_state()
+
+    if not trainer.is_world_process_zero():
+        return {}
+    trainer.create_model_card(
+        model_name=f"{model_args.model_name_or_path} on {data_args.dataset_name}",
+        tasks="audio-classification",
+        tags=["speech-emotion-recognition"],
+    )
+    if data_args.test_split_name not in dataset:
+        logger.warning(f"{data_args.dataset_name} has no split {data_args.test_split_name!r}: nothing to score on")
+        return {}
+    train_labels = np.asarray(dataset[train_split][data_args.label_column_name])
+    return evaluate_model(
+        args.output_dir,
+        dataset[data_args.test_split_name],
+        args.output_dir,
+        audio_column=data_args.audio_column_name,
+        label_column=data_args.label_column_name,
+        speaker_column=data_args.speaker_column_name,
+        majority_label=labels[np.bincount(train_labels).argmax()],
+        context={"dataset": data_args.dataset_name, "split": data_args.test_split_name},
+    )
+
+
+def build_model(
+    model_args: ModelArguments, labels: Sequence[str]
+) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
+    """A zoo network with random weights, or a pretrained classifier whose head is replaced where its labels differ."""
+    label_maps = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    name = model_args.model_name_or_path
+    if name in list_models():
+        model = create_model(name, **label_maps, **json.loads(model_args.config_overrides or "{}"))
+        feature_extractor = PyResNetFeatureExtractor(**json.loads(model_args.feature_extractor_overrides or "{}"))
+    else:
+        if model_args.config_overrides or model_args.feature_extractor_overrides:
+            raise ValueError(f"--config_overrides and --feature_extractor_overrides are for zoo models, not {name!r}")
+        remote = {"trust_remote_code": model_args.trust_remote_code}
+        config = AutoConfig.from_pretrained(name, **label_maps, **remote)
+        model = AutoModelForAudioClassification.from_pretrained(
+            name, config=config, ignore_mismatched_sizes=True, **remote
+        )
+        feature_extractor = AutoFeatureExtractor.from_pretrained(name, **remote)
+    if model_args.freeze_feature_encoder:
+        model.freeze_feature_encoder()
+    return model, feature_extractor
+
+
+def _find_checkpoint(args: RecipeArguments) -> str | None:
+    if args.resume_from_checkpoint or not os.path.isdir(args.output_dir):
+        return args.resume_from_checkpoint
+    if args.restart:
+        for folder in Path(args.output_dir).glob("checkpoint-*"):
+            shutil.rmtree(folder)
+        return None
+    checkpoint = get_last_checkpoint(args.output_dir)
+    if checkpoint is not None:
+        logger.info(f"going on from {checkpoint}; --restart begins anew")
+    return checkpoint
+
+
+def _with_validation(dataset: datasets.DatasetDict, data_args: DataArguments, seed: int) -> datasets.DatasetDict:
+    """Make sure of a validation split, from training speakers (or clips, where speakers are unknown) if need be."""
+    train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
+    if train_split not in dataset:
+        raise ValueError(f"{data_args.dataset_name} has no split {train_split!r}; it has {', '.join(dataset)}")
+    if validation_split in dataset:
+        return dataset
+    rows, fraction = dataset[train_split], data_args.validation_fraction
+    if data_args.speaker_column_name in rows.column_names:
+        groups = [str(speaker) for speaker in rows[data_args.speaker_column_name]]
+    else:
+        logger.warning(f"no column {data_args.speaker_column_name!r}: validation clips may share training speakers")
+        groups = [str(index) for index in range(len(rows))]
+    held_out = speaker_split(groups, {"validation": fraction, "train": 1 - fraction}, seed)["validation"]
+    logger.info(f"no split {validation_split!r}: {len(held_out)} of {len(set(groups))} groups of training are held out")
+    indices = {
+        validation_split: [index for index, group in enumerate(groups) if group in held_out],
+        train_split: [index for index, group in enumerate(groups) if group not in held_out],
+    }
+    return datasets.DatasetDict({**dataset, **{split: rows.select(chosen) for split, chosen in indices.items()}})

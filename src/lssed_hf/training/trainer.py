@@ -1,0 +1,93 @@
+"""transformers' Trainer with what the paper's recipe needs: SGD with momentum, step decay, weighted and soft labels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import EvalPrediction, Trainer
+
+from ..evaluation.ser_metrics.ser_metrics import score
+from .arguments import RecipeArguments
+from .data import BalancedSampler, EpochCallback, SpeechDataset
+
+
+class SpeechTrainer(Trainer):
+    """A Trainer for `SpeechDataset`s under `RecipeArguments`."""
+
+    def __init__(self, *, args: RecipeArguments, train_dataset: SpeechDataset, num_labels: int, **kwargs):
+        class_weights = None
+        if args.class_weighting == "balanced":
+            class_weights = balanced_class_weights(train_dataset.labels, num_labels)
+        if args.optim == "sgd":  # the Trainer's own SGD has no momentum
+            kwargs["optimizer_cls_and_kwargs"] = (
+                torch.optim.SGD,
+                {"lr": args.learning_rate, "momentum": args.momentum},
+            )
+        super().__init__(
+            args=args,
+            train_dataset=train_dataset,
+            compute_loss_func=ClassificationLoss(num_labels, class_weights, args.label_smoothing_factor),
+            compute_metrics=lambda prediction: compute_metrics(prediction, num_labels),
+            **kwargs,
+        )
+        self.label_smoother = None  # smoothing is part of ClassificationLoss
+        self.add_callback(EpochCallback(train_dataset))
+
+    def _get_train_sampler(self, train_dataset=None):
+        if self.args.sampling == "balanced":
+            return BalancedSampler((train_dataset or self.train_dataset).labels, self.args.seed)
+        return super()._get_train_sampler(train_dataset)
+
+    def get_decay_parameter_names(self, model) -> list[str]:
+        if self.args.decay_norm_and_bias:
+            return [name for name, _ in model.named_parameters()]
+        # The Trainer goes by names such as `layer_norm`; a vector is a bias or a normalisation's scale in any network.
+        return [name for name, parameter in model.named_parameters() if parameter.dim() > 1]
+
+    def create_scheduler(self, num_training_steps: int, optimizer=None):
+        if self.args.lr_scheduler_type != "constant" or not self.args.lr_step_epochs:
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            every = max(1, round(self.args.lr_step_epochs * num_training_steps / self.args.num_train_epochs))
+            gamma = self.args.lr_step_gamma
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, lambda step: gamma ** (step // every))
+        return self.lr_scheduler
+
+
+class ClassificationLoss:
+    """Cross entropy with class weights, label smoothing and soft labels, summed over clips and divided by their number.
+
+    The number is that of the whole accumulated batch, so gradients do not depend on how it is divided into steps.
+    Class weights therefore have mean 1 over the training set, instead of being divided out in each batch.
+    """
+
+    def __init__(self, num_labels: int, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0):
+        self.num_labels = num_labels
+        self.class_weights = class_weights
+        self.label_smoothing = label_smoothing
+
+    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch=None) -> torch.Tensor:
+        logits = outputs["logits"].float()
+        targets = labels if labels.is_floating_point() else torch.nn.functional.one_hot(labels, self.num_labels)
+        targets = targets.to(logits.dtype)
+        if self.class_weights is not None:
+            targets = targets * torch.as_tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
+        if self.label_smoothing:
+            weight = targets.sum(dim=1, keepdim=True)
+            targets = (1 - self.label_smoothing) * targets + self.label_smoothing * weight / self.num_labels
+        loss = -(targets * logits.log_softmax(dim=1)).sum()
+        return loss / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+
+
+def balanced_class_weights(labels: np.ndarray, num_labels: int) -> list[float]:
+    """Inverse class frequencies, scaled to mean 1 over the labels; 0 for a class that does not occur."""
+    counts = np.bincount(labels, minlength=num_labels)
+    weights = np.divide(len(labels), counts * np.count_nonzero(counts), out=np.zeros(num_labels), where=counts > 0)
+    return weights.tolist()
+
+
+def compute_metrics(prediction: EvalPrediction, num_labels: int) -> dict[str, float]:
+    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+    scores = score(prediction.label_ids, logits.argmax(axis=1), num_labels)
+    return {name: scores[name] for name in ("weighted_accuracy", "unweighted_accuracy", "macro_f1")}
