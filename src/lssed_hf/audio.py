@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,12 @@ import soxr
 
 #: What `find_audio_files` looks for: the formats of the bundled libsndfile that speech corpora come in.
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".w64", ".caf", ".sph")
+
+
+# In libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes of audio than there are.
+_DATA_SIZE = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
+_STREAMED_SIZE = 0x7FFFF000  # sizes from here on are what sox and ffmpeg write where they cannot know
+_SIZE_TOLERANCE = 64  # bytes; some writers count the header in
 
 
 class AudioError(ValueError):
@@ -31,24 +38,31 @@ def load_audio(source, sampling_rate: int = 16000) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        AudioError: unreadable, truncated or empty audio, or NaN or infinite samples.
+        AudioError: unreadable, truncated or empty audio, or NaN or infinite samples. (A truncated Ogg file goes
+            unnoticed: it does not say how long it should be.)
     """
     name, (samples, rate) = _name(source), _decode(source)
+    if samples.dtype in (np.int16, np.int32):
+        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError(f"{name}: samples of type {samples.dtype}; give floats in [-1, 1], or int16 or int32 PCM")
     if samples.ndim == 2:
         samples = samples.mean(axis=1, dtype=np.float32)
-    if len(samples) == 0:
-        raise AudioError(f"{name}: holds no samples; remove it or record it again")
     finite = np.isfinite(samples)
     if not finite.all():
         raise AudioError(
             f"{name}: sample {int(np.argmin(finite))} of {len(samples)} is NaN or infinite; repair or remove the file"
         )
     samples = samples.astype(np.float32, copy=False)
-    return samples if rate == sampling_rate else soxr.resample(samples, rate, sampling_rate)
+    if rate != sampling_rate:
+        samples = soxr.resample(samples, rate, sampling_rate)
+    if len(samples) == 0:
+        raise AudioError(f"{name}: holds no samples; remove it or record it again")
+    return samples
 
 
 def find_audio_files(folder: str | os.PathLike) -> list[Path]:
-    """Every audio file below a folder, sorted, hidden files left out.
+    """Every audio file below a folder, sorted, hidden files and folders left out.
 
     Raises:
         FileNotFoundError: the folder does not exist or holds no audio file.
@@ -59,7 +73,9 @@ def find_audio_files(folder: str | os.PathLike) -> list[Path]:
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
     )
     if not files:
         raise FileNotFoundError(f"no audio file below {folder}; looked for {', '.join(AUDIO_SUFFIXES)}")
@@ -80,11 +96,13 @@ def _decode(source) -> tuple[np.ndarray, int]:
         return _channels_last(np.asarray(source["array"])), source["sampling_rate"]
     if hasattr(source, "get_all_samples"):  # torchcodec's AudioDecoder, what datasets >= 4 decodes to
         decoded = source.get_all_samples()
-        return _channels_last(decoded.data.numpy()), decoded.sample_rate
+        return decoded.data.numpy().T, decoded.sample_rate  # from (channels, samples)
     name = _name(source)
     if isinstance(source, Mapping):
-        source = source.get("bytes") or source.get("path")
+        source = source.get("path") if source.get("bytes") is None else source["bytes"]
     if isinstance(source, (bytes, bytearray)):
+        if len(source) == 0:
+            raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
         file: str | io.BytesIO = io.BytesIO(source)
     elif isinstance(source, (str, os.PathLike)):
         file = os.fspath(source)
@@ -96,17 +114,26 @@ def _decode(source) -> tuple[np.ndarray, int]:
         raise TypeError(f"cannot read audio from {type(source).__name__}; give a path, bytes or an Audio row")
     try:
         with soundfile.SoundFile(file) as sound:
-            expected, rate = sound.frames, sound.samplerate
+            expected, rate, log = sound.frames, sound.samplerate, sound.extra_info
+            if expected > 2**48:
+                raise AudioError(f"{name}: does not say how long it is (it was streamed); convert it to WAV or FLAC")
             samples = sound.read(dtype="float32")
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
+        reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
         raise AudioError(
-            f"{name}: not a readable audio file ({error.error_string.strip()}); "
-            "convert it to WAV or FLAC, or copy it again from its source"
+            f"{name}: truncated, damaged or not an audio file ({reason}); convert it to WAV or FLAC, or copy it again "
+            "from its source"
         ) from error
     if len(samples) < expected:
         raise AudioError(
             f"{name}: truncated, {len(samples)} of {expected} samples could be read; copy it again from its source"
         )
+    if size := _DATA_SIZE.search(log):
+        promised, found = map(int, size.groups())
+        if found + _SIZE_TOLERANCE < promised < _STREAMED_SIZE:
+            raise AudioError(
+                f"{name}: truncated, {found} of {promised} bytes of audio are there; copy it again from its source"
+            )
     return samples, rate
 
 

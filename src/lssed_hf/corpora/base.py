@@ -116,6 +116,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
 
     def assign_splits(self, utterances: list[Utterance]) -> dict[str, list[Utterance]]:
         """Utterances by split, by their `split` field; a corpus overrides this where that is open."""
+        if left_out := sum(row.split is None for row in utterances):
+            logger.warning(f"{self.name}: {left_out} utterances without a split are left out")
         return {split: [row for row in utterances if row.split == split] for split in SPLITS}
 
     def _info(self) -> datasets.DatasetInfo:
@@ -136,16 +138,18 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         utterances = self.read_utterances(
             self.default_data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
         )
-        kept = [row for row in utterances if row.emotion in self.config.emotions]
-        if len(kept) < len(utterances):
-            logger.info(f"{self.name}: {len(utterances) - len(kept)} utterances have other emotions than the config's")
+        # Divided before any emotion is left out: a test utterance of one configuration is never trained on in another.
+        splits = {
+            split: [row for row in rows if row.emotion in self.config.emotions]
+            for split, rows in self.assign_splits(utterances).items()
+        }
         return [
             # A list in gen_kwargs is what datasets divides among processes and data loader workers.
             datasets.SplitGenerator(
                 name=split,
                 gen_kwargs={"blocks": [rows[i : i + _ROWS_PER_TABLE] for i in range(0, len(rows), _ROWS_PER_TABLE)]},
             )
-            for split, rows in self.assign_splits(kept).items()
+            for split, rows in splits.items()
             if rows
         ]
 

@@ -1,10 +1,11 @@
 """LSSED: 147,025 English utterances of 820 speakers in eleven emotions (Fan et al., ICASSP 2021).
 
 Access is by e-mail under an academic EULA that forbids redistribution; https://github.com/tobefans/LSSED says how to
-apply. No public copy exists, so metadata is read liberally: `metadata_english_all.csv`, `metadata_4class.csv` or any other
-CSV given as `data_files`, with
+apply. No public copy exists, so metadata is read liberally: `metadata_english_all.csv`, `metadata_4class.csv` or
+`metadata.csv` in `data_dir`, or any other CSV given as `data_files`, with
 
-- `name` (or `file`, `id`): the clip, found as `<name>.wav`, `.flac` or `.mp3` beside the CSV or in `wav_all/`, `wav/` or `audio/`;
+- `name` (or `file`, `id`): the clip, found as `<name>.wav`, `.flac` or `.mp3` in `data_dir` or in `wav_all/`, `wav/` or `audio/`
+  there;
 - `emotion` (or `faces`, `label`): a name in any known spelling, or a number in LSSED's order; several names, separated by
   `;`, `,`, `/` or `|`, are the main emotion and the secondary ones;
 - optional `gender`, `age`, `age_group`, `speaker` (or `speaker_id`), `session` (or `session_id`), `start`, `end`, `transcript`,
@@ -50,6 +51,12 @@ class Lssed(CorpusBuilder):
 }"""
 
     def _metadata_path(self, data_dir: Path) -> Path:
+        # Where no data_files were given, load_dataset puts everything below data_dir there.
+        given = [str(path) for paths in (self.config.data_files or {}).values() for path in paths]
+        if given and all(path.lower().endswith(".csv") for path in given):
+            if len(given) > 1:
+                raise CorpusDataError(f"lssed reads one metadata CSV, but data_files are {', '.join(given)}")
+            return Path(given[0])
         for name in METADATA_NAMES:
             if (data_dir / name).is_file():
                 return data_dir / name
@@ -61,13 +68,15 @@ class Lssed(CorpusBuilder):
 
     def read_utterances(self, data_dir: Path) -> list[Utterance]:
         metadata = self._metadata_path(data_dir)
-        audio = _index_audio(metadata.parent)
+        audio = _index_audio(data_dir)
         utterances, missing, chinese = [], [], 0
         for line, row in _read_csv(metadata):
-            if _field(row, "is_Chinese") in ("1", "1.0", "True", "true"):
+            if (_field(row, "is_Chinese") or "").lower() in ("1", "1.0", "true"):
                 chinese += 1
                 continue
-            name = Path(_field(row, *_COLUMNS["name"]) or "").stem
+            name = Path(_field(row, *_COLUMNS["name"]) or "").name
+            if name.lower().endswith(AUDIO_SUFFIXES):
+                name = Path(name).stem
             if name not in audio:
                 missing.append(f"line {line}: {name!r}")
                 continue
@@ -78,7 +87,7 @@ class Lssed(CorpusBuilder):
         if missing:
             raise CorpusDataError(
                 f"{metadata} names {len(missing)} clips without an audio file ({'; '.join(missing[:3])}); looked for "
-                f"{'/'.join(AUDIO_SUFFIXES)} in {', '.join(AUDIO_FOLDERS)} beside it"
+                f"{'/'.join(AUDIO_SUFFIXES)} in {', '.join(AUDIO_FOLDERS)} of {data_dir}"
             )
         if chinese:
             logger.warning(f"lssed: {chinese} rows with is_Chinese set are left out")
@@ -115,13 +124,15 @@ def _index_audio(folder: Path) -> dict[str, Path]:
     index: dict[str, Path] = {}
     for name in reversed(AUDIO_FOLDERS):
         if (folder / name).is_dir():
-            index.update((path.stem, path) for path in (folder / name).iterdir() if path.suffix in AUDIO_SUFFIXES)
+            files = (folder / name).iterdir()
+            index.update((path.stem, path) for path in files if path.suffix.lower() in AUDIO_SUFFIXES)
     return index
 
 
 def _field(row: Mapping[str, str], *names: str) -> str | None:
     """The first of the columns that is there and not empty."""
-    return next((row[name].strip() for name in names if row.get(name, "").strip()), None)
+    values = ((row.get(name) or "").strip() for name in names)  # None where a line is short
+    return next((value for value in values if value), None)
 
 
 def _utterance(row: Mapping[str, str], name: str, path: Path) -> Utterance:

@@ -15,10 +15,7 @@ from transformers.hf_argparser import HfArg
 from ..audio import load_audio
 from ..corpora.loading import encode_labels, load_splits
 from ..inference import AudioClassifier
-from .report import evaluate_predictions, write_predictions, write_report
-
-
-logger = logging.getLogger(__name__)
+from .report import evaluate_predictions, summary_table, write_predictions, write_report
 
 EXAMPLE = (
     "example: lssed-hf evaluate --model_name_or_path outputs/pyresnet50 --dataset_name ravdess --data_dir RAVDESS "
@@ -117,7 +114,7 @@ def evaluate_model(
     write_predictions(
         os.path.join(output_dir, "predictions.csv"), list(ids), references, np.stack(probabilities), classifier.labels
     )
-    logger.info(f"report: {report}")
+    print(f"{summary_table(results)}\n\nReport: {report}\nConfusion matrix: {report.with_name('confusion_matrix.png')}")
     return results
 
 

@@ -182,7 +182,7 @@ def _check_unique(name: str, values: Sequence[str]) -> None:
 
 
 def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]) -> str:
-    labels, majority, metrics = results["labels"], results["majority"], results["metrics"]
+    labels, metrics = results["labels"], results["metrics"]
     size = f"{results['num_utterances']:,} utterances"
     if results["num_speakers"] is not None:
         size += f", {results['num_speakers']:,} speakers"
@@ -193,13 +193,7 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
         parts.append("\n".join(f"- {name}: `{value}`" for name, value in context.items()))
     parts += [
         f"{size}.",
-        _table(
-            ["", "WA", "UA"],
-            [
-                ["**this system**", *_cells(results["intervals"])],
-                [f'always "{labels[majority["label"]]}"', *(f"{majority[name]:.3f}" for name in SCORES)],
-            ],
-        ),
+        summary_table(results),
         f"WA is accuracy, UA the mean recall of the classes; macro F1 is {metrics['macro_f1']:.3f}. Brackets hold "
         f"95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives none. The second "
         f"row always answers with the largest class of {source}.",
@@ -232,6 +226,18 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
         ]
         parts += ["## Groups", _table(["group", "utterances", "speakers", "WA", "UA"], rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def summary_table(results: Mapping[str, Any]) -> str:
+    """WA and UA with their intervals beside the majority row, as a Markdown table."""
+    majority = results["majority"]
+    return _table(
+        ["", "WA", "UA"],
+        [
+            ["**this system**", *_cells(results["intervals"])],
+            [f'always "{results["labels"][majority["label"]]}"', *(f"{majority[name]:.3f}" for name in SCORES)],
+        ],
+    )
 
 
 def _cells(intervals: Mapping[str, Mapping[str, float | None]]) -> list[str]:

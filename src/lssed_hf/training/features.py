@@ -1,5 +1,7 @@
 """Features of a dataset, computed once and cached, and the corpus statistics that normalise them."""
 
+import hashlib
+import inspect
 import json
 from functools import cache
 
@@ -7,6 +9,7 @@ import datasets
 import numpy as np
 from transformers import SequenceFeatureExtractor
 
+from .. import audio
 from ..audio import load_audio
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 
@@ -29,7 +32,8 @@ def compute_features(
     """Replace the audio column by `values` (float32) and `width`: `values.reshape(-1, width)` are a clip's frames.
 
     For PyResNet's extractor these are the features before normalisation (`extract`), for any other one the waveform
-    at its sampling rate, of width 1. The result is cached by `datasets` under the audio and the extractor's settings.
+    at its sampling rate, of width 1. The result is cached by `datasets` under the audio, the extractor's settings and
+    the code that computes it.
 
     Raises:
         AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
@@ -43,7 +47,12 @@ def compute_features(
     features["width"] = datasets.Value("int32")
     return dataset.cast_column(audio_column, datasets.Audio(decode=False)).map(
         _extract_row,
-        fn_kwargs={"audio_column": audio_column, "settings": json.dumps(settings), "cacheable": cacheable},
+        fn_kwargs={
+            "audio_column": audio_column,
+            "settings": json.dumps(settings),
+            "cacheable": cacheable,
+            "code": _code_hash(cacheable),
+        },
         remove_columns=[audio_column],
         features=features,
         num_proc=num_proc,
@@ -52,7 +61,13 @@ def compute_features(
     )
 
 
-def _extract_row(row: dict, audio_column: str, settings: str, cacheable: bool) -> dict:
+def _code_hash(cacheable: bool) -> str:
+    """Of the front end's source: `datasets` hashes a function of a package by its name alone."""
+    modules = [audio, inspect.getmodule(PyResNetFeatureExtractor)] if cacheable else [audio]
+    return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
+
+
+def _extract_row(row: dict, audio_column: str, settings: str, cacheable: bool, code: str) -> dict:
     if not cacheable:
         return {"values": load_audio(row[audio_column], json.loads(settings)["sampling_rate"]), "width": 1}
     extractor = _extractor(settings)

@@ -77,7 +77,10 @@ class ClassificationLoss:
             weight = targets.sum(dim=1, keepdim=True)
             targets = (1 - self.label_smoothing) * targets + self.label_smoothing * weight / self.num_labels
         loss = -(targets * logits.log_softmax(dim=1)).sum()
-        return loss / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+        if num_items_in_batch is None:
+            return loss / len(labels)
+        # The Trainer counts the entries of `labels`; a soft label has one per class.
+        return loss / num_items_in_batch * (self.num_labels if labels.is_floating_point() else 1)
 
 
 def balanced_class_weights(labels: np.ndarray, num_labels: int) -> list[float]:

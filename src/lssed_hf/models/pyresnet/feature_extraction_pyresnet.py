@@ -89,12 +89,17 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         kwargs.pop("feature_size", None)  # saved by the base class; it is num_mel_bins
         if normalization not in NORMALIZATIONS:
             raise ValueError(f"normalization={normalization!r} is not one of {', '.join(NORMALIZATIONS)}")
-        if denoise_win_length % 2:
+        for name, value in (("num_mel_bins", num_mel_bins), ("n_fft", n_fft), ("hop_length", hop_length)):
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
+        if denoise_win_length < 2 or denoise_win_length % 2:
             raise ValueError(f"denoise_win_length={denoise_win_length} must be even: frames overlap by half")
         if not 0 < noise_fraction <= 1:
             raise ValueError(f"noise_fraction={noise_fraction} must lie in (0, 1]")
-        if f_max > sampling_rate / 2:
-            raise ValueError(f"f_max={f_max} lies above half the sampling rate of {sampling_rate} Hz")
+        if not 0 <= f_min < f_max <= sampling_rate / 2:
+            raise ValueError(
+                f"f_min={f_min} and f_max={f_max} must lie between 0 and half the sampling rate of {sampling_rate} Hz"
+            )
         if (mean is None) != (std is None):
             raise ValueError("give both mean and std, or neither")
         for name, values in (("mean", mean), ("std", std)):

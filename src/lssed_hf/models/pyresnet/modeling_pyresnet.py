@@ -15,6 +15,15 @@ from transformers.utils import can_return_tuple
 from .configuration_pyresnet import PyResNetConfig
 
 
+# Where the Auto classes find the code in a saved folder, for `trust_remote_code=True` without this package.
+AUTO_MAP = {
+    "AutoConfig": "configuration_pyresnet.PyResNetConfig",
+    "AutoFeatureExtractor": "feature_extraction_pyresnet.PyResNetFeatureExtractor",
+    "AutoModel": "modeling_pyresnet.PyResNetModel",
+    "AutoModelForAudioClassification": "modeling_pyresnet.PyResNetForAudioClassification",
+}
+
+
 def _mask_frames(hidden_state: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Zero the padded frames of (batch, channels, mel, frames), which is what a clip alone has behind its end."""
     return hidden_state if mask is None else hidden_state * mask[:, None, None, :].to(hidden_state.dtype)
@@ -56,7 +65,10 @@ class PyResNetShortcut(nn.Module):
 
 
 class PyResNetBottleneck(GradientCheckpointingLayer):
-    """1x1, pyramid convolution (which carries the stride), 1x1, each with batch norm, around a shortcut."""
+    """1x1, pyramid convolution (which carries the stride), 1x1, each with batch norm, around a shortcut.
+
+    Padded frames have to be zero on entry where the block strides, since the pooling of its shortcut sees them.
+    """
 
     def __init__(self, config: PyResNetConfig, stage: int, in_channels: int, stride: int):
         super().__init__()
@@ -73,7 +85,7 @@ class PyResNetBottleneck(GradientCheckpointingLayer):
         self.shortcut = PyResNetShortcut(in_channels, out_channels, stride) if projected else nn.Identity()
 
     def forward(self, hidden_state: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        residual = self.shortcut(_mask_frames(hidden_state, mask) if self.stride > 1 else hidden_state)
+        residual = self.shortcut(hidden_state)
         hidden_state = F.relu(self.reduce_normalization(self.reduce(hidden_state)))
         hidden_state = self.pyramid(_mask_frames(hidden_state, mask))
         hidden_state = F.relu(self.pyramid_normalization(hidden_state))
@@ -99,7 +111,7 @@ class PyResNetStage(nn.Module):
             hidden_state = layer(hidden_state, mask)
             if layer.stride > 1 and mask is not None:
                 mask = mask[:, ::2]
-        return hidden_state, mask
+        return _mask_frames(hidden_state, mask), mask
 
 
 class PyResNetEmbeddings(nn.Module):
@@ -122,6 +134,11 @@ class PyResNetPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _no_split_modules = ["PyResNetBottleneck"]
     _can_compile_fullgraph = True
+
+    def save_pretrained(self, save_directory, **kwargs):
+        # transformers would only enter the class that is saved, and AutoModel could not open a classifier's folder.
+        self.config.auto_map = dict(AUTO_MAP)
+        return super().save_pretrained(save_directory, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -204,13 +221,13 @@ class PyResNetModel(PyResNetPreTrainedModel):
         # Channels-last is what CPU and GPU convolutions are fastest on; the map keeps it from here to the end.
         hidden_state = hidden_state.contiguous(memory_format=torch.channels_last)
         mask = None if mask is None else mask[:, ::2]
+        hidden_state = _mask_frames(hidden_state, mask)
 
-        hidden_states = (_mask_frames(hidden_state, mask),) if output_hidden_states else None
+        hidden_states = (hidden_state,) if output_hidden_states else None
         for stage in self.stages:
             hidden_state, mask = stage(hidden_state, mask)
             if output_hidden_states:
-                hidden_states += (_mask_frames(hidden_state, mask),)
-        hidden_state = _mask_frames(hidden_state, mask)
+                hidden_states += (hidden_state,)
 
         if mask is None:
             pooled = hidden_state.mean(dim=-1)

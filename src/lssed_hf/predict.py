@@ -1,0 +1,101 @@
+"""`lssed-hf predict`: classify audio files. Whatever cannot be read is listed with its reason and stops nothing."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from .audio import find_audio_files, load_audio
+from .evaluation.files import replacing
+from .inference import AudioClassifier
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One file's class probabilities (num_labels,), or the reason why there are none."""
+
+    path: Path
+    probabilities: np.ndarray | None = None
+    error: str | None = None
+
+
+def predict_files(classifier: AudioClassifier, paths: Iterable[Path]) -> Iterator[Prediction]:
+    """Classify files batch by batch, in order; a file that cannot be read gives its reason instead."""
+    pending: list[Prediction] = []
+    waveforms: list[np.ndarray] = []
+
+    def finished() -> Iterator[Prediction]:
+        probabilities = classifier.probabilities(waveforms)
+        for prediction in pending:
+            yield prediction if prediction.error else Prediction(prediction.path, next(probabilities))
+        pending.clear()
+        waveforms.clear()
+
+    for path in paths:
+        try:
+            waveforms.append(load_audio(path, classifier.sampling_rate))
+            pending.append(Prediction(path))
+        except (OSError, ValueError) as error:
+            pending.append(Prediction(path, error=str(error)))
+        if len(waveforms) == classifier.batch_size:
+            yield from finished()
+    yield from finished()
+
+
+def expand_paths(inputs: Sequence[Path]) -> list[Path]:
+    """Files as given, and the audio files below each folder; a path given twice counts once.
+
+    Raises:
+        FileNotFoundError: a folder holds no audio file.
+    """
+    paths = [path for given in inputs for path in (find_audio_files(given) if given.is_dir() else [given])]
+    return list(dict.fromkeys(paths))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="lssed-hf predict",
+        description=__doc__,
+        epilog="example: lssed-hf predict outputs/pyresnet50 recordings/ --csv emotions.csv",
+    )
+    parser.add_argument("model", help="folder or Hub name of an audio classifier")
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, help="audio files of any rate, or folders that are searched for them"
+    )
+    parser.add_argument("--csv", type=Path, help="write file, label, score, error and every probability here")
+    parser.add_argument("--batch_size", type=int, default=8, help="clips per forward pass (default: 8)")
+    parser.add_argument("--device", help="torch device, e.g. cuda:0 (default: the GPU if there is one)")
+    parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    args = parser.parse_args(argv)
+
+    paths = expand_paths(args.inputs)
+    classifier = AudioClassifier(args.model, args.batch_size, args.device, args.trust_remote_code)
+    predictions = list(tqdm(predict_files(classifier, paths), total=len(paths), desc="Classifying", unit="file"))
+    if args.csv:
+        with replacing(args.csv) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+            _write_csv(file, predictions, classifier.labels)
+    else:
+        _write_csv(sys.stdout, predictions, classifier.labels)
+
+    failed = [prediction for prediction in predictions if prediction.error]
+    for prediction in failed:
+        print(prediction.error, file=sys.stderr)
+    print(f"{len(paths) - len(failed)} of {len(paths)} files classified", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _write_csv(file, predictions: Sequence[Prediction], labels: Sequence[str]) -> None:
+    writer = csv.writer(file)
+    writer.writerow(["file", "label", "score", *(f"probability_{label}" for label in labels), "error"])
+    for prediction in predictions:
+        if prediction.error:
+            cells = [""] * (len(labels) + 2)
+        else:
+            best = int(prediction.probabilities.argmax())
+            cells = [labels[best], *(f"{value:.4f}" for value in (prediction.probabilities[best], *prediction.probabilities))]
+        writer.writerow([prediction.path, *cells, prediction.error or ""])

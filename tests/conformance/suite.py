@@ -1,0 +1,189 @@
+"""transformers' common tests on every model of this package. Run by `run.py`, which provides `transformers_tests`.
+
+To add a model, append a `Case` to `CASES`.
+"""
+
+import copy
+import unittest
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor
+from transformers.models.auto import modeling_auto
+from transformers_tests.test_configuration_common import ConfigTester
+from transformers_tests.test_modeling_common import ModelTesterMixin
+from transformers_tests.test_sequence_feature_extraction_common import SequenceFeatureExtractionTestMixin
+
+from lssed_hf import (
+    PyResNetConfig,
+    PyResNetFeatureExtractor,
+    PyResNetForAudioClassification,
+    PyResNetModel,
+)
+
+
+BATCH_SIZE, FRAMES, MEL_BINS = 3, 21, 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and how to make a small one of it (under 1 M parameters; the suite checks that).
+
+    Args:
+        name: prefix of the test classes.
+        config_class, config: of a small model with at most two layers.
+        model_class: the bare model.
+        classifier_class: the model for audio classification.
+        feature_extractor_class, feature_extractor: class and arguments, with `feature_size` equal to `MEL_BINS`.
+        hidden_shapes: of all `hidden_states` of a batch.
+        common_properties: attributes by which tools read sizes off any configuration.
+        inputs: makes a batch.
+        overrides: attributes and methods for the class of model tests. Each needs a comment that gives the reason.
+    """
+
+    name: str
+    config_class: type[PreTrainedConfig]
+    config: Mapping
+    model_class: type[PreTrainedModel]
+    classifier_class: type[PreTrainedModel]
+    feature_extractor_class: type[SequenceFeatureExtractor]
+    feature_extractor: Mapping
+    hidden_shapes: list[tuple[int, ...]]
+    common_properties: list[str]
+    inputs: Callable[[], dict[str, torch.Tensor]]
+    overrides: Mapping = field(default_factory=dict)
+
+
+def log_mel_batch() -> dict[str, torch.Tensor]:
+    """Clips of unequal length, so that every test of the suite sees padding."""
+    attention_mask = torch.ones(BATCH_SIZE, FRAMES, dtype=torch.long)
+    attention_mask[0, FRAMES - 8 :] = 0
+    return {"input_features": torch.randn(BATCH_SIZE, FRAMES, MEL_BINS), "attention_mask": attention_mask}
+
+
+CASES = [
+    Case(
+        name="PyResNet",
+        config_class=PyResNetConfig,
+        config={
+            "embedding_size": 8,
+            "hidden_sizes": [64, 32],
+            "depths": [2, 1],
+            "kernel_sizes": [[3, 5], [3]],
+            "groups": [[1, 4], [1]],
+        },
+        model_class=PyResNetModel,
+        classifier_class=PyResNetForAudioClassification,
+        feature_extractor_class=PyResNetFeatureExtractor,
+        feature_extractor={"num_mel_bins": MEL_BINS, "padding_value": 0.0},
+        hidden_shapes=[(BATCH_SIZE, 8, 16, 11), (BATCH_SIZE, 64, 8, 6), (BATCH_SIZE, 32, 4, 3)],
+        common_properties=["hidden_size"],
+        inputs=log_mel_batch,
+    )
+]
+
+
+class ModelTester:
+    """What the mixins ask about the small model."""
+
+    batch_size, seq_length = BATCH_SIZE, FRAMES
+    is_training = True
+
+    def __init__(self, parent: unittest.TestCase, case: Case):
+        self.parent, self.case = parent, case
+
+    def get_config(self) -> PreTrainedConfig:
+        return self.case.config_class(**copy.deepcopy(dict(self.case.config)))
+
+    def prepare_config_and_inputs_for_common(self):
+        return self.get_config(), self.case.inputs()
+
+
+class FeatureExtractionTester:
+    batch_size, feature_size, padding_value, sampling_rate = 7, MEL_BINS, 0.0, 16000
+    min_seq_length, max_seq_length = 40, 200
+    seq_length_diff = (max_seq_length - min_seq_length) // (batch_size - 1)
+
+    def __init__(self, case: Case):
+        self.case = case
+
+    def prepare_feat_extract_dict(self) -> dict:
+        return dict(self.case.feature_extractor)
+
+    def prepare_inputs_for_common(self, equal_length: bool = False, numpify: bool = False) -> list:
+        lengths = [self.min_seq_length + self.seq_length_diff * index for index in range(self.batch_size)]
+        clips = [
+            np.random.default_rng(index)
+            .random((self.max_seq_length if equal_length else length, self.feature_size))
+            .astype(np.float32)
+            for index, length in enumerate(lengths)
+        ]
+        return clips if numpify else [clip.tolist() for clip in clips]
+
+
+def model_tests(case: Case) -> type[unittest.TestCase]:
+    class ModelTest(ModelTesterMixin, unittest.TestCase):
+        all_model_classes = (case.model_class, case.classifier_class)
+        has_attentions = False
+        # No vocabulary, so there are no embeddings to resize.
+        test_resize_embeddings = False
+
+        def setUp(self):
+            self.model_tester = ModelTester(self, case)
+
+        def test_config(self):
+            config_tester = ConfigTester(
+                self,
+                config_class=case.config_class,
+                has_text_modality=False,
+                common_properties=list(case.common_properties),
+                **case.config,
+            )
+            config_tester.run_common_tests()
+
+        @unittest.skip("expects nn.Embedding as input; spectrograms are no tokens")
+        def test_model_get_set_embeddings(self):
+            pass
+
+        def test_hidden_states_output(self):
+            # The suite's own expects (batch, frames, channels); a convolutional network returns maps that shrink.
+            config, inputs = self.model_tester.prepare_config_and_inputs_for_common()
+            by_config = copy.deepcopy(config)
+            by_config.output_hidden_states = True
+            for model_class in self.all_model_classes:
+                for model, extra in (
+                    (model_class(copy.deepcopy(config)), {"output_hidden_states": True}),
+                    (model_class(by_config), {}),
+                ):
+                    with torch.no_grad():
+                        hidden_states = model.eval()(**inputs, **extra).hidden_states
+                    self.assertEqual([tuple(state.shape) for state in hidden_states], case.hidden_shapes)
+
+    for name, value in case.overrides.items():
+        setattr(ModelTest, name, value)
+    return ModelTest
+
+
+def feature_extraction_tests(case: Case) -> type[unittest.TestCase]:
+    class FeatureExtractionTest(SequenceFeatureExtractionTestMixin, unittest.TestCase):
+        feature_extraction_class = case.feature_extractor_class
+
+        def setUp(self):
+            self.feat_extract_tester = FeatureExtractionTester(case)
+
+    return FeatureExtractionTest
+
+
+for case in CASES:
+    # By these static tables, not by the Auto classes, the suite knows which classes take labels and can be trained.
+    modeling_auto.MODEL_MAPPING_NAMES[case.config_class.model_type] = case.model_class.__name__
+    modeling_auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES[case.config_class.model_type] = (
+        case.classifier_class.__name__
+    )
+    for kind, make in (("Model", model_tests), ("FeatureExtraction", feature_extraction_tests)):
+        test_class = make(case)
+        test_class.__name__ = test_class.__qualname__ = f"{case.name}{kind}Test"
+        globals()[test_class.__name__] = test_class
+del test_class

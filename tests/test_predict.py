@@ -1,0 +1,102 @@
+"""`lssed-hf predict` and the dispatch of the command line."""
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from lssed_hf import PyResNetFeatureExtractor, cli, create_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    config = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
+    create_model("pyresnet50", id2label={0: "angry", 1: "sad"}, **config).save_pretrained(folder)
+    PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def clips(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "clips"
+    (folder / "deep").mkdir(parents=True)
+    soundfile.write(folder / "a.wav", rng.uniform(-0.3, 0.3, 16000), 16000)
+    soundfile.write(folder / "b.flac", rng.uniform(-0.3, 0.3, (48000, 2)), 48000)
+    soundfile.write(folder / "deep" / "c.ogg", rng.uniform(-0.3, 0.3, 4000), 8000)
+    (folder / "notes.txt").write_text("not audio")
+    return folder
+
+
+def read_csv(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_predict_classifies_a_folder_of_any_format_rate_and_channels(model, clips, tmp_path):
+    assert cli.main(["predict", str(model), str(clips), "--csv", str(tmp_path / "out.csv")]) == 0
+    rows = read_csv(tmp_path / "out.csv")
+    assert [row["file"].rsplit("/", 1)[-1] for row in rows] == ["a.wav", "b.flac", "c.ogg"]
+    for row in rows:
+        probabilities = {label: float(row[f"probability_{label}"]) for label in ("angry", "sad")}
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-3)
+        assert row["label"] == max(probabilities, key=probabilities.get)
+        assert row["error"] == ""
+
+
+def test_predict_reports_bad_files_and_goes_on(model, clips, tmp_path, capsys):
+    (clips / "bad.wav").write_text("this is text")
+    (clips / "empty.wav").touch()
+    status = cli.main(["predict", str(model), str(clips), "nowhere.wav", "--csv", str(tmp_path / "out.csv")])
+    assert status == 1
+    rows = {row["file"].rsplit("/", 1)[-1]: row for row in read_csv(tmp_path / "out.csv")}
+    assert len(rows) == 6
+    assert all(rows[name]["label"] for name in ("a.wav", "b.flac", "c.ogg"))
+    for name in ("bad.wav", "empty.wav", "nowhere.wav"):
+        assert name in rows[name]["error"] and rows[name]["label"] == ""
+    errors = capsys.readouterr().err
+    assert "3 of 6 files classified" in errors and "bad.wav" in errors
+
+
+def test_predictions_do_not_depend_on_the_batch_size(model, clips, tmp_path):
+    for batch_size in (1, 2, 8):
+        arguments = ["predict", str(model), str(clips), "--csv", str(tmp_path / f"{batch_size}.csv")]
+        assert cli.main([*arguments, "--batch_size", str(batch_size)]) == 0
+    alone = read_csv(tmp_path / "1.csv")
+    for batch_size in (2, 8):
+        for row, batched in zip(alone, read_csv(tmp_path / f"{batch_size}.csv")):
+            assert float(row["probability_sad"]) == pytest.approx(float(batched["probability_sad"]), abs=2e-4)
+
+
+def test_predict_prints_csv_without_a_file_to_write(model, clips, capsys):
+    assert cli.main(["predict", str(model), str(clips / "a.wav")]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.startswith("file,label,score,probability_angry") and "a.wav" in row
+
+
+def test_a_folder_without_audio_is_an_error(model, tmp_path, capsys):
+    (tmp_path / "none").mkdir()
+    assert cli.main(["predict", str(model), str(tmp_path / "none")]) == 1
+    assert "no audio file below" in capsys.readouterr().err
+
+
+def test_a_missing_model_is_named(tmp_path, clips, capsys):
+    assert cli.main(["predict", str(tmp_path / "nothing"), str(clips)]) == 1
+    assert "nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+def test_every_command_has_help_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([command, "--help"])
+    assert stopped.value.code == 0
+    assert f"example: lssed-hf {command} " in " ".join(capsys.readouterr().out.split())
+
+
+def test_usage_and_unknown_commands(capsys):
+    assert cli.main(["--help"]) == 0
+    assert "predict" in capsys.readouterr().out
+    assert cli.main(["dance"]) == 2
+    assert "unknown command 'dance'" in capsys.readouterr().err

@@ -1,0 +1,220 @@
+"""Training end to end on a few seconds of synthetic speech: what it writes, and that it goes on exactly where it stopped."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForAudioClassification
+
+from lssed_hf import PyResNetFeatureExtractor, create_model
+from lssed_hf.training import train
+from lssed_hf.training.trainer import ClassificationLoss, balanced_class_weights
+
+
+pytest.importorskip("espeakng_loader")
+
+TINY = {
+    "depths": [1, 1, 1, 1],
+    "embedding_size": 4,
+    "hidden_sizes": [16, 16, 16, 16],
+    "groups": [[1] * 4, [1] * 3, [1, 1], [1]],
+}
+
+# Runs `lssed-hf train` and dies at a step, as a machine that loses power does.
+_KILLED = """
+import os, signal, sys
+from transformers import TrainerCallback
+from lssed_hf.training import train
+
+class Kill(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+original = train.SpeechTrainer.__init__
+def patched(self, **kwargs):
+    original(self, **kwargs)
+    self.add_callback(Kill())
+train.SpeechTrainer.__init__ = patched
+train.main(sys.argv[2:])
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    from lssed_hf.corpora.synthetic_speech import write_synthetic_lssed
+
+    return write_synthetic_lssed(tmp_path_factory.mktemp("corpus"), num_speakers=6, utterances_per_speaker=8)
+
+
+@pytest.fixture
+def flags(corpus, tmp_path):
+    return [
+        *("--dataset_name", "lssed", "--data_dir", str(corpus), "--output_dir", str(tmp_path / "model")),
+        *("--config_overrides", json.dumps(TINY), "--crop_seconds", "1", "--disable_tqdm", "true"),
+        *("--num_train_epochs", "3", "--per_device_train_batch_size", "4", "--gradient_accumulation_steps", "2"),
+        *("--report_to", "none"),
+    ]
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags, tmp_path, capsys):
+    assert train.main(flags) == 0
+
+    folder = tmp_path / "model"
+    results = json.loads((folder / "results.json").read_text())
+    assert results["labels"] == ["angry", "neutral", "happy", "sad"]
+    assert results["context"] == {"model": str(folder), "dataset": "lssed", "split": "test"}
+    assert results["majority"]["unweighted_accuracy"] == 0.25
+    assert {"report.md", "confusion_matrix.png", "predictions.csv", "README.md"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert 'always "neutral"' in capsys.readouterr().out
+    assert PyResNetFeatureExtractor.from_pretrained(folder).mean is not None
+    assert AutoModelForAudioClassification.from_pretrained(folder).config.id2label[0] == "angry"
+
+
+@pytest.mark.parametrize("sampling", ["random", "balanced"])
+def test_a_killed_run_ends_in_the_same_weights(flags, tmp_path, sampling):
+    flags += ["--save_strategy", "steps", "--save_steps", "3", "--eval_strategy", "steps", "--eval_steps", "3"]
+    flags += [
+        "--mixup",
+        "0.3",
+        "--time_mask",
+        "8",
+        "--freq_mask",
+        "8",
+        "--sampling",
+        sampling,
+        "--optim",
+        "adamw_torch",
+    ]
+    whole = [flag.replace(str(tmp_path / "model"), str(tmp_path / "whole")) for flag in flags]
+    train.main(whole)
+
+    # Step 5 lies between the checkpoints of steps 3 and 6, in the middle of an epoch.
+    killed = subprocess.run([sys.executable, "-c", _KILLED, "5", *flags], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (tmp_path / "model" / "model.safetensors").exists()
+    train.main(flags)
+
+    expected, resumed = weights(tmp_path / "whole"), weights(tmp_path / "model")
+    assert expected.keys() == resumed.keys()
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+def test_restart_ignores_earlier_checkpoints(flags, tmp_path):
+    flags[flags.index("3")] = "1"
+    train.main(flags)
+    checkpoint = next((tmp_path / "model").glob("checkpoint-*"))
+    marker = checkpoint / "earlier"
+    marker.touch()
+    train.main([*flags, "--restart"])
+    assert not marker.exists()
+
+
+def test_the_papers_recipe_is_the_default(tmp_path):
+    from transformers import HfArgumentParser
+
+    from lssed_hf.training.arguments import RecipeArguments
+
+    (args,) = HfArgumentParser(RecipeArguments).parse_args_into_dataclasses(["--output_dir", str(tmp_path)])
+    assert args.per_device_train_batch_size * args.gradient_accumulation_steps == 256
+    assert (args.num_train_epochs, args.learning_rate, args.weight_decay) == (60, 0.01, 0.001)
+    assert (args.lr_step_epochs, args.lr_step_gamma, args.optim, args.momentum) == (20, 0.1, "sgd", 0.9)
+
+
+def test_the_learning_rate_drops_every_so_many_epochs(flags, tmp_path):
+    train.main([*flags, "--lr_step_epochs", "1", "--logging_steps", "1"])
+    history = json.loads((tmp_path / "model" / "trainer_state.json").read_text())["log_history"]
+    by_epoch = {}
+    for entry in history:
+        if "learning_rate" in entry:
+            by_epoch.setdefault(int(np.ceil(entry["epoch"] - 1e-6)), set()).add(round(entry["learning_rate"], 8))
+    # What is logged after an epoch's last step is already the next one's rate.
+    assert 0.01 in by_epoch[1] and 0.001 in by_epoch[2] and 0.0001 in by_epoch[3]
+    assert set.union(*by_epoch.values()) <= {0.01, 0.001, 0.0001, 0.00001}
+
+
+def test_validation_speakers_are_held_out_where_there_is_no_validation_split(flags, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        train.main([*flags, "--split_scheme", "paper", "--max_steps", "1", "--validation_fraction", "0.3"])
+    assert "groups of training are held out" in caplog.text
+
+
+def test_a_pretrained_classifier_gets_a_new_head(flags, tmp_path):
+    source = tmp_path / "pretrained"
+    create_model("pyresnet50", num_labels=2, **TINY).save_pretrained(source)
+    PyResNetFeatureExtractor(mean=[0.0] * 128, std=[10.0] * 128).save_pretrained(source)
+    at = flags.index("--config_overrides")
+    train.main([*flags[:at], *flags[at + 2 :], "--model_name_or_path", str(source), "--max_steps", "1"])
+    assert AutoModelForAudioClassification.from_pretrained(tmp_path / "model").config.num_labels == 4
+    assert PyResNetFeatureExtractor.from_pretrained(tmp_path / "model").std == [10.0] * 128, "statistics belong to it"
+
+
+def test_any_transformers_audio_classifier_trains(flags, tmp_path):
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+
+    source = tmp_path / "wav2vec2"
+    config = Wav2Vec2Config(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=(8, 8),
+        conv_kernel=(10, 8),
+        conv_stride=(40, 8),
+        num_feat_extract_layers=2,
+        num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2,
+        classifier_proj_size=8,
+    )
+    Wav2Vec2ForSequenceClassification(config).save_pretrained(source)
+    Wav2Vec2FeatureExtractor().save_pretrained(source)
+    at = flags.index("--config_overrides")
+    train.main([*flags[:at], *flags[at + 2 :], "--model_name_or_path", str(source), "--max_steps", "2"])
+    assert json.loads((tmp_path / "model" / "results.json").read_text())["num_utterances"] > 0
+
+
+def test_class_weights_and_smoothing_match_torch():
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(9, 4, generator=generator), torch.randint(4, (9,), generator=generator)
+    weights = [0.5, 2.0, 1.0, 0.5]
+    reference = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
+    assert torch.allclose(ClassificationLoss(4, None, 0.1)({"logits": logits}, labels), reference)
+    reference = torch.nn.functional.cross_entropy(logits, labels, torch.tensor(weights), reduction="sum") / 9
+    assert torch.allclose(ClassificationLoss(4, weights)({"logits": logits}, labels), reference)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_loss_does_not_depend_on_how_a_batch_is_divided(soft):
+    generator = torch.Generator().manual_seed(1)
+    logits, labels = torch.randn(8, 4, generator=generator), torch.randint(4, (8,), generator=generator)
+    if soft:
+        labels = torch.nn.functional.one_hot(labels, 4).float()
+    loss = ClassificationLoss(4)
+    items = labels.ne(-100).sum()  # as the Trainer counts
+    parts = [loss({"logits": logits[i : i + 2]}, labels[i : i + 2], items) for i in range(0, 8, 2)]
+    assert torch.allclose(sum(parts), loss({"logits": logits}, labels))
+
+
+def test_balanced_class_weights_average_to_one_over_the_clips():
+    labels = np.array([0] * 6 + [1] * 3 + [3])
+    weights = balanced_class_weights(labels, 4)
+    assert weights[2] == 0 and weights[0] < weights[1] < weights[3]
+    assert np.isclose(np.mean([weights[label] for label in labels]), 1)
+
+
+def test_missing_split_and_label_column_are_named(flags):
+    with pytest.raises(ValueError, match="has no split 'nope'"):
+        train.main([*flags, "--train_split_name", "nope"])
+    with pytest.raises(ValueError, match="no column 'nope'"):
+        train.main([*flags, "--label_column_name", "nope"])
