@@ -72,6 +72,8 @@ def main() -> None:
                 f"| {colour} | {snr} dB | {before.mean():.2f} | {after.mean():.2f} | "
                 f"{(after - before).mean():+.2f} | {np.mean(after > before):.0%} |"
             )
+    untouched = [segmental_snr(clean, extractor.denoise(clean), speech_frames(clean)) for clean in clips]
+    print(f"\nClips without added noise keep {np.mean(untouched):.2f} dB (denoised against as recorded).")
 
 
 if __name__ == "__main__":

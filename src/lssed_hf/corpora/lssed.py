@@ -46,7 +46,6 @@ class Lssed(CorpusBuilder):
   title={{LSSED}: a large-scale dataset and benchmark for speech emotion recognition},
   author={Fan, Weiquan and Xu, Xiangmin and Xing, Xiaofen and Chen, Weidong and Huang, Dongyan},
   booktitle={ICASSP},
-  pages={641--645},
   year={2021}
 }"""
 

@@ -114,6 +114,9 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         model_name=f"{model_args.model_name_or_path} on {data_args.dataset_name}",
         tasks="audio-classification",
         tags=["speech-emotion-recognition"],
+        dataset_tags=data_args.dataset_name,
+        dataset=data_args.dataset_name,
+        dataset_args=f"split: {validation_split}",
     )
     if data_args.test_split_name not in dataset:
         logger.warning(f"{data_args.dataset_name} has no split {data_args.test_split_name!r}: nothing to score on")

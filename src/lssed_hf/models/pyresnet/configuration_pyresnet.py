@@ -67,6 +67,14 @@ class PyResNetConfig(PreTrainedConfig):
         share = width // 2 ** (levels - 1).bit_length()
         return [share] * (levels - 1) + [width - share * (levels - 1)]
 
+    def validate_sizes(self):
+        """Check the fields that do not belong to a stage."""
+        for name in ("embedding_size", "num_frequency_rows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if not 0 <= self.classifier_dropout <= 1:
+            raise ValueError(f"classifier_dropout={self.classifier_dropout} must lie in [0, 1]")
+
     def validate_stages(self):
         """Check that the per-stage lists fit each other and that every convolution can be built."""
         lists = ("hidden_sizes", "depths", "kernel_sizes", "groups")
@@ -76,12 +84,14 @@ class PyResNetConfig(PreTrainedConfig):
         if min(self.depths) < 1:
             raise ValueError(f"depths={self.depths}: every stage needs at least one block")
         for stage, (kernel_sizes, groups) in enumerate(zip(self.kernel_sizes, self.groups)):
-            if self.hidden_sizes[stage] % 4:
-                raise ValueError(f"hidden_sizes[{stage}]={self.hidden_sizes[stage]} is not a multiple of 4")
+            if self.hidden_sizes[stage] % 4 or self.hidden_sizes[stage] < 4:
+                raise ValueError(f"hidden_sizes[{stage}]={self.hidden_sizes[stage]} is not a positive multiple of 4")
             if len(kernel_sizes) != len(groups) or not groups:
                 raise ValueError(f"stage {stage}: {len(kernel_sizes)} kernel sizes but {len(groups)} groups")
-            if any(size % 2 == 0 for size in kernel_sizes):
+            if any(size < 1 or size % 2 == 0 for size in kernel_sizes):
                 raise ValueError(f"kernel_sizes[{stage}]={kernel_sizes}: only odd sizes keep the length")
+            if min(groups) < 1:
+                raise ValueError(f"groups[{stage}]={groups}: every level needs at least one group")
             width = self.hidden_sizes[stage] // 4
             for count, channels in zip(groups, self.level_channels(stage)):
                 if channels == 0 or width % count or channels % count:

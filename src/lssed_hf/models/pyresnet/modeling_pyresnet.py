@@ -26,7 +26,13 @@ AUTO_MAP = {
 
 def _mask_frames(hidden_state: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Zero the padded frames of (batch, channels, mel, frames), which is what a clip alone has behind its end."""
-    return hidden_state if mask is None else hidden_state * mask[:, None, None, :].to(hidden_state.dtype)
+    return hidden_state if mask is None else hidden_state.masked_fill(mask == 0, 0.0)
+
+
+def _halve_mask(mask: torch.Tensor | None) -> torch.Tensor | None:
+    """The mask (batch, 1, 1, frames) behind a convolution of stride 2: every other frame, the first included."""
+    # As a pooling, its length is the same expression as the convolution's, which torch.export has to prove.
+    return None if mask is None else F.max_pool2d(mask, 1, stride=(1, 2))
 
 
 class PyResNetPyramidConv(nn.Module):
@@ -109,8 +115,8 @@ class PyResNetStage(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         for layer in self.layers:
             hidden_state = layer(hidden_state, mask)
-            if layer.stride > 1 and mask is not None:
-                mask = mask[:, ::2]
+            if layer.stride > 1:
+                mask = _halve_mask(mask)
         return _mask_frames(hidden_state, mask), mask
 
 
@@ -211,16 +217,17 @@ class PyResNetModel(PyResNetPreTrainedModel):
             raise ValueError(
                 f"input_features has shape {tuple(input_features.shape)}; (batch, frames, num_mel_bins) is expected"
             )
-        mask = attention_mask
         tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
-        if mask is not None and not tracing and bool(mask.all()):
+        if attention_mask is None or (not tracing and bool(attention_mask.all())):
             mask = None  # nothing is padded, so nothing has to be masked
+        else:
+            mask = attention_mask[:, None, None, :].to(self.dtype)
 
         pixels = _mask_frames(input_features.transpose(1, 2).unsqueeze(1).to(self.dtype), mask)
         hidden_state = self.embedder(pixels)
         # Channels-last is what CPU and GPU convolutions are fastest on; the map keeps it from here to the end.
         hidden_state = hidden_state.contiguous(memory_format=torch.channels_last)
-        mask = None if mask is None else mask[:, ::2]
+        mask = _halve_mask(mask)
         hidden_state = _mask_frames(hidden_state, mask)
 
         hidden_states = (hidden_state,) if output_hidden_states else None
@@ -232,7 +239,7 @@ class PyResNetModel(PyResNetPreTrainedModel):
         if mask is None:
             pooled = hidden_state.mean(dim=-1)
         else:
-            pooled = hidden_state.sum(dim=-1) / mask.sum(dim=-1).clamp(min=1)[:, None, None].to(hidden_state.dtype)
+            pooled = hidden_state.sum(dim=-1) / mask.sum(dim=-1).clamp(min=1).to(hidden_state.dtype)
         if pooled.shape[-1] != self.config.num_frequency_rows:
             pooled = F.adaptive_avg_pool1d(pooled, self.config.num_frequency_rows)
         return BaseModelOutputWithPoolingAndNoAttention(

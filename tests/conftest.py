@@ -1,0 +1,45 @@
+"""What every test needs: caches away from the user's, no network, and the real speech where it is there."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+# Before anything imports datasets or huggingface_hub, which read these once.
+_CACHE = tempfile.mkdtemp(prefix="lssed_hf_tests_")
+atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+for _name in ("HF_DATASETS_CACHE", "HF_HUB_CACHE", "HF_MODULES_CACHE", "HF_EVALUATE_CACHE", "HF_METRICS_CACHE"):
+    os.environ.pop(_name, None)
+os.environ["HF_HOME"] = _CACHE
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+
+# Times vary on shared machines; and a fixed seed, so that a run tells about the code alone.
+settings.register_profile("tests", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("tests")
+
+SHARED_DATA = Path(os.environ.get("LSSED_HF_SHARED", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real speech (`ravdess/`, `emodb/`, ...), which LSSED_HF_SHARED may name. It is not in the repo."""
+    if not (SHARED_DATA / "ravdess").is_dir():
+        pytest.skip(f"no real speech in {SHARED_DATA}; set LSSED_HF_SHARED to a folder that holds ravdess/ and emodb/")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def real_clips(shared_data) -> list[np.ndarray]:
+    """A few real clips, float32 (samples,) at 16 kHz, of both corpora."""
+    import soundfile
+
+    files = [*sorted((shared_data / "ravdess").rglob("*.flac"))[::240]]
+    files += sorted((shared_data / "emodb").glob("*.flac"))[::200]
+    return [soundfile.read(file, dtype="float32")[0] for file in files]
