@@ -43,3 +43,17 @@ def real_clips(shared_data) -> list[np.ndarray]:
     files = [*sorted((shared_data / "ravdess").rglob("*.flac"))[::240]]
     files += sorted((shared_data / "emodb").glob("*.flac"))[::200]
     return [soundfile.read(file, dtype="float32")[0] for file in files]
+
+
+@pytest.fixture(scope="session")
+def write_clip():
+    """Writes a short tone to a path, whose suffix gives the format, and makes the folders that it needs."""
+    import soundfile
+
+    def write_clip(path: Path, seconds: float = 0.02, rate: int = 16000, channels: int = 1, frequency: float = 400.0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tone = 0.3 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)
+        soundfile.write(path, np.repeat(tone[:, None], channels, axis=1), rate)
+        return path
+
+    return write_clip

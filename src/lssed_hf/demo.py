@@ -1,8 +1,8 @@
 """`lssed-hf demo`: the main job in two minutes, on synthetic speech.
 
-eSpeak NG speaks a small LSSED-shaped corpus; `load_dataset` reads it; a small PyResNet learns four emotions from it; the
-saved folder then serves clips through `pipeline` in a fresh process. Synthetic emotions are easy: the scores show that
-everything works, and say nothing about real speech.
+eSpeak NG speaks a small LSSED-shaped corpus; `load_dataset` reads it; a small PyResNet learns four emotions from it;
+the saved folder then serves clips through `pipeline` in a fresh process. Synthetic emotions are easy: the scores show
+that everything works, and say nothing about real speech.
 """
 
 import argparse
@@ -58,12 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_synthetic_lssed(corpus, num_speakers=args.num_speakers, utterances_per_speaker=30)
 
     print(f'2. load_dataset("lssed", "benchmark", data_files="{METADATA_NAME}", data_dir=...)')
-    dataset = datasets.load_dataset(
-        "lssed", "benchmark", data_files=str(corpus / METADATA_NAME), data_dir=str(corpus)
-    )
+    dataset = datasets.load_dataset("lssed", "benchmark", data_files=str(corpus / METADATA_NAME), data_dir=str(corpus))
     for split, rows in dataset.items():
         speakers = len(set(rows["speaker_id"]))
-        print(f"   {split}: {len(rows)} utterances of {speakers} speakers; columns {', '.join(rows.column_names[:4])}, ...")
+        print(f"   {split}: {len(rows)} utterances of {speakers} speakers")
+    print(f"   columns: {', '.join(dataset['test'].column_names)}")
 
     print("3. Train a small PyResNet and score it on speakers it never heard")
     from .training import train  # the Trainer takes seconds to import

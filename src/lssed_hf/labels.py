@@ -18,8 +18,8 @@ BENCHMARK_EMOTIONS = EMOTIONS[:4]
 GENDERS = ("female", "male")
 AGE_GROUPS = ("young", "middle_aged", "old")
 
-#: Spellings found in LSSED's paper and metadata and in other corpora. RAVDESS's "calm", a second resting state that its
-#: authors recorded beside "neutral", counts as neutral, which is how the 4-class benchmark on RAVDESS is defined here.
+#: Spellings found in LSSED's paper and metadata and in other corpora. RAVDESS's "calm", a second resting state that
+#: its authors recorded beside "neutral", counts as neutral: so the 4-class benchmark on RAVDESS is defined here.
 ALIASES = {
     "anger": "angry",
     "ang": "angry",

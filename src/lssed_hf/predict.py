@@ -97,5 +97,6 @@ def _write_csv(file, predictions: Sequence[Prediction], labels: Sequence[str]) -
             cells = [""] * (len(labels) + 2)
         else:
             best = int(prediction.probabilities.argmax())
-            cells = [labels[best], *(f"{value:.4f}" for value in (prediction.probabilities[best], *prediction.probabilities))]
+            scores = [prediction.probabilities[best], *prediction.probabilities]
+            cells = [labels[best], *(f"{score:.4f}" for score in scores)]
         writer.writerow([prediction.path, *cells, prediction.error or ""])

@@ -5,6 +5,15 @@ from tiny_pyresnet import make_tiny_config, randomise_batch_norm
 from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Networks this small are no faster on more threads, and many times slower beside another busy process."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def tiny_config() -> PyResNetConfig:
     return make_tiny_config()

@@ -4,8 +4,8 @@ Source: Burkhardt et al., Interspeech 2005; http://emodb.bilderbar.info (free fo
 speaker, sentence, emotion (German initial), version.
 
 Labels: W (Wut) angry, N neutral, F (Freude) happy, T (Trauer) sad, L (Langeweile) bored, E (Ekel) disgusted, A (Angst)
-fearful. The usual protocol is leave-one-speaker-out; the `speaker` split here is a fixed one with a man and a woman each
-for validation (15, 16) and test (13 is a woman, 12 a man) and six speakers for training.
+fearful. The usual protocol is leave-one-speaker-out; the `speaker` split here is a fixed one with a man and a woman
+each for validation (15, 16) and test (12, 13), and six speakers for training.
 """
 
 import re

@@ -22,6 +22,8 @@ def load_splits(
         return load_corpus(name, data_dir, config_name or "benchmark", split_scheme=split_scheme)
     if registered and not os.path.isdir(name):
         corpus_builder(name).default_data_dir()  # says what is missing
+    if registered:
+        name = os.path.abspath(name)  # by its name alone, load_dataset would take our builder for the folder
     data_dir = None if data_dir is None else os.fspath(data_dir)
     return datasets.load_dataset(name, config_name, data_dir=data_dir)
 
@@ -41,7 +43,10 @@ def encode_labels(dataset: datasets.DatasetDict, column: str) -> datasets.Datase
     label = datasets.ClassLabel(names=names)
     return datasets.DatasetDict(
         {
-            split: rows.map(lambda row: {column: str(row[column])}).cast_column(column, label)
+            split: rows.map(
+                lambda row: {column: names.index(str(row[column]))},
+                features=datasets.Features({**rows.features, column: label}),
+            )
             for split, rows in dataset.items()
         }
     )

@@ -1,7 +1,8 @@
 """RAVDESS, the speech part: 1,440 utterances of two sentences by 24 North American actors in eight emotions.
 
-Source: Livingstone and Russo, PLoS ONE 13(5), 2018; Zenodo record 1188976 (CC BY-NC-SA 4.0), `Audio_Speech_Actors_01-24`.
-Names are `03-01-EE-II-SS-RR-AA`: emotion, intensity, statement, repetition, actor (odd = male, even = female).
+Source: Livingstone and Russo, PLoS ONE 13(5), 2018; Zenodo record 1188976 (CC BY-NC-SA 4.0), the archive
+`Audio_Speech_Actors_01-24`. Names are `03-01-EE-II-SS-RR-AA`: emotion, intensity, statement, repetition, actor (odd
+numbers are men, even ones women).
 
 Labels: 01 neutral and 02 calm are both `neutral` here (calm is a second resting state; LSSED's vocabulary has one), so
 the 4-class benchmark holds 864 utterances: 192 angry, 288 neutral, 192 happy, 192 sad.

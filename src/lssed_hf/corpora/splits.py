@@ -63,7 +63,8 @@ def speaker_split(
         later = len(fractions) - rank - 1
         taken: set[str] = set()
         size = 0
-        while len(order) > later and (later == 0 or not taken or size + counts[order[0]] / 2 < fraction * len(speakers)):
+        wanted = fraction * len(speakers)
+        while len(order) > later and (later == 0 or not taken or size + counts[order[0]] / 2 < wanted):
             size += counts[order[0]]
             taken.add(order.pop(0))
         splits[split] = taken

@@ -17,6 +17,7 @@ from ..corpora.loading import encode_labels, load_splits
 from ..inference import AudioClassifier
 from .report import evaluate_predictions, summary_table, write_predictions, write_report
 
+
 EXAMPLE = (
     "example: lssed-hf evaluate --model_name_or_path outputs/pyresnet50 --dataset_name ravdess --data_dir RAVDESS "
     "--output_dir outputs/pyresnet50/test"
@@ -114,7 +115,8 @@ def evaluate_model(
     write_predictions(
         os.path.join(output_dir, "predictions.csv"), list(ids), references, np.stack(probabilities), classifier.labels
     )
-    print(f"{summary_table(results)}\n\nReport: {report}\nConfusion matrix: {report.with_name('confusion_matrix.png')}")
+    print(f"{summary_table(results)}\n\nReport: {report}")
+    print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
     return results
 
 

@@ -45,10 +45,10 @@ class ModelArguments:
         help="A name of lssed_hf.list_models() (from scratch), or a folder or Hub name of an audio classifier.",
     )
     config_overrides: str | None = HfArg(
-        default=None, help='Fields of a zoo model\'s configuration as JSON, e.g. \'{"depths": [1, 1, 1, 1]}\'.'
+        default=None, help="Fields of a zoo model's configuration as JSON, e.g. '{\"depths\": [1, 1, 1, 1]}'."
     )
     feature_extractor_overrides: str | None = HfArg(
-        default=None, help='Parameters of a zoo model\'s front end as JSON, e.g. \'{"do_denoise": false}\'.'
+        default=None, help="Parameters of a zoo model's front end as JSON, e.g. '{\"do_denoise\": false}'."
     )
     freeze_feature_encoder: bool = HfArg(default=False, help="Train the classifier alone.")
     trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")

@@ -20,7 +20,8 @@ class Augmentation:
     """Random changes to training clips, off by default as in the paper.
 
     Attributes:
-        freq_mask, num_freq_masks: up to so many mel bins, so often, are set to the mean (SpecAugment, Park et al. 2019).
+        freq_mask, num_freq_masks: up to so many mel bins, so often, are set to the mean (SpecAugment, Park et al.
+            2019).
         time_mask, num_time_masks: the same along time, in frames.
         freq_shift: the picture moves up or down by up to so many mel bins, as another voice's would.
         time_stretch: speed changes by a factor of up to 1 +- this.

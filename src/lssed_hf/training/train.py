@@ -134,9 +134,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     )
 
 
-def build_model(
-    model_args: ModelArguments, labels: Sequence[str]
-) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
+def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """A zoo network with random weights, or a pretrained classifier whose head is replaced where its labels differ."""
     label_maps = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
     name = model_args.model_name_or_path
@@ -184,7 +182,7 @@ def _with_validation(dataset: datasets.DatasetDict, data_args: DataArguments, se
         logger.warning(f"no column {data_args.speaker_column_name!r}: validation clips may share training speakers")
         groups = [str(index) for index in range(len(rows))]
     held_out = speaker_split(groups, {"validation": fraction, "train": 1 - fraction}, seed)["validation"]
-    logger.info(f"no split {validation_split!r}: {len(held_out)} of {len(set(groups))} groups of training are held out")
+    logger.info(f"no split {validation_split!r}: {len(held_out)} of {len(set(groups))} training groups are held out")
     indices = {
         validation_split: [index for index, group in enumerate(groups) if group in held_out],
         train_split: [index for index, group in enumerate(groups) if group not in held_out],

@@ -1,4 +1,4 @@
-"""transformers' Trainer with what the paper's recipe needs: SGD with momentum, step decay, weighted and soft labels."""
+"""transformers' Trainer with what the paper's recipe needs: SGD with momentum, step decay, weighted losses."""
 
 from collections.abc import Sequence
 
@@ -56,7 +56,7 @@ class SpeechTrainer(Trainer):
 
 
 class ClassificationLoss:
-    """Cross entropy with class weights, label smoothing and soft labels, summed over clips and divided by their number.
+    """Cross entropy with class weights, label smoothing and soft labels: summed over clips, divided by their number.
 
     The number is that of the whole accumulated batch, so gradients do not depend on how it is divided into steps.
     Class weights therefore have mean 1 over the training set, instead of being divided out in each batch.

@@ -1,5 +1,6 @@
 """The front end against independent implementations, and its manners with every kind of input."""
 
+import inspect
 import io
 import json
 
@@ -103,9 +104,9 @@ class TestMelSpectrogram:
             RATE, 1024, hop_length=512, n_mels=128, norm="slaney", mel_scale="slaney", pad_mode="constant"
         ).double()
         expected = transform(torch.from_numpy(SIGNALS[name]).double()).T.numpy()
-        # torchaudio's window is made in float32, whose leakage shows 80 dB below the peak.
+        # torchaudio makes its window and filters in float32, which shows 80 dB below the peak.
         np.testing.assert_allclose(
-            PLAIN.mel_spectrogram(SIGNALS[name]), expected, rtol=1e-4, atol=1e-9 * expected.max()
+            PLAIN.mel_spectrogram(SIGNALS[name]), expected, rtol=5e-4, atol=1e-9 * expected.max()
         )
 
     @pytest.mark.parametrize("name", ["noise", "chirp", "bursts", "10 ms"])
@@ -547,9 +548,10 @@ class TestConfiguration:
         PyResNetFeatureExtractor(mean=np.zeros(128, np.float32), std=np.ones(128, np.float32)).save_pretrained(tmp_path)
         saved = json.loads((tmp_path / "preprocessor_config.json").read_text())
         assert saved["feature_extractor_type"] == "PyResNetFeatureExtractor"
-        assert not {"window", "mel_filters"} & set(saved)
         assert saved["mean"] == [0.0] * 128 and saved["sampling_rate"] == RATE and saved["feature_size"] == 128
-        assert all(isinstance(value, (int, float, str, bool, list, type(None))) for value in saved.values())
+        parameters = set(inspect.signature(PyResNetFeatureExtractor.__init__).parameters) - {"self", "kwargs"}
+        ours = {"feature_extractor_type", "feature_size", "padding_side", "auto_map"}
+        assert set(saved) - ours == parameters  # no window, no filters
 
     def test_auto_class_loads_it(self, tmp_path):
         from transformers import AutoFeatureExtractor

@@ -1,0 +1,124 @@
+"""What all corpora share: the schema, the registry and the errors of `load_corpus`."""
+
+import datasets
+import pytest
+
+import lssed_hf
+from lssed_hf import list_corpora, load_corpus
+from lssed_hf.corpora import corpus_builder, corpus_features
+from lssed_hf.labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
+
+
+def test_schema():
+    features = corpus_features()
+    emotion = datasets.ClassLabel(names=list(EMOTIONS))
+    assert features == {
+        "id": datasets.Value("string"),
+        "audio": datasets.Audio(sampling_rate=16000),
+        "emotion": emotion,
+        "secondary_emotions": datasets.Sequence(emotion),
+        "gender": datasets.ClassLabel(names=list(GENDERS)),
+        "age_group": datasets.ClassLabel(names=list(AGE_GROUPS)),
+        "age": datasets.Value("float32"),
+        "speaker_id": datasets.Value("string"),
+        "session_id": datasets.Value("string"),
+        "start": datasets.Value("float64"),
+        "end": datasets.Value("float64"),
+        "transcript": datasets.Value("string"),
+    }
+    assert features["gender"].names == ["female", "male"]
+    assert features["age_group"].names == ["young", "middle_aged", "old"]
+
+
+def test_schema_of_the_benchmark_differs_in_the_emotion_alone():
+    features = corpus_features(BENCHMARK_EMOTIONS)
+    assert features.pop("emotion").names == list(BENCHMARK_EMOTIONS)
+    assert features == {name: value for name, value in corpus_features().items() if name != "emotion"}
+
+
+def test_list_corpora():
+    assert {"ravdess", "emodb", "lssed", "synthetic"} <= set(list_corpora())
+    assert list_corpora() == sorted(list_corpora())
+    for name in list_corpora():
+        assert set(corpus_builder(name).builder_configs) >= {"default", "benchmark"}
+
+
+def test_unknown_corpus():
+    with pytest.raises(ValueError, match=r"unknown corpus 'iemocap'; known are .*ravdess"):
+        load_corpus("iemocap", ".")
+
+
+@pytest.fixture
+def ravdess(tmp_path, write_clip):
+    for actor in (1, 15, 17):
+        write_clip(tmp_path / "data" / f"03-01-01-01-01-01-{actor:02}.wav")
+    return tmp_path / "data"
+
+
+def test_no_data_dir():
+    with pytest.raises(ValueError, match=r"ravdess needs data_dir=.*https://zenodo.org/records/1188976"):
+        load_corpus("ravdess")
+
+
+def test_data_dir_that_is_no_folder(tmp_path, write_clip):
+    with pytest.raises(FileNotFoundError, match="emodb: data_dir .*gone is not a folder"):
+        load_corpus("emodb", tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        load_corpus("emodb", write_clip(tmp_path / "03a01Fa.wav"))
+
+
+def test_unknown_config_and_split_scheme(ravdess, tmp_path):
+    with pytest.raises(ValueError, match="'six'"):
+        load_corpus("ravdess", ravdess, "six", cache_dir=tmp_path / "cache")
+    with pytest.raises(ValueError, match="split_scheme='paper'; ravdess has speaker"):
+        load_corpus("ravdess", ravdess, split_scheme="paper", cache_dir=tmp_path / "cache")
+
+
+def test_relative_and_home_paths(ravdess, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for data_dir in ("data", "~/data", str(ravdess)):
+        rows = load_corpus("ravdess", data_dir, cache_dir=tmp_path / "cache")["test"]
+        rows = rows.cast_column("audio", datasets.Audio(decode=False))
+        assert rows[0]["audio"]["path"] == str(ravdess / "03-01-01-01-01-01-17.wav")
+
+
+def test_several_processes_give_the_same_rows(tmp_path, write_clip, monkeypatch):
+    from lssed_hf.corpora import base
+
+    monkeypatch.setattr(base, "_ROWS_PER_TABLE", 2)
+    for actor in range(1, 25):
+        write_clip(tmp_path / "data" / f"03-01-01-01-01-01-{actor:02}.wav")
+    one = load_corpus("ravdess", tmp_path / "data", cache_dir=tmp_path / "one")
+    two = load_corpus("ravdess", tmp_path / "data", cache_dir=tmp_path / "two", num_proc=2)
+    assert {name: list(rows["id"]) for name, rows in one.items()} == {
+        name: list(rows["id"]) for name, rows in two.items()
+    }
+    assert len(one["train"]) == 14
+
+
+def test_importing_twice_keeps_one_registration():
+    from datasets import packaged_modules
+
+    before = dict(packaged_modules._PACKAGED_DATASETS_MODULES)
+    lssed_hf.corpora.register_datasets()
+    assert before == packaged_modules._PACKAGED_DATASETS_MODULES and "lssed" in before
+
+
+def test_synthetic_makes_its_own_data(tmp_path, monkeypatch):
+    pytest.importorskip("espeakng_loader")
+    from lssed_hf.corpora import synthetic
+
+    written = []
+
+    def write_a_small_one(folder):
+        written.append(folder)
+        return write(folder, num_speakers=4, utterances_per_speaker=4)
+
+    write = synthetic.write_synthetic_lssed
+    monkeypatch.setattr(synthetic, "write_synthetic_lssed", write_a_small_one)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    for _ in range(2):
+        splits = load_corpus("synthetic", config_name="benchmark")
+        assert sum(map(len, splits.values())) == 16 and set(splits) == {"train", "validation", "test"}
+    assert written == [tmp_path / "lssed_hf_synthetic"]  # once

@@ -1,0 +1,59 @@
+import datasets
+import pytest
+
+from lssed_hf import load_corpus
+from lssed_hf.corpora import CorpusDataError
+from lssed_hf.corpora.emodb import SPEAKERS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, write_clip):
+    """Every speaker in every emotion, WAV and FLAC in turn, at two rates."""
+    folder = tmp_path_factory.mktemp("emodb")
+    for index, speaker in enumerate(SPEAKERS):
+        for code in "WNFTLEA":
+            suffix, rate = ((".wav", 16000), (".flac", 44100))[index % 2]
+            write_clip(folder / f"{speaker}a01{code}b{suffix}", rate=rate)
+    return folder
+
+
+@pytest.fixture
+def load(tmp_path):
+    return lambda folder, *args: load_corpus("emodb", folder, *args, cache_dir=tmp_path / "cache")
+
+
+def test_splits_are_of_disjoint_speakers_with_both_genders(folder, load):
+    splits = load(folder)
+    speakers = {name: set(rows["speaker_id"]) for name, rows in splits.items()}
+    assert speakers["validation"] == {"15", "16"} and speakers["test"] == {"12", "13"}
+    assert speakers["train"] == set(SPEAKERS) - speakers["validation"] - speakers["test"]
+    assert all(set(rows["gender"]) == {0, 1} for rows in splits.values())
+
+
+def test_emotions(folder, load):
+    rows = load(folder)["test"]
+    label = rows.features["emotion"]
+    emotions = {name[5]: label.int2str(emotion) for name, emotion in zip(rows["id"], rows["emotion"])}
+    assert emotions == dict(W="angry", N="neutral", F="happy", T="sad", L="bored", E="disgusted", A="fearful")
+    assert {len(rows) for rows in load(folder, "benchmark").values()} == {6 * 4, 2 * 4}
+
+
+def test_one_row(folder, load):
+    rows = load(folder)["validation"].cast_column("audio", datasets.Audio(decode=False))
+    row = next(row for row in rows if row["id"] == "16a01Fb")
+    assert row["audio"]["path"] == str(folder / "16a01Fb.flac")
+    assert (row["emotion"], row["gender"], row["age"], row["speaker_id"]) == (2, 0, 31.0, "16")
+
+
+@pytest.mark.parametrize("name", ["03a01Xa.wav", "04a01Fa.wav", "03c01Fa.wav", "speech.wav"])
+def test_unknown_names_are_named(tmp_path, load, write_clip, name):
+    write_clip(tmp_path / "data" / "03a01Fa.wav")
+    write_clip(tmp_path / "data" / name)
+    with pytest.raises(CorpusDataError, match=f"1 audio files .* not named as EMO-DB .* e.g. {name}; move"):
+        load(tmp_path / "data")
+
+
+def test_a_folder_without_audio(tmp_path, load):
+    (tmp_path / "data").mkdir()
+    with pytest.raises(FileNotFoundError, match="no audio file below"):
+        load(tmp_path / "data")

@@ -1,0 +1,127 @@
+"""A folder with a model and its feature extractor, opened in another process, with and without this package."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_pyresnet import make_tiny_config, randomise_batch_norm
+from transformers import pipeline
+
+from lssed_hf import PyResNetFeatureExtractor, PyResNetForAudioClassification
+
+
+CODE = ["configuration_pyresnet.py", "feature_extraction_pyresnet.py", "modeling_pyresnet.py"]
+AUTO_CLASSES = {"AutoConfig", "AutoFeatureExtractor", "AutoModel", "AutoModelForAudioClassification"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
+    torch.manual_seed(0)
+    model = PyResNetForAudioClassification(make_tiny_config(id2label={0: "angry", 1: "neutral", 2: "happy", 3: "sad"}))
+    randomise_batch_norm(model)
+    model.save_pretrained(folder)
+    generator = np.random.default_rng(0)
+    extractor = PyResNetFeatureExtractor(
+        num_mel_bins=32, mean=generator.normal(-20, 5, 32).tolist(), std=generator.uniform(5, 15, 32).tolist()
+    )
+    extractor.save_pretrained(folder)
+    clips = {f"{n}": generator.normal(0, 0.1, int(16000 * n)).astype(np.float32) for n in (0.7, 1.5, 2.2)}
+    np.savez(folder / "clips.npz", **clips)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(folder) -> dict:
+    """The same computed here."""
+    model = PyResNetForAudioClassification.from_pretrained(folder).eval()
+    extractor = PyResNetFeatureExtractor.from_pretrained(folder)
+    with np.load(folder / "clips.npz") as file:
+        clips = [file[name] for name in sorted(file)]
+    inputs = extractor(clips, sampling_rate=16000, return_tensors="pt")
+    with torch.no_grad():
+        logits, pooled = model(**inputs).logits, model.pyresnet(**inputs).pooler_output
+    classify = pipeline("audio-classification", model=model, feature_extractor=extractor, device="cpu")
+    return {
+        "features": inputs["input_features"].numpy(),
+        "logits": logits.numpy(),
+        "pooled": pooled.numpy(),
+        "pipeline": classify(clips, batch_size=2),
+    }
+
+
+def open_elsewhere(mode: str, folder: Path, scratch: Path) -> dict:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(scratch / "modules")}
+    worker = Path(__file__).with_name("open_saved_folder.py")
+    process = subprocess.run(
+        [sys.executable, str(worker), mode, str(folder)], cwd=scratch, env=environment, capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stderr
+    return {**json.loads(process.stdout.splitlines()[-1]), "modules_cache": scratch / "modules"}
+
+
+@pytest.fixture(scope="module")
+def installed(folder, tmp_path_factory) -> dict:
+    return open_elsewhere("installed", folder, tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="module")
+def blocked(folder, tmp_path_factory) -> dict:
+    return open_elsewhere("blocked", folder, tmp_path_factory.mktemp("blocked"))
+
+
+def check(opened: dict, expected: dict) -> None:
+    for name in ("features", "logits", "pooled"):
+        np.testing.assert_allclose(opened[name], expected[name], atol=1e-6, rtol=1e-6, err_msg=name)
+    for result, wanted in zip(opened["pipeline"], expected["pipeline"], strict=True):
+        assert [entry["label"] for entry in result] == [entry["label"] for entry in wanted]
+        np.testing.assert_allclose(
+            [entry["score"] for entry in result], [entry["score"] for entry in wanted], atol=1e-6
+        )
+
+
+def test_folder_carries_its_code_and_names_all_classes(folder):
+    assert sorted(path.name for path in folder.glob("*.py")) == CODE
+    assert set(json.loads((folder / "config.json").read_text())["auto_map"]) == AUTO_CLASSES
+    assert "AutoFeatureExtractor" in json.loads((folder / "preprocessor_config.json").read_text())["auto_map"]
+
+
+def test_a_bare_model_folder_names_all_classes_too(tmp_path):
+    PyResNetForAudioClassification(make_tiny_config()).pyresnet.save_pretrained(tmp_path)
+    assert set(json.loads((tmp_path / "config.json").read_text())["auto_map"]) == AUTO_CLASSES
+
+
+@pytest.mark.parametrize("opening", ["saved", "trusted"])
+def test_opens_with_the_package(installed, expected, opening):
+    check(installed[opening], expected)
+
+
+@pytest.mark.parametrize("opening", ["saved", "trusted"])
+def test_the_package_never_runs_the_code_of_a_folder(installed, opening):
+    assert all(module.startswith("lssed_hf.") for module in installed[opening]["modules"].values())
+    assert not list(installed["modules_cache"].rglob("*pyresnet*"))
+
+
+def test_opens_without_the_package(blocked, expected):
+    assert not blocked["imported"]
+    assert set(blocked["saved"]["modules"]) == {
+        "PyResNetConfig",
+        "PyResNetFeatureExtractor",
+        "PyResNetModel",
+        "PyResNetForAudioClassification",
+    }
+    assert all(module.startswith("transformers_modules.") for module in blocked["saved"]["modules"].values())
+    check(blocked["saved"], expected)
+
+
+def test_saving_again_without_the_package_keeps_the_code(folder, blocked, expected):
+    check(blocked["again"], expected)
+    assert sorted(path.name for path in (folder / "again").glob("*.py")) == CODE
+    for name in CODE:
+        assert (folder / "again" / name).read_bytes() == (folder / name).read_bytes()
+    assert set(json.loads((folder / "again" / "config.json").read_text())["auto_map"]) == AUTO_CLASSES

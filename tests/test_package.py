@@ -1,0 +1,100 @@
+"""The package as a whole: public names, one-way imports, the demo."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lssed_hf
+
+
+SOURCE = Path(lssed_hf.__file__).parent
+
+# What stands on top of what: a module may import those of its own rank and below.
+RANKS = [
+    {"labels", "audio"},
+    {"corpora", "models"},
+    {"inference"},
+    {"evaluation"},
+    {"training"},
+    {"predict", "demo"},
+    {"cli"},
+]
+STRANGERS = {("corpora", "models"), ("models", "corpora"), ("models", "labels"), ("models", "audio")}
+
+
+def relative_imports(path: Path) -> set[str]:
+    """Top-level modules of the package that a file imports."""
+    package = path.relative_to(SOURCE).parent.parts
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            targets = [(*base, *node.module.split("."))] if node.module else [(*base, n.name) for n in node.names]
+            found |= {target[0] for target in targets}
+    return found - {"__version__"}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_run_one_way(path):
+    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    rank = {name: level for level, names in enumerate(RANKS) for name in names}
+    for other in relative_imports(path):
+        assert rank[other] <= rank[own], f"{path} imports {other}, which stands above it"
+        assert (own, other) not in STRANGERS, f"{own} knows nothing of {other}"
+
+
+def test_every_public_name_can_be_had():
+    assert {"PyResNetConfig", "load_corpus", "metric_path", "fit_normalization"} <= set(lssed_hf.__all__)
+    for name in lssed_hf.__all__:
+        assert getattr(lssed_hf, name) is not None
+    assert set(lssed_hf.__all__) <= set(dir(lssed_hf))
+    with pytest.raises(AttributeError, match="nothing_here"):
+        lssed_hf.nothing_here  # noqa: B018
+
+
+def test_the_zoo_by_name():
+    assert lssed_hf.list_models("pyresnet*") == ["pyresnet50", "pyresnet101", "pyresnet152"]
+    model = lssed_hf.create_model(
+        "pyresnet50", num_labels=3, hidden_sizes=[64] * 4, depths=[1] * 4, groups=[[1] * 4, [1] * 3, [1, 1], [1]]
+    )
+    assert model.config.num_labels == 3 and model.config.depths == [1, 1, 1, 1]
+    with pytest.raises(ValueError, match="unknown model 'lenet'; known are pyresnet50"):
+        lssed_hf.create_model("lenet", num_labels=4)
+
+
+def test_a_corpus_that_is_missing_or_unknown_is_named(tmp_path):
+    assert {"lssed", "ravdess", "emodb", "synthetic"} <= set(lssed_hf.list_corpora())
+    with pytest.raises(ValueError, match="unknown corpus 'ravdes'; known are"):
+        lssed_hf.load_corpus("ravdes", tmp_path)
+    with pytest.raises(ValueError, match="ravdess needs data_dir="):
+        lssed_hf.load_corpus("ravdess")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        lssed_hf.load_corpus("ravdess", tmp_path / "nowhere")
+
+
+def test_corpora_import_without_torch_and_transformers():
+    # datasets 3.6, which loads scripts, lives in environments that have neither.
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(['torch', 'torchaudio', 'transformers']))  # None: cannot be imported\n"
+        "from lssed_hf.corpora.lssed import Lssed\n"
+        "print(Lssed.__name__)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == "Lssed", result.stderr
+
+
+def test_the_demo_runs_end_to_end(tmp_path, capfd):
+    pytest.importorskip("espeakng_loader")
+    from lssed_hf import cli
+
+    status = cli.main(["demo", "--output_dir", str(tmp_path), "--num_speakers", "4", "--num_train_epochs", "1"])
+    output = capfd.readouterr().out
+    assert status == 0
+    assert 'always "neutral"' in output and "->" in output
+    assert (tmp_path / "model" / "confusion_matrix.png").is_file()
