@@ -15,9 +15,9 @@ for _name in ("HF_DATASETS_CACHE", "HF_HUB_CACHE", "HF_MODULES_CACHE", "HF_EVALU
 os.environ["HF_HOME"] = _CACHE
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import numpy as np
-import pytest
-from hypothesis import settings
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 
 # Times vary on shared machines; and a fixed seed, so that a run tells about the code alone.

@@ -182,7 +182,9 @@ class TestBadFiles:
             pytest.param(encoded(tone(), format="AU")[:9000], "truncated.*copy it again", id="AU cut"),
             pytest.param(encoded(tone(2.0), format="MP3")[:3000], "truncated.*copy it again", id="MP3 cut"),
             pytest.param(encoded(tone(), 48000)[:9000], "truncated.*copy it again", id="48 kHz WAV cut"),
-            pytest.param(encoded(tone(1 / 48000, 48000), 48000), "no samples.*remove it", id="nothing after resampling"),
+            pytest.param(
+                encoded(tone(1 / 48000, 48000), 48000), "no samples.*remove it", id="nothing after resampling"
+            ),
         ],
     )
     def test_broken(self, write, content, message):

@@ -52,13 +52,13 @@ def test_unknown_label_is_named_with_what_is_known(label):
 
 def test_ravdess_codes():
     names = ["neutral", "neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"]
-    assert ravdess.EMOTION_CODES == {f"{code:02}": name for code, name in enumerate(names, 1)}
+    assert [ravdess.EMOTION_CODES[f"{code:02}"] for code in range(1, 9)] == names
 
 
 def test_emodb_codes():
-    # By their German names; the folder's names are W(ut), N(eutral), F(reude), T(rauer), L(angeweile), E(kel), A(ngst).
-    german = dict(W="angry", N="neutral", F="happy", T="sad", L="bored", E="disgusted", A="fearful")
-    assert german == emodb.EMOTION_CODES
+    # The initials of Angst, Ekel, Freude, Langeweile, neutral, Trauer and Wut.
+    expected = ["A fearful", "E disgusted", "F happy", "L bored", "N neutral", "T sad", "W angry"]
+    assert sorted(" ".join(item) for item in emodb.EMOTION_CODES.items()) == expected
 
 
 def test_benchmark_labels_number_as_in_the_released_checkpoints():

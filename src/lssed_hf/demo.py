@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             *("--dataset_name", "lssed", "--data_dir", str(corpus), "--output_dir", str(model), "--restart"),
             *("--config_overrides", json.dumps(SMALL_PYRESNET), "--num_train_epochs", str(args.num_train_epochs)),
             *("--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
-            *("--learning_rate", "0.01", "--lr_step_epochs", "6", "--crop_seconds", "2"),
+            *("--lr_scheduler_type", "cosine", "--warmup_steps", "20", "--crop_seconds", "2"),
         ]
     )
     if status:

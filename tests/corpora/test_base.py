@@ -61,7 +61,7 @@ def test_no_data_dir():
 
 
 def test_data_dir_that_is_no_folder(tmp_path, write_clip):
-    with pytest.raises(FileNotFoundError, match="emodb: data_dir .*gone is not a folder"):
+    with pytest.raises(FileNotFoundError, match=r"emodb: data_dir .*gone is not a folder"):
         load_corpus("emodb", tmp_path / "gone")
     with pytest.raises(FileNotFoundError, match="is not a folder"):
         load_corpus("emodb", write_clip(tmp_path / "03a01Fa.wav"))

@@ -6,7 +6,6 @@ from pathlib import Path
 import datasets
 import pytest
 
-import lssed_hf  # registers "lssed" with datasets  # noqa: F401
 from lssed_hf import load_audio, load_corpus
 from lssed_hf.corpora import CorpusDataError, lssed
 from lssed_hf.labels import EMOTIONS

@@ -97,6 +97,8 @@ def fit_normalization(
     Returns:
         The same extractor.
     """
+    if len(dataset) == 0:
+        raise ValueError("cannot fit normalisation statistics on a dataset without rows")
     if "values" not in dataset.column_names:
         dataset = compute_features(dataset, feature_extractor, audio_column, num_proc)
     count, total, squares = 0, 0.0, 0.0
@@ -105,8 +107,6 @@ def fit_normalization(
         count += len(values)
         total = total + values.sum(axis=0)
         squares = squares + np.square(values).sum(axis=0)
-    if count == 0:
-        raise ValueError("cannot fit normalisation statistics on a dataset without rows")
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - np.square(mean), 1e-10))
     feature_extractor.mean, feature_extractor.std = mean.tolist(), std.tolist()

@@ -151,7 +151,9 @@ def reference_denoise(extractor, waveform, noise_clip=None):
     result = np.zeros(len(x))
     for index, frame in enumerate(frames):
         magnitude = np.abs(frame)
-        kept = np.maximum(magnitude - extractor.over_subtraction * noise_magnitude, extractor.spectral_floor * magnitude)
+        kept = np.maximum(
+            magnitude - extractor.over_subtraction * noise_magnitude, extractor.spectral_floor * magnitude
+        )
         result[index * hop : index * hop + length] += np.fft.irfft(kept * np.exp(1j * np.angle(frame)), length)
     return result[hop : hop + len(waveform)]
 
@@ -271,7 +273,9 @@ class TestChain:
     def test_silence_is_the_floor_of_the_decibels(self):
         features = PLAIN(np.zeros(RATE, np.float32), sampling_rate=RATE).input_features[0]
         assert features.shape == (32, 128) and np.abs(features + 100).max() < 1e-4
-        normalized = PyResNetFeatureExtractor(normalization="utterance")(np.zeros(RATE, np.float32), sampling_rate=RATE)
+        normalized = PyResNetFeatureExtractor(normalization="utterance")(
+            np.zeros(RATE, np.float32), sampling_rate=RATE
+        )
         assert (normalized.input_features[0] == 0).all()
 
     def test_ten_milliseconds(self):
@@ -545,7 +549,9 @@ class TestConfiguration:
         )
 
     def test_the_file_holds_settings_alone(self, tmp_path):
-        PyResNetFeatureExtractor(mean=np.zeros(128, np.float32), std=np.ones(128, np.float32)).save_pretrained(tmp_path)
+        PyResNetFeatureExtractor(mean=np.zeros(128, np.float32), std=np.ones(128, np.float32)).save_pretrained(
+            tmp_path
+        )
         saved = json.loads((tmp_path / "preprocessor_config.json").read_text())
         assert saved["feature_extractor_type"] == "PyResNetFeatureExtractor"
         assert saved["mean"] == [0.0] * 128 and saved["sampling_rate"] == RATE and saved["feature_size"] == 128
