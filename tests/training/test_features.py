@@ -66,7 +66,7 @@ class TestComputeFeatures:
         [
             {"mean": [1.0] * 128, "std": [2.0] * 128},
             {"normalization": "utterance"},
-            {"normalization": "none", "padding_value": -1.0, "padding_side": "left", "return_attention_mask": False},
+            {"normalization": "none", "padding_value": -1.0, "return_attention_mask": False},
         ],
     )
     def test_normalisation_and_padding_compute_nothing_anew(self, corpus, settings):

@@ -4,13 +4,13 @@ Access is by e-mail under an academic EULA that forbids redistribution; https://
 apply. No public copy exists, so metadata is read liberally: `metadata_english_all.csv`, `metadata_4class.csv` or
 `metadata.csv` in `data_dir`, or any other CSV given as `data_files`, with
 
-- `name` (or `file`, `id`): the clip, found as `<name>.wav`, `.flac` or `.mp3` in `data_dir` or in `wav_all/`, `wav/` or
-  `audio/` there;
+- `name` (or `file`, `id`): the clip, found as `<name>.wav`, `.flac` or `.mp3` in `data_dir`, or in `wav_all/`, `wav/`
+  or `audio/` there;
 - `emotion` (or `faces`, `label`): a name in any known spelling, or a number in LSSED's order; several names, separated
   by `;`, `,`, `/` or `|`, are the main emotion and the secondary ones;
 - optional `gender`, `age`, `age_group`, `speaker` (or `speaker_id`), `session` (or `session_id`), `start`, `end`,
-  `transcript`, `split`, and `is_Chinese`, whose rows are left out. Without a speaker column, characters 1-4 of the name
-  are the speaker.
+  `transcript`, `split`, and `is_Chinese`, whose rows are left out. Without a speaker column, characters 1-4 of the
+  name are the speaker.
 
 Split schemes: a `split` column wins over both. `paper` (utterances, stratified 80/20, as section 2.2) puts the same
 speakers on both sides; `speaker` keeps them apart (20 % test, 10 % validation). Report both, and say which is which.

@@ -76,14 +76,14 @@ def slaney_filters(num_mel_bins: int = 128, n_fft: int = 1024) -> np.ndarray:
 
 
 class TestMelSpectrogram:
+    @pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")
     @pytest.mark.parametrize("name", SIGNALS)
     def test_equals_librosa(self, name):
         np.testing.assert_allclose(PLAIN.mel_spectrogram(SIGNALS[name]), librosa_mel(SIGNALS[name]), rtol=1e-4)
 
     def test_equals_librosa_on_real_speech(self, real_clips):
         for clip in real_clips:
-            expected = librosa_mel(clip)
-            np.testing.assert_allclose(PLAIN.mel_spectrogram(clip), expected, rtol=1e-4, atol=1e-9 * expected.max())
+            np.testing.assert_allclose(PLAIN.mel_spectrogram(clip), librosa_mel(clip), rtol=1e-4)
 
     @pytest.mark.parametrize(
         ("ours", "theirs"),
@@ -477,11 +477,11 @@ class TestPadding:
         assert batch.input_features.dtype == torch.float32 and batch.attention_mask.dtype == torch.int32
         assert isinstance(self.call(return_tensors="np").input_features, np.ndarray)
 
-    def test_padding_value_and_side(self):
-        extractor = PyResNetFeatureExtractor(normalization="none", padding_value=-7.0, padding_side="left")
+    def test_padding_value(self):
+        extractor = PyResNetFeatureExtractor(normalization="none", padding_value=-7.0)
         batch = extractor(self.clips, sampling_rate=RATE, return_tensors="np")
-        assert (batch.input_features[1, :4] == -7).all() and (batch.attention_mask[1, :4] == 0).all()
-        np.testing.assert_array_equal(batch.input_features[1, 4:], PLAIN.extract(self.clips[1]))
+        assert (batch.input_features[batch.attention_mask == 0] == -7).all()
+        np.testing.assert_array_equal(batch.input_features[1, :6], PLAIN.extract(self.clips[1]))
 
     def test_pad_of_computed_features(self):
         batch = PLAIN.pad({"input_features": [PLAIN.extract(clip) for clip in self.clips]}, return_tensors="pt")
@@ -583,6 +583,7 @@ class TestConfiguration:
             ({"num_mel_bins": 0}, "num_mel_bins=0 must be at least 1"),
             ({"n_fft": 0}, "n_fft=0 must be at least 1"),
             ({"hop_length": 0}, "hop_length=0 must be at least 1"),
+            ({"padding_side": "left"}, "padding_side must be 'right'"),
         ],
     )
     def test_what_cannot_be(self, settings, message):

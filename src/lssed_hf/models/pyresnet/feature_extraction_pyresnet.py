@@ -112,6 +112,8 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             return_attention_mask=return_attention_mask,
             **kwargs,
         )
+        if self.padding_side != "right":
+            raise ValueError("padding_side must be 'right': PyResNet takes a clip to begin at its first frame")
         self.num_mel_bins = num_mel_bins
         self.do_denoise = do_denoise
         self.denoise_win_length = denoise_win_length

@@ -160,7 +160,10 @@ class PyResNetPreTrainedModel(PreTrainedModel):
 
 
 class PyResNetModel(PyResNetPreTrainedModel):
-    """The bare PyResNet: log-mel frames in, a feature map and its average over time out."""
+    """The bare PyResNet: log-mel frames in, a feature map and its average over time out.
+
+    With gradient checkpointing the blocks run twice a step, so batch norm's running statistics move twice as well.
+    """
 
     def __init__(self, config: PyResNetConfig):
         super().__init__(config)
