@@ -23,6 +23,7 @@ SMALL_PYRESNET = {
     "embedding_size": 16,
     "hidden_sizes": [64, 128, 256, 512],
     "groups": [[1, 2, 4, 4], [1, 4, 8], [1, 4], [1]],
+    "zero_init_residual": True,
 }
 
 # What a user would type. It runs elsewhere, with nothing but the saved folder.

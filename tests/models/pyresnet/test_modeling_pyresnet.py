@@ -85,6 +85,16 @@ class TestNetworkOfThePaper:
         pools = [module for module in on_meta().modules() if isinstance(module, nn.MaxPool2d)]
         assert [(pool.kernel_size, pool.stride, pool.padding) for pool in pools] == [(3, 2, 1)] * 4
 
+    @pytest.mark.parametrize("zero_init", [False, True])
+    def test_blocks_may_start_as_their_shortcuts(self, zero_init):
+        model = PyResNetForAudioClassification(make_tiny_config(zero_init_residual=zero_init))
+        scales = {
+            float(parameter.abs().max())
+            for name, parameter in model.named_parameters()
+            if name.endswith("normalization.weight") and "expand" in name
+        }
+        assert scales == {0.0 if zero_init else 1.0}
+
     def test_initial_weights_have_kaiming_fan_out_deviation(self):
         model = PyResNetModel(make_tiny_config(hidden_sizes=[64, 64, 64, 256]))
         weight = model.stages[3].layers[0].pyramid.levels[0].weight

@@ -27,6 +27,10 @@ class PyResNetConfig(PreTrainedConfig):
             Rows of the frequency axis that the pooling keeps (128 mel bins leave exactly 4).
         classifier_dropout (`float`, *optional*, defaults to 0.0):
             Dropout before the classifier. The paper has none.
+        zero_init_residual (`bool`, *optional*, defaults to `False`):
+            Whether the last batch norm of each block starts at a scale of 0, so that a new network begins as its
+            shortcuts alone (Goyal et al. 2017, section 5.1). The authors' definition has it off; on small corpora and
+            in bfloat16 training hardly works without it, because gradients grow towards the input.
 
     Example:
 
@@ -48,6 +52,7 @@ class PyResNetConfig(PreTrainedConfig):
     groups: list | tuple = ((1, 4, 8, 16), (1, 4, 8), (1, 4), (1,))
     num_frequency_rows: int = 4
     classifier_dropout: float = 0.0
+    zero_init_residual: bool = False
 
     def __post_init__(self, **kwargs):
         self.hidden_sizes = list(self.hidden_sizes)

@@ -88,6 +88,8 @@ class PyResNetBottleneck(GradientCheckpointingLayer):
         self.pyramid_normalization = nn.BatchNorm2d(width)
         self.expand = nn.Conv2d(width, out_channels, 1, bias=False)
         self.expand_normalization = nn.BatchNorm2d(out_channels)
+        # On the layer itself: transformers calls _init_weights only for modules with parameters of their own.
+        self.expand_normalization.zero_init = config.zero_init_residual
         projected = stride > 1 or in_channels != out_channels
         self.shortcut = PyResNetShortcut(in_channels, out_channels, stride) if projected else nn.Identity()
 
@@ -152,6 +154,8 @@ class PyResNetPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif getattr(module, "zero_init", False):
+            init.zeros_(module.weight)
         elif isinstance(module, nn.Linear):
             # torch's own default for a linear layer, which the released networks start from.
             init.kaiming_uniform_(module.weight, a=math.sqrt(5))
