@@ -89,7 +89,7 @@ class TestNetworkOfThePaper:
     def test_blocks_may_start_as_their_shortcuts(self, zero_init):
         model = PyResNetForAudioClassification(make_tiny_config(zero_init_residual=zero_init))
         scales = {
-            float(parameter.abs().max())
+            float(parameter.detach().abs().max())
             for name, parameter in model.named_parameters()
             if name.endswith("normalization.weight") and "expand" in name
         }
