@@ -27,7 +27,7 @@ from ..evaluation.evaluate import evaluate_model
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from ..models.registry import create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
-from .data import ClipCollator, SpeechDataset
+from .data import Augmentation, ClipCollator, SpeechDataset
 from .features import compute_features, fit_normalization, is_cacheable
 from .trainer import SpeechTrainer
 
@@ -67,6 +67,12 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
     model, feature_extractor = build_model(model_args, labels)
+    augmentation = args.augmentation()
+    if not is_cacheable(feature_extractor) and augmentation != Augmentation():
+        raise ValueError(
+            f"masks, shifts, stretching, gain and mixup work on PyResNet's features, but "
+            f"{model_args.model_name_or_path} has a {type(feature_extractor).__name__}: leave those flags out"
+        )
 
     with args.main_process_first(desc="computing features"):
         features = {
@@ -78,7 +84,6 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     if is_cacheable(feature_extractor) and feature_extractor.mean is None:
         fit_normalization(feature_extractor, features[train_split])
 
-    augmentation = args.augmentation()
     train_dataset = SpeechDataset(
         features[train_split],
         feature_extractor,
@@ -151,7 +156,10 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
         )
         feature_extractor = AutoFeatureExtractor.from_pretrained(name, **remote)
     if model_args.freeze_feature_encoder:
-        model.freeze_feature_encoder()
+        if hasattr(model, "freeze_feature_encoder"):
+            model.freeze_feature_encoder()
+        else:
+            model.base_model.requires_grad_(False)
     return model, feature_extractor
 
 
