@@ -63,7 +63,7 @@ def test_a_broken_clip_stops_the_scoring_and_is_named(corpus, tmp_path):
     broken.write_text("not audio")
     dataset = dataset.add_column("path", [str(broken)] * len(dataset))
     dataset = dataset.remove_columns("audio").rename_column("path", "audio")
-    with pytest.raises(ValueError, match="broken.wav"):
+    with pytest.raises(ValueError, match=r"broken\.wav"):
         evaluate_model(model, dataset, tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
