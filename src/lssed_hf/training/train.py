@@ -115,6 +115,8 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
 
     if not trainer.is_world_process_zero():
         return {}
+    if not model.config.name_or_path:
+        model.config.name_or_path = args.output_dir  # else the card calls a network from scratch fine-tuned from ""
     trainer.create_model_card(
         model_name=f"{model_args.model_name_or_path} on {data_args.dataset_name}",
         tasks="audio-classification",
