@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint bench conformance clean
+.PHONY: demo test lint bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -12,11 +12,8 @@ BIN := .venv/bin
 demo: .venv/.installed  ## train and serve a small PyResNet on synthetic speech
 	$(BIN)/lssed-hf demo
 
-test: .venv/.installed  ## the tests, under 15 minutes
-	$(BIN)/python -m pytest -m "not slow"
-
-test-slow: .venv/.installed  ## the minutes-long checks
-	$(BIN)/python -m pytest -m slow
+test: .venv/.installed  ## the tests, in a few minutes
+	$(BIN)/python -m pytest
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
