@@ -98,23 +98,22 @@ def evaluate_model(
     references = match_labels(dataset, label_column, classifier.labels)
     audio = dataset.cast_column(audio_column, datasets.Audio(decode=False))[audio_column]
     waveforms = (load_audio(clip, classifier.sampling_rate) for clip in audio)
-    probabilities = list(tqdm(classifier.probabilities(waveforms), total=len(dataset), desc="Scoring", unit="clip"))
-
-    ids = dataset["id"] if "id" in dataset.column_names else [str(index) for index in range(len(dataset))]
+    probabilities = np.stack(
+        list(tqdm(classifier.probabilities(waveforms), total=len(dataset), desc="Scoring", unit="clip"))
+    )
+    ids = list(dataset["id"]) if "id" in dataset.column_names else [str(index) for index in range(len(dataset))]
     results = evaluate_predictions(
         references,
-        np.stack(probabilities),
+        probabilities,
         classifier.labels,
-        ids=list(ids),
+        ids=ids,
         speakers=list(dataset[speaker_column]) if speaker_column in dataset.column_names else None,
         groups={column: _names(dataset, column) for column in GROUP_COLUMNS if column in dataset.column_names},
         majority_label=None if majority_label is None else classifier.labels.index(majority_label),
     )
     context = {"model": os.fspath(model_name_or_path), **(context or {})}
     report = write_report(results, output_dir, title="Speech emotion recognition", context=context)
-    write_predictions(
-        os.path.join(output_dir, "predictions.csv"), list(ids), references, np.stack(probabilities), classifier.labels
-    )
+    write_predictions(os.path.join(output_dir, "predictions.csv"), ids, references, probabilities, classifier.labels)
     print(f"{summary_table(results)}\n\nReport: {report}")
     print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
     return results
