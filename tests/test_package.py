@@ -14,8 +14,9 @@ SOURCE = Path(lssed_hf.__file__).parent
 
 # What stands on top of what: a module may import those of its own rank and below.
 RANKS = [
-    {"labels", "audio"},
+    {"labels", "audio", "files"},
     {"corpora", "models"},
+    {"preparation"},
     {"inference"},
     {"evaluation"},
     {"training"},

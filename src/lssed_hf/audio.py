@@ -1,9 +1,13 @@
-"""Decoding: any file that libsndfile reads, any rate, any number of channels, to mono float32. Needs no FFmpeg."""
+"""Decoding: any file that libsndfile reads, any rate, any number of channels, to mono float32. Needs no FFmpeg.
+
+Sound tracks of videos are decoded by PyAV (the extra `video`), whose wheels carry what they need.
+"""
 
 import io
 import os
 import re
 from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +17,15 @@ import soxr
 
 #: What `find_audio_files` looks for: the formats of the bundled libsndfile that speech corpora come in.
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".w64", ".caf", ".sph")
-
+#: What libsndfile cannot read and PyAV can.
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".flv", ".webm", ".mpg", ".wmv", ".m4a", ".aac", ".wma")
+#: Seconds by which a segment may end after its recording: times are rounded, and frames of video are 0.04 s long.
+END_TOLERANCE = 0.05
 
 # In libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes of audio than there are.
 _DATA_SIZE = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
 _STREAMED_SIZE = 0x7FFFF000  # sizes from here on are what sox and ffmpeg write where they cannot know
+_SETTLING = 0.5  # seconds
 _SIZE_TOLERANCE = 64  # bytes; some writers count the header in
 
 
@@ -25,23 +33,34 @@ class AudioError(ValueError):
     """A clip cannot be used. The message names the file, the reason and what to do."""
 
 
-def load_audio(source, sampling_rate: int = 16000) -> np.ndarray:
+def load_audio(
+    source, sampling_rate: int = 16000, *, start: float | None = None, end: float | None = None
+) -> np.ndarray:
     """Decode, down-mix (mean of the channels), resample (soxr, high quality) and check one clip.
 
     Args:
         source: a path; the bytes of an audio file; or a row of a `datasets.Audio` column in any of its forms:
             `{"bytes", "path"}` (`decode=False`), `{"array", "sampling_rate"}`, or torchcodec's `AudioDecoder`.
+            Videos (`VIDEO_SUFFIXES`) need PyAV.
         sampling_rate: of the result, in Hz.
+        start: seconds; with `end`, that part of a file alone is decoded. A part that ends up to `END_TOLERANCE`
+            after its file ends with it.
+        end: seconds.
 
     Returns:
         float32 of shape (samples,), in [-1, 1] for PCM files.
 
     Raises:
         FileNotFoundError: there is no such file.
-        AudioError: unreadable, truncated or empty audio, or NaN or infinite samples. (A truncated Ogg file goes
-            unnoticed: it does not say how long it should be.)
+        AudioError: unreadable, truncated or empty audio, NaN or infinite samples, or times outside of the file. (A
+            truncated Ogg file goes unnoticed: it does not say how long it should be.)
     """
-    name, (samples, rate) = _name(source), _decode(source)
+    name = _name(source)
+    if (start is None) != (end is None):
+        raise AudioError(f"{name}: a part of a recording needs both a start and an end, got {start} and {end}")
+    if start is not None and not 0 <= start < end < float("inf"):
+        raise AudioError(f"{name}: {start} to {end} s is no part of a recording; correct the times")
+    samples, rate = _decode(source, start, end)
     if samples.dtype in (np.int16, np.int32):
         samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
     if not np.issubdtype(samples.dtype, np.floating):
@@ -61,8 +80,41 @@ def load_audio(source, sampling_rate: int = 16000) -> np.ndarray:
     return samples
 
 
-def find_audio_files(folder: str | os.PathLike) -> list[Path]:
-    """Every audio file below a folder, sorted, hidden files and folders left out.
+def encode_audio(samples: np.ndarray, sampling_rate: int = 16000, audio_format: str = "flac") -> bytes:
+    """One mono clip, float in [-1, 1] of shape (samples,), as the bytes of a 16-bit FLAC or WAV file.
+
+    What `load_audio` read from a 16-bit file at the same rate comes back bit for bit. Samples outside of [-1, 1) are
+    clipped.
+    """
+    # soundfile would scale by 32767 where it divided by 32768, which changes every loud sample.
+    pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, pcm, sampling_rate, format=audio_format.upper(), subtype="PCM_16")
+    return file.getvalue()
+
+
+def audio_duration(source) -> float:
+    """Seconds of sound by the header of a file (path, bytes or an undecoded `Audio` row); videos by their sound track.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        AudioError: the file cannot be read.
+    """
+    name, file = _open(source)
+    if _is_video(name):
+        with _sound_track(file, name) as (container, stream):
+            if stream.duration:
+                return float(stream.duration * stream.time_base)
+            return (container.duration or 0) / 1e6  # microseconds
+    try:
+        info = soundfile.info(file)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise _unreadable(name, error) from error
+    return info.frames / info.samplerate
+
+
+def find_audio_files(folder: str | os.PathLike, suffixes: tuple[str, ...] = AUDIO_SUFFIXES) -> list[Path]:
+    """Every file below a folder with one of the suffixes, sorted, hidden files and folders left out.
 
     Raises:
         FileNotFoundError: the folder does not exist or holds no audio file.
@@ -73,12 +125,12 @@ def find_audio_files(folder: str | os.PathLike) -> list[Path]:
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
+        if path.suffix.lower() in suffixes
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )
     if not files:
-        raise FileNotFoundError(f"no audio file below {folder}; looked for {', '.join(AUDIO_SUFFIXES)}")
+        raise FileNotFoundError(f"no audio file below {folder}; looked for {', '.join(suffixes)}")
     return files
 
 
@@ -90,51 +142,133 @@ def _name(source) -> str:
     return f"<{type(source).__name__}>"
 
 
-def _decode(source) -> tuple[np.ndarray, int]:
+def _decode(source, start: float | None, end: float | None) -> tuple[np.ndarray, int]:
     """Samples of shape (samples,) or (samples, channels), and their rate."""
     if isinstance(source, Mapping) and source.get("array") is not None:
-        return _channels_last(np.asarray(source["array"])), source["sampling_rate"]
+        samples, rate = _channels_last(np.asarray(source["array"])), source["sampling_rate"]
+        return _part(samples, rate, start, end, _name(source)), rate
     if hasattr(source, "get_all_samples"):  # torchcodec's AudioDecoder, what datasets >= 4 decodes to
         decoded = source.get_all_samples()
-        return decoded.data.numpy().T, decoded.sample_rate  # from (channels, samples)
-    name = _name(source)
-    if isinstance(source, Mapping):
-        source = source.get("path") if source.get("bytes") is None else source["bytes"]
-    if isinstance(source, (bytes, bytearray)):
-        if len(source) == 0:
-            raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
-        file: str | io.BytesIO = io.BytesIO(source)
-    elif isinstance(source, (str, os.PathLike)):
-        file = os.fspath(source)
-        if not os.path.isfile(file):
-            raise FileNotFoundError(f"{name}: no such audio file")
-        if os.path.getsize(file) == 0:
-            raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
-    else:
-        raise TypeError(f"cannot read audio from {type(source).__name__}; give a path, bytes or an Audio row")
+        rate = decoded.sample_rate
+        return _part(decoded.data.numpy().T, rate, start, end, _name(source)), rate  # from (channels, samples)
+    name, file = _open(source)
+    if _is_video(name):
+        return _decode_video(file, name, start, end)
     try:
         with soundfile.SoundFile(file) as sound:
             expected, rate, log = sound.frames, sound.samplerate, sound.extra_info
             if expected > 2**48:
                 raise AudioError(f"{name}: does not say how long it is (it was streamed); convert it to WAV or FLAC")
-            samples = sound.read(dtype="float32")
+            if start is not None:
+                first, last = _bounds(expected, rate, start, end, name)
+                sound.seek(first)
+                expected = last - first
+            samples = sound.read(expected, dtype="float32")
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
-        reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
-        raise AudioError(
-            f"{name}: truncated, damaged or not an audio file ({reason}); convert it to WAV or FLAC, or copy it again "
-            "from its source"
-        ) from error
+        raise _unreadable(name, error) from error
     if len(samples) < expected:
         raise AudioError(
             f"{name}: truncated, {len(samples)} of {expected} samples could be read; copy it again from its source"
         )
-    if size := _DATA_SIZE.search(log):
+    if start is None and (size := _DATA_SIZE.search(log)):
         promised, found = map(int, size.groups())
         if found + _SIZE_TOLERANCE < promised < _STREAMED_SIZE:
             raise AudioError(
                 f"{name}: truncated, {found} of {promised} bytes of audio are there; copy it again from its source"
             )
     return samples, rate
+
+
+def _open(source) -> tuple[str, str | io.BytesIO]:
+    """The name of a path, of bytes or of an undecoded row, and what a decoder can read."""
+    name = _name(source)
+    if isinstance(source, Mapping):
+        source = source.get("path") if source.get("bytes") is None else source["bytes"]
+    if isinstance(source, (bytes, bytearray)):
+        if len(source) == 0:
+            raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
+        return name, io.BytesIO(source)
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"cannot read audio from {type(source).__name__}; give a path, bytes or an Audio row")
+    if not os.path.isfile(source):
+        raise FileNotFoundError(f"{name}: no such audio file")
+    if os.path.getsize(source) == 0:
+        raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
+    return name, os.fspath(source)
+
+
+def _unreadable(name: str, error: Exception) -> AudioError:
+    reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
+    return AudioError(
+        f"{name}: truncated, damaged or not an audio file ({reason}); convert it to WAV or FLAC, or copy it again "
+        "from its source"
+    )
+
+
+def _bounds(total: int, rate: int, start: float, end: float, name: str) -> tuple[int, int]:
+    """First and last sample (exclusive) of a part of `total` samples."""
+    if end > total / rate + END_TOLERANCE:
+        raise AudioError(f"{name}: lasts {total / rate:.3f} s, so it has no {start} to {end} s; correct the times")
+    return min(round(start * rate), total), min(round(end * rate), total)
+
+
+def _part(samples: np.ndarray, rate: int, start: float | None, end: float | None, name: str) -> np.ndarray:
+    if start is None:
+        return samples
+    first, last = _bounds(len(samples), rate, start, end, name)
+    return samples[first:last]
+
+
+def _is_video(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+
+
+@contextmanager
+def _sound_track(file: str | io.BytesIO, name: str):
+    """The opened container and its first audio stream."""
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError(
+            f"{name}: the sound of a video needs PyAV; run pip install 'lssed-hf[video]', or convert it to WAV"
+        ) from error
+    try:
+        with av.open(file) as container:
+            if not container.streams.audio:
+                raise AudioError(f"{name}: has no sound track; remove it or copy it again from its source")
+            yield container, container.streams.audio[0]
+    except av.FFmpegError as error:
+        raise _unreadable(name, error) from error
+
+
+def _decode_video(file: str | io.BytesIO, name: str, start: float | None, end: float | None) -> tuple[np.ndarray, int]:
+    with _sound_track(file, name) as (container, stream):
+        from av import AudioResampler
+
+        rate = stream.rate
+        if start:
+            # To the frame before it, and early enough for a lossy codec to have settled.
+            container.seek(int(max(start - _SETTLING, 0) / stream.time_base), stream=stream)
+        resampler = AudioResampler(format="fltp", rate=rate)
+        pieces, began = [], None
+        for frame in container.decode(stream):
+            if began is None:
+                began = max(frame.time or 0.0, 0.0)
+            pieces += [piece.to_ndarray() for piece in resampler.resample(frame)]
+            if end is not None and frame.time is not None and frame.time > end:
+                break
+        else:
+            pieces += [piece.to_ndarray() for piece in resampler.resample(None)]
+    if not pieces:
+        raise AudioError(f"{name}: its sound track holds no samples; copy it again from its source")
+    samples = np.concatenate(pieces, axis=1).T  # from (channels, samples)
+    if start is None:
+        return samples, rate
+    # Times of the part that was decoded, which begins at `began`.
+    total = round(began * rate) + len(samples)
+    first, last = _bounds(total, rate, start, end, name)
+    skipped = round(began * rate)
+    return samples[max(first - skipped, 0) : max(last - skipped, 0)], rate
 
 
 def _channels_last(samples: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ COMMANDS = {
     "train": ("training.train", "train any audio classifier on any corpus, by the paper's recipe"),
     "evaluate": ("evaluation.evaluate", "score a model on a split of a corpus"),
     "predict": ("predict", "classify audio files"),
+    "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .audio import find_audio_files, load_audio
-from .evaluation.files import replacing
+from .files import replacing
 from .inference import AudioClassifier
 
 

@@ -50,7 +50,7 @@ def test_one_row(folder, load):
 def test_unknown_names_are_named(tmp_path, load, write_clip, name):
     write_clip(tmp_path / "data" / "03a01Fa.wav")
     write_clip(tmp_path / "data" / name)
-    with pytest.raises(CorpusDataError, match=f"1 audio files .* not named as EMO-DB .* e.g. {name}; move"):
+    with pytest.raises(CorpusDataError, match=f"1 of 2 utterances cannot be used: .*{name} .*not one of EMO-DB's"):
         load(tmp_path / "data")
 
 

@@ -7,7 +7,7 @@ import datasets
 import pytest
 
 from lssed_hf import load_audio, load_corpus
-from lssed_hf.corpora import CorpusDataError, lssed
+from lssed_hf.corpora import CorpusDataError, base
 from lssed_hf.labels import EMOTIONS
 
 
@@ -149,11 +149,11 @@ class TestMetadata:
     @pytest.mark.parametrize("value", ["1", "1.0", "True", "TRUE"])
     def test_chinese_speech_is_left_out(self, release, load, value, monkeypatch):
         warnings = []
-        monkeypatch.setattr(lssed.logger, "warning", warnings.append)
+        monkeypatch.setattr(base.logger, "warning", warnings.append)
         rows = [{**row, "is_Chinese": "0"} for row in people(4, 1)]
         rows[1]["is_Chinese"] = value
         assert sorted(load(release(rows))["speaker_id"]) == ["0001", "0003", "0004"]
-        assert warnings == ["lssed: 1 rows with is_Chinese set are left out"]
+        assert warnings == ["lssed: 1 utterances are left out: is_Chinese is set (keep_chinese=True keeps these)"]
 
     def test_byte_order_mark_and_short_lines(self, release, load):
         folder = release([{**row, "transcript": "Yes."} for row in people(3, 1)])
@@ -179,7 +179,14 @@ class TestErrors:
             (folder / "wav_all" / f"{name}.wav").unlink()
         with pytest.raises(CorpusDataError) as error:
             load(folder)
-        for part in ("names 2 clips", "line 3: 'E0001_0001'", "line 6: 'E0003_0000'", ".flac", "wav_all", str(folder)):
+        for part in (
+            "2 of 6 utterances",
+            "line 3 (E0001_0001)",
+            "line 6 (E0003_0000)",
+            ".flac",
+            "wav_all",
+            str(folder),
+        ):
             assert part in str(error.value)
 
     @pytest.mark.parametrize(
@@ -246,7 +253,7 @@ class TestSplits:
 
     def test_rows_without_a_split_are_told_of(self, release, tmp_path, monkeypatch):
         warnings = []
-        monkeypatch.setattr(lssed.logger, "warning", warnings.append)
+        monkeypatch.setattr(base.logger, "warning", warnings.append)
         rows = [{**row, "split": "train"} for row in people(3, 1)]
         rows[0]["split"] = ""
         splits = self.load(release(rows), tmp_path)

@@ -4,7 +4,7 @@ import datasets
 import pytest
 
 from lssed_hf import load_audio, load_corpus
-from lssed_hf.corpora import CorpusDataError, ravdess
+from lssed_hf.corpora import CorpusDataError, base
 
 
 ACTORS = (1, 2, 14, 15, 16, 17, 24)
@@ -85,10 +85,10 @@ def test_songs_and_hidden_files_are_left_out(tmp_path, load, write_clip, monkeyp
         (tmp_path / "data" / ".trash").mkdir(exist_ok=True)
         (tmp_path / "data" / ".trash" / f"{actor}.wav").write_bytes(b"old")
     warnings = []
-    monkeypatch.setattr(ravdess.logger, "warning", warnings.append)
+    monkeypatch.setattr(base.logger, "warning", warnings.append)
     splits = load(tmp_path / "data")
     assert sum(map(len, splits.values())) == len(ACTORS)
-    assert len(warnings) == 1 and "7 sung clips" in warnings[0]
+    assert warnings == ["ravdess: 7 utterances are left out: sung (vocal channel 02)"]
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_songs_and_hidden_files_are_left_out(tmp_path, load, write_clip, monkeyp
 def test_unknown_names_are_named(tmp_path, load, write_clip, name):
     write_clip(tmp_path / "data" / "03-01-01-01-01-01-01.wav")
     write_clip(tmp_path / "data" / name)
-    with pytest.raises(CorpusDataError, match=f"1 audio files below .* not named as RAVDESS .* e.g. {name}; move"):
+    with pytest.raises(CorpusDataError, match=f"1 of 2 utterances cannot be used: .*{name} .*not one of RAVDESS's"):
         load(tmp_path / "data")
 
 
 def test_songs_alone_are_not_the_corpus(tmp_path, load, write_clip):
     write_clip(tmp_path / "data" / "03-02-01-01-01-01-01.wav")
-    with pytest.raises(CorpusDataError, match="no RAVDESS speech"):
+    with pytest.raises(CorpusDataError, match="no utterance in .*sung"):
         load(tmp_path / "data")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import datasets
 
-from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Utterance, corpus_features
+from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
 
 
 # Corpus -> module and class. A corpus is one file here.
@@ -40,9 +40,10 @@ def load_corpus(
     data_dir: str | os.PathLike | None = None,
     config_name: str = "default",
     *,
-    split_scheme: str = "speaker",
+    split_scheme: str | None = None,
     cache_dir: str | os.PathLike | None = None,
     num_proc: int | None = None,
+    **config_kwargs,
 ) -> datasets.DatasetDict:
     """Load a corpus from its folder as distributed.
 
@@ -50,9 +51,10 @@ def load_corpus(
         name: one of `list_corpora()`.
         data_dir: the folder that holds the corpus. `synthetic` makes its own when none is given.
         config_name: `default` (eleven emotions) or `benchmark` (angry, neutral, happy, sad).
-        split_scheme: `speaker` (no speaker in two splits), or what else the corpus offers.
+        split_scheme: how to divide, by default the corpus's first: no speaker in two splits.
         cache_dir: where the Arrow files go, the `datasets` cache by default.
         num_proc: processes to build with.
+        config_kwargs: switches of the corpus, such as LSSED's `keep_chinese`.
 
     Returns:
         The splits, with the columns of `corpus_features`. A folder whose files changed is read again.
@@ -72,6 +74,7 @@ def load_corpus(
         split_scheme=split_scheme,
         hash=builder_class.fingerprint(data_dir),
         cache_dir=None if cache_dir is None else str(cache_dir),
+        **config_kwargs,
     )
     builder.download_and_prepare(num_proc=num_proc)
     return builder.as_dataset()
@@ -95,6 +98,7 @@ __all__ = [
     "CorpusBuilder",
     "CorpusConfig",
     "CorpusDataError",
+    "Reject",
     "Utterance",
     "corpus_builder",
     "corpus_features",

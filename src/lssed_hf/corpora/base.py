@@ -2,20 +2,24 @@
 
 import hashlib
 import inspect
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import datasets
 import pyarrow as pa
 
+from ..audio import encode_audio, load_audio
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
 
 
 SAMPLING_RATE = 16000
 SPLITS = ("train", "validation", "test")
-_ROWS_PER_TABLE = 1000
+_ROWS_PER_BLOCK = 1000
+_ROWS_PER_TABLE = 200
 
 logger = datasets.logging.get_logger(__name__)
 
@@ -41,9 +45,13 @@ def corpus_features(emotions: Sequence[str] = EMOTIONS) -> datasets.Features:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
-    """One row of a corpus. Emotions, gender and age group are names of `lssed_hf.labels`; `split` may stay open."""
+    """One row of a corpus. Emotions, gender and age group are names of `lssed_hf.labels`; `split` may stay open.
+
+    `path` is a file of this utterance alone, or where `cut` is set a longer recording of which it is the part from
+    `start` to `end` (seconds). `offset` is the byte at which its line begins, where `path` is a table of features.
+    """
 
     id: str
     path: str
@@ -58,6 +66,22 @@ class Utterance:
     end: float | None = None
     transcript: str | None = None
     split: str | None = None
+    cut: bool = False
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An utterance that is left out: its name as far as it is known, where it stands (file, line), and why.
+
+    `by_rule` tells what the corpus or its protocol leaves out (other languages, no agreement among raters, files known
+    to be broken) from what should have been there and is faulty. Reasons by rule are worded alike, to be counted.
+    """
+
+    id: str
+    source: str
+    reason: str
+    by_rule: bool = False
 
 
 @dataclass
@@ -75,8 +99,9 @@ class CorpusDataError(ValueError):
 class CorpusBuilder(datasets.ArrowBasedBuilder):
     """Base of the corpora. A corpus implements `read_utterances`, and `assign_splits` where it has a usual protocol.
 
-    Audio stays where it is: rows hold paths, and nothing is decoded while building. (An `ArrowBasedBuilder`, because
-    datasets 5 would encode the rows of a `GeneratorBasedBuilder` through torchcodec.)
+    Audio stays where it is: rows hold paths, and nothing is decoded while building, but for utterances that have to be
+    cut out of recordings. (An `ArrowBasedBuilder`, because datasets 5 would encode the rows of a
+    `GeneratorBasedBuilder` through torchcodec.)
     """
 
     VERSION = datasets.Version("1.0.0")
@@ -88,11 +113,16 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     DEFAULT_CONFIG_NAME = "default"
     #: Whether the corpus needs no folder.
     makes_its_own_data = False
-    #: Names accepted for `split_scheme`.
+    #: Names accepted for `split_scheme`; the first is the default.
     SPLIT_SCHEMES: Sequence[str] = ("speaker",)
+    #: What the corpus's usual 4-class protocol counts as another emotion, e.g. IEMOCAP's excited as happy.
+    BENCHMARK_MERGES: Mapping[str, str] = {}
     HOMEPAGE = ""
     LICENSE = ""
     CITATION = ""
+
+    def __init__(self, *args, split_scheme: str | None = None, **kwargs):
+        super().__init__(*args, split_scheme=split_scheme or self.SPLIT_SCHEMES[0], **kwargs)
 
     @classmethod
     def default_data_dir(cls) -> Path:
@@ -103,33 +133,93 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     def fingerprint(cls, data_dir: str | os.PathLike) -> str:
         """Hash of this code and of the files below `data_dir` (name, size, time): what changed is read again."""
         digest = hashlib.sha256()
-        for source in sorted(Path(__file__).parent.glob("*.py")):  # a corpus may build on any of them
+        package = Path(__file__).parents[1]
+        for source in sorted([*package.glob("*.py"), *package.glob("corpora/*.py")]):  # a corpus may build on any
             digest.update(source.read_bytes())
         for folder, folders, files in os.walk(data_dir):
             folders.sort()
             for name in sorted(files):
-                status = os.stat(os.path.join(folder, name))
+                status = os.lstat(os.path.join(folder, name))
                 digest.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
         return digest.hexdigest()
 
-    def read_utterances(self, data_dir: Path) -> list[Utterance]:
-        """Every utterance below `data_dir`. Raises `CorpusDataError` where this is not the corpus."""
+    def read_utterances(self, data_dir: Path) -> Iterable[Utterance | Reject]:
+        """Every utterance below `data_dir`, or why it cannot be used. Raises `CorpusDataError` for another corpus."""
         raise NotImplementedError
 
-    def assign_splits(self, utterances: list[Utterance]) -> dict[str, list[Utterance]]:
-        """Utterances by split, by their `split` field; a corpus overrides this where that is open."""
-        if left_out := sum(row.split is None for row in utterances):
-            logger.warning(f"{self.name}: {left_out} utterances without a split are left out")
-        return {split: [row for row in utterances if row.split == split] for split in SPLITS}
+    def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
+        """The schemes that these utterances can be divided by."""
+        return self.SPLIT_SCHEMES
+
+    def assign_splits(self, utterances: Sequence[Utterance], scheme: str) -> list[str | None]:
+        """The split of each utterance (None: in none), its `split` field unless a corpus overrides this."""
+        return [row.split for row in utterances]
+
+    def read(self, data_dir: Path) -> tuple[list[Utterance], list[Reject]]:
+        """Read and check: identifiers are unique, times are sound, and no file lies outside of `data_dir`.
+
+        Raises:
+            CorpusDataError: this is not the corpus, or holds nothing at all.
+        """
+        utterances: list[Utterance] = []
+        rejects: list[Reject] = []
+        seen: dict[str, str] = {}
+        inside: dict[str, bool] = {}
+        for row in self.read_utterances(data_dir):
+            if isinstance(row, Reject):
+                rejects.append(row)
+            elif row.id in seen:
+                rejects.append(Reject(row.id, row.path, f"the same id as {seen[row.id]}; give each utterance its own"))
+            elif problem := _time_problem(row):
+                rejects.append(Reject(row.id, row.path, problem))
+            elif not _is_inside(row.path, data_dir, inside):
+                reason = f"the file is a link out of {data_dir}; put the file itself there"
+                rejects.append(Reject(row.id, row.path, reason))
+            else:
+                seen[row.id] = row.path
+                utterances.append(row)
+        if not utterances and all(reject.by_rule for reject in rejects):
+            reasons = ", ".join({reject.reason for reject in rejects})
+            raise CorpusDataError(f"{self.name}: no utterance in {data_dir}{reasons and f' ({reasons})'}")
+        return utterances, rejects
+
+    def emotion_of(self, utterance: Utterance) -> str | None:
+        """The emotion that this configuration counts an utterance as, or None where it leaves it out."""
+        emotion = utterance.emotion
+        if tuple(self.config.emotions) == BENCHMARK_EMOTIONS:
+            emotion = self.BENCHMARK_MERGES.get(emotion, emotion)
+        return emotion if emotion in self.config.emotions else None
+
+    def encode(self, utterance: Utterance, emotion: str, payload: dict | None = None) -> dict:
+        """The row of an utterance in this configuration's features; `payload` takes the place of `self.payload`'s."""
+        row = asdict(utterance)
+        for field in ("path", "split", "cut", "offset"):
+            del row[field]
+        row.update(self.payload(utterance) if payload is None else payload)
+        row["emotion"] = self.config.emotions.index(emotion)
+        row["secondary_emotions"] = [EMOTIONS.index(emotion) for emotion in utterance.secondary_emotions]
+        row["gender"] = -1 if utterance.gender is None else GENDERS.index(utterance.gender)
+        row["age_group"] = -1 if utterance.age_group is None else AGE_GROUPS.index(utterance.age_group)
+        return row
+
+    def payload(self, utterance: Utterance) -> dict:
+        """The column that holds the speech: a path, or the encoded part of a recording.
+
+        Raises:
+            AudioError: the part cannot be cut out.
+        """
+        if not utterance.cut:
+            return {"audio": {"bytes": None, "path": utterance.path}}
+        samples = load_audio(utterance.path, SAMPLING_RATE, start=utterance.start, end=utterance.end)
+        return {"audio": {"bytes": encode_audio(samples, SAMPLING_RATE), "path": f"{utterance.id}.flac"}}
+
+    def _features(self) -> datasets.Features:
+        return corpus_features(self.config.emotions)
 
     def _info(self) -> datasets.DatasetInfo:
-        if self.config.split_scheme not in self.SPLIT_SCHEMES:
-            raise ValueError(
-                f"split_scheme={self.config.split_scheme!r}; {self.name} has {', '.join(self.SPLIT_SCHEMES)}"
-            )
         return datasets.DatasetInfo(
             description=inspect.getdoc(type(self)) or "",
-            features=corpus_features(self.config.emotions),
+            features=self._features(),
             homepage=self.HOMEPAGE,
             license=self.LICENSE,
             citation=self.CITATION,
@@ -137,37 +227,71 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
         data_dir = self.config.data_dir
-        utterances = self.read_utterances(
-            self.default_data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
-        )
+        data_dir = self.default_data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
+        utterances, rejects = self.read(data_dir)
+        self._refuse(rejects, len(utterances), data_dir)
+        scheme = self.config.split_scheme
+        known = [*dict.fromkeys([*self.split_schemes(utterances), *self.SPLIT_SCHEMES])]
+        if scheme not in known:
+            raise ValueError(f"split_scheme={scheme!r}; {self.name} has {', '.join(known)}")
         # Divided before any emotion is left out: a test utterance of one configuration is never trained on in another.
-        splits = {
-            split: [row for row in rows if row.emotion in self.config.emotions]
-            for split, rows in self.assign_splits(utterances).items()
-        }
+        splits: dict[str | None, list[tuple[Utterance, str]]] = {split: [] for split in SPLITS}
+        left_out = 0
+        for row, split in zip(utterances, self.assign_splits(utterances, scheme)):
+            left_out += split is None
+            if split is not None and (emotion := self.emotion_of(row)) is not None:
+                splits[split].append((row, emotion))
+        if left_out:
+            logger.warning(f"{self.name}: {left_out} utterances without a split are left out")
         return [
             # A list in gen_kwargs is what datasets divides among processes and data loader workers.
             datasets.SplitGenerator(
                 name=split,
-                gen_kwargs={"blocks": [rows[i : i + _ROWS_PER_TABLE] for i in range(0, len(rows), _ROWS_PER_TABLE)]},
+                gen_kwargs={"blocks": [rows[i : i + _ROWS_PER_BLOCK] for i in range(0, len(rows), _ROWS_PER_BLOCK)]},
             )
             for split, rows in splits.items()
             if rows
         ]
 
-    def _generate_tables(self, blocks: list[list[Utterance]]) -> Iterator[tuple[tuple[int, int], pa.Table]]:
-        features = self.info.features
+    def _refuse(self, rejects: list[Reject], num_good: int, data_dir: Path) -> None:
+        """Say what a rule leaves out, and stop at what is faulty."""
+        for reason, number in Counter(reject.reason for reject in rejects if reject.by_rule).items():
+            logger.warning(f"{self.name}: {number} utterances are left out: {reason}")
+        if faulty := [reject for reject in rejects if not reject.by_rule]:
+            shown = "; ".join(f"{reject.source} ({reject.id}): {reject.reason}" for reject in faulty[:3])
+            raise CorpusDataError(
+                f"{self.name}: {len(faulty)} of {num_good + len(rejects)} utterances cannot be used: {shown}"
+                f"{'; ...' if len(faulty) > 3 else ''}. Mend them, or leave them out with `lssed-hf prepare "
+                f"{self.name} {data_dir} OUT`, which lists them all in rejects.csv"
+            )
+
+    def _generate_tables(
+        self, blocks: list[list[tuple[Utterance, str]]]
+    ) -> Iterator[tuple[tuple[int, int], pa.Table]]:
+        schema = self.info.features.arrow_schema
         for index, block in enumerate(blocks):
-            rows = [_encode(utterance, features) for utterance in block]
-            yield (index, 0), pa.Table.from_pylist(rows, schema=features.arrow_schema)
+            for first in range(0, len(block), _ROWS_PER_TABLE):
+                rows = [
+                    self.encode(utterance, emotion) for utterance, emotion in block[first : first + _ROWS_PER_TABLE]
+                ]
+                yield (index, first), pa.Table.from_pylist(rows, schema=schema)
 
 
-def _encode(utterance: Utterance, features: datasets.Features) -> dict:
-    row = asdict(utterance)
-    del row["split"]
-    row["audio"] = {"bytes": None, "path": row.pop("path")}
-    row["emotion"] = features["emotion"].str2int(utterance.emotion)
-    row["secondary_emotions"] = [EMOTIONS.index(emotion) for emotion in utterance.secondary_emotions]
-    row["gender"] = -1 if utterance.gender is None else GENDERS.index(utterance.gender)
-    row["age_group"] = -1 if utterance.age_group is None else AGE_GROUPS.index(utterance.age_group)
-    return row
+def _time_problem(row: Utterance) -> str | None:
+    for field in ("age", "start", "end"):
+        value = getattr(row, field)
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            return f"{field} is {value}; correct it or leave it empty"
+    if row.cut and (row.start is None or row.end is None):
+        return "its start or end in the recording is missing"
+    if row.start is not None and row.end is not None and row.end <= row.start:
+        return f"ends at {row.end} s, before or when it starts ({row.start} s); correct the times"
+    return None
+
+
+def _is_inside(path: str, data_dir: Path, known: dict[str, bool]) -> bool:
+    """Whether a file is below a (resolved) folder, links followed. `known` keeps what was found out of its folders."""
+    folder = os.path.dirname(path)
+    if folder not in known:
+        known[folder] = Path(folder).resolve().is_relative_to(data_dir)
+    return known[folder] and (not os.path.islink(path) or Path(path).resolve().is_relative_to(data_dir))

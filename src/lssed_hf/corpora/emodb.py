@@ -9,10 +9,11 @@ each for validation (15, 16) and test (12, 13), and six speakers for training.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..audio import find_audio_files
-from .base import CorpusBuilder, CorpusDataError, Utterance
+from .base import CorpusBuilder, Reject, Utterance
 
 
 EMOTION_CODES = {
@@ -47,29 +48,21 @@ class Emodb(CorpusBuilder):
     HOMEPAGE = "http://emodb.bilderbar.info"
     LICENSE = "free for research"
 
-    def read_utterances(self, data_dir: Path) -> list[Utterance]:
-        utterances, unknown = [], []
+    def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
         for path in find_audio_files(data_dir):
             match = _NAME.fullmatch(path.stem)
             if match is None:
-                unknown.append(path.name)
+                reason = "its name is not one of EMO-DB's (SSTTTEV, e.g. 03a01Fa); move the file elsewhere"
+                yield Reject(path.stem, str(path), reason)
                 continue
             speaker, _, emotion, _ = match.groups()
             gender, age = SPEAKERS[speaker]
-            utterances.append(
-                Utterance(
-                    id=path.stem,
-                    path=str(path),
-                    emotion=EMOTION_CODES[emotion],
-                    gender=gender,
-                    age=age,
-                    speaker_id=speaker,
-                    split=_SPLITS.get(speaker, "train"),
-                )
+            yield Utterance(
+                id=path.stem,
+                path=str(path),
+                emotion=EMOTION_CODES[emotion],
+                gender=gender,
+                age=age,
+                speaker_id=speaker,
+                split=_SPLITS.get(speaker, "train"),
             )
-        if unknown:
-            raise CorpusDataError(
-                f"{len(unknown)} audio files below {data_dir} are not named as EMO-DB names them (SSTTTEV, e.g. "
-                f"03a01Fa), e.g. {', '.join(unknown[:3])}; move them elsewhere"
-            )
-        return utterances

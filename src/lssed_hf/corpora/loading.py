@@ -11,7 +11,7 @@ def load_splits(
     name: str,
     config_name: str | None = None,
     data_dir: str | os.PathLike | None = None,
-    split_scheme: str = "speaker",
+    split_scheme: str | None = None,
 ) -> datasets.DatasetDict:
     """A corpus of `list_corpora()` (four emotions unless `config_name` says otherwise), else `load_dataset(name)`.
 

@@ -10,10 +10,11 @@ RAVDESS has no official split. `speaker` is ours: actors 1-14 for training, 15-1
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..audio import find_audio_files
-from .base import CorpusBuilder, CorpusDataError, Utterance, logger
+from .base import CorpusBuilder, Reject, Utterance
 
 
 EMOTION_CODES = {
@@ -36,26 +37,16 @@ class Ravdess(CorpusBuilder):
     HOMEPAGE = "https://zenodo.org/records/1188976"
     LICENSE = "CC BY-NC-SA 4.0"
 
-    def read_utterances(self, data_dir: Path) -> list[Utterance]:
-        utterances, unknown, songs = [], [], 0
+    def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
         for path in find_audio_files(data_dir):
             match = _NAME.fullmatch(path.stem)
             if match is None:
-                unknown.append(path.name)
+                reason = "its name is not one of RAVDESS's (03-01-EE-II-SS-RR-AA); move the file elsewhere"
+                yield Reject(path.stem, str(path), reason)
             elif match["channel"] != "01":
-                songs += 1
+                yield Reject(path.stem, str(path), "sung (vocal channel 02)", by_rule=True)
             else:
-                utterances.append(_utterance(path, *match.groups()[2:]))
-        if unknown:
-            raise CorpusDataError(
-                f"{len(unknown)} audio files below {data_dir} are not named as RAVDESS names them "
-                f"(03-01-EE-II-SS-RR-AA), e.g. {', '.join(unknown[:3])}; move them elsewhere"
-            )
-        if songs:
-            logger.warning(f"ravdess: {songs} sung clips (vocal channel 02) below {data_dir} are left out")
-        if not utterances:
-            raise CorpusDataError(f"no RAVDESS speech (03-01-*.wav or .flac) below {data_dir}")
-        return utterances
+                yield _utterance(path, *match.groups()[2:])
 
 
 def _utterance(path: Path, emotion: str, intensity: str, statement: str, repetition: str, actor: str) -> Utterance:

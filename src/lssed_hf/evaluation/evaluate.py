@@ -35,7 +35,7 @@ class EvaluateArguments:
     output_dir: str = HfArg(help="Where results.json, report.md, confusion_matrix.png and predictions.csv go.")
     dataset_config_name: str | None = HfArg(default=None, help="Configuration; 'benchmark' for lssed_hf's corpora.")
     data_dir: str | None = HfArg(default=None, help="The folder that holds the corpus.")
-    split_scheme: str = HfArg(default="speaker", help="How a corpus of lssed_hf is split.")
+    split_scheme: str | None = HfArg(default=None, help="How a corpus of lssed_hf is split, by speakers by default.")
     split: str = HfArg(default="test", help="Split to score.")
     audio_column_name: str = HfArg(default="audio", help="Column with the audio.")
     label_column_name: str = HfArg(default="emotion", help="Column with the label.")

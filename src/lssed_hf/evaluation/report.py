@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import replacing
+from ..files import replacing
 from .intervals import SCORES, bootstrap_intervals, majority_row
 from .plots import plot_confusion_matrix
 from .ser_metrics.ser_metrics import check_labels, score

@@ -22,7 +22,10 @@ class DataArguments:
         default=None, help="Configuration; corpora of lssed_hf default to 'benchmark', the four emotions."
     )
     data_dir: str | None = HfArg(default=None, help="The folder that holds the corpus.")
-    split_scheme: str = HfArg(default="speaker", help="How a corpus of lssed_hf is split; 'paper' leaks speakers.")
+    split_scheme: str | None = HfArg(
+        default=None,
+        help="How a corpus of lssed_hf is split: by speakers, if nothing is said; 'paper' leaks speakers.",
+    )
     train_split_name: str = HfArg(default="train", help="Split to train on.")
     validation_split_name: str = HfArg(
         default="validation",

@@ -1,6 +1,6 @@
 import pytest
 
-from lssed_hf.evaluation.files import replacing
+from lssed_hf.files import replacing
 
 
 def test_a_block_that_succeeds_replaces_the_file_and_makes_the_folder(tmp_path):

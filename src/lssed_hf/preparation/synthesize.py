@@ -1,0 +1,79 @@
+"""`lssed-hf synthesize`: write a synthetic release in the layout of a corpus that cannot be had, to try tools on.
+
+All speech is eSpeak NG's; no release of ours holds anything of the corpus but its layout.
+"""
+
+import argparse
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..corpora.synthetic_speech import write_synthetic_lssed
+
+
+#: Layouts with a module of their own in `layouts/`, and how many speakers they have by default.
+LAYOUTS = {
+    "emodb": 10,
+    "ravdess": 24,
+}
+_README = """\
+Synthetic speech, not {layout}.
+
+Every clip here was spoken by the speech synthesiser eSpeak NG and written by lssed_hf.
+Only the layout (names of folders and files, columns of metadata) is that of {layout},
+to try software on. No person was recorded.
+"""
+
+
+def list_layouts() -> list[str]:
+    """Names that `synthesize` knows."""
+    return sorted([*LAYOUTS, "lssed"])
+
+
+def synthesize(layout: str, output_dir: str | os.PathLike, *, num_speakers: int | None = None, seed: int = 0) -> Path:
+    """Write a synthetic release.
+
+    Args:
+        layout: one of `list_layouts()`.
+        output_dir: a folder that is empty or not there yet, or holds an earlier synthetic release of that layout.
+        num_speakers: how many people speak; the corpus's own number by default (12 for LSSED).
+        seed: of everything random. The same seed writes the same sound.
+
+    Returns:
+        `output_dir` as a path.
+
+    Raises:
+        ImportError: `espeakng-loader` (extra `synthetic`), or for videos PyAV (extra `video`), is not installed.
+        ValueError: unknown layout, or more speakers than the corpus has.
+        FileExistsError: the folder holds something else.
+    """
+    if layout == "lssed":
+        return write_synthetic_lssed(output_dir, num_speakers=num_speakers or 12, seed=seed)
+    if layout not in LAYOUTS:
+        raise ValueError(f"unknown layout {layout!r}; known are {', '.join(list_layouts())}")
+    output_dir = Path(output_dir)
+    readme, text = output_dir / "README.txt", _README.format(layout=layout)
+    ours = readme.is_file() and readme.read_text(encoding="utf-8", errors="replace") == text
+    if not ours and output_dir.is_dir() and any(output_dir.iterdir()):
+        raise FileExistsError(f"{output_dir} is not empty, nor our synthetic {layout}; choose another folder")
+    output_dir.mkdir(parents=True, exist_ok=True)
+    readme.write_text(text, encoding="utf-8")
+    module = importlib.import_module(f"{__package__}.layouts.{layout}")
+    module.write(output_dir, num_speakers=num_speakers or LAYOUTS[layout], seed=seed)
+    return output_dir
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="lssed-hf synthesize",
+        description=__doc__,
+        epilog="example: lssed-hf synthesize ravdess /tmp/ravdess --num_speakers 4",
+    )
+    parser.add_argument("layout", choices=list_layouts(), help="whose layout")
+    parser.add_argument("output_dir", type=Path, help="a new or empty folder")
+    parser.add_argument("--num_speakers", type=int, help="how many people speak (default: as many as the corpus has)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    args = parser.parse_args(argv)
+    print(synthesize(args.layout, args.output_dir, num_speakers=args.num_speakers, seed=args.seed))
+    return 0
