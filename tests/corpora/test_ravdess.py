@@ -104,7 +104,7 @@ def test_unknown_names_are_named(tmp_path, load, write_clip, name):
 
 def test_songs_alone_are_not_the_corpus(tmp_path, load, write_clip):
     write_clip(tmp_path / "data" / "03-02-01-01-01-01-01.wav")
-    with pytest.raises(CorpusDataError, match="no utterance in .*sung"):
+    with pytest.raises(CorpusDataError, match=r"no utterance in .*sung"):
         load(tmp_path / "data")
 
 

@@ -11,9 +11,17 @@ from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utteranc
 
 # Corpus -> module and class. A corpus is one file here.
 _CORPORA = {
+    "afew": ("afew", "Afew"),
+    "crema_d": ("crema_d", "CremaD"),
     "emodb": ("emodb", "Emodb"),
+    "enterface": ("enterface", "Enterface"),
+    "fau_aibo": ("fau_aibo", "FauAibo"),
+    "folder": ("folder", "FolderCorpus"),
+    "iemocap": ("iemocap", "Iemocap"),
     "lssed": ("lssed", "Lssed"),
+    "meld": ("meld", "Meld"),
     "ravdess": ("ravdess", "Ravdess"),
+    "rml": ("rml", "Rml"),
     "synthetic": ("synthetic", "Synthetic"),
 }
 

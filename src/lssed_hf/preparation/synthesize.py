@@ -14,8 +14,16 @@ from ..corpora.synthetic_speech import write_synthetic_lssed
 
 #: Layouts with a module of their own in `layouts/`, and how many speakers they have by default.
 LAYOUTS = {
+    "afew": 12,
+    "crema_d": 12,
     "emodb": 10,
+    "enterface": 12,
+    "fau_aibo": 12,
+    "folder": 6,
+    "iemocap": 10,
+    "meld": 8,
     "ravdess": 24,
+    "rml": 8,
 }
 _README = """\
 Synthetic speech, not {layout}.

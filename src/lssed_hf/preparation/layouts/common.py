@@ -73,9 +73,8 @@ def write_video(path: Path, samples: np.ndarray, sampling_rate: int = 48000, cha
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=25)
         video.width = video.height = 32
-        audio = container.add_stream(
-            "aac" if path.suffix == ".mp4" else "pcm_s16le", rate=sampling_rate, layout=layout
-        )
+        codec = "aac" if path.suffix == ".mp4" else "pcm_s16le"
+        audio = container.add_stream(codec, rate=sampling_rate, layout=layout)
         grey = np.full((32, 32, 3), 128, np.uint8)
         for _ in range(max(1, int(len(sound) / sampling_rate * 25))):
             container.mux(video.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
