@@ -1,0 +1,123 @@
+"""What a prepared folder will hold: which utterance goes to which shard, and which configurations read it.
+
+Audio is stored once. Utterances that every split scheme puts on the same sides, and that the same configurations hold,
+share a group of shards; a configuration is a list of groups for each of its splits.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..corpora import CorpusBuilder, Reject, Utterance
+from ..corpora.base import SPLITS
+from .shards import Shard
+
+
+@dataclass(frozen=True)
+class Group:
+    """Utterances that go together: `configs` that hold them, and their split in each scheme."""
+
+    name: str
+    configs: tuple[str, ...]
+    splits: tuple[str, ...]
+    rows: Sequence[tuple[Utterance, str]]
+
+    def shards(self, utterances_per_shard: int) -> list[Shard]:
+        starts = range(0, len(self.rows), utterances_per_shard)
+        names = (f"{self.name}-{number:05d}-of-{len(starts):05d}.parquet" for number in range(len(starts)))
+        return [Shard(name, self.rows[first : first + utterances_per_shard]) for name, first in zip(names, starts)]
+
+
+def group_name(shard: str) -> str:
+    """The group that a shard's file belongs to."""
+    return shard.rsplit("-", 3)[0]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Groups of a corpus; the first of `configs` holds every utterance, the first of `schemes` is the default."""
+
+    configs: tuple[str, ...]
+    schemes: tuple[str, ...]
+    groups: Sequence[Group]
+    rejects: Sequence[Reject]
+    num_read: int
+
+    def config_names(self) -> dict[str, tuple[str, str]]:
+        """Name of each configuration of the folder: that of the corpus, with the scheme appended but for the first."""
+        return {
+            config if scheme == self.schemes[0] else f"{config}_{scheme}": (config, scheme)
+            for scheme in self.schemes
+            for config in self.configs
+        }
+
+    def groups_of(self, config: str, scheme: str) -> dict[str, list[Group]]:
+        """The groups of each split."""
+        position = self.schemes.index(scheme)
+        held = [group for group in self.groups if config in group.configs]
+        found = {split: [group for group in held if group.splits[position] == split] for split in SPLITS}
+        return {split: groups for split, groups in found.items() if groups}
+
+    def fingerprint(self) -> str:
+        """Hash of everything that the plan says."""
+        digest = hashlib.sha256(repr((self.configs, self.schemes, self.rejects)).encode())
+        for group in self.groups:
+            digest.update(repr((group.name, group.configs, group.splits)).encode())
+            for row in group.rows:
+                digest.update(repr(row).encode())
+        return digest.hexdigest()
+
+
+def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequence[str] | None = None) -> Plan:
+    """Read a corpus and divide it.
+
+    Args:
+        builders: of the configurations to write; the first one must hold every utterance of the others.
+        data_dir: the folder of the corpus, resolved.
+        schemes: split schemes to write, all that the corpus has by default.
+
+    Raises:
+        CorpusDataError: not that corpus, or no utterance can be used.
+        ValueError: unknown scheme.
+    """
+    first = builders[0]
+    utterances, rejects = first.read(data_dir)
+    num_read = len(utterances) + len(rejects)
+    known = first.split_schemes(utterances)
+    schemes = tuple(schemes or known)
+    if unknown := [scheme for scheme in schemes if scheme not in known]:
+        raise ValueError(f"split scheme {unknown[0]!r}; this {first.name} has {', '.join(known)}")
+    splits = list(zip(*(first.assign_splits(utterances, scheme) for scheme in schemes)))
+
+    grouped: dict[tuple, list[tuple[Utterance, str]]] = defaultdict(list)
+    for utterance, sides in zip(utterances, splits):
+        emotions = {builder.config.name: builder.emotion_of(utterance) for builder in builders}
+        if None in sides:
+            rejects.append(Reject(utterance.id, utterance.path, "its split is not given", by_rule=True))
+        elif (main := emotions[first.config.name]) is None:
+            rejects.append(Reject(utterance.id, utterance.path, f"{utterance.emotion} is left out", by_rule=True))
+        else:
+            # One row serves all configurations that agree on the emotion; another one those that do not.
+            for emotion in dict.fromkeys([main, *filter(None, emotions.values())]):
+                configs = tuple(config for config, held in emotions.items() if held == emotion)
+                grouped[sides, configs].append((utterance, emotion))
+    return Plan(
+        configs=tuple(builder.config.name for builder in builders),
+        schemes=schemes,
+        groups=_named(grouped, len(builders)),
+        rejects=rejects,
+        num_read=num_read,
+    )
+
+
+def _named(grouped: dict, num_configs: int) -> list[Group]:
+    """Groups in order, named like `train-all`, `train-default`, and `train-all-2` where schemes divide further."""
+    groups, used = [], defaultdict(int)
+    for sides, configs in sorted(grouped):
+        stem = f"{sides[0]}-{'all' if len(configs) == num_configs else '-'.join(configs)}"
+        used[stem] += 1
+        name = stem if used[stem] == 1 else f"{stem}-{used[stem]}"
+        groups.append(Group(name, configs, sides, grouped[sides, configs]))
+    return groups
