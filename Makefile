@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench conformance clean
+.PHONY: demo test test-datasets36 lint bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -15,6 +15,16 @@ demo: .venv/.installed  ## train and serve a small PyResNet on synthetic speech
 test: .venv/.installed  ## the tests, in a few minutes
 	$(BIN)/python -m pytest
 
+test-datasets36: .venv-datasets36/.installed  ## the corpora in datasets 3.6, which still runs loading scripts
+	.venv-datasets36/bin/python -m pytest tests/corpora/test_routes.py tests/corpora/test_lssed.py tests/corpora/test_base.py
+
+.venv-datasets36/.installed: pyproject.toml
+	test -x .venv-datasets36/bin/python || $(PYTHON) -m venv .venv-datasets36
+	.venv-datasets36/bin/python -m pip install --quiet --disable-pip-version-check \
+	    datasets==3.6.0 'soundfile>=0.13,<0.15' 'soxr>=0.5,<2' 'hypothesis>=6.100,<7' 'pytest>=8,<10'
+	.venv-datasets36/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,4 +36,4 @@ conformance: .venv/.installed  ## transformers' own test suite for models and fe
 	$(BIN)/python tests/conformance/run.py
 
 clean:
-	rm -rf .venv .conformance outputs
+	rm -rf .venv .venv-datasets36 .conformance outputs

@@ -44,8 +44,8 @@ def test_list_corpora():
 
 
 def test_unknown_corpus():
-    with pytest.raises(ValueError, match=r"unknown corpus 'iemocap'; known are .*ravdess"):
-        load_corpus("iemocap", ".")
+    with pytest.raises(ValueError, match=r"unknown corpus 'iemocaps'; known are .*ravdess"):
+        load_corpus("iemocaps", ".")
 
 
 @pytest.fixture

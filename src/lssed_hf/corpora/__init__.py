@@ -6,7 +6,7 @@ from pathlib import Path
 
 import datasets
 
-from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
+from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features, source_hash
 
 
 # Corpus -> module and class. A corpus is one file here.
@@ -80,7 +80,6 @@ def load_corpus(
         config_name=config_name,
         data_dir=str(data_dir),
         split_scheme=split_scheme,
-        hash=builder_class.fingerprint(data_dir),
         cache_dir=None if cache_dir is None else str(cache_dir),
         **config_kwargs,
     )
@@ -95,11 +94,7 @@ def register_datasets() -> None:
     """
     from datasets import packaged_modules
 
-    from . import lssed
-
-    with open(lssed.__file__, encoding="utf-8") as file:
-        source_hash = packaged_modules._hash_python_lines(file.read().splitlines())
-    packaged_modules._PACKAGED_DATASETS_MODULES["lssed"] = (lssed.__name__, source_hash)
+    packaged_modules._PACKAGED_DATASETS_MODULES["lssed"] = (f"{__name__}.lssed", source_hash())
 
 
 __all__ = [

@@ -91,6 +91,32 @@ class CorpusConfig(datasets.BuilderConfig):
     emotions: Sequence[str] = EMOTIONS
     split_scheme: str = "speaker"
 
+    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
+        """Names the cache folder: also by the files of the corpus, so that what changed is read again."""
+        if config_kwargs.get("data_dir") is not None:
+            config_kwargs = {**config_kwargs, "fingerprint": fingerprint(config_kwargs["data_dir"])}
+        return super().create_config_id(config_kwargs, custom_features)
+
+
+def fingerprint(data_dir: str | os.PathLike) -> str:
+    """Hash of this code and of the files below a folder (name, size, time)."""
+    digest = hashlib.sha256(source_hash().encode())
+    for folder, folders, files in os.walk(Path(data_dir).expanduser()):
+        folders.sort()
+        for name in sorted(files):
+            status = os.lstat(os.path.join(folder, name))
+            digest.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def source_hash() -> str:
+    """Hash of the code that reads corpora; `datasets` hashes the code of a package by its name only."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for source in sorted([*package.glob("*.py"), *package.glob("corpora/*.py")]):  # a corpus may build on any
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
 
 class CorpusDataError(ValueError):
     """A folder is not the corpus that it was said to be, or its metadata cannot be read."""
@@ -128,20 +154,6 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     def default_data_dir(cls) -> Path:
         """Where the corpus is when no `data_dir` was given."""
         raise ValueError(f"{cls.__name__.lower()} needs data_dir=, the folder that holds the corpus ({cls.HOMEPAGE})")
-
-    @classmethod
-    def fingerprint(cls, data_dir: str | os.PathLike) -> str:
-        """Hash of this code and of the files below `data_dir` (name, size, time): what changed is read again."""
-        digest = hashlib.sha256()
-        package = Path(__file__).parents[1]
-        for source in sorted([*package.glob("*.py"), *package.glob("corpora/*.py")]):  # a corpus may build on any
-            digest.update(source.read_bytes())
-        for folder, folders, files in os.walk(data_dir):
-            folders.sort()
-            for name in sorted(files):
-                status = os.lstat(os.path.join(folder, name))
-                digest.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
-        return digest.hexdigest()
 
     def read_utterances(self, data_dir: Path) -> Iterable[Utterance | Reject]:
         """Every utterance below `data_dir`, or why it cannot be used. Raises `CorpusDataError` for another corpus."""

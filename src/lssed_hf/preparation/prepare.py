@@ -99,7 +99,8 @@ def prepare(
         config_kwargs["data_files"] = {"train": [str(Path(data_files).expanduser().resolve())]}
 
     def spec(name: str) -> tuple[str, dict]:
-        return corpus, {"config_name": name, "data_dir": str(data_dir), "hash": "prepare", **config_kwargs}
+        # Without data_dir: the builder would look at every file of the corpus to name a cache that is not used.
+        return corpus, {"config_name": name, **config_kwargs}
 
     names = ["default", "benchmark"] if config_name == "default" else [config_name]
     builders = [_build(*spec(name)) for name in names]
