@@ -359,7 +359,7 @@ class TestInterruptions:
         assert contents(out) == expected
 
     def test_workers_die_with_a_killed_parent(self, whole, tmp_path):
-        folder, expected = whole
+        folder, _ = whole
         out = tmp_path / "out"
         code = (
             "from lssed_hf.preparation.prepare import prepare\n"
