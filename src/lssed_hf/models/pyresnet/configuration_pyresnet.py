@@ -43,6 +43,8 @@ class PyResNetConfig(PreTrainedConfig):
     ```
     """
 
+    _auto_class = "AutoConfig"  # saving puts a copy of this code beside the weights
+
     model_type = "pyresnet"
 
     embedding_size: int = 64

@@ -61,6 +61,8 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             Whether `__call__` and `pad` return `attention_mask` by default.
     """
 
+    _auto_class = "AutoFeatureExtractor"  # saving puts a copy of this code beside the weights
+
     model_input_names = ["input_features", "attention_mask"]
 
     def __init__(

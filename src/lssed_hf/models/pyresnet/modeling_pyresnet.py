@@ -169,6 +169,8 @@ class PyResNetModel(PyResNetPreTrainedModel):
     With gradient checkpointing the blocks run twice a step, so batch norm's running statistics move twice as well.
     """
 
+    _auto_class = "AutoModel"  # saving puts a copy of this code beside the weights
+
     def __init__(self, config: PyResNetConfig):
         super().__init__(config)
         self.embedder = PyResNetEmbeddings(config)
@@ -259,6 +261,8 @@ class PyResNetModel(PyResNetPreTrainedModel):
 
 class PyResNetForAudioClassification(PyResNetPreTrainedModel):
     """PyResNet with a linear classifier on its pooled features (the released networks' `fc`)."""
+
+    _auto_class = "AutoModelForAudioClassification"  # saving puts a copy of this code beside the weights
 
     def __init__(self, config: PyResNetConfig):
         super().__init__(config)
