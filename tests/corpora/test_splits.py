@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lssed_hf.corpora.splits import speaker_split, stratified_split
+from lssed_hf.corpora.splits import assign_speakers, leave_one_out, speaker_split, stratified_split
 
 
 # The paper's Table 3: utterances in all and in the test set. (Its first two headings are swapped.)
@@ -90,3 +90,16 @@ class TestSpeakerSplit:
     def test_too_few_speakers(self):
         with pytest.raises(ValueError, match=r"2 speakers cannot fill 3 speaker-disjoint splits"):
             speaker_split(["a", "b", "a"])
+
+
+@given(names=speakers.filter(lambda names: len(set(names)) >= 3))
+def test_assign_speakers_follows_speaker_split(names):
+    members = speaker_split(names)
+    splits = assign_speakers(names)
+    assert len(splits) == len(names) and all(name in members[split] for name, split in zip(names, splits))
+
+
+def test_leave_one_out():
+    assert leave_one_out(["a", "b", "a", "c"], "a") == ["test", "train", "test", "train"]
+    with pytest.raises(ValueError, match="no utterance of speaker d to test on; there are a, b"):
+        leave_one_out(["b", "a", "b"], "d")

@@ -69,3 +69,33 @@ def speaker_split(
             taken.add(order.pop(0))
         splits[split] = taken
     return splits
+
+
+def assign_speakers(speakers: Sequence[str]) -> list[str]:
+    """The split of each utterance by `speaker_split`'s default: 70 % train, 10 % validation, 20 % test.
+
+    Args:
+        speakers: the speaker of each utterance.
+
+    Raises:
+        ValueError: fewer speakers than splits.
+    """
+    split_of = {speaker: split for split, members in speaker_split(speakers).items() for speaker in members}
+    return [split_of[speaker] for speaker in speakers]
+
+
+def leave_one_out(speakers: Sequence[str], held_out: str) -> list[str]:
+    """The split of each utterance where one speaker is for test, and all others for training.
+
+    Args:
+        speakers: the speaker of each utterance.
+        held_out: the speaker for test.
+
+    Raises:
+        ValueError: nothing is spoken by `held_out`.
+    """
+    if held_out not in speakers:
+        raise ValueError(
+            f"no utterance of speaker {held_out} to test on; there are {', '.join(sorted(set(speakers)))}"
+        )
+    return ["test" if speaker == held_out else "train" for speaker in speakers]

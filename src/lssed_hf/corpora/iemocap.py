@@ -1,0 +1,164 @@
+"""IEMOCAP: 10,039 turns of ten actors in five sessions of a woman and a man each, improvised and scripted English.
+
+Source: Busso et al., Language Resources and Evaluation 42(4), 2008; https://sail.usc.edu/iemocap/. USC's SAIL gives it
+to researchers who send in its release form, whose terms hold for copies. What is read, in `data_dir` or in
+`IEMOCAP_full_release/` there, of the sessions that a copy has:
+
+- `Session{N}/dialog/EmoEvaluation/Ses*.txt`: a line `[start - end] turn label [v, a, d]`, with tabs, for each turn.
+  Lines of single raters, folders below and sound that no line names are not read;
+- `Session{N}/dialog/transcriptions/<dialog>.txt`: `turn [start-end]: text`; the transcript is null for other turns;
+- `Session{N}/sentences/wav/<dialog>/<turn>.wav`; where that file is missing, the turn is cut out of
+  `Session{N}/dialog/wav/<dialog>.wav`, in which both speakers are heard (each has a channel; they are down-mixed).
+
+`start` and `end` are seconds in the dialog in both cases. In `Ses01F_impro01_M000` the letter before the number is
+who speaks (the one behind the session is who wears markers), so the speaker is `Ses01M`. `session_id` is the session's
+number, "1" to "5"; the dialog is the part of `id` before the speaker's letter.
+
+Labels: ang, neu, hap, sad, exc, sur, fea and dis by name. LSSED's vocabulary has no frustration, so `fru` (1,849) is
+`other`, as `oth` is. `xxx` (2,507), on which the raters did not agree, is left out.
+The usual 4-class protocol counts excited as happy: `benchmark` has 5,531 utterances, 1,103 angry, 1,708 neutral, 1,636
+happy, 1,084 sad.
+
+Split schemes: leave one session out. `session5` tests on session 5 and trains on all others, and so on; report the
+mean of the five. There is no validation split: papers often choose the epoch on the test session, which flatters them;
+`lssed-hf train` holds out speakers of the training split in its place.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .base import CorpusBuilder, CorpusDataError, Reject, Utterance
+from .media import wrong_folder
+
+
+EMOTION_CODES = {
+    "ang": "angry",
+    "neu": "neutral",
+    "hap": "happy",
+    "sad": "sad",
+    "exc": "excited",
+    "sur": "surprised",
+    "fea": "fearful",
+    "dis": "disgusted",
+    "fru": "other",
+    "oth": "other",
+}
+NO_AGREEMENT = "xxx"
+_GENDERS = {"F": "female", "M": "male"}
+_TURN = re.compile(r"(?P<dialog>Ses0(?P<session>[1-5])[FM]_\w+)_(?P<speaker>[FM])\d{3}")
+_ENTRY = re.compile(r"\[(?P<start>\d+\.?\d*) *- *(?P<end>\d+\.?\d*)\]\s+(?P<turn>\S+)\s+(?P<label>\S+)\s+\[[^]]*\]")
+_TRANSCRIPT = re.compile(r"(\S+) +\[[^]]*\]: *(.+)")
+
+
+class Iemocap(CorpusBuilder):
+    """IEMOCAP (Busso et al. 2008), given to researchers by USC's SAIL on request."""
+
+    SPLIT_SCHEMES = ("session5", "session1", "session2", "session3", "session4")
+    BENCHMARK_MERGES = {"excited": "happy"}
+    HOMEPAGE = "https://sail.usc.edu/iemocap/"
+    LICENSE = "terms of USC SAIL's IEMOCAP release form, for research"
+    CITATION = """@article{busso2008iemocap,
+  title={{IEMOCAP}: interactive emotional dyadic motion capture database},
+  author={Busso, Carlos and Bulut, Murtaza and Lee, Chi-Chun and Kazemzadeh, Abe and Mower, Emily and Kim, Samuel and
+    Chang, Jeannette N. and Lee, Sungbok and Narayanan, Shrikanth S.},
+  journal={Language Resources and Evaluation},
+  volume={42},
+  number={4},
+  pages={335--359},
+  year={2008}
+}"""
+
+    def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
+        for session in _sessions(data_dir):
+            evaluations = sorted((session / "dialog" / "EmoEvaluation").glob("Ses*.txt"))
+            if not evaluations:
+                raise CorpusDataError(
+                    f"{session} has no dialog/EmoEvaluation/Ses*.txt; copy them there, or take the session away"
+                )
+            for evaluation in evaluations:
+                yield from _read_dialog(session, evaluation)
+
+    def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
+        present = {row.session_id for row in utterances}
+        return [name for name in self.SPLIT_SCHEMES if _session_of(name) in present] if len(present) > 1 else []
+
+    def assign_splits(self, utterances: Sequence[Utterance], scheme: str) -> list[str | None]:
+        if scheme not in (possible := self.split_schemes(utterances)):
+            present = ", ".join(sorted({row.session_id for row in utterances}))
+            raise CorpusDataError(
+                f"split_scheme={scheme!r} tests on session {_session_of(scheme)} and trains on others, but there are "
+                f"utterances of session {present} alone; {_advice(possible)}"
+            )
+        return ["test" if row.session_id == _session_of(scheme) else "train" for row in utterances]
+
+
+def _session_of(scheme: str) -> str:
+    return scheme.removeprefix("session")
+
+
+def _advice(possible: Sequence[str]) -> str:
+    return f"choose {', '.join(possible)}" if possible else "add another session"
+
+
+def _sessions(data_dir: Path) -> list[Path]:
+    """The folders of the sessions that are there, in order."""
+    for folder in (data_dir, data_dir / "IEMOCAP_full_release"):
+        if sessions := [path for number in range(1, 6) if (path := folder / f"Session{number}").is_dir()]:
+            return sessions
+    raise wrong_folder(data_dir, "IEMOCAP", "Session1 to Session5 in it and in IEMOCAP_full_release/")
+
+
+def _read_dialog(session: Path, evaluation: Path) -> Iterator[Utterance | Reject]:
+    transcripts = _read_transcripts(session / "dialog" / "transcriptions" / evaluation.name)
+    # Any bytes may stand in raters' comments; in the lines that are read, what is not ASCII is refused.
+    with evaluation.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            if line.startswith("[") or _TURN.search(line):
+                yield _read_turn(line.strip(), f"{evaluation}, line {number}", session, evaluation.stem, transcripts)
+
+
+def _read_transcripts(path: Path) -> dict[str, str]:
+    """Turn to text. Lines between the turns, such as noises, have no name of a turn."""
+    if not path.is_file():
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise CorpusDataError(f"{path}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
+    return dict(match.groups() for line in lines if (match := _TRANSCRIPT.fullmatch(line.strip())))
+
+
+def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: dict[str, str]) -> Utterance | Reject:
+    entry = _ENTRY.fullmatch(line)
+    if entry is None:
+        turn = _TURN.search(line)
+        return Reject(turn[0] if turn else "", source, f"{line[:80]!r} is not [start - end] turn label [v, a, d]")
+    name, label = entry["turn"], entry["label"]
+    start, end = float(entry["start"]), float(entry["end"])
+    turn = _TURN.fullmatch(name)
+    if turn is None or turn["dialog"] != dialog or session.name != f"Session{turn['session']}":
+        return Reject(name, source, f"is no turn of {dialog} in {session.name}; correct its name or move it")
+    if label == NO_AGREEMENT:
+        return Reject(name, source, f"the raters did not agree ({NO_AGREEMENT})", by_rule=True)
+    if label not in EMOTION_CODES:
+        return Reject(name, source, f"label {label!r} is none of {', '.join([*EMOTION_CODES, NO_AGREEMENT])}")
+    if end <= start:
+        return Reject(name, source, f"ends at {end} s, before or when it starts ({start} s); correct the times")
+    sentence = session / "sentences" / "wav" / dialog / f"{name}.wav"
+    recording = session / "dialog" / "wav" / f"{dialog}.wav"
+    cut = not sentence.is_file()
+    if cut and not recording.is_file():
+        return Reject(name, source, f"neither {sentence} nor {recording} is there; copy one of them")
+    return Utterance(
+        id=name,
+        path=str(recording if cut else sentence),
+        emotion=EMOTION_CODES[label],
+        gender=_GENDERS[turn["speaker"]],
+        speaker_id=f"Ses0{turn['session']}{turn['speaker']}",
+        session_id=turn["session"],
+        start=start,
+        end=end,
+        transcript=transcripts.get(name),
+        cut=cut,
+    )
