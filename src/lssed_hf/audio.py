@@ -24,6 +24,7 @@ END_TOLERANCE = 0.05
 
 # In libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes of audio than there are.
 _DATA_SIZE = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
+_UNKNOWN_LENGTH = 2**48  # samples; more is what libsndfile says of streamed FLAC
 _STREAMED_SIZE = 0x7FFFF000  # sizes from here on are what sox and ffmpeg write where they cannot know
 _SETTLING = 0.5  # seconds
 _SIZE_TOLERANCE = 64  # bytes; some writers count the header in
@@ -110,6 +111,8 @@ def audio_duration(source) -> float:
         info = soundfile.info(file)
     except (soundfile.LibsndfileError, TypeError) as error:
         raise _unreadable(name, error) from error
+    if info.frames > _UNKNOWN_LENGTH:
+        raise AudioError(f"{name}: does not say how long it is (it was streamed); convert it to WAV or FLAC")
     return info.frames / info.samplerate
 
 
@@ -157,7 +160,7 @@ def _decode(source, start: float | None, end: float | None) -> tuple[np.ndarray,
     try:
         with soundfile.SoundFile(file) as sound:
             expected, rate, log = sound.frames, sound.samplerate, sound.extra_info
-            if expected > 2**48:
+            if expected > _UNKNOWN_LENGTH:
                 raise AudioError(f"{name}: does not say how long it is (it was streamed); convert it to WAV or FLAC")
             if start is not None:
                 first, last = _bounds(expected, rate, start, end, name)

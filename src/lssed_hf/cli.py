@@ -11,6 +11,7 @@ from . import __version__
 COMMANDS = {
     "demo": ("demo", "train and serve a small PyResNet on synthetic speech"),
     "prepare": ("preparation.prepare", "turn a corpus as distributed into a folder of Parquet for datasets"),
+    "stats": ("preparation.statistics", "count speakers, emotions and durations of a corpus, and compare its splits"),
     "train": ("training.train", "train any audio classifier on any corpus, by the paper's recipe"),
     "evaluate": ("evaluation.evaluate", "score a model on a split of a corpus"),
     "predict": ("predict", "classify audio files"),
