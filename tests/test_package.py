@@ -72,8 +72,8 @@ def test_a_corpus_that_is_missing_or_unknown_is_named(tmp_path):
     assert {"lssed", "ravdess", "emodb", "synthetic"} <= set(lssed_hf.list_corpora())
     with pytest.raises(ValueError, match="unknown corpus 'ravdes'; known are"):
         lssed_hf.load_corpus("ravdes", tmp_path)
-    with pytest.raises(ValueError, match="ravdess needs data_dir="):
-        lssed_hf.load_corpus("ravdess")
+    with pytest.raises(ValueError, match="lssed needs data_dir="):
+        lssed_hf.load_corpus("lssed")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         lssed_hf.load_corpus("ravdess", tmp_path / "nowhere")
 

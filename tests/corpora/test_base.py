@@ -56,8 +56,8 @@ def ravdess(tmp_path, write_clip):
 
 
 def test_no_data_dir():
-    with pytest.raises(ValueError, match=r"ravdess needs data_dir=.*https://zenodo.org/records/1188976"):
-        load_corpus("ravdess")
+    with pytest.raises(ValueError, match=r"lssed needs data_dir=.*https://github.com/tobefans/LSSED"):
+        load_corpus("lssed")
 
 
 def test_data_dir_that_is_no_folder(tmp_path, write_clip):

@@ -2,7 +2,7 @@ import datasets
 import pytest
 
 from lssed_hf import load_corpus
-from lssed_hf.corpora import CorpusDataError
+from lssed_hf.corpora import CorpusDataError, corpus_builder
 from lssed_hf.corpora.emodb import SPEAKERS
 
 
@@ -19,7 +19,7 @@ def folder(tmp_path_factory, write_clip):
 
 @pytest.fixture
 def load(tmp_path):
-    return lambda folder, *args: load_corpus("emodb", folder, *args, cache_dir=tmp_path / "cache")
+    return lambda folder, *args, **kwargs: load_corpus("emodb", folder, *args, cache_dir=tmp_path / "cache", **kwargs)
 
 
 def test_splits_are_of_disjoint_speakers_with_both_genders(folder, load):
@@ -28,6 +28,27 @@ def test_splits_are_of_disjoint_speakers_with_both_genders(folder, load):
     assert speakers["validation"] == {"15", "16"} and speakers["test"] == {"12", "13"}
     assert speakers["train"] == set(SPEAKERS) - speakers["validation"] - speakers["test"]
     assert all(set(rows["gender"]) == {0, 1} for rows in splits.values())
+
+
+@pytest.mark.parametrize("speaker", ["03", "16"])
+def test_one_speaker_is_left_out(folder, load, speaker):
+    splits = load(folder, split_scheme=f"speaker_{speaker}")
+    assert {name: set(rows["speaker_id"]) for name, rows in splits.items()} == {
+        "train": set(SPEAKERS) - {speaker},
+        "test": {speaker},
+    }
+    assert {name: len(rows) for name, rows in splits.items()} == {"train": 9 * 7, "test": 7}
+
+
+def test_schemes_are_those_of_the_speakers_that_are_there(tmp_path, load, write_clip):
+    for speaker in ("03", "09", "12", "15"):
+        write_clip(tmp_path / "data" / f"{speaker}a01Fa.wav")
+    builder = corpus_builder("emodb")(cache_dir=str(tmp_path / "cache"))
+    utterances, _ = builder.read(tmp_path / "data")
+    schemes = ("speaker", "speaker_03", "speaker_09", "speaker_12", "speaker_15")
+    assert builder.split_schemes(utterances) == schemes
+    with pytest.raises(ValueError, match=f"split_scheme='speaker_16'; emodb has {', '.join(schemes)}"):
+        load(tmp_path / "data", split_scheme="speaker_16")
 
 
 def test_emotions(folder, load):

@@ -2,6 +2,7 @@ import datasets
 import pytest
 
 from lssed_hf.corpora.loading import encode_labels, load_splits
+from lssed_hf.corpora.ravdess import Ravdess
 
 
 @pytest.fixture
@@ -34,6 +35,15 @@ def test_a_folder_of_that_name_wins_over_the_corpus(tmp_path, monkeypatch):
     (tmp_path / "lssed").mkdir()
     datasets.Dataset.from_dict({"emotion": ["sad", "happy"]}).to_parquet(tmp_path / "lssed" / "train.parquet")
     assert list(load_splits("lssed")["train"]["emotion"]) == ["sad", "happy"]
+
+
+def test_a_corpus_that_can_be_had_needs_no_folder(ravdess, tmp_path, monkeypatch):
+    monkeypatch.setattr(Ravdess, "default_data_dir", lambda: ravdess)
+    monkeypatch.chdir(tmp_path)
+    assert len(load_splits("ravdess")["train"]) == 2
+    (tmp_path / "ravdess").mkdir()
+    datasets.Dataset.from_dict({"emotion": ["sad"]}).to_parquet(tmp_path / "ravdess" / "train.parquet")
+    assert list(load_splits("ravdess")["train"]["emotion"]) == ["sad"]
 
 
 def test_any_other_dataset(tmp_path, monkeypatch):

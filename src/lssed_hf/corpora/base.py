@@ -6,7 +6,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import datasets
@@ -51,6 +51,7 @@ class Utterance:
 
     `path` is a file of this utterance alone, or where `cut` is set a longer recording of which it is the part from
     `start` to `end` (seconds). `offset` is the byte at which its line begins, where `path` is a table of features.
+    `source` says where the metadata has it (file and line), for messages; it is `path` where there is no metadata.
     """
 
     id: str
@@ -68,6 +69,12 @@ class Utterance:
     split: str | None = None
     cut: bool = False
     offset: int | None = None
+    source: str | None = None
+
+
+_FIELDS_OF_ROWS = tuple(
+    field.name for field in fields(Utterance) if field.name not in ("path", "split", "cut", "offset", "source")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ def fingerprint(data_dir: str | os.PathLike) -> str:
         folders.sort()
         for name in sorted(files):
             status = os.lstat(os.path.join(folder, name))
-            digest.update(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(f"{folder}/{name} {status.st_size} {status.st_mtime_ns}\n"))
     return digest.hexdigest()
 
 
@@ -118,8 +125,11 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-class CorpusDataError(ValueError):
-    """A folder is not the corpus that it was said to be, or its metadata cannot be read."""
+class CorpusDataError(datasets.exceptions.DatasetGenerationError, ValueError):
+    """A folder is not the corpus that it was said to be, or its metadata cannot be read.
+
+    (A `DatasetGenerationError`, because `datasets` would hide any other behind one that says nothing.)
+    """
 
 
 class CorpusBuilder(datasets.ArrowBasedBuilder):
@@ -137,8 +147,6 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         CorpusConfig(name="benchmark", description="angry, neutral, happy, sad", emotions=BENCHMARK_EMOTIONS),
     ]
     DEFAULT_CONFIG_NAME = "default"
-    #: Whether the corpus needs no folder.
-    makes_its_own_data = False
     #: Names accepted for `split_scheme`; the first is the default.
     SPLIT_SCHEMES: Sequence[str] = ("speaker",)
     #: What the corpus's usual 4-class protocol counts as another emotion, e.g. IEMOCAP's excited as happy.
@@ -180,15 +188,20 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         for row in self.read_utterances(data_dir):
             if isinstance(row, Reject):
                 rejects.append(row)
-            elif row.id in seen:
-                rejects.append(Reject(row.id, row.path, f"the same id as {seen[row.id]}; give each utterance its own"))
-            elif problem := _time_problem(row):
-                rejects.append(Reject(row.id, row.path, problem))
+                continue
+            source = row.source or row.path
+            if row.id in seen:
+                problem = f"the same id as {seen[row.id]}; give each utterance its own"
+            elif not _is_utf8(row.path):
+                problem = "the file's name is not UTF-8; rename it"
             elif not _is_inside(row.path, data_dir, inside):
-                reason = f"the file is a link out of {data_dir}; put the file itself there"
-                rejects.append(Reject(row.id, row.path, reason))
+                problem = f"the file is a link out of {data_dir}, or to nothing; put the file itself there"
             else:
-                seen[row.id] = row.path
+                problem = _time_problem(row)
+            if problem:
+                rejects.append(Reject(row.id, source, problem))
+            else:
+                seen[row.id] = source
                 utterances.append(row)
         if not utterances and all(reject.by_rule for reject in rejects):
             reasons = ", ".join({reject.reason for reject in rejects})
@@ -204,9 +217,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
 
     def encode(self, utterance: Utterance, emotion: str, payload: dict | None = None) -> dict:
         """The row of an utterance in this configuration's features; `payload` takes the place of `self.payload`'s."""
-        row = asdict(utterance)
-        for field in ("path", "split", "cut", "offset"):
-            del row[field]
+        row = {field: getattr(utterance, field) for field in _FIELDS_OF_ROWS}  # asdict() would copy deeply
         row.update(self.payload(utterance) if payload is None else payload)
         row["emotion"] = self.config.emotions.index(emotion)
         row["secondary_emotions"] = [EMOTIONS.index(emotion) for emotion in utterance.secondary_emotions]
@@ -283,9 +294,13 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         schema = self.info.features.arrow_schema
         for index, block in enumerate(blocks):
             for first in range(0, len(block), _ROWS_PER_TABLE):
-                rows = [
-                    self.encode(utterance, emotion) for utterance, emotion in block[first : first + _ROWS_PER_TABLE]
-                ]
+                try:
+                    rows = [
+                        self.encode(utterance, emotion)
+                        for utterance, emotion in block[first : first + _ROWS_PER_TABLE]
+                    ]
+                except (ValueError, OSError, ImportError) as error:
+                    raise CorpusDataError(f"{self.name}: {error}") from error
                 yield (index, first), pa.Table.from_pylist(rows, schema=schema)
 
 
@@ -301,9 +316,20 @@ def _time_problem(row: Utterance) -> str | None:
     return None
 
 
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # Arrow and Parquet hold UTF-8 alone
+        return False
+    return True
+
+
 def _is_inside(path: str, data_dir: Path, known: dict[str, bool]) -> bool:
     """Whether a file is below a (resolved) folder, links followed. `known` keeps what was found out of its folders."""
     folder = os.path.dirname(path)
     if folder not in known:
-        known[folder] = Path(folder).resolve().is_relative_to(data_dir)
-    return known[folder] and (not os.path.islink(path) or Path(path).resolve().is_relative_to(data_dir))
+        known[folder] = Path(os.path.realpath(folder)).is_relative_to(data_dir)
+    if not os.path.islink(path):
+        return known[folder]
+    target = Path(os.path.realpath(path))  # not Path.resolve, which raises RuntimeError at a link to itself
+    return target.is_relative_to(data_dir) and target.is_file()

@@ -4,7 +4,7 @@ import os
 
 import datasets
 
-from . import corpus_builder, list_corpora, load_corpus
+from . import list_corpora, load_corpus
 
 
 def load_splits(
@@ -15,13 +15,11 @@ def load_splits(
 ) -> datasets.DatasetDict:
     """A corpus of `list_corpora()` (four emotions unless `config_name` says otherwise), else `load_dataset(name)`.
 
-    A corpus that needs a folder and was given none is looked for as a dataset: `lssed` may be a prepared folder.
+    A folder of a corpus's name wins over the corpus unless `data_dir` is given: `lssed` may be a prepared folder.
     """
     registered = name in list_corpora()
-    if registered and (data_dir is not None or corpus_builder(name).makes_its_own_data):
+    if registered and (data_dir is not None or not os.path.isdir(name)):
         return load_corpus(name, data_dir, config_name or "benchmark", split_scheme=split_scheme)
-    if registered and not os.path.isdir(name):
-        corpus_builder(name).default_data_dir()  # says what is missing
     if registered:
         name = os.path.abspath(name)  # by its name alone, load_dataset would take our builder for the folder
     data_dir = None if data_dir is None else os.fspath(data_dir)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..audio import find_audio_files
 from .base import CorpusBuilder, Reject, Utterance
+from .download import Archive, download_corpus
 
 
 EMOTION_CODES = {
@@ -28,6 +29,14 @@ EMOTION_CODES = {
     "08": "surprised",
 }
 STATEMENTS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
+#: Size and MD5 as Zenodo gives them.
+DOWNLOAD = Archive(
+    url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
+    size=208_468_073,
+    md5="bc696df654c87fed845eb13823edef8a",
+    num_files=1440,
+    license="CC BY-NC-SA 4.0, https://zenodo.org/records/1188976",
+)
 _NAME = re.compile(r"(?P<modality>0[1-3])-(?P<channel>0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
 
 
@@ -36,6 +45,11 @@ class Ravdess(CorpusBuilder):
 
     HOMEPAGE = "https://zenodo.org/records/1188976"
     LICENSE = "CC BY-NC-SA 4.0"
+
+    @classmethod
+    def default_data_dir(cls) -> Path:
+        """The corpus in the `datasets` cache, downloaded once (208 MB)."""
+        return download_corpus("ravdess", DOWNLOAD)
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
         for path in find_audio_files(data_dir):

@@ -15,7 +15,6 @@ class Synthetic(Lssed):
     HOMEPAGE = "https://github.com/espeak-ng/espeak-ng"
     LICENSE = "Apache-2.0"
     CITATION = ""
-    makes_its_own_data = True
 
     @classmethod
     def default_data_dir(cls) -> Path:

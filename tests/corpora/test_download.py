@@ -1,0 +1,650 @@
+"""Downloads from a server on this machine, and archives made here."""
+
+import hashlib
+import io
+import os
+import stat
+import tarfile
+import threading
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import datasets
+import pytest
+import requests
+
+from lssed_hf import load_corpus
+from lssed_hf.corpora import crema_d, download, emodb, ravdess
+from lssed_hf.corpora.download import ArchiveError, DownloadError, extract_archive, fetch
+from lssed_hf.corpora.loading import load_splits
+
+
+CONTENT = bytes(range(256)) * 4000  # 1 MB
+MD5 = hashlib.md5(CONTENT).hexdigest()
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `server.files`, by the settings of the server."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and content are written apart
+
+    def do_GET(self):
+        server = self.server
+        server.log.append((self.path, self.headers.get("Range")))
+        content = server.files.get(self.path)
+        if server.statuses:
+            return self.answer(*server.statuses.pop(0))
+        if content is None:
+            return self.answer(404)
+        first = 0
+        strong = None if (server.tag or "W/").startswith("W/") else server.tag
+        fresh = self.headers.get("If-Range") in (None, strong, server.modified)
+        if server.ranges and fresh and (wanted := self.headers.get("Range")):
+            first = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if first >= len(content):
+                return self.answer(416)
+        headers = {"Content-Length": len(content) - first, "ETag": server.tag, "Last-Modified": server.modified}
+        if first:
+            headers["Content-Range"] = f"bytes {first + server.shift}-{len(content) - 1}/{len(content)}"
+        self.answer(206 if first else 200, headers)
+        cut = server.cuts.pop(0) if server.cuts else None
+        self.wfile.write(content[first:][:cut])
+        if cut is not None:
+            self.close_connection = True
+
+    def answer(self, status, headers=None):
+        self.send_response(status)
+        for name, value in (headers or {"Content-Length": 0}).items():
+            if value is not None:
+                self.send_header(name, str(value))
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.files = {"/clip.bin": CONTENT}
+    server.log, server.cuts, server.statuses = [], [], []
+    server.ranges, server.tag, server.modified, server.shift = True, '"one"', None, 0
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch, tmp_path):
+    """No waiting, no proxy, and no offline mode, which the tests at large are in."""
+    monkeypatch.setattr(download, "RETRY_DELAYS", (0, 0))
+    monkeypatch.setattr(download, "_PIECE", 1000)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv(download.MIRROR_VARIABLE, raising=False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    waits = []
+    monkeypatch.setattr(download.time, "sleep", waits.append)
+    return waits
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestFetch:
+    def test_once(self, server, tmp_path):
+        target = tmp_path / "new" / "clip.bin"
+        for _ in range(2):
+            path = fetch(f"{server.url}/clip.bin", target, md5=MD5, sha256=SHA256.upper(), size=len(CONTENT))
+            assert path == target and path.read_bytes() == CONTENT
+        assert server.log == [("/clip.bin", None)]
+        assert names(target.parent) == ["clip.bin"]
+
+    def test_a_file_that_is_there_and_wrong_is_replaced(self, server, tmp_path):
+        (tmp_path / "clip.bin").write_bytes(b"other")
+        assert fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin", md5=MD5).read_bytes() == CONTENT
+
+    @pytest.mark.parametrize("tag", ['"one"', None, 'W/"one"'])
+    def test_a_cut_connection_is_gone_on_with(self, server, tmp_path, tag):
+        server.tag, server.modified = tag, "Mon, 01 Jan 2024 00:00:00 GMT"
+        server.cuts = [300_000, 300_000]
+        assert fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin", sha256=SHA256).read_bytes() == CONTENT
+        offsets = [wanted for _, wanted in server.log]
+        assert offsets == [None, "bytes=300000-", "bytes=600000-"]
+        assert names(tmp_path) == ["clip.bin"]
+
+    def test_the_next_call_goes_on(self, server, tmp_path):
+        server.cuts = [300_000, 100_000, 0]
+        with pytest.raises(DownloadError, match=r"clip\.bin: the connection ended after 400000 bytes of 1024000"):
+            fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin")
+        assert names(tmp_path) == ["clip.bin.part", "clip.bin.part.validator"]
+        server.log.clear()
+        assert fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin").read_bytes() == CONTENT
+        assert server.log == [("/clip.bin", "bytes=400000-")]
+
+    def test_an_end_that_urllib3_does_not_notice(self, server, tmp_path, monkeypatch):
+        pieces = iter([b"short", b""])
+        monkeypatch.setattr(requests.Response, "iter_content", lambda self, size: [next(pieces)])
+        monkeypatch.setattr(download, "RETRY_DELAYS", (0,))
+        with pytest.raises(DownloadError, match="ended after 5 bytes of 1024000"):
+            fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin")
+
+    def test_a_whole_part_asks_for_nothing(self, server, tmp_path):
+        (tmp_path / "clip.bin.part").write_bytes(CONTENT)
+        (tmp_path / "clip.bin.part.validator").write_text('"one"')
+        fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin", size=len(CONTENT))
+        assert server.log == [] and names(tmp_path) == ["clip.bin"]
+
+    def test_a_part_that_is_too_long_starts_over(self, server, tmp_path):
+        (tmp_path / "clip.bin.part").write_bytes(CONTENT + b"more")
+        (tmp_path / "clip.bin.part.validator").write_text('"one"')
+        assert fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin").read_bytes() == CONTENT
+        assert [wanted for _, wanted in server.log] == [f"bytes={len(CONTENT) + 4}-", None]
+
+    def test_a_changed_file_is_not_spliced(self, server, tmp_path):
+        server.cuts = [300_000, 0, 0]
+        with pytest.raises(DownloadError):
+            fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin")
+        server.tag, server.files["/clip.bin"] = '"two"', CONTENT[::-1]
+        assert fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin").read_bytes() == CONTENT[::-1]
+
+    def test_a_changed_file_is_not_spliced_even_by_a_call_that_is_killed(self, server, tmp_path, monkeypatch):
+        (tmp_path / "clip.bin.part").write_bytes(CONTENT[:1000])
+        (tmp_path / "clip.bin.part.validator").write_text('"older"')
+        write_text = Path.write_text
+
+        def killed(path, *args):
+            write_text(path, *args)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_text", killed)
+            with pytest.raises(KeyboardInterrupt):
+                fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin")
+        server.files["/clip.bin"] = CONTENT[::-1]
+        assert fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin").read_bytes() == CONTENT[::-1]
+
+    @pytest.mark.parametrize("setting", [{"ranges": False}, {"tag": None}, {"shift": 7}])
+    def test_a_server_that_cannot_go_on_starts_over(self, server, tmp_path, setting):
+        vars(server).update(setting)
+        server.cuts = [300_000]
+        assert fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin", sha256=SHA256).read_bytes() == CONTENT
+        assert server.log[-1][1] is None or setting == {"ranges": False}
+
+    @pytest.mark.parametrize(
+        ("checks", "message"),
+        [
+            ({"md5": "0" * 32}, f"its md5 is {MD5}, not {'0' * 32}"),
+            ({"sha256": "0" * 64}, f"its sha256 is {SHA256}, not {'0' * 64}"),
+            ({"size": 5}, f"{len(CONTENT)} bytes, not 5"),
+        ],
+    )
+    def test_another_file_is_removed(self, server, tmp_path, checks, message):
+        with pytest.raises(DownloadError, match=message):
+            fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin", **checks)
+        assert names(tmp_path) == []
+
+    def test_passing_errors_are_tried_again_when_the_server_says(self, server, tmp_path, waits):
+        server.statuses = [(503,), (429, {"Retry-After": "7", "Content-Length": 0})]
+        fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin", md5=MD5)
+        assert waits == [0, 7]
+
+    def test_passing_errors_that_stay(self, server, tmp_path, monkeypatch, waits):
+        monkeypatch.setattr(download, "RETRY_DELAYS", (1, 2, 4))
+        server.statuses = [(503,)] * 9
+        with pytest.raises(DownloadError, match=r"/clip\.bin: 503"):
+            fetch(f"{server.url}/clip.bin", tmp_path / "clip.bin")
+        assert waits == [1, 2, 4] and len(server.log) == 4
+
+    def test_lasting_errors_are_not_tried_again(self, server, tmp_path):
+        with pytest.raises(DownloadError, match=r"/gone\.bin: 404"):
+            fetch(f"{server.url}/gone.bin", tmp_path / "gone.bin")
+        assert len(server.log) == 1 and names(tmp_path) == []
+
+    def test_nobody_answers(self, server, tmp_path):
+        with pytest.raises(DownloadError, match=r"127\.0\.0\.1:1/clip\.bin: .*refused"):
+            fetch("http://127.0.0.1:1/clip.bin", tmp_path / "clip.bin")
+
+    @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "clip.bin"])
+    def test_http_alone(self, tmp_path, url):
+        with pytest.raises(ValueError, match="neither http nor https"):
+            fetch(url, tmp_path / "clip.bin")
+
+    def test_offline_and_the_mirror(self, server, tmp_path, monkeypatch):
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+        with pytest.raises(DownloadError, match=r"https://a\.org/b/clip\.bin: downloads are forbidden by HF_HUB_OFF"):
+            fetch("https://a.org/b/clip.bin", tmp_path / "clip.bin")
+        monkeypatch.setenv(download.MIRROR_VARIABLE, f"{server.url}/corpora/")
+        server.files = {"/corpora/a.org/b/clip.bin": CONTENT}
+        assert fetch("https://a.org/b/clip.bin?download=1", tmp_path / "clip.bin").read_bytes() == CONTENT
+
+
+GOOD = {"a/one.wav": b"1" * 1000, "a/b/two.wav": b"2" * 10, "three.csv": b""}
+
+
+def write_zip(path, members):
+    """`members`: names or `ZipInfo`s, and contents."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path, members):
+    """`members`: names or `TarInfo`s, and contents."""
+    with tarfile.open(path, "w:gz" if path.suffix in (".gz", ".tgz") else "w") as archive:
+        for name, content in members:
+            info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def zip_entry(name, mode):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    return info
+
+
+def tar_entry(name, kind, target=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+class TestExtractArchive:
+    @pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.tar.gz", "x.tgz", "x.ZIP"])
+    def test_good(self, tmp_path, name):
+        write = write_zip if name.lower().endswith("zip") else write_tar
+        archive = write(tmp_path / name, GOOD.items())
+        folder = extract_archive(archive, tmp_path / "new" / "out")
+        assert {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == GOOD
+        assert names(tmp_path / "new") == ["out"]
+        with pytest.raises(FileExistsError, match="out is there already"):
+            extract_archive(archive, folder)
+
+    def test_folders_and_dots(self, tmp_path):
+        entries = [(tar_entry(".", tarfile.DIRTYPE), b""), (tar_entry("./a", tarfile.DIRTYPE), b""), ("./a/b", b"1")]
+        folder = extract_archive(write_tar(tmp_path / "x.tar", entries), tmp_path / "out")
+        assert (folder / "a" / "b").read_bytes() == b"1"
+        entries = [(zip_entry("a/", stat.S_IFDIR | 0o755), b""), ("a/b", b"1")]
+        assert (extract_archive(write_zip(tmp_path / "x.zip", entries), tmp_path / "o2") / "a" / "b").is_file()
+
+    def test_no_permissions_are_taken_over(self, tmp_path):
+        info = tarfile.TarInfo("x")
+        info.mode = 0o4777
+        folder = extract_archive(write_tar(tmp_path / "x.tar", [(info, b"1")]), tmp_path / "out")
+        assert not (folder / "x").stat().st_mode & 0o7111
+
+    def test_wanted(self, tmp_path):
+        archive = write_zip(tmp_path / "x.zip", GOOD.items())
+        folder = extract_archive(archive, tmp_path / "out", lambda name: name.endswith("one.wav"))
+        assert [path.name for path in folder.rglob("*.*")] == ["one.wav"]
+
+    @pytest.mark.parametrize("suffix", [".zip", ".tar"])
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("/etc/evil", "leads out"),
+            ("../evil", "leads out"),
+            ("a/../../evil", "leads out"),
+            ("C:/evil", "leads out"),
+            ("c:evil", "leads out"),
+            ("..\\evil", "backslash"),
+            ("a\\evil", "backslash"),
+            ("good.wav", "would overwrite 'good.wav'"),
+            ("./good.wav", "would overwrite 'good.wav'"),
+            ("GOOD.wav", "would overwrite 'good.wav'"),
+            ("good.wav/evil", "cannot be unpacked"),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore:Duplicate name")
+    def test_hostile_names(self, tmp_path, suffix, name, message):
+        write = write_zip if suffix == ".zip" else write_tar
+        (tmp_path / "in").mkdir()
+        archive = write(tmp_path / "in" / f"x{suffix}", [("good.wav", b"1"), (name, b"2")])
+        with pytest.raises(ArchiveError) as error:
+            extract_archive(archive, tmp_path / "new" / "out")
+        assert str(archive) in str(error.value) and repr(name) in str(error.value) and message in str(error.value)
+        assert names(tmp_path) == ["in", "new"] and names(tmp_path / "new") == []
+
+    def test_names_of_one_letter_that_come_twice(self, tmp_path):
+        archive = write_tar(tmp_path / "x.tar", [("x", b"1"), ("x", b"2")])
+        with pytest.raises(ArchiveError, match="would overwrite 'x'"):
+            extract_archive(archive, tmp_path / "out")
+
+    def test_a_nul_in_a_name(self, tmp_path):
+        archive = write_zip(tmp_path / "x.zip", [("good.wavXevil", b"1")])
+        archive.write_bytes(archive.read_bytes().replace(b"good.wavXevil", b"good.wav\0evil"))
+        with pytest.raises(ArchiveError, match="NUL"):
+            extract_archive(archive, tmp_path / "out")
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            tar_entry("link", tarfile.SYMTYPE, "../../etc/passwd"),
+            tar_entry("link", tarfile.SYMTYPE, "/etc"),
+            tar_entry("link", tarfile.SYMTYPE, "good.wav"),
+            tar_entry("link", tarfile.LNKTYPE, "../evil"),
+            tar_entry("link", tarfile.CHRTYPE),
+            tar_entry("link", tarfile.BLKTYPE),
+            tar_entry("link", tarfile.FIFOTYPE),
+            zip_entry("link", stat.S_IFLNK | 0o777),
+            zip_entry("link", stat.S_IFCHR | 0o666),
+        ],
+    )
+    def test_links_and_devices(self, tmp_path, entry):
+        is_zip = isinstance(entry, zipfile.ZipInfo)
+        write = write_zip if is_zip else write_tar
+        archive = write(tmp_path / f"x{'.zip' if is_zip else '.tar'}", [("good.wav", b"1"), (entry, b"")])
+        with pytest.raises(ArchiveError, match=r"member 'link' is a link or a device"):
+            extract_archive(archive, tmp_path / "out")
+        assert names(tmp_path) == [archive.name]
+
+    @pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+    def test_bombs(self, tmp_path, monkeypatch, suffix):
+        write = write_zip if suffix == ".zip" else write_tar
+        archive = write(tmp_path / f"x{suffix}", [(f"{i}.wav", bytes(1_000_000)) for i in range(3)])
+        monkeypatch.setattr(download, "HARMLESS", 2_500_000)
+        with pytest.raises(ArchiveError, match=r"unpacks to more than 100 times its own size .*from member '2\.wav'"):
+            extract_archive(archive, tmp_path / "out")
+        monkeypatch.setattr(download, "HARMLESS", 3_000_000)
+        monkeypatch.setattr(download.shutil, "disk_usage", lambda path: type("", (), {"free": 1_500_000}))
+        with pytest.raises(ArchiveError, match=r"more than there is room for .*from member '1\.wav'"):
+            extract_archive(archive, tmp_path / "out")
+        assert names(tmp_path) == [archive.name]
+
+    def test_more_bytes_than_declared_are_not_written(self, tmp_path):
+        archive = write_zip(tmp_path / "x.zip", [("a.wav", bytes(100_000))])
+        size = (100_000).to_bytes(4, "little")
+        archive.write_bytes(archive.read_bytes().replace(size, (10).to_bytes(4, "little")))
+        with pytest.raises(ArchiveError, match=r"'a\.wav' cannot be unpacked: .*CRC"):
+            extract_archive(archive, tmp_path / "out")
+
+    @pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.tar.gz"])
+    @pytest.mark.parametrize("part", [0.0, 0.5, 0.97])
+    def test_truncated(self, tmp_path, name, part):
+        write = write_zip if name.endswith("zip") else write_tar
+        archive = write(tmp_path / name, [("a.wav", os.urandom(50_000)), ("b.wav", os.urandom(50_000))])
+        whole = archive.read_bytes()
+        archive.write_bytes(whole[: int(part * 100_000)])
+        with pytest.raises(ArchiveError, match=name):
+            extract_archive(archive, tmp_path / "out")
+        assert names(tmp_path) == [name]
+
+    def test_a_wrong_checksum_at_the_end_of_a_tar(self, tmp_path):
+        noise = os.urandom(50_000)  # which gzip stores as it is
+        archive = write_tar(tmp_path / "x.tar.gz", [("a.wav", noise), ("b.wav", b"1")])
+        raw = archive.read_bytes()
+        assert noise[20_000:20_100] in raw
+        archive.write_bytes(raw.replace(noise[20_000:20_100], bytes(100)))
+        with pytest.raises(ArchiveError, match=r"x\.tar\.gz is damaged or incomplete: CRC"):
+            extract_archive(archive, tmp_path / "out")
+        assert names(tmp_path) == ["x.tar.gz"]
+
+    def test_a_wrong_checksum_names_the_member(self, tmp_path):
+        archive = tmp_path / "x.zip"
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("a.wav", b"good" * 100)
+            file.writestr("b.wav", b"evil" * 100)
+        archive.write_bytes(archive.read_bytes().replace(b"evilevil", b"evilEVIL", 1))
+        with pytest.raises(ArchiveError, match=r"member 'b\.wav' cannot be unpacked: Bad CRC-32"):
+            extract_archive(archive, tmp_path / "out")
+        assert names(tmp_path) == ["x.zip"]
+
+    def test_encrypted(self, tmp_path):
+        archive = write_zip(tmp_path / "x.zip", [("a.wav", b"1")])
+        raw = bytearray(archive.read_bytes())
+        for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            raw[raw.index(header) + flags] |= 1
+        archive.write_bytes(raw)
+        with pytest.raises(ArchiveError, match=r"'a\.wav' cannot be unpacked: .*password"):
+            extract_archive(archive, tmp_path / "out")
+
+    def test_an_interruption_leaves_nothing(self, tmp_path, monkeypatch):
+        archive = write_zip(tmp_path / "x.zip", GOOD.items())
+        copies = []
+
+        def interrupted(source, target, size):
+            if copies:
+                raise KeyboardInterrupt
+            copies.append(target.write(source.read()))
+
+        monkeypatch.setattr(download.shutil, "copyfileobj", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            extract_archive(archive, tmp_path / "out")
+        assert copies and names(tmp_path) == ["x.zip"]
+
+    def test_another_format(self, tmp_path):
+        (tmp_path / "x.rar").write_bytes(b"Rar!")
+        with pytest.raises(ArchiveError, match=r"x\.rar is neither \.zip nor \.tar"):
+            extract_archive(tmp_path / "x.rar", tmp_path / "out")
+
+
+def zip_of(folder, prefix=""):
+    """A .zip of a folder as bytes, names below `prefix`."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, prefix + path.relative_to(folder).as_posix())
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def mirror(server, monkeypatch):
+    """The server as LSSED_HF_MIRROR, while offline."""
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv(download.MIRROR_VARIABLE, server.url)
+    server.files = {}
+    return server
+
+
+def serve_archive(server, monkeypatch, module, content, num_files):
+    source = replace(module.DOWNLOAD, size=len(content), md5=hashlib.md5(content).hexdigest(), num_files=num_files)
+    monkeypatch.setattr(module, "DOWNLOAD", source)
+    server.files[source.url.removeprefix("https:/")] = content
+    return source
+
+
+@pytest.fixture
+def ravdess_folder(tmp_path, write_clip):
+    folder = tmp_path / "ravdess"
+    for actor in (1, 15, 17):
+        for emotion in (1, 5, 8):
+            write_clip(folder / f"Actor_{actor:02}" / f"03-01-{emotion:02}-01-01-01-{actor:02}.wav")
+    return folder
+
+
+@pytest.fixture
+def served_ravdess(mirror, monkeypatch, ravdess_folder):
+    serve_archive(mirror, monkeypatch, ravdess, zip_of(ravdess_folder), 9)
+    return mirror
+
+
+def cached(tmp_path):
+    """What is in the cache beside the Arrow files."""
+    return [name for name in names(tmp_path / "cache") if name.startswith("lssed_hf_") and not name.endswith(".lock")]
+
+
+def assert_same_corpus(name, folder, cache_dir):
+    """`load_corpus` gives the same rows from what it downloads as from `folder`."""
+    got, expected = load_corpus(name, cache_dir=cache_dir), load_corpus(name, folder, cache_dir=cache_dir)
+    assert set(got) == set(expected)
+    for split in expected:
+        rows = [splits[split].cast_column("audio", datasets.Audio(decode=False)) for splits in (got, expected)]
+        audio = [[open(row["path"], "rb").read() for row in part["audio"]] for part in rows]  # noqa: SIM115
+        assert audio[0] == audio[1]
+        assert rows[0].remove_columns("audio").to_list() == rows[1].remove_columns("audio").to_list()
+
+
+class TestCorpora:
+    def test_the_sources(self):
+        assert ravdess.DOWNLOAD.num_files == 24 * 60
+        assert emodb.DOWNLOAD.num_files == 535
+        assert crema_d.DOWNLOAD.num_files == 6 * 1271 - (1271 - 1087)
+        for source in (ravdess.DOWNLOAD, emodb.DOWNLOAD):
+            assert source.url.startswith("https://zenodo.org/records/") and len(source.md5) == 32
+        assert all(source.startswith("https://") and source.endswith("/") for source in crema_d.DOWNLOAD.sources)
+
+    def test_ravdess(self, served_ravdess, tmp_path, ravdess_folder, monkeypatch):
+        warnings = []
+        monkeypatch.setattr(download.logger, "warning", warnings.append)
+        assert_same_corpus("ravdess", ravdess_folder, tmp_path / "c")
+        assert len(served_ravdess.log) == 1 and cached(tmp_path) == ["lssed_hf_ravdess"]
+        assert len(warnings) == 1 and "MB from zenodo.org" in warnings[0] and "CC BY-NC-SA 4.0" in warnings[0]
+        served_ravdess.shutdown()
+        assert len(load_corpus("ravdess", cache_dir=tmp_path / "c")["train"]) == 3  # without a server
+        assert len(load_splits("ravdess")["train"]) == 2  # angry and neutral
+
+    def test_emodb(self, mirror, tmp_path, write_clip, monkeypatch):
+        folder = tmp_path / "emodb"
+        for speaker in ("03", "12", "15"):
+            for emotion in "WN":
+                write_clip(folder / "wav" / f"{speaker}a01{emotion}a.wav")
+        (folder / "db.yaml").write_text("name: emodb")
+        serve_archive(mirror, monkeypatch, emodb, zip_of(folder, "emodb/"), 6)
+        assert_same_corpus("emodb", folder, tmp_path / "c")
+        assert cached(tmp_path) == ["lssed_hf_emodb"]
+
+    def test_offline(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+        message = (
+            r"ravdess could not be downloaded\. https://zenodo\.org/records/1188976/files/Audio_Speech_Actors_01-24\.zip"
+            r": downloads are forbidden by HF_HUB_OFFLINE .*by hand, download https.*and unpack it.*data_dir="
+        )
+        with pytest.raises(DownloadError, match=message):
+            load_corpus("ravdess")
+        with pytest.raises(DownloadError, match=r"by hand, clone https://github\.com/.*/CREMA-D with Git LFS"):
+            load_corpus("crema_d")
+
+    def test_an_archive_with_files_missing_is_not_kept(self, mirror, tmp_path, ravdess_folder, monkeypatch):
+        serve_archive(mirror, monkeypatch, ravdess, zip_of(ravdess_folder), 1440)
+        with pytest.raises(DownloadError, match=r"Actors_01-24\.zip holds 9 audio files, not 1440"):
+            load_corpus("ravdess")
+        assert cached(tmp_path) == []
+
+    def test_an_archive_of_other_bytes_is_not_kept(self, served_ravdess, tmp_path):
+        for path, content in served_ravdess.files.items():
+            served_ravdess.files[path] = content[:-1] + b"!"
+        with pytest.raises(DownloadError, match=r"ravdess could not be downloaded.*its md5 is [0-9a-f]{32}, not"):
+            load_corpus("ravdess")
+        assert not list((tmp_path / "cache").rglob("*.zip*"))
+
+    def test_a_broken_download_is_gone_on_with(self, served_ravdess, tmp_path):
+        served_ravdess.cuts = [1000, 0, 0]
+        with pytest.raises(DownloadError, match="the connection ended after 1000 bytes of"):
+            load_corpus("ravdess")
+        assert cached(tmp_path) == ["lssed_hf_ravdess.download"]
+        assert len(load_corpus("ravdess")["train"]) == 3
+        assert served_ravdess.log[-1][1] == "bytes=1000-" and cached(tmp_path) == ["lssed_hf_ravdess"]
+
+    def test_a_call_that_was_killed_before_the_end(self, served_ravdess, tmp_path):
+        left = tmp_path / "cache" / "lssed_hf_ravdess.download" / "whole"
+        left.mkdir(parents=True)
+        (left / "old.wav").write_bytes(b"")
+        assert len(load_corpus("ravdess")["train"]) == 3
+        assert cached(tmp_path) == ["lssed_hf_ravdess"]
+
+    def test_calls_at_the_same_time_download_once(self, served_ravdess):
+        with ThreadPoolExecutor(4) as pool:
+            folders = list(pool.map(lambda _: ravdess.Ravdess.default_data_dir(), range(4)))
+        assert len(set(folders)) == 1 and len(served_ravdess.log) == 1
+
+
+class TestGitLfs:
+    @pytest.fixture
+    def folder(self, tmp_path, write_clip):
+        folder = tmp_path / "crema"
+        for index, actor in enumerate(range(1001, 1013)):
+            for emotion in ("ANG", "NEU"):
+                write_clip(folder / "AudioWAV" / f"{actor}_DFA_{emotion}_XX.wav", frequency=300 + 50 * index)
+        (folder / "VideoDemographics.csv").write_text('"ActorID","Age","Sex"\n1001,51,"Male"\n')
+        return folder
+
+    @pytest.fixture
+    def served(self, mirror, folder, tmp_path, monkeypatch):
+        """The repository with pointers in place of audio, and the audio at the first of its sources."""
+        monkeypatch.setattr(crema_d, "DOWNLOAD", replace(crema_d.DOWNLOAD, num_files=24))
+        repository = tmp_path / "repository"
+        for path in folder.rglob("*.*"):
+            content = path.read_bytes()
+            name = path.relative_to(folder).as_posix()
+            if path.suffix == ".wav":
+                mirror.files[crema_d.DOWNLOAD.sources[0].removeprefix("https:/") + name] = content
+                digest = hashlib.sha256(content).hexdigest()
+                content = (
+                    f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(content)}\n".encode()
+                )
+            for copy in (name, name.replace("AudioWAV", "AudioMP3").replace(".wav", ".mp3")):
+                (repository / copy).parent.mkdir(parents=True, exist_ok=True)
+                (repository / copy).write_bytes(content)
+        (repository / "finishedResponses.csv").write_text("large")
+        mirror.files[crema_d.DOWNLOAD.url.removeprefix("https:/")] = zip_of(repository, "CREMA-D-1658cd3/")
+        return mirror
+
+    def requests_of(self, server, source):
+        return [path for path, _ in server.log if path.startswith(source.removeprefix("https:/"))]
+
+    def test_crema_d(self, served, folder, tmp_path):
+        assert_same_corpus("crema_d", folder, tmp_path / "c")
+        assert len(served.log) == 25 and cached(tmp_path) == ["lssed_hf_crema_d"]
+        got = tmp_path / "cache" / "lssed_hf_crema_d"
+        assert names(got) == ["AudioWAV", "VideoDemographics.csv"]
+        load_corpus("crema_d", cache_dir=tmp_path / "c")
+        assert len(served.log) == 25
+
+    @pytest.mark.parametrize("fault", ["gone", "pointer", "other"])
+    def test_the_mirror_of_the_repository_stands_in(self, served, folder, tmp_path, fault, monkeypatch):
+        monkeypatch.setattr(download, "_THREADS", 1)
+        first, second = crema_d.DOWNLOAD.sources
+        for path in [path for path in served.files if path.endswith(".wav")]:
+            content = served.files.pop(path)
+            served.files[path.replace(first.removeprefix("https:/"), second.removeprefix("https:/"))] = content
+            if fault != "gone":
+                served.files[path] = b"version https" if fault == "pointer" else content[::-1]
+        assert_same_corpus("crema_d", folder, tmp_path / "c")
+        assert len(self.requests_of(served, first)) == 1  # it failed, and was not asked again
+        assert len(self.requests_of(served, second)) == 24
+
+    def test_one_file_that_cannot_be_had(self, served, tmp_path, monkeypatch):
+        monkeypatch.setattr(download, "_THREADS", 1)
+        gone = next(path for path in served.files if path.endswith("1003_DFA_ANG_XX.wav"))
+        content = served.files.pop(gone)
+        with pytest.raises(DownloadError, match=r"crema_d could not be downloaded.*1003_DFA_ANG_XX\.wav: 404"):
+            load_corpus("crema_d")
+        assert cached(tmp_path) == ["lssed_hf_crema_d.download"]
+        served.log.clear()
+        served.files[gone] = content
+        load_corpus("crema_d")
+        fetched = self.requests_of(served, crema_d.DOWNLOAD.sources[0])
+        assert len(served.log) == len(fetched) < 24 and gone in fetched  # what had been fetched was kept
+
+    def test_a_damaged_repository_is_not_kept(self, served, tmp_path):
+        url = crema_d.DOWNLOAD.url.removeprefix("https:/")
+        good, served.files[url] = served.files[url], b"<html>try later</html>"
+        with pytest.raises(DownloadError, match=r"repository\.zip is damaged or incomplete"):
+            load_corpus("crema_d")
+        served.files[url] = good
+        assert sum(map(len, load_corpus("crema_d").values())) == 24
+
+
+def test_sessions_are_shared_on_request(server, tmp_path):
+    with requests.Session() as session:
+        for name in ("a", "b"):
+            fetch(f"{server.url}/clip.bin", tmp_path / name, session=session)
+        assert len(session.adapters["http://"].poolmanager.pools) == 1
