@@ -54,6 +54,14 @@ def test_any_other_dataset(tmp_path, monkeypatch):
     assert list(splits["test"]["label"]) == [3, 1]
 
 
+def test_schemes_and_options_are_for_raw_corpora(tmp_path):
+    """A folder is divided already: to ignore how it should be divided would give a wrong result."""
+    with pytest.raises(ValueError, match="is divided already; a prepared folder has a configuration for each scheme"):
+        load_splits(str(tmp_path), split_scheme="paper")
+    with pytest.raises(ValueError, match="is divided already"):
+        load_splits(str(tmp_path), options={"keep_chinese": True})
+
+
 class TestEncodeLabels:
     def splits(self, train, test):
         return datasets.DatasetDict(

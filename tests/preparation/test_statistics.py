@@ -542,9 +542,8 @@ class TestCommand:
         monkeypatch.chdir(tmp_path)
         assert self.run("lssed") == 1
         assert "lssed needs data_dir=" in capsys.readouterr().err
-        with pytest.raises(SystemExit):
-            self.run("somewhere", "--split_scheme", "paper")
-        assert "--split_scheme divides a corpus that is given by name" in capsys.readouterr().err
+        assert self.run("somewhere", "--split_scheme", "paper") == 1
+        assert "somewhere is divided already" in capsys.readouterr().err
         with pytest.raises(SystemExit):
             self.run("somewhere", "--num_proc", "0")
         assert "--num_proc is 0" in capsys.readouterr().err

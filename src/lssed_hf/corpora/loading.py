@@ -1,6 +1,8 @@
 """Loading whatever a user names: a corpus of the registry, a prepared folder, a Hub dataset."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import datasets
 
@@ -12,14 +14,30 @@ def load_splits(
     config_name: str | None = None,
     data_dir: str | os.PathLike | None = None,
     split_scheme: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> datasets.DatasetDict:
     """A corpus of `list_corpora()` (four emotions unless `config_name` says otherwise), else `load_dataset(name)`.
 
     A folder of a corpus's name wins over the corpus unless `data_dir` is given: `lssed` may be a prepared folder.
+
+    Args:
+        name: of a corpus, a folder or a dataset on the Hub.
+        config_name: configuration.
+        data_dir: the folder that holds the corpus.
+        split_scheme: of a corpus; datasets are divided already.
+        options: switches of a corpus, e.g. `{"keep_chinese": True}`.
+
+    Raises:
+        ValueError: `split_scheme` or `options` for what is no corpus of `list_corpora()`, and what `load_corpus` raises.
     """
     registered = name in list_corpora()
     if registered and (data_dir is not None or not os.path.isdir(name)):
-        return load_corpus(name, data_dir, config_name or "benchmark", split_scheme=split_scheme)
+        return load_corpus(name, data_dir, config_name or "benchmark", split_scheme=split_scheme, **(options or {}))
+    if split_scheme is not None or options:
+        raise ValueError(
+            f"split_scheme and options are for corpora read from their raw files, and {name} is divided already; a "
+            "prepared folder has a configuration for each scheme, such as benchmark_paper"
+        )
     if registered:
         name = os.path.abspath(name)  # by its name alone, load_dataset would take our builder for the folder
     data_dir = None if data_dir is None else os.fspath(data_dir)

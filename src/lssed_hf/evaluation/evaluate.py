@@ -1,5 +1,6 @@
 """`lssed-hf evaluate`: score a saved model on a split of any corpus."""
 
+import json
 import logging
 import os
 import sys
@@ -36,6 +37,7 @@ class EvaluateArguments:
     dataset_config_name: str | None = HfArg(default=None, help="Configuration; 'benchmark' for lssed_hf's corpora.")
     data_dir: str | None = HfArg(default=None, help="The folder that holds the corpus.")
     split_scheme: str | None = HfArg(default=None, help="How a corpus of lssed_hf is split, by speakers by default.")
+    dataset_options: str | None = HfArg(default=None, help="Switches of a corpus of lssed_hf as JSON.")
     split: str = HfArg(default="test", help="Split to score.")
     audio_column_name: str = HfArg(default="audio", help="Column with the audio.")
     label_column_name: str = HfArg(default="emotion", help="Column with the label.")
@@ -48,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     parser = HfArgumentParser(EvaluateArguments, prog="lssed-hf evaluate", description=__doc__, epilog=EXAMPLE)
     (args,) = parser.parse_args_into_dataclasses(argv)
-    dataset = load_splits(args.dataset_name, args.dataset_config_name, args.data_dir, args.split_scheme)
+    options = json.loads(args.dataset_options or "{}")
+    dataset = load_splits(args.dataset_name, args.dataset_config_name, args.data_dir, args.split_scheme, options)
     if args.split not in dataset:
         raise ValueError(f"{args.dataset_name} has no split {args.split!r}; it has {', '.join(dataset)}")
     evaluate_model(

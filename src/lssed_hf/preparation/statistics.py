@@ -636,8 +636,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     # As load_splits decides: a folder of a corpus's name wins over the corpus.
     by_name = args.dataset in list_corpora() and (args.data_dir is not None or not Path(args.dataset).is_dir())
-    if args.split_scheme and not by_name:
-        parser.error("--split_scheme divides a corpus that is given by name, with --data_dir; this one is divided")
     config_name = args.config_name or ("default" if by_name else None)
     dataset = load_splits(args.dataset, config_name, args.data_dir, args.split_scheme)
     statistics = corpus_statistics(

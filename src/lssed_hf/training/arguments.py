@@ -26,6 +26,9 @@ class DataArguments:
         default=None,
         help="How a corpus of lssed_hf is split: by speakers, if nothing is said; 'paper' leaks speakers.",
     )
+    dataset_options: str | None = HfArg(
+        default=None, help='Switches of a corpus of lssed_hf as JSON, e.g. \'{"label_map": {"wut": "angry"}}\'.'
+    )
     train_split_name: str = HfArg(default="train", help="Split to train on.")
     validation_split_name: str = HfArg(
         default="validation",

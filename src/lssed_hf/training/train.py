@@ -61,7 +61,11 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     set_seed(args.seed)
 
     dataset = load_splits(
-        data_args.dataset_name, data_args.dataset_config_name, data_args.data_dir, data_args.split_scheme
+        data_args.dataset_name,
+        data_args.dataset_config_name,
+        data_args.data_dir,
+        data_args.split_scheme,
+        json.loads(data_args.dataset_options or "{}"),
     )
     dataset = encode_labels(_with_validation(dataset, data_args, args.seed), data_args.label_column_name)
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
