@@ -28,7 +28,7 @@ def load_splits(
         options: switches of a corpus, e.g. `{"keep_chinese": True}`.
 
     Raises:
-        ValueError: `split_scheme` or `options` for what is no corpus of `list_corpora()`, and what `load_corpus` raises.
+        ValueError: `split_scheme` or `options` for a dataset that is divided already; and what `load_corpus` raises.
     """
     registered = name in list_corpora()
     if registered and (data_dir is not None or not os.path.isdir(name)):
