@@ -90,6 +90,16 @@ class TestMetadata:
             write_clip(folder / "wav_all" / f"{row['name']}.wav")
         assert sorted(load(folder)["id"]) == [row["name"] for row in rows]
 
+    def test_the_preferred_of_several_folders_and_formats(self, release, load, write_clip):
+        folder = release(people(3, 1), audio="wav/{}.wav")
+        for name in ("E0001_0000.wav", "wav_all/speaker_1/E0001_0000.wav", "wav/E0002_0000.flac", "E0003_0000.mp3"):
+            write_clip(folder / name)
+        assert sorted(row["audio"]["path"].removeprefix(f"{folder}/") for row in load(folder)) == [
+            "wav/E0002_0000.flac",
+            "wav/E0003_0000.wav",
+            "wav_all/speaker_1/E0001_0000.wav",
+        ]
+
     @pytest.mark.parametrize("form", ["{}", "{}.0", " {} "])
     def test_numbers_are_in_lsseds_order(self, release, load, form):
         rows = [{"name": f"E{n:04}_1", "label": form.format(n)} for n in range(11)]
@@ -343,7 +353,7 @@ class TestLoadDataset:
 
     def test_two_metadata_files(self, folder, load):
         (folder / "b.csv").write_text((folder / "metadata_english_all.csv").read_text())
-        with pytest.raises(CorpusDataError, match="reads one metadata CSV, but data_files are"):
+        with pytest.raises(CorpusDataError, match="one metadata file is read, but data_files are"):
             load(data_files=["metadata_english_all.csv", "b.csv"], data_dir=str(folder))
 
     def test_no_data_dir(self, folder, load, monkeypatch):

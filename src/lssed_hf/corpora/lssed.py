@@ -28,16 +28,18 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import datasets
 
 from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS, normalize_emotion
-from .base import SPLITS, CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
+from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
+from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
 from .feature_sets import FEATURE_SETS, FEATURE_SUFFIXES, read_features, table_offsets
-from .splits import speaker_split, stratified_split
-from .tables import Row, read_table
+from .fields import choice_in, emotions_in, escapes, number_in, split_in, times_in
+from .splits import assign_speakers, stratified_split
+from .tables import Row, given_table, read_table
 
 
 METADATA_NAMES = ("metadata_english_all.csv", "metadata_4class.csv", "metadata.csv", "metadata.jsonl")
@@ -56,6 +58,7 @@ _COLUMNS = {
     "session": ("session", "session_id"),
     "recording": ("recording", "video"),
 }
+_NAME_SUFFIXES = (*AUDIO_SUFFIXES, *FEATURE_SUFFIXES)  # that a clip's name may be written with
 _FIRST_TEST_SPEAKER = 883  # of the authors' later work
 
 
@@ -102,60 +105,39 @@ class Lssed(CorpusBuilder):
         return {"features": read_features(Path(utterance.path), self.config.feature_set, utterance.offset).tolist()}
 
     def _metadata_path(self, data_dir: Path) -> Path:
-        # Where no data_files were given, load_dataset puts everything below data_dir there.
-        given = [str(path) for paths in (self.config.data_files or {}).values() for path in paths]
-        if given and all(path.lower().endswith((".csv", ".tsv", ".jsonl")) for path in given):
-            if len(given) > 1:
-                raise CorpusDataError(f"lssed reads one metadata CSV, but data_files are {', '.join(given)}")
-            return Path(given[0])
+        if (given := given_table(self.config.data_files)) is not None:
+            return given
         for name in METADATA_NAMES:
             if (data_dir / name).is_file():
                 return data_dir / name
-        found = ", ".join(sorted(path.name for path in data_dir.iterdir())[:8]) or "nothing"
+        found = sorted(f"{path.name}{'/' if path.is_dir() else ''}" for path in data_dir.iterdir())[:8]
         raise CorpusDataError(
-            f"{data_dir} is not LSSED: looked for {', '.join(METADATA_NAMES)}, found {found}; give the folder that "
-            "holds the metadata"
+            f"{data_dir} is not LSSED: looked for {', '.join(METADATA_NAMES)}, found "
+            f"{', '.join(found) or 'nothing'}; give the folder that holds the metadata"
         )
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
         metadata = self._metadata_path(data_dir)
-        feature_set = self.config.feature_set
-        suffixes = AUDIO_SUFFIXES if feature_set is None else FEATURE_SUFFIXES
-        clips = _index(data_dir, _FOLDERS[feature_set or "audio"], suffixes)
-        offsets: dict[str, int] = {}
-        if feature_set == "is13_compare" and (table := clips.get("is13_compare")):
-            offsets = {_stem(name, suffixes): offset for name, offset in table_offsets(table)}
-        recordings: dict[str, Path] | None = None
+        files = _Files(data_dir, self.config.feature_set)
         numbers: dict[bool, Row] = {}  # whether emotions are numbers -> a row of that kind
         required = {field: _COLUMNS[field] for field in ("name", "emotion")}
         for row in read_table(metadata, required):
             source = f"{metadata}, line {row.line}"
-            given = row.first(*_COLUMNS["name"]) or ""
-            name = _stem(given, (*AUDIO_SUFFIXES, *FEATURE_SUFFIXES))
-            if row.problem or not given or _escapes(given):
-                problem = row.problem or ("no name given" if not given else f"{given!r} leads out of the data folder")
-                yield Reject(name, source, problem)
-                continue
-            if (row.first("is_chinese") or "").lower() in ("1", "1.0", "true") and not self.config.keep_chinese:
-                yield Reject(name, source, "is_Chinese is set (keep_chinese=True keeps these)", by_rule=True)
-                continue
-            path, offset, cut = clips.get(name), None, False
-            if name in offsets:
-                path, offset = table, offsets[name]
-            elif path is None and feature_set is None and (recording := row.first(*_COLUMNS["recording"])):
-                if recordings is None:
-                    recordings = _index(data_dir, _FOLDERS["recordings"], (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES))
-                cut = True
-                path = None if _escapes(recording) else recordings.get(_stem(recording, suffixes + VIDEO_SUFFIXES))
-            if path is None:
-                yield Reject(name, source, _missing(feature_set, suffixes))
-                continue
+            name = ""
             try:
-                utterance = _utterance(row, name, path, cut, offset)
+                name = row.first(*_COLUMNS["name"]) or ""
+                if row.problem:
+                    raise ValueError(row.problem)
+                name = _clip_name(name)
+                left_out = not self.config.keep_chinese and _is_chinese(row)
+                utterance = None if left_out else _utterance(row, name, *files.find(name, row))
             except ValueError as error:
                 yield Reject(name, source, str(error))
                 continue
-            numbers.setdefault(_is_number(row.first(*_COLUMNS["emotion"]) or ""), row)
+            if utterance is None:
+                yield Reject(name, source, "is_Chinese is set (keep_chinese=True keeps these)", by_rule=True)
+                continue
+            numbers.setdefault(_is_number(row.first(*_COLUMNS["emotion"])), row)
             yield utterance
         if len(numbers) > 1:
             raise CorpusDataError(
@@ -181,33 +163,91 @@ class Lssed(CorpusBuilder):
             )
         if scheme == "speaker_883":
             return ["test" if _is_later(row.speaker_id) else "train" for row in utterances]
-        speakers = speaker_split([row.speaker_id for row in utterances])
-        split_of = {speaker: split for split in SPLITS for speaker in speakers[split]}
-        return [split_of[row.speaker_id] for row in utterances]
+        return assign_speakers([row.speaker_id for row in utterances])
+
+
+class _Files:
+    """Where the clips or features of a release are."""
+
+    def __init__(self, data_dir: Path, feature_set: str | None):
+        self.data_dir = data_dir
+        self.feature_set = feature_set
+        self.suffixes = AUDIO_SUFFIXES if feature_set is None else FEATURE_SUFFIXES
+        self.clips = _index(data_dir, _FOLDERS[feature_set or "audio"], self.suffixes)
+        self.table: Path | None = None
+        self.offsets: dict[str, int] = {}
+        if feature_set == "is13_compare" and "is13_compare" in self.clips:
+            self.table = _only(self.clips["is13_compare"])
+            self._read_offsets()
+
+    def _read_offsets(self) -> None:
+        for name, offset in table_offsets(self.table):
+            name = _stem(name, _NAME_SUFFIXES)
+            if name in self.offsets:
+                raise CorpusDataError(f"{self.table} has {name} more than once; keep one of its lines")
+            self.offsets[name] = offset
+
+    @cached_property
+    def recordings(self) -> dict[str, list[Path]]:
+        return _index(self.data_dir, _FOLDERS["recordings"], (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES))
+
+    def find(self, name: str, row: Row) -> tuple[Path, bool, int | None]:
+        """The utterance's file, whether it is to be cut out of it, and where in it its features begin.
+
+        Raises:
+            ValueError: there is none, or there are several.
+        """
+        if name in self.offsets:
+            return self.table, False, self.offsets[name]
+        if name in self.clips:
+            return _only(self.clips[name]), False, None
+        recording = row.first(*_COLUMNS["recording"]) if self.feature_set is None else None
+        if recording and not escapes(recording):
+            paths = self.recordings.get(_stem(recording, (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)))
+            if paths:
+                return _only(paths), True, None
+        kind = self.feature_set or "audio"
+        folders = ", ".join(folder or "the folder itself" for folder in _FOLDERS[kind])
+        raise ValueError(f"no {kind} file of that name; looked for {'/'.join(self.suffixes)} in {folders}")
 
 
 def _is_later(speaker_id: str | None) -> bool:
-    return speaker_id is not None and speaker_id.isdecimal() and int(speaker_id) >= _FIRST_TEST_SPEAKER
+    # As a float: int() refuses numbers of more than 4,300 digits.
+    return speaker_id is not None and speaker_id.isdecimal() and float(speaker_id) >= _FIRST_TEST_SPEAKER
 
 
-def _index(data_dir: Path, folders: Sequence[str], suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """Name of each clip to its file; listing a folder once is far cheaper than asking for 147,025 files."""
-    index: dict[str, Path] = {}
+def _index(data_dir: Path, folders: Sequence[str], suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
+    """Name of each clip to its files; listing a folder once is far cheaper than asking for 147,025 files.
+
+    Of one clip in several of `folders`, or in several formats side by side, the first counts. In several folders below
+    one of them, it could be any: then all are listed.
+    """
+    index: dict[str, list[Path]] = {}
     present = {entry.name.lower().replace("-", "_"): entry for entry in sorted(data_dir.iterdir()) if entry.is_dir()}
-    for name in reversed(folders):
+    for name in folders:
         if name == "":
-            files = [path for path in sorted(data_dir.iterdir(), reverse=True) if path.is_file()]
+            files = [path for path in sorted(data_dir.iterdir()) if path.is_file()]
         elif name in present:
             # Below it as well: releases are also sorted into folders by speaker.
             files = [
-                Path(folder, file)
-                for folder, _, files in sorted(os.walk(present[name]), reverse=True)
-                for file in sorted(files, reverse=True)
+                Path(folder, file) for folder, _, files in sorted(os.walk(present[name])) for file in sorted(files)
             ]
         else:
             continue
-        index.update((path.stem, path) for path in files if path.suffix.lower() in suffixes)
+        here: dict[str, list[Path]] = {}
+        for path in files:
+            if path.suffix.lower() in suffixes:
+                others = here.setdefault(path.stem, [])
+                if all(other.parent != path.parent for other in others):
+                    others.append(path)
+        index = {**here, **index}
     return index
+
+
+def _only(paths: Sequence[Path]) -> Path:
+    if len(paths) > 1:
+        raise CorpusDataError(f"there are several files of that name: {', '.join(map(str, paths[:3]))}; keep one")
+    return paths[0]
 
 
 def _stem(name: str, suffixes: tuple[str, ...]) -> str:
@@ -217,67 +257,47 @@ def _stem(name: str, suffixes: tuple[str, ...]) -> str:
     return stem if suffix.lower() in suffixes else name
 
 
-def _escapes(name: str) -> bool:
-    parts = name.replace("\\", "/").split("/")
-    return ".." in parts or name.startswith(("/", "\\", "~")) or bool(re.match(r"[A-Za-z]:", name)) or "\0" in name
+def _clip_name(given: str) -> str:
+    if not given:
+        raise ValueError("no name given")
+    if escapes(given):
+        raise ValueError(f"{given!r} leads out of the data folder")
+    return _stem(given, _NAME_SUFFIXES)
 
 
-def _missing(feature_set: str | None, suffixes: tuple[str, ...]) -> str:
-    kind = feature_set or "audio"
-    folders = ", ".join(name or "the folder itself" for name in _FOLDERS[kind])
-    return f"no {kind} file of that name; looked for {'/'.join(suffixes)} in {folders}"
+def _is_chinese(row: Row) -> bool:
+    return (row.first("is_chinese") or "").lower() in ("1", "1.0", "true")
 
 
 def _utterance(row: Row, name: str, path: Path, cut: bool, offset: int | None) -> Utterance:
     emotions = _emotions(row.first(*_COLUMNS["emotion"]))
+    start, end = times_in(row)
     return Utterance(
         id=name,
         path=str(path),
         emotion=emotions[0],
         secondary_emotions=tuple(emotions[1:]),
-        gender=_choice(row, "gender", GENDERS),
-        age_group=_choice(row, "age_group", AGE_GROUPS),
-        age=_number(row, "age"),
+        gender=choice_in(row, "gender", GENDERS),
+        age_group=choice_in(row, "age_group", AGE_GROUPS),
+        age=number_in(row, "age"),
         speaker_id=row.first(*_COLUMNS["speaker"]) or (name[1:5] if re.fullmatch(r"\d{4}", name[1:5]) else None),
         session_id=row.first(*_COLUMNS["session"]),
-        start=_number(row, "start"),
-        end=_number(row, "end"),
+        start=start,
+        end=end,
         transcript=row.first("transcript"),
-        split=_choice(row, "split", SPLITS),
+        split=split_in(row),
         cut=cut,
         offset=offset,
     )
 
 
-def _is_number(value: str) -> bool:
-    return re.fullmatch(r"\d+(\.0)?", value) is not None
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\d+(\.0)?", text) is not None
 
 
-def _emotions(value: str | None) -> list[str]:
-    if value is None:
-        raise ValueError("no emotion given")
-    if _is_number(value):
-        number = int(float(value))
-        if number >= len(EMOTIONS):
-            raise ValueError(f"emotion number {number}; LSSED has 0 to {len(EMOTIONS) - 1}")
-        return [EMOTIONS[number]]
-    return [normalize_emotion(part) for part in re.split(r"[;,/|]", value)]
-
-
-def _number(row: Row, field: str) -> float | None:
-    value = row.first(field)
-    try:
-        return None if value is None else float(value)
-    except ValueError:
-        raise ValueError(f"{field} {value!r} is no number") from None
-
-
-def _choice(row: Row, field: str, choices: tuple[str, ...]) -> str | None:
-    value = row.first(field)
-    if value is None:
-        return None
-    name = value.lower().replace("-", "_").replace(" ", "_")
-    matches = [choice for choice in choices if choice == name or (len(name) == 1 and choice[0] == name)]
-    if len(matches) != 1:
-        raise ValueError(f"{field} {value!r} is none of {', '.join(choices)}")
-    return matches[0]
+def _emotions(text: str | None) -> list[str]:
+    if text is None or not _is_number(text):
+        return emotions_in(text)
+    if float(text) >= len(EMOTIONS):
+        raise ValueError(f"emotion number {text}; LSSED has 0 to {len(EMOTIONS) - 1}")
+    return [EMOTIONS[int(float(text))]]
