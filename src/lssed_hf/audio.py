@@ -4,6 +4,7 @@ Sound tracks of videos are decoded by PyAV (the extra `video`), whose wheels car
 """
 
 import io
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -28,6 +29,9 @@ _UNKNOWN_LENGTH = 2**48  # samples; more is what libsndfile says of streamed FLA
 _STREAMED_SIZE = 0x7FFFF000  # sizes from here on are what sox and ffmpeg write where they cannot know
 _SETTLING = 0.5  # seconds
 _SIZE_TOLERANCE = 64  # bytes; some writers count the header in
+
+
+logger = logging.getLogger(__name__)
 
 
 class AudioError(ValueError):
@@ -119,19 +123,27 @@ def audio_duration(source) -> float:
 def find_audio_files(folder: str | os.PathLike, suffixes: tuple[str, ...] = AUDIO_SUFFIXES) -> list[Path]:
     """Every file below a folder with one of the suffixes, sorted, hidden files and folders left out.
 
+    Links to files are listed, whether or not they lead to one; links to folders are not followed, with a warning.
+
     Raises:
         FileNotFoundError: the folder does not exist or holds no audio file.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder")
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    files = []
+    for directory, folders, names in os.walk(folder):
+        hidden = [name for name in folders if name.startswith(".")]
+        links = [name for name in folders if os.path.islink(os.path.join(directory, name))]
+        for name in links:
+            logger.warning(f"{os.path.join(directory, name)} is a link to a folder, which is not followed")
+        folders[:] = sorted({*folders} - {*hidden, *links})
+        files += [
+            Path(directory, name)
+            for name in names
+            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+        ]
+    files.sort()
     if not files:
         raise FileNotFoundError(f"no audio file below {folder}; looked for {', '.join(suffixes)}")
     return files

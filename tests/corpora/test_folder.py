@@ -156,6 +156,7 @@ class TestMetadata:
                 transcript="Well, yes.",
                 split="validation",
                 cut=True,
+                source=f"{data / 'metadata.csv'}, line 2",
             )
         }
 

@@ -195,7 +195,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
             elif not _is_utf8(row.path):
                 problem = "the file's name is not UTF-8; rename it"
             elif not _is_inside(row.path, data_dir, inside):
-                problem = f"the file is a link out of {data_dir}, or to nothing; put the file itself there"
+                problem = f"{row.path} is a link out of {data_dir}, or to nothing; put the file itself there"
             else:
                 problem = _time_problem(row)
             if problem:

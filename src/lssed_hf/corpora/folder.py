@@ -297,4 +297,5 @@ def _utterance(
         transcript=row.first("transcript"),
         split=split_in(row),
         cut=bool(part),
+        source=clip.source,
     )

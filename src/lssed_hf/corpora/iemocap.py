@@ -161,4 +161,5 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
         end=end,
         transcript=transcripts.get(name),
         cut=cut,
+        source=source,
     )

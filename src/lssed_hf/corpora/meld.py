@@ -128,7 +128,7 @@ class Meld(CorpusBuilder):
                 reason = f"no clip {clip}.mp4 (or .wav, .flac, ...) in {MEDIA_FOLDERS[part]}/; copy it there"
                 yield Reject(name, source, reason)
             else:
-                yield _utterance(row, part, name, clips[clip])
+                yield _utterance(row, source, part, name, clips[clip])
 
 
 def _folders(data_dir: Path, part: str) -> list[Path]:
@@ -157,7 +157,7 @@ def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _utterance(row: Row, part: str, name: str, path: Path) -> Utterance:
+def _utterance(row: Row, source: str, part: str, name: str, path: Path) -> Utterance:
     start, end = _seconds(row.first("starttime")), _seconds(row.first("endtime"))
     if start is None or end is None or end <= start:
         # They only tell where in the episode the clip is from, which is no reason to do without the clip.
@@ -174,6 +174,7 @@ def _utterance(row: Row, part: str, name: str, path: Path) -> Utterance:
         end=end,
         transcript=row.first("utterance"),
         split="validation" if part == "dev" else part,
+        source=source,
     )
 
 
