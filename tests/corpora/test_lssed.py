@@ -1,14 +1,16 @@
 import csv
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import datasets
 import pytest
 
 from lssed_hf import load_audio, load_corpus
-from lssed_hf.corpora import CorpusDataError, base
+from lssed_hf.corpora import CorpusDataError, Utterance, base
+from lssed_hf.corpora.lssed import Lssed
 from lssed_hf.labels import EMOTIONS
+from lssed_hf.preparation.statistics import PUBLISHED_EMOTIONS
 
 
 Rows = list[dict[str, object]]
@@ -360,3 +362,35 @@ class TestLoadDataset:
         monkeypatch.chdir(folder)
         with pytest.raises(ValueError, match="lssed needs data_dir="):
             load()
+
+
+class TestAtFullSize:
+    """147,025 utterances of 820 speakers with the totals of the paper's Table 3."""
+
+    @pytest.fixture(scope="class")
+    def utterances(self):
+        emotions = [emotion for emotion, parts in PUBLISHED_EMOTIONS.items() for _ in range(sum(parts))]
+        return [
+            Utterance(id=str(number), path="", emotion=emotion, speaker_id=f"{1 + number % 820:04d}")
+            for number, emotion in enumerate(emotions)
+        ]
+
+    def test_the_papers_split_gives_table_3(self, utterances):
+        splits = Lssed().assign_splits(utterances, "paper")
+        counts = Counter((row.emotion, split) for row, split in zip(utterances, splits))
+        assert counts == {
+            (emotion, split): number
+            for emotion, parts in PUBLISHED_EMOTIONS.items()
+            for split, number in zip(("train", "test"), parts)
+        }
+
+    def test_no_speaker_is_in_two_splits(self, utterances):
+        speakers = defaultdict(set)
+        for row, split in zip(utterances, Lssed().assign_splits(utterances, "speaker")):
+            speakers[split].add(row.speaker_id)
+        assert {split: len(members) for split, members in speakers.items()} == {
+            "train": 574,
+            "validation": 82,
+            "test": 164,
+        }
+        assert len(set().union(*speakers.values())) == 820
