@@ -259,6 +259,13 @@ class TestRejects:
         assert found["E0001_cut"]["source"] == "wav_all/E0001_cut.wav"
         assert str(tmp_path) not in (tmp_path / "out" / "rejects.csv").read_text()
 
+    def test_a_name_that_is_no_text(self, tmp_path, write_clip):
+        clip = write_clip(tmp_path / "raw" / "03-01-01-01-01-01-01.wav")
+        shutil.copy(clip, os.fsencode(tmp_path / "raw") + b"/holiday-\xff.wav")
+        manifest = prepare("ravdess", tmp_path / "raw", tmp_path / "out")
+        assert manifest["counts"] == {"read": 2, "written": 1, "rejected": 1}
+        assert "its name is not one of RAVDESS's" in rejects(tmp_path / "out")["holiday-\\udcff"]["reason"]
+
     def test_nothing_usable(self, tmp_path):
         (tmp_path / "raw" / "wav_all").mkdir(parents=True)
         (tmp_path / "raw" / "wav_all" / "E0001_1.wav").touch()

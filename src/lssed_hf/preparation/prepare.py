@@ -339,9 +339,9 @@ def _manifest(setting: dict, plan: Plan, reports: Sequence[ShardReport], data: P
 
 
 def _write_rejects(path: Path, rejects: Iterable[Reject], data_dir: Path) -> None:
-    with replacing(path) as partial, partial.open(
-        "w", newline="", encoding="utf-8", errors="backslashreplace"
-    ) as file:  # the names of files may be any bytes
+    # Names of files may be any bytes.
+    encoding = {"encoding": "utf-8", "errors": "backslashreplace"}
+    with replacing(path) as partial, partial.open("w", newline="", **encoding) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "source", "kind", "reason"])
         for reject in rejects:
