@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 
 from lssed_hf import load_audio, load_corpus
@@ -362,6 +363,59 @@ class TestLoadDataset:
         monkeypatch.chdir(folder)
         with pytest.raises(ValueError, match="lssed needs data_dir="):
             load()
+
+
+class TestFeatureSets:
+    """What the agreement names in place of audio."""
+
+    @pytest.fixture
+    def values(self):
+        return {f"E{number:04d}_1": np.random.default_rng(number).integers(0, 256, (16, 9)) for number in range(6)}
+
+    @pytest.fixture
+    def folder(self, tmp_path, values):
+        image, io = pytest.importorskip("PIL.Image"), pytest.importorskip("scipy.io")
+        folder = tmp_path / "raw"
+        for name in ("spec_librosa", "vq-wav2vec", "IS13-ComParE"):
+            (folder / name).mkdir(parents=True)
+        lines = ["name;f1;f2;f3"]
+        for number, (name, array) in enumerate(values.items()):
+            picture = image.fromarray(array.astype(np.uint8))
+            (picture.convert("RGB") if number % 2 else picture).save(folder / "spec_librosa" / f"{name}.png")
+            if number % 2:
+                np.save(folder / "vq-wav2vec" / f"{name}.npy", array.astype(np.int16))
+            else:
+                io.savemat(folder / "vq-wav2vec" / f"{name}.mat", {"features": array.astype(np.float64)})
+            lines.append(f"{name};{array[0, 0]};{array[0, 1]};{array[0, 2] / 3}")
+        (folder / "IS13-ComParE" / "is13_compare.csv").write_text("\n".join(lines))
+        rows = [f"{name},{number % 4},0" for number, name in enumerate(values)]
+        (folder / "metadata_4class.csv").write_text("\n".join(["name,label,is_Chinese", *rows]))
+        return folder
+
+    @pytest.mark.parametrize("streaming", [False, True])
+    @pytest.mark.parametrize(
+        ("config", "expected"),
+        [
+            ("spectrogram", lambda array: array[None].tolist()),
+            ("is13_compare", lambda array: np.float32([array[0, 0], array[0, 1], array[0, 2] / 3]).tolist()),
+            ("vq_wav2vec", lambda array: array.tolist()),
+        ],
+    )
+    def test_values(self, folder, values, tmp_path, config, expected, streaming):
+        splits = datasets.load_dataset(
+            "lssed",
+            config,
+            data_dir=str(folder),
+            data_files=str(folder / "metadata_4class.csv"),
+            cache_dir=tmp_path / "cache",
+            streaming=streaming,
+        )
+        assert "audio" not in splits["train"].features
+        rows = {row["id"]: row for split in splits.values() for row in split}
+        assert {name: row["features"] for name, row in rows.items()} == {
+            name: expected(array) for name, array in values.items()
+        }
+        assert [rows[name]["emotion"] for name in values] == [0, 1, 2, 3, 0, 1]
 
 
 class TestAtFullSize:
