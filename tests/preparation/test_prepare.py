@@ -338,6 +338,18 @@ class TestInterruptions:
         prepare("lssed", folder, out, utterances_per_shard=5)
         assert contents(out) == expected
 
+    def test_killed_when_all_that_is_left_is_to_tidy_up(self, whole, tmp_path):
+        folder, expected = whole
+        out = tmp_path / "out"
+
+        def patch():
+            module.shutil.rmtree = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+        assert killed_child(("lssed", folder, out), {"utterances_per_shard": 5}, patch) == -signal.SIGKILL
+        assert (out / "data").exists() and (out / ".partial").exists()
+        prepare("lssed", folder, out, utterances_per_shard=5)
+        assert contents(out) == expected
+
     def test_killed_at_five_random_moments(self, whole, tmp_path):
         """A process of its own, killed by the clock."""
         folder, expected = whole
