@@ -57,7 +57,8 @@ def load_corpus(
 
     Args:
         name: one of `list_corpora()`.
-        data_dir: the folder that holds the corpus. `synthetic` makes its own when none is given.
+        data_dir: the folder that holds the corpus. Without one `emodb`, `ravdess` and `crema_d` are downloaded, once,
+            and `synthetic` makes its own.
         config_name: `default` (eleven emotions) or `benchmark` (angry, neutral, happy, sad).
         split_scheme: how to divide, by default the corpus's first: no speaker in two splits.
         cache_dir: where the Arrow files go, the `datasets` cache by default.
@@ -70,7 +71,8 @@ def load_corpus(
     Raises:
         ValueError: unknown corpus, configuration or split scheme, or no `data_dir`.
         FileNotFoundError: `data_dir` is not a folder, or holds no audio.
-        CorpusDataError: the folder is not that corpus; the message says what was looked for and what was found.
+        DownloadError: no `data_dir`, and the corpus could not be downloaded.
+        CorpusDataError: the folder is not that corpus, or utterances of it cannot be used; the message says what was looked for and what was found.
     """
     builder_class = corpus_builder(name)
     data_dir = builder_class.default_data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()

@@ -1,10 +1,8 @@
 """An LSSED-shaped corpus spoken by eSpeak NG, for the demo and the tests. It is not LSSED and nobody's voice."""
 
-import os
 from pathlib import Path
 
-import datasets
-
+from .download import corpus_cache
 from .lssed import Lssed
 from .synthetic_speech import write_synthetic_lssed
 
@@ -19,7 +17,7 @@ class Synthetic(Lssed):
     @classmethod
     def default_data_dir(cls) -> Path:
         """Speaks the default corpus into the `datasets` cache, once."""
-        folder = Path(os.path.expanduser(datasets.config.HF_DATASETS_CACHE)) / "lssed_hf_synthetic"
+        folder = corpus_cache("synthetic")
         if not (folder / "metadata_english_all.csv").is_file():
             write_synthetic_lssed(folder)
         return folder
