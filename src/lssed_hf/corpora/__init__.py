@@ -72,7 +72,8 @@ def load_corpus(
         ValueError: unknown corpus, configuration or split scheme, or no `data_dir`.
         FileNotFoundError: `data_dir` is not a folder, or holds no audio.
         DownloadError: no `data_dir`, and the corpus could not be downloaded.
-        CorpusDataError: the folder is not that corpus, or utterances of it cannot be used; the message says what was looked for and what was found.
+        CorpusDataError: the folder is not that corpus, or utterances of it cannot be used; the message says what was
+            looked for and what was found.
     """
     builder_class = corpus_builder(name)
     data_dir = builder_class.default_data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
