@@ -15,7 +15,9 @@ from transformers.hf_argparser import HfArg
 
 from ..audio import load_audio
 from ..corpora.loading import encode_labels, load_splits
+from ..files import replacing
 from ..inference import AudioClassifier
+from .adversarial import adversarial_table, real_and_fake_probabilities
 from .report import evaluate_predictions, summary_table, write_predictions, write_report
 
 
@@ -43,6 +45,11 @@ class EvaluateArguments:
     label_column_name: str = HfArg(default="emotion", help="Column with the label.")
     speaker_column_name: str = HfArg(default="speaker_id", help="Column with the speaker, if there is one.")
     batch_size: int = HfArg(default=8, help="Clips per forward pass.")
+    adversarial_epsilon: float | None = HfArg(
+        default=None,
+        help="Also score FGSM versions of the clips, made against the model with this step, in standard deviations of "
+        "normalised features (0.02 to 0.1 in Ren et al. 2020).",
+    )
     trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
 
 
@@ -62,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         label_column=args.label_column_name,
         speaker_column=args.speaker_column_name,
         batch_size=args.batch_size,
+        adversarial_epsilon=args.adversarial_epsilon,
         trust_remote_code=args.trust_remote_code,
         context={"dataset": args.dataset_name, "split": args.split},
     )
@@ -78,6 +86,7 @@ def evaluate_model(
     speaker_column: str = "speaker_id",
     majority_label: str | None = None,
     batch_size: int = 8,
+    adversarial_epsilon: float | None = None,
     trust_remote_code: bool = False,
     context: Mapping[str, str] | None = None,
 ) -> dict:
@@ -88,10 +97,12 @@ def evaluate_model(
         dataset: with an audio column and a ClassLabel column.
         output_dir: gets `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`.
         majority_label: what the majority row predicts, the dataset's own majority by default.
+        adversarial_epsilon: also score the FGSM versions of the clips, made with this step (see `fgsm`).
         context: further lines for the report.
 
     Returns:
-        What `results.json` holds (see `evaluate_predictions`).
+        What `results.json` holds (see `evaluate_predictions`); with an `adversarial_epsilon` also `adversarial`: its
+        `epsilon`, and `metrics` and `intervals` of the `real` clips and of the `fake` ones.
 
     Raises:
         ValueError: the dataset holds a label that the model does not know.
@@ -101,23 +112,40 @@ def evaluate_model(
     references = match_labels(dataset, label_column, classifier.labels)
     audio = dataset.cast_column(audio_column, datasets.Audio(decode=False))[audio_column]
     waveforms = (load_audio(clip, classifier.sampling_rate) for clip in audio)
-    probabilities = np.stack(
-        list(tqdm(classifier.probabilities(waveforms), total=len(dataset), desc="Scoring", unit="clip"))
-    )
+    if adversarial_epsilon is None:
+        answers = classifier.probabilities(waveforms)
+    else:
+        answers = real_and_fake_probabilities(classifier, waveforms, adversarial_epsilon)
+    answers = np.stack(list(tqdm(answers, total=len(dataset), desc="Scoring", unit="clip")))
+    probabilities = answers if adversarial_epsilon is None else answers[:, 0]
     ids = list(dataset["id"]) if "id" in dataset.column_names else [str(index) for index in range(len(dataset))]
+    speakers = list(dataset[speaker_column]) if speaker_column in dataset.column_names else None
     results = evaluate_predictions(
         references,
         probabilities,
         classifier.labels,
         ids=ids,
-        speakers=list(dataset[speaker_column]) if speaker_column in dataset.column_names else None,
+        speakers=speakers,
         groups={column: _names(dataset, column) for column in GROUP_COLUMNS if column in dataset.column_names},
         majority_label=None if majority_label is None else classifier.labels.index(majority_label),
     )
+    if adversarial_epsilon is not None:
+        fake = evaluate_predictions(references, answers[:, 1], classifier.labels, speakers=speakers)
+        results["adversarial"] = {"epsilon": adversarial_epsilon}
+        for name, scores in (("real", results), ("fake", fake)):
+            results["adversarial"][name] = {key: scores[key] for key in ("metrics", "intervals")}
     context = {"model": os.fspath(model_name_or_path), **(context or {})}
     report = write_report(results, output_dir, title="Speech emotion recognition", context=context)
-    write_predictions(os.path.join(output_dir, "predictions.csv"), ids, references, probabilities, classifier.labels)
-    print(f"{summary_table(results)}\n\nReport: {report}")
+    path = os.path.join(output_dir, "predictions.csv")
+    write_predictions(path, ids, references, probabilities, classifier.labels, speakers)
+    print(f"{summary_table(results)}\n")
+    if adversarial_epsilon is not None:
+        table = adversarial_table(results["adversarial"])
+        text = f"{report.read_text(encoding='utf-8')}\n## Adversarial clips\n\n{table}\n"
+        with replacing(report) as path:
+            path.write_text(text, encoding="utf-8")
+        print(f"{table}\n")
+    print(f"Report: {report}")
     print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
     return results
 

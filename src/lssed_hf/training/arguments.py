@@ -7,6 +7,7 @@ import torch
 from transformers import TrainingArguments
 from transformers.hf_argparser import HfArg
 
+from .adversarial import DEFAULT_WEIGHTS
 from .data import Augmentation
 
 
@@ -121,9 +122,43 @@ class RecipeArguments(TrainingArguments):
     time_stretch: float = field(default=0.0, metadata={"help": "Random change of speed, 0.1 for +-10 %%."})
     gain_db: float = field(default=0.0, metadata={"help": "Random change of level, in decibels."})
     mixup: float = field(default=0.0, metadata={"help": "Parameter of mixup's Beta distribution, 0 for none."})
+    adversarial: Literal["none", "vanilla", "similarity"] = field(
+        default="none",
+        metadata={
+            "help": "Train on FGSM versions of the clips as well (Ren et al. 2020); 'similarity' also keeps the "
+            "embeddings of both close."
+        },
+    )
+    adversarial_epsilon: float = field(
+        default=0.02, metadata={"help": "Step of FGSM, in standard deviations of normalised features."}
+    )
+    adversarial_weights: list[float] | None = field(
+        default=None,
+        metadata={
+            "help": "Of the loss on clips, the loss on their FGSM versions and, with 'similarity', the distance of "
+            "their embeddings. Default: 0.5 0.5 or 0.4 0.4 0.2."
+        },
+    )
+    adversarial_warmup_steps: int = field(
+        default=1000, metadata={"help": "Updates on clips alone before the FGSM versions join in."}
+    )
     restart: bool = field(
         default=False, metadata={"help": "Begin anew although output_dir holds checkpoints, and delete those."}
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.adversarial == "none":
+            return
+        if self.adversarial_epsilon < 0:
+            raise ValueError(f"--adversarial_epsilon must not be negative, got {self.adversarial_epsilon}")
+        defaults = DEFAULT_WEIGHTS[self.adversarial]
+        self.adversarial_weights = list(self.adversarial_weights or defaults)
+        if len(self.adversarial_weights) != len(defaults):
+            raise ValueError(
+                f"--adversarial {self.adversarial} takes {len(defaults)} --adversarial_weights, "
+                f"got {len(self.adversarial_weights)}"
+            )
 
     def augmentation(self) -> Augmentation:
         return Augmentation(**{name: getattr(self, name) for name in Augmentation.__dataclass_fields__})

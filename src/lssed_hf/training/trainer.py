@@ -8,6 +8,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import EvalPrediction, Trainer
 
 from ..evaluation.ser_metrics.ser_metrics import score
+from .adversarial import AdversarialLoss, forward_real_and_fake
 from .arguments import RecipeArguments
 from .data import BalancedSampler, EpochCallback, SpeechDataset
 
@@ -24,15 +25,34 @@ class SpeechTrainer(Trainer):
                 torch.optim.SGD,
                 {"lr": args.learning_rate, "momentum": args.momentum},
             )
+        loss = ClassificationLoss(num_labels, class_weights, args.label_smoothing_factor)
+        if args.adversarial != "none":
+            if args.n_gpu > 1:  # torch's DataParallel splits a batch behind the Trainer's back
+                raise ValueError("--adversarial takes one process per GPU: start the training with torchrun")
+            loss = AdversarialLoss(loss, args.adversarial_weights)
         super().__init__(
             args=args,
             train_dataset=train_dataset,
-            compute_loss_func=ClassificationLoss(num_labels, class_weights, args.label_smoothing_factor),
+            compute_loss_func=loss,
             compute_metrics=lambda prediction: compute_metrics(prediction, num_labels),
             **kwargs,
         )
         self.label_smoother = None  # smoothing is part of ClassificationLoss
         self.add_callback(EpochCallback(train_dataset))
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        def forward(**inputs):
+            warm = self.state.global_step >= self.args.adversarial_warmup_steps
+            return forward_real_and_fake(
+                model,
+                self.accelerator.unwrap_model(model),
+                inputs,
+                epsilon=self.args.adversarial_epsilon if warm else None,
+                with_embeddings=self.args.adversarial == "similarity",
+            )
+
+        adversarial = self.args.adversarial != "none" and model.training
+        return super().compute_loss(forward if adversarial else model, inputs, return_outputs, num_items_in_batch)
 
     def _get_train_sampler(self, train_dataset=None):
         if self.args.sampling == "balanced":
@@ -76,11 +96,14 @@ class ClassificationLoss:
         if self.label_smoothing:
             weight = targets.sum(dim=1, keepdim=True)
             targets = (1 - self.label_smoothing) * targets + self.label_smoothing * weight / self.num_labels
-        loss = -(targets * logits.log_softmax(dim=1)).sum()
+        return self.average(-(targets * logits.log_softmax(dim=1)).sum(), labels, num_items_in_batch)
+
+    def average(self, total: torch.Tensor, labels: torch.Tensor, num_items_in_batch=None) -> torch.Tensor:
+        """Divide a sum over the clips of `labels` by their number in the accumulated batch."""
         if num_items_in_batch is None:
-            return loss / len(labels)
+            return total / len(labels)
         # The Trainer counts the entries of `labels`; a soft label has one per class.
-        return loss / num_items_in_batch * (self.num_labels if labels.is_floating_point() else 1)
+        return total / num_items_in_batch * (self.num_labels if labels.is_floating_point() else 1)
 
 
 def balanced_class_weights(labels: np.ndarray, num_labels: int) -> list[float]:

@@ -1,0 +1,102 @@
+"""Adversarial training (Ren et al., ICASSP 2020): a step sees its batch, and what FGSM makes of the batch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from ..evaluation.adversarial import fgsm
+
+
+if TYPE_CHECKING:
+    from .trainer import ClassificationLoss
+
+#: Weights of the terms of `AdversarialLoss` in Ren et al.'s code.
+DEFAULT_WEIGHTS = {"vanilla": (0.5, 0.5), "similarity": (0.4, 0.4, 0.2)}
+
+
+def forward_real_and_fake(
+    model: nn.Module,
+    network: nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    epsilon: float | None,
+    with_embeddings: bool = False,
+) -> dict[str, torch.Tensor]:
+    """Run a model on a batch and on its FGSM version, one after the other, so that batch norm sees each by itself.
+
+    Args:
+        model: what the Trainer trains, perhaps wrapped for several processes.
+        network: the classifier itself, without wrapper. It makes and sees the fake batch, so that a wrapper has one
+            pass per step, after which it synchronises processes.
+        inputs: of the model, without labels.
+        epsilon: of `fgsm`; `None` for the real batch alone.
+        with_embeddings: whether to return what the base model pools.
+
+    Returns:
+        `logits` (batch, num_labels) and, if asked for, `embeddings` (batch, hidden_size); with an epsilon also
+        `fake_logits` and `fake_embeddings`.
+    """
+    fake = None if epsilon is None else fgsm(network, inputs, epsilon)
+    with _pooled(network) if with_embeddings else nullcontext([]) as embeddings:
+        outputs = {"logits": model(**inputs)["logits"]}
+        if fake is not None:
+            outputs["fake_logits"] = network(**fake)["logits"]
+    return {**outputs, **dict(zip(("embeddings", "fake_embeddings"), embeddings))}
+
+
+@contextmanager
+def _pooled(network: nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Collects the `pooler_output` of every pass through the base model while the block runs."""
+    base_model = getattr(network, "base_model", network)
+    if base_model is network:
+        raise ValueError(
+            f"{type(network).__name__} has no base model, whose pooled embeddings --adversarial similarity compares; "
+            "use --adversarial vanilla"
+        )
+    embeddings: list[torch.Tensor] = []
+
+    def collect(module: nn.Module, args: tuple, output: object) -> None:
+        embedding = getattr(output, "pooler_output", None)
+        if embedding is None:
+            raise ValueError(
+                f"{type(module).__name__} returns no pooler_output, the embedding that --adversarial similarity "
+                "compares; use --adversarial vanilla"
+            )
+        embeddings.append(embedding)
+
+    handle = base_model.register_forward_hook(collect)
+    try:
+        yield embeddings
+    finally:
+        handle.remove()
+
+
+class AdversarialLoss:
+    """A classification loss on real and fake clips, with the labels of the real ones, and their embeddings' distance.
+
+    With two weights (vanilla) w1 CE(f(x), y) + w2 CE(f(x'), y), with three (similarity) also w3 MSE(h(x'), h(x)),
+    whose gradient flows through both sides. Without fake clips, in warm-up and evaluation, CE(f(x), y).
+
+    Args:
+        classification: the loss CE, which also knows how to average over the clips of an accumulated batch.
+        weights: w1, w2 and perhaps w3.
+    """
+
+    def __init__(self, classification: "ClassificationLoss", weights: Sequence[float]):
+        self.classification = classification
+        self.weights = weights
+
+    def __call__(
+        self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor, num_items_in_batch=None
+    ) -> torch.Tensor:
+        real = self.classification(outputs, labels, num_items_in_batch)
+        if "fake_logits" not in outputs:
+            return real
+        terms = [real, self.classification({"logits": outputs["fake_logits"]}, labels, num_items_in_batch)]
+        if len(self.weights) == 3:
+            difference = outputs["fake_embeddings"].float() - outputs["embeddings"].float()
+            distances = difference.square().flatten(1).mean(dim=1)
+            terms.append(self.classification.average(distances.sum(), labels, num_items_in_batch))
+        return sum(weight * term for weight, term in zip(self.weights, terms, strict=True))
