@@ -48,37 +48,123 @@ def bootstrap_intervals(
     Raises:
         ValueError: Bad labels (see `check_labels`), groups of another length, or a confidence outside (0, 1).
     """
-    references, predictions, num_labels = check_labels(references, predictions, num_labels)
-    if groups is not None and len(groups) != len(references):
-        raise ValueError(f"{len(references)} references but {len(groups)} groups")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
-
-    values = score(references, predictions, num_labels)
-    intervals = {name: {"value": values[name], "low": None, "high": None} for name in SCORES}
-    clusters = np.arange(len(references)) if groups is None else _numbered(groups)
-    num_clusters = int(clusters.max()) + 1
-    if num_clusters == 1:
+    values, resampled = bootstrap_scores(
+        references, [predictions], groups, num_labels, num_resamples=num_resamples, seed=seed
+    )
+    if resampled is None:
         warnings.warn("All utterances are of one cluster (speaker): there is no interval to give", stacklevel=2)
-        return intervals
+    return percentile_intervals(values[0], None if resampled is None else resampled[0], confidence)
 
-    # WA and UA need two parts of each cluster's confusion matrix: its diagonal and its row sums.
-    hits, totals = np.zeros((2, num_clusters, num_labels), dtype=np.int64)
-    np.add.at(totals, (clusters, references), 1)
-    np.add.at(hits, (clusters, references), references == predictions)
+
+def bootstrap_scores(
+    references: Sequence[int],
+    systems: Sequence[Sequence[int] | np.ndarray],
+    groups: Sequence[Hashable] | None = None,
+    num_labels: int | None = None,
+    *,
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """WA and UA of systems, on the test set and on resamples of its speakers, which are the same for all of them.
+
+    Args:
+        references: True labels, (N,).
+        systems: Predicted labels of each of M systems: (N,), or (runs, N) where the scores of several training runs
+            are averaged.
+        groups, num_labels, num_resamples, seed: As in `bootstrap_intervals`.
+
+    Returns:
+        The scores (M, 2), in the order of `SCORES`, and the resampled scores (M, 2, num_resamples), or None in their
+        place if there is one cluster alone.
+
+    Raises:
+        ValueError: Bad labels (see `check_labels`), or groups of another length.
+    """
+    runs, references, num_labels = _checked_runs(references, systems, num_labels)
+    scored = [[score(references, run, num_labels) for run in predictions] for predictions in runs]
+    values = np.array([[np.mean([run[name] for run in system]) for name in SCORES] for system in scored])
+    hits, totals = cluster_hits(references, runs, groups, num_labels)
+    num_clusters = len(totals)
+    if num_clusters == 1:
+        return values, None
 
     # Clusters with equal counts are interchangeable, so draw kinds of clusters: the same distribution, and without
     # groups a few kinds instead of N clusters.
-    kinds, kind_sizes = np.unique(np.hstack([hits, totals]), axis=0, return_counts=True)
+    kinds, kind_sizes = np.unique(np.hstack([*hits, totals]), axis=0, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(num_clusters, kind_sizes / num_clusters, size=num_resamples)
-    hits, totals = np.split(draws @ kinds, 2, axis=1)
+    *hits, totals = np.split(draws @ kinds, len(runs) + 1, axis=1)
 
-    recalls = np.divide(hits, totals, out=np.full(hits.shape, np.nan), where=totals > 0)
-    resampled = np.stack([hits.sum(axis=1) / totals.sum(axis=1), np.nanmean(recalls, axis=1)])
-    bounds = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1)
-    for name, low, high in zip(SCORES, *bounds.tolist(), strict=True):
-        intervals[name] |= {"low": low, "high": high}
-    return intervals
+    resampled = np.empty((len(runs), 2, num_resamples))
+    for row, of_system, predictions in zip(resampled, hits, runs, strict=True):
+        recalls = np.divide(of_system, totals, out=np.full(totals.shape, np.nan), where=totals > 0)
+        row[0] = of_system.sum(axis=1) / totals.sum(axis=1) / len(predictions)
+        row[1] = np.nanmean(recalls, axis=1) / len(predictions)
+    return values, resampled
+
+
+def cluster_hits(
+    references: Sequence[int],
+    systems: Sequence[Sequence[int] | np.ndarray],
+    groups: Sequence[Hashable] | None = None,
+    num_labels: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What WA and UA need of each speaker: right answers by system, and utterances, both by class.
+
+    Args:
+        references, systems, groups, num_labels: As in `bootstrap_scores`.
+
+    Returns:
+        Right answers int64 (M, clusters, C), summed over the runs of a system, and utterances int64 (clusters, C).
+
+    Raises:
+        ValueError: Bad labels (see `check_labels`), or groups of another length.
+    """
+    runs, references, num_labels = _checked_runs(references, systems, num_labels)
+    if groups is not None and len(groups) != len(references):
+        raise ValueError(f"{len(references)} references but {len(groups)} groups")
+    clusters = np.arange(len(references)) if groups is None else _numbered(groups)
+    shape = (int(clusters.max()) + 1, num_labels)
+    hits, totals = np.zeros((len(runs), *shape), dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    np.add.at(totals, (clusters, references), 1)
+    for of_system, predictions in zip(hits, runs, strict=True):
+        for run in predictions:
+            np.add.at(of_system, (clusters, references), references == run)
+    return hits, totals
+
+
+def _checked_runs(
+    references: Sequence[int], systems: Sequence[Sequence[int] | np.ndarray], num_labels: int | None
+) -> tuple[list[np.ndarray], np.ndarray, int]:
+    """Predictions (runs, N) of each system, references (N,) and the number of classes."""
+    runs = [np.atleast_2d(np.asarray(predictions)) for predictions in systems]
+    if num_labels is None:
+        num_labels = max(check_labels(references, run)[2] for predictions in runs for run in predictions)
+    runs = [np.stack([check_labels(references, run, num_labels)[1] for run in system]) for system in runs]
+    return runs, check_labels(references, references, num_labels)[0], num_labels
+
+
+def percentile_intervals(
+    values: np.ndarray, resampled: np.ndarray | None, confidence: float = 0.95
+) -> dict[str, dict[str, float | None]]:
+    """Bounds of resampled scores, or of what is made of scores.
+
+    Args:
+        values: WA and UA, (2,).
+        resampled: Both, resampled, (2, num_resamples); None leaves the bounds unknown.
+        confidence: Coverage aimed at.
+
+    Returns:
+        As `bootstrap_intervals`.
+    """
+    bounds = [[None, None]] * 2
+    if resampled is not None:
+        bounds = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1).T.tolist()
+    return {
+        name: {"value": float(value), "low": low, "high": high}
+        for name, value, (low, high) in zip(SCORES, values, bounds, strict=True)
+    }
 
 
 def majority_row(

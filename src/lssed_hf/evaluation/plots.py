@@ -1,10 +1,13 @@
 """Pictures for reports, drawn without touching matplotlib's global state (pyplot)."""
 
 import os
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -14,7 +17,11 @@ from matplotlib.figure import Figure
 _BLUES = LinearSegmentedColormap.from_list(
     "light_blues", ["#f8fafc", "#d3dfed", "#afc5de", "#8cabcf", "#6992bf", "#4678af", "#1f5f9f"]
 )
-_INK, _FAINT_INK, _EMPTY = "#1a202c", "#5a6575", "#f1f1f1"
+# White where nothing is lost, red where much is, blue where the target is easier than the source.
+_LOSSES = LinearSegmentedColormap.from_list(
+    "losses", ["#1f5f9f", "#6992bf", "#afc5de", "#f8fafc", "#edc2b5", "#dc8670", "#b03a2e"]
+)
+_INK, _FAINT_INK, _EMPTY, _LINE, _BLUE = "#1a202c", "#5a6575", "#f1f1f1", "#d5dae1", "#1f5f9f"
 
 
 def plot_confusion_matrix(
@@ -39,18 +46,136 @@ def plot_confusion_matrix(
     Raises:
         ValueError: The matrix is not square, holds negative numbers, or has another size than the labels.
     """
+    return plot_confusion_matrices({title: matrix}, labels, path)
+
+
+def plot_confusion_matrices(
+    matrices: Mapping[str | None, Sequence[Sequence[int]] | np.ndarray],
+    labels: Sequence[str],
+    path: str | os.PathLike,
+) -> Path:
+    """Draw confusion matrices side by side, as the paper's Figure 2; see `plot_confusion_matrix`.
+
+    Args:
+        matrices: Counts (C, C) by title; None is no title.
+    """
+    counts = [_checked_counts(matrix, labels) for matrix in matrices.values()]
+    side = 2.2 + 0.78 * len(labels)
+    figure = Figure(figsize=(side * len(counts), side), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    for index, (title, matrix) in enumerate(zip(matrices, counts, strict=True)):
+        axes = figure.add_subplot(1, len(counts), index + 1)
+        _draw_confusion(axes, matrix, labels)
+        if title:
+            # matplotlib's own wrapping knows the figure, not the panel.
+            wrapped = title if len(counts) == 1 else textwrap.fill(title, 10 + 8 * len(labels))
+            axes.set_title(wrapped, fontsize=12, color=_INK, pad=12, wrap=True)
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return Path(path)
+
+
+def plot_scores(
+    rows: Sequence[Mapping[str, Any]],
+    path: str | os.PathLike,
+    *,
+    majority: float,
+    xlabel: str = "UA",
+) -> Path:
+    """Draw one score of several systems as dots with their intervals, beside the score of the majority class.
+
+    Args:
+        rows: From top to bottom: `name`, `value`, `low` and `high` (None for no interval), `published`, what the paper
+            reports (None for nothing), and `points`, the scores of single seeds.
+        path: Where to write; its folder must exist.
+        majority: Score of always answering with the largest class.
+        xlabel: What the score is.
+
+    Returns:
+        The path.
+    """
+    figure = Figure(figsize=(8.2, 1.7 + 0.38 * len(rows)), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.axvline(majority, color=_FAINT_INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1, label="majority class")
+    for height, row in enumerate(rows):
+        if row["low"] is not None:
+            axes.plot([row["low"], row["high"]], [height] * 2, color="#8cabcf", linewidth=3, solid_capstyle="round")
+        if len(row["points"]) > 1:
+            label = "single seeds" if "single seeds" not in axes.get_legend_handles_labels()[1] else None
+            heights = [height] * len(row["points"])
+            axes.plot(row["points"], heights, "|", color=_BLUE, markersize=9, zorder=3, label=label)
+    heights = range(len(rows))
+    axes.plot([row["value"] for row in rows], heights, "o", color=_BLUE, markersize=7, zorder=4, label="here")
+    published = [(row["published"], height) for height, row in zip(heights, rows) if row["published"] is not None]
+    if published:
+        hollow = {"markerfacecolor": "white", "markeredgecolor": "#c05621", "markeredgewidth": 1.6, "markersize": 7}
+        axes.plot(*zip(*published), "D", zorder=5, label="paper, on LSSED", linestyle="none", **hollow)
+    axes.set_yticks(heights, [textwrap.shorten(row["name"], 44, placeholder=" …") for row in rows], fontsize=10)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel(xlabel, fontsize=10, color=_FAINT_INK)
+    axes.grid(axis="x", color=_LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelcolor=_INK)
+    axes.spines[:].set_visible(False)
+    handles, _ = axes.get_legend_handles_labels()
+    look = {"frameon": False, "fontsize": 9.5, "labelcolor": _INK}
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), **look)
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return Path(path)
+
+
+def plot_losses(
+    losses: Mapping[str, np.ndarray],
+    details: Mapping[str, Sequence[Sequence[str]]],
+    names: Sequence[str],
+    path: str | os.PathLike,
+) -> Path:
+    """Draw what systems lose on other corpora as heat maps side by side; colours run from -0.6 to 0.6.
+
+    Args:
+        losses: By title, (M, M): rows are what a system was trained on, columns what it was tested on; NaN where
+            nothing was tested.
+        details: By title, a small text for each cell, M x M.
+        names: Of the M corpora.
+        path: Where to write; its folder must exist.
+
+    Returns:
+        The path.
+    """
+    side = 2.4 + 1.1 * len(names)
+    figure = Figure(figsize=(side * len(losses), side), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    for index, (title, matrix) in enumerate(losses.items()):
+        axes = figure.add_subplot(1, len(losses), index + 1)
+        axes.imshow(matrix, cmap=_LOSSES.with_extremes(bad=_EMPTY), vmin=-0.6, vmax=0.6)
+        for row, column in np.argwhere(~np.isnan(matrix)):
+            loss = matrix[row, column]
+            ink = "white" if abs(loss) > 0.4 else _INK
+            text = "own" if row == column else f"{loss:+.3f}"
+            axes.text(column, row + 0.02, text, ha="center", va="bottom", fontsize=11, color=ink)
+            axes.text(column, row + 0.08, details[title][row][column], ha="center", va="top", fontsize=7.5, color=ink)
+        axes.set_xticks(range(len(names)), names, fontsize=10, color=_INK)
+        axes.set_yticks(range(len(names)), names, fontsize=10, color=_INK)
+        axes.set_xlabel("tested on", fontsize=10, color=_FAINT_INK, labelpad=8)
+        axes.set_ylabel("trained on", fontsize=10, color=_FAINT_INK, labelpad=8)
+        axes.set_title(title, fontsize=12, color=_INK, pad=12)
+        _white_lines(axes, len(names))
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return Path(path)
+
+
+def _checked_counts(matrix: Sequence[Sequence[int]] | np.ndarray, labels: Sequence[str]) -> np.ndarray:
     counts = np.asarray(matrix)
     if counts.shape != (len(labels), len(labels)) or not len(labels):
         raise ValueError(f"{len(labels)} labels need a square matrix of that size, got shape {counts.shape}")
     if (counts < 0).any():
         raise ValueError("a confusion matrix holds counts, got a negative number")
+    return counts
+
+
+def _draw_confusion(axes: Axes, counts: np.ndarray, labels: Sequence[str]) -> None:
     totals = counts.sum(axis=1, keepdims=True)
     percent = np.divide(100 * counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
-
-    side = 2.2 + 0.78 * len(labels)
-    figure = Figure(figsize=(side, side), dpi=150, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
     axes.imshow(percent, cmap=_BLUES.with_extremes(bad=_EMPTY), vmin=0, vmax=100)
 
     for row, column in np.argwhere(~np.isnan(percent)):
@@ -66,15 +191,13 @@ def plot_confusion_matrix(
     axes.set_yticks(ticks, rows, fontsize=10, color=_INK, linespacing=1.3)
     axes.set_xlabel("Predicted (% of the row, count below)", fontsize=10, color=_FAINT_INK, labelpad=8)
     axes.set_ylabel("True", fontsize=10, color=_FAINT_INK, labelpad=8)
-    if title:
-        axes.set_title(title, fontsize=12, color=_INK, pad=12, wrap=True)
+    _white_lines(axes, len(labels))
 
-    # White lines between the cells instead of a frame and tick marks.
-    axes.set_xticks(np.arange(len(labels) - 1) + 0.5, minor=True)
-    axes.set_yticks(np.arange(len(labels) - 1) + 0.5, minor=True)
+
+def _white_lines(axes: Axes, size: int) -> None:
+    """White lines between the cells of a matrix instead of a frame and tick marks."""
+    axes.set_xticks(np.arange(size - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(size - 1) + 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=2)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-
-    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
-    return Path(path)

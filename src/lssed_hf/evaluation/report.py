@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..files import replacing
+from .fairness import SPEAKER_NOTE, speaker_recalls, speaker_rows
 from .intervals import SCORES, bootstrap_intervals, majority_row
 from .plots import plot_confusion_matrix
 from .ser_metrics.ser_metrics import check_labels, score
+from .tables import markdown_table as _table
 
 
 def evaluate_predictions(
@@ -45,7 +47,8 @@ def evaluate_predictions(
         JSON-ready dictionary: `labels`; `num_utterances`; `num_speakers` (known ones, None without speakers);
         `metrics` (see `score`); `intervals` (see `bootstrap_intervals`) and `interval_clusters`, "speaker" or
         "utterance"; `majority` (see `majority_row`) and `majority_from`, "training" or "references"; `groups`, which
-        maps an attribute to a list of `value`, `num_utterances`, `num_speakers`, `intervals` and `per_class_recall`.
+        maps an attribute to a list of `value`, `num_utterances`, `num_speakers`, `intervals` and `per_class_recall`;
+        `speakers` (see `speaker_recalls`), None unless two are known.
 
     Raises:
         ValueError: Shapes that do not fit each other, NaN in a row, repeated ids or labels, a label out of range.
@@ -90,6 +93,9 @@ def evaluate_predictions(
         "majority": majority_row(references, None if majority_label is None else [majority_label], num_labels),
         "majority_from": "references" if majority_label is None else "training",
         "groups": by_group,
+        "speakers": None
+        if speakers is None
+        else speaker_recalls(references, predictions, speakers, num_labels, seed=seed),
     }
 
 
@@ -131,8 +137,11 @@ def write_predictions(
     references: Sequence[int | None],
     probabilities: np.ndarray,
     labels: Sequence[str],
+    speakers: Sequence[str | None] | None = None,
 ) -> Path:
     """Write one CSV row per utterance: `id`, `reference`, `prediction` (names) and a `probability_<label>` per class.
+
+    With speakers there is a column `speaker` after the id.
 
     Args:
         path: Where to write; an earlier file is replaced.
@@ -140,6 +149,7 @@ def write_predictions(
         references: True labels, (N,); None or -1 where unknown, which leaves the cell empty.
         probabilities: One row per utterance, (N, C), summing to 1.
         labels: Class names, (C,).
+        speakers: Speaker of each utterance, (N,); None, an unknown one, leaves the cell empty.
 
     Returns:
         The path.
@@ -153,6 +163,8 @@ def write_predictions(
         raise ValueError("rows must be probabilities that sum to 1; apply a softmax to logits first")
     if not len(ids) == len(references) == len(rows):
         raise ValueError(f"{len(rows)} rows of probabilities, {len(ids)} ids and {len(references)} references")
+    if speakers is not None and len(speakers) != len(rows):
+        raise ValueError(f"{len(rows)} rows of probabilities, but {len(speakers)} speakers")
     references = [-1 if reference is None else int(reference) for reference in references]
     for index, reference in enumerate(references):
         if not -1 <= reference < len(labels):
@@ -161,9 +173,13 @@ def write_predictions(
     names = [*labels, ""]  # so that -1 is the empty name
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["id", "reference", "prediction", *(f"probability_{label}" for label in labels)])
-        for name, reference, row in zip(ids, references, rows, strict=True):
-            writer.writerow([name, names[reference], names[row.argmax()], *(f"{value:.6g}" for value in row)])
+        speaker_header = [] if speakers is None else ["speaker"]
+        writer.writerow(
+            ["id", *speaker_header, "reference", "prediction", *(f"probability_{label}" for label in labels)]
+        )
+        for index, (name, reference, row) in enumerate(zip(ids, references, rows, strict=True)):
+            speaker = [] if speakers is None else [speakers[index]]
+            writer.writerow([name, *speaker, names[reference], names[row.argmax()], *(f"{p:.6g}" for p in row)])
     return Path(path)
 
 
@@ -228,6 +244,9 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
             for part in group
         ]
         parts += ["## Groups", _table(["group", "utterances", "speakers", "WA", "UA"], rows)]
+    if results.get("speakers"):
+        rows = speaker_rows(results["speakers"])
+        parts += ["## Speakers", _table(["", "speaker", "utterances", "WA", "UA"], rows), SPEAKER_NOTE]
     return "\n\n".join(parts) + "\n"
 
 
@@ -249,9 +268,3 @@ def _cells(intervals: Mapping[str, Mapping[str, float | None]]) -> list[str]:
         value, low, high = (intervals[name][key] for key in ("value", "low", "high"))
         cells.append(f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]")
     return cells
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
-    # A bar inside a cell would end it.
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

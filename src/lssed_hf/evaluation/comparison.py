@@ -1,0 +1,317 @@
+"""Systems side by side on one test set, as the paper's Table 5, with significance: numbers, Markdown and LaTeX."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .intervals import SCORES, bootstrap_scores, percentile_intervals
+from .published import LSSED_MAJORITY, TABLE_5, find_published
+from .runs import Run
+from .significance import holm, mcnemar, paired_differences
+from .tables import latex_table, markdown_table
+
+
+@dataclass(frozen=True)
+class System:
+    """One system of a comparison, trained once per seed.
+
+    Attributes:
+        name: unique.
+        model: the name in the zoo, or the folder, that it was built from.
+        flags: what else sets it apart, for people.
+        runs: what it scored, by seed.
+        facts: `num_parameters`, `train_seconds` and `resumed` of each run, as far as known.
+        changed: whether the network's configuration differs from that of its name.
+    """
+
+    name: str
+    model: str
+    flags: str
+    runs: Mapping[int, Run]
+    facts: Sequence[Mapping[str, Any]] = ()
+    changed: bool = False
+
+
+def compare_systems(systems: Sequence[System], reference: str | None = None) -> dict[str, Any]:
+    """Score systems beside each other and test each against one of them.
+
+    Args:
+        systems: all scored on the same utterances; at least one.
+        reference: the name of the one that the others are tested against, by default that of the highest UA.
+
+    Returns:
+        JSON-ready. `systems`, in the order of Table 5 (others after it): `name`, `model`, `flags`, `changed`,
+        `algorithm`, `backbone`, `seeds`, both `SCORES` with `mean` and `std` over seeds (sample deviation; None for
+        one seed), `low` and `high` (95 %, the mean's, over speakers) and `by_seed`; `num_parameters`, `train_seconds`
+        (mean) and `resumed`; `published`, both scores of the paper's row or None; `adversarial`, None or the
+        `epsilon` and the scores on fake clips; `confusion_matrix`, summed over seeds.
+        `labels`, `num_utterances`, `num_speakers`, `majority` and `majority_from`, as in `evaluate_predictions`.
+        `reference`, its name, `reference_chosen`, "by UA" or "by name", and `comparisons`: for every other system
+        `system`, both `SCORES` as in `paired_differences` with `p_holm`, and `mcnemar` with `p_holm` and the `seed`
+        whose runs it compares (the first that both have).
+
+    Raises:
+        ValueError: no systems, an unknown reference, or test sets that differ.
+    """
+    if not systems:
+        raise ValueError("there is no system to compare")
+    first = next(iter(systems[0].runs.values()))
+    for system in systems:
+        for seed, run in system.runs.items():
+            same = run.ids == first.ids and run.labels == first.labels
+            if not same or (run.references != first.references).any():
+                raise ValueError(f"{system.name}, seed {seed}, was scored on another test set than {systems[0].name}")
+    systems = sorted(systems, key=_table_order)
+    rows = [_row(system, first) for system in systems]
+    names = [system.name for system in systems]
+    chosen = "by name"
+    if reference is None:
+        chosen = "by UA"
+        reference = max(rows, key=lambda row: row["unweighted_accuracy"]["mean"])["name"]
+    elif reference not in names:
+        raise ValueError(f"no system {reference!r} to compare with; there are {', '.join(names)}")
+    return {
+        "labels": first.labels,
+        **{key: first.results[key] for key in ("num_utterances", "num_speakers", "majority", "majority_from")},
+        "systems": rows,
+        "reference": reference,
+        "reference_chosen": chosen,
+        "comparisons": _comparisons(systems, systems[names.index(reference)], first),
+    }
+
+
+def _adversarial(system: System) -> bool:
+    return all("adversarial" in run.results for run in system.runs.values())
+
+
+def _table_order(system: System) -> int:
+    published = find_published(system.model, "real" if _adversarial(system) else None)
+    return TABLE_5.index(published) if published else len(TABLE_5)
+
+
+def _predictions(system: System) -> np.ndarray:
+    return np.stack([run.predictions for run in system.runs.values()])
+
+
+def _row(system: System, test_set: Run) -> dict[str, Any]:
+    runs, metrics = system.runs, [run.results["metrics"] for run in system.runs.values()]
+    values, resampled = bootstrap_scores(
+        test_set.references, [_predictions(system)], test_set.speakers, len(test_set.labels)
+    )
+    intervals = percentile_intervals(values[0], None if resampled is None else resampled[0])
+    scores = {
+        name: {
+            **_mean_and_std([result[name] for result in metrics]),
+            "low": intervals[name]["low"],
+            "high": intervals[name]["high"],
+            "by_seed": {str(seed): result[name] for seed, result in zip(runs, metrics, strict=True)},
+        }
+        for name in SCORES
+    }
+    fake = None
+    if _adversarial(system):
+        results = [run.results["adversarial"] for run in runs.values()]
+        fake = {"epsilon": results[0]["epsilon"]}
+        for name in SCORES:
+            fake[name] = _mean_and_std([result["fake"]["metrics"][name] for result in results])
+            one = results[0]["fake"]["intervals"][name] if len(results) == 1 else {}
+            fake[name] |= {bound: one.get(bound) for bound in ("low", "high")}
+            fake[name]["published"] = _published(system.model, "fake", name)
+    published = find_published(system.model, "real" if fake else None)
+    return {
+        "name": system.name,
+        "model": system.model,
+        "flags": system.flags,
+        "changed": system.changed,
+        "algorithm": published.algorithm if published else None,
+        "backbone": published.backbone if published else None,
+        "seeds": list(runs),
+        **scores,
+        "num_parameters": next((facts["num_parameters"] for facts in system.facts), None),
+        "train_seconds": float(np.mean([f["train_seconds"] for f in system.facts])) if system.facts else None,
+        "resumed": any(facts["resumed"] for facts in system.facts),
+        "published": {name: getattr(published, name) for name in SCORES} if published else None,
+        "adversarial": fake,
+        "confusion_matrix": sum(np.array(result["confusion_matrix"]) for result in metrics).tolist(),
+    }
+
+
+def _published(model: str, adversarial: str | None, name: str) -> float | None:
+    row = find_published(model, adversarial)
+    return getattr(row, name) if row else None
+
+
+def _mean_and_std(values: Sequence[float]) -> dict[str, float | None]:
+    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else None}
+
+
+def _comparisons(systems: Sequence[System], reference: System, test_set: Run) -> list[dict[str, Any]]:
+    others = [system for system in systems if system is not reference]
+    comparisons = []
+    for system in others:
+        comparison = {"system": system.name}
+        comparison |= paired_differences(
+            test_set.references,
+            _predictions(system),
+            _predictions(reference),
+            test_set.speakers,
+            len(test_set.labels),
+        )
+        seed = next((seed for seed in system.runs if seed in reference.runs), None)
+        comparison["mcnemar"] = {"only_first": None, "only_second": None, "p": None}
+        if seed is not None:
+            comparison["mcnemar"] = mcnemar(
+                test_set.references, system.runs[seed].predictions, reference.runs[seed].predictions
+            )
+        comparison["mcnemar"]["seed"] = seed
+        comparisons.append(comparison)
+    for name in (*SCORES, "mcnemar"):
+        corrected = holm([comparison[name]["p"] for comparison in comparisons])
+        for comparison, p in zip(comparisons, corrected, strict=True):
+            comparison[name]["p_holm"] = p
+    return comparisons
+
+
+def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str, figure2: str | None = None) -> str:
+    """The report, below its heading.
+
+    Args:
+        comparison: from `compare_systems`.
+        corpus: what the systems were tested on.
+        picture, figure2: file names of the pictures beside the report.
+    """
+    size = f"{comparison['num_utterances']:,} utterances"
+    if comparison["num_speakers"] is not None:
+        size += f" of {comparison['num_speakers']:,} speakers"
+    several = any(len(row["seeds"]) > 1 for row in comparison["systems"])
+    resampled = "utterances" if comparison["num_speakers"] is None else "speakers"
+    chance = "" if several else " and seed, of which there is one"
+    notes = [
+        f"Tested on {size} of {corpus}. Brackets hold 95 % bootstrap intervals that resample {resampled}: they cover "
+        f"the choice of the test set, not that of training data{chance}."
+    ]
+    if several:
+        notes.append("Scores are means over seeds, ± one sample standard deviation; the interval is that of the mean.")
+    if corpus != "lssed":
+        notes.append(
+            f"The columns LSSED WA and LSSED UA are the paper's Table 5: **another corpus than {corpus}**, with an "
+            "easier split (the same speakers on both sides), so they rank systems there and are no goal here."
+        )
+    else:
+        notes.append(
+            "The columns LSSED WA and LSSED UA are the paper's Table 5, on its own split of LSSED, which has the same "
+            "speakers on both sides; speaker-disjoint scores are expected to be lower."
+        )
+    if any(row["changed"] and row["published"] for row in comparison["systems"]):
+        notes.append("† The network's configuration was changed, so it is not the one of the paper's row.")
+    if any(row["resumed"] for row in comparison["systems"]):
+        notes.append("≥: training was interrupted; the seconds are those since it was last resumed.")
+    if any(row["adversarial"] for row in comparison["systems"]):
+        notes.append("Fake clips are FGSM versions, made against each system itself (see its own report).")
+    header, rows = table_cells(comparison)
+    parts = [markdown_table(header, rows, 3), "\n".join(f"- {note}" for note in notes), f"![UA]({picture})"]
+    if comparison["comparisons"]:
+        parts += ["## Significance", _significance_table(comparison), _significance_note(comparison)]
+    if figure2:
+        parts += ["## Confusion", f"![Confusion matrices]({figure2})"]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_latex(comparison: Mapping[str, Any], corpus: str) -> str:
+    header, rows = table_cells(comparison)
+    caption = f"Systems on {corpus}, with 95 % intervals; LSSED columns are those of Fan et al. (2021), Table 5."
+    return latex_table(header, rows, caption, 3)
+
+
+def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows in the layout of Table 5, the majority row last."""
+    header = ["system", "algorithm", "backbone", "WA", "UA", "parameters", "training s", "LSSED WA", "LSSED UA"]
+    rows = []
+    for row in comparison["systems"]:
+        changed = "†" if row["changed"] and row["published"] else ""
+        published = row["published"] or {}
+        seconds = "–"
+        if row["train_seconds"] is not None:
+            seconds = f"{'≥ ' * row['resumed']}{row['train_seconds']:,.{int(row['train_seconds'] < 10)}f}"
+        rows.append(
+            [
+                row["name"],
+                (row["algorithm"] or "–") + changed,
+                row["backbone"] or "–",
+                *(_score_cell(row[name]) for name in SCORES),
+                "–" if row["num_parameters"] is None else f"{row['num_parameters']:,}",
+                seconds,
+                *(f"{published[name]:.3f}" if published else "–" for name in SCORES),
+            ]
+        )
+        if fake := row["adversarial"]:
+            paper = [fake[name]["published"] for name in SCORES]
+            rows.append(
+                [
+                    f"{row['name']}, fake clips (FGSM {fake['epsilon']:g})",
+                    (row["algorithm"] or "–").replace("Real", "Fake") + changed,
+                    row["backbone"] or "–",
+                    *(_score_cell(fake[name]) for name in SCORES),
+                    "",
+                    "",
+                    *("–" if value is None else f"{value:.3f}" for value in paper),
+                ]
+            )
+    majority = comparison["majority"]
+    label = comparison["labels"][majority["label"]]
+    scores = [f"{majority[name]:.3f}" for name in SCORES]
+    rows.append([f'always "{label}"', "", "", *scores, "", "", *(f"{value:.3f}" for value in LSSED_MAJORITY)])
+    return header, rows
+
+
+def _score_cell(score: Mapping[str, Any]) -> str:
+    cell = f"{score['mean']:.3f}"
+    if score["std"] is not None:
+        cell += f" ± {score['std']:.3f}"
+    if score["low"] is not None:
+        cell += f" [{score['low']:.3f}, {score['high']:.3f}]"
+    return cell
+
+
+def _significance_table(comparison: Mapping[str, Any]) -> str:
+    header = [f"against {comparison['reference']}", "WA", "p", "UA", "p", "right alone", "McNemar p"]
+    rows = []
+    for row in comparison["comparisons"]:
+        cells = [row["system"]]
+        for name in SCORES:
+            value, low, high = (row[name][key] for key in ("value", "low", "high"))
+            cells.append(f"{value:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]"))
+            cells.append(_p_cell(row[name]["p_holm"]))
+        test = row["mcnemar"]
+        alone = "–" if test["p"] is None else f"{test['only_first']:,} : {test['only_second']:,}"
+        rows.append([*cells, alone, _p_cell(test["p_holm"])])
+    return markdown_table(header, rows)
+
+
+def _p_cell(p: float | None) -> str:
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _significance_note(comparison: Mapping[str, Any]) -> str:
+    reference, speakers = comparison["reference"], comparison["num_speakers"]
+    notes = [
+        f"Differences are each system minus {reference}, with 95 % intervals of a paired bootstrap that resamples "
+        "speakers. p is that of swapping the two systems for random speakers, two-sided, and Holm-corrected over the "
+        "rows, for WA, UA and McNemar each on its own.",
+        "McNemar's exact test is about the utterances that one of the two alone has right, of the first seed that both "
+        "have. It counts them as independent; those of one speaker are not, so its p is too small.",
+    ]
+    if speakers is None:
+        notes[0] = notes[0].replace("speakers", "utterances") + " Speakers are unknown."
+    elif speakers < 10:
+        notes.append(
+            f"With {speakers} test speakers intervals are too narrow, and p, before Holm, is never below "
+            f"{2 / 2**speakers:.2g}."
+        )
+    if comparison["reference_chosen"] == "by UA":
+        notes.append(f"{reference} was chosen for its UA on this very test set, which flatters it.")
+    return "\n".join(f"- {note}" for note in notes)

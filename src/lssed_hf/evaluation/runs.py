@@ -1,0 +1,79 @@
+"""What an evaluation left in a folder, read back to be compared with others."""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Run:
+    """A scored test set.
+
+    Attributes:
+        results: of `results.json`.
+        ids: name of each utterance, (N,).
+        references, predictions: class numbers, (N,).
+        probabilities: (N, C), with the six digits of the CSV.
+        speakers: of each utterance, (N,), None where unknown; None if all are.
+    """
+
+    results: dict[str, Any]
+    ids: list[str]
+    references: np.ndarray
+    predictions: np.ndarray
+    probabilities: np.ndarray
+    speakers: list[str | None] | None
+
+    @property
+    def labels(self) -> list[str]:
+        return self.results["labels"]
+
+    def restricted(self, labels: Sequence[str]) -> "Run":
+        """The same on the utterances of some classes, numbered anew in the order of `labels`.
+
+        An answer outside of them gives way to the most probable one inside. `results` stay those of all.
+        """
+        numbers = [self.labels.index(label) for label in labels]
+        new_numbers = {old: new for new, old in enumerate(numbers)}
+        kept = np.flatnonzero(np.isin(self.references, numbers))
+        inside = self.probabilities[kept][:, numbers].argmax(axis=1)
+        predictions = [new_numbers.get(int(old), other) for old, other in zip(self.predictions[kept], inside)]
+        return Run(
+            self.results,
+            [self.ids[index] for index in kept],
+            np.array([new_numbers[int(old)] for old in self.references[kept]]),
+            np.array(predictions),
+            self.probabilities[kept][:, numbers],
+            None if self.speakers is None else [self.speakers[index] for index in kept],
+        )
+
+
+def read_run(folder: str | os.PathLike) -> Run:
+    """Read `results.json` and `predictions.csv` of a folder that `lssed-hf train` or `evaluate` wrote.
+
+    Raises:
+        FileNotFoundError: one of them is missing.
+        ValueError: they do not belong together.
+    """
+    folder = Path(folder)
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if len(rows) != results["num_utterances"]:
+        raise ValueError(f"{folder}: {len(rows)} predictions, but results of {results['num_utterances']} utterances")
+    labels = results["labels"]
+    speakers = [row.get("speaker") or None for row in rows]
+    return Run(
+        results,
+        [row["id"] for row in rows],
+        np.array([labels.index(row["reference"]) for row in rows]),
+        np.array([labels.index(row["prediction"]) for row in rows]),
+        np.array([[float(row[f"probability_{label}"]) for label in labels] for row in rows]),
+        None if all(speaker is None for speaker in speakers) else speakers,
+    )

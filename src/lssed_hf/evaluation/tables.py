@@ -1,0 +1,57 @@
+"""Tables of text cells as Markdown and as LaTeX."""
+
+import re
+from collections.abc import Sequence
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "±": "$\\pm$",
+    "−": "$-$",
+    "–": "--",
+    "†": "$\\dagger$",
+    "≥": "$\\geq$",
+    "→": "$\\rightarrow$",
+    "<": "$<$",
+    ">": "$>$",
+}
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_names: int = 1) -> str:
+    """A Markdown table. The first `num_names` columns stand left, numbers right."""
+    lines = [header, [":--"] * num_names + ["--:"] * (len(header) - num_names), *rows]
+    # A bar inside a cell would end it.
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def latex_table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, num_names: int = 1) -> str:
+    """A LaTeX `table` (it takes the package booktabs); whatever LaTeX would read as a command is escaped."""
+
+    def line(cells: Sequence[str]) -> str:
+        # The group keeps "[" after "\\" from being read as its argument.
+        return " & ".join(f"{{}}{text}" if text.startswith("[") else text for text in map(latex_text, cells)) + r" \\"
+
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{latex_text(caption)}}}",
+            rf"\begin{{tabular}}{{{'l' * num_names}{'r' * (len(header) - num_names)}}}",
+            r"\toprule",
+            line(header),
+            r"\midrule",
+            *map(line, rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def latex_text(text: str) -> str:
+    """Escape what has a meaning in LaTeX, and make the hyphen of a negative number a minus."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "$-$", "".join(_LATEX.get(character, character) for character in text))

@@ -1,0 +1,183 @@
+"""Systems side by side, and corpora side by side, on made-up predictions."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from lssed_hf.evaluation.comparison import System, compare_systems, comparison_latex, comparison_markdown
+from lssed_hf.evaluation.cross_corpus import compare_corpora, cross_corpus_latex, cross_corpus_markdown, loss_matrices
+from lssed_hf.evaluation.intervals import SCORES, bootstrap_intervals
+from lssed_hf.evaluation.plots import plot_confusion_matrices, plot_losses, plot_scores
+from lssed_hf.evaluation.report import evaluate_predictions, write_predictions, write_report
+from lssed_hf.evaluation.runs import read_run
+from lssed_hf.evaluation.ser_metrics.ser_metrics import score
+from lssed_hf.evaluation.significance import holm, paired_differences
+
+from .test_tables import check_latex
+
+
+LABELS = ["angry", "neutral", "happy", "sad"]
+SIZE = 80
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    def make_run(seed: int, right: float = 0.5, test_set: int = 0, size: int = SIZE, fake: bool = False):
+        rng = np.random.default_rng(test_set)
+        references = rng.choice(4, size, p=[0.2, 0.5, 0.2, 0.1])
+        speakers = [f"{test_set}_{index % 8}" for index in range(size)]
+        rng = np.random.default_rng([seed, int(100 * right)])
+        answers = np.where(rng.random(size) < right, references, rng.integers(4, size=size))
+        probabilities = 0.7 * np.eye(4)[answers] + 0.3 * rng.dirichlet(np.ones(4), size)
+        ids = [f"u{index}" for index in range(size)]
+        results = evaluate_predictions(references, probabilities, LABELS, ids=ids, speakers=speakers, majority_label=1)
+        if fake:
+            scores = {key: results[key] for key in ("metrics", "intervals")}
+            results["adversarial"] = {"epsilon": 0.02, "real": scores, "fake": scores}
+        folder = tmp_path / f"{test_set}_{seed}_{right}_{fake}"
+        write_report(results, folder)
+        write_predictions(folder / "predictions.csv", ids, references, probabilities, LABELS, speakers)
+        return read_run(folder)
+
+    return make_run
+
+
+def test_a_run_is_read_back(make_run):
+    run = make_run(0)
+    assert run.labels == LABELS and run.ids[:2] == ["u0", "u1"] and run.speakers[8] == "0_0"
+    assert score(run.references, run.predictions, 4) == run.results["metrics"]
+    assert run.probabilities.shape == (SIZE, 4)
+
+
+def test_answers_outside_of_the_labels_give_way(make_run):
+    run = make_run(0)
+    same = run.restricted(LABELS)
+    assert (same.predictions == run.predictions).all() and same.speakers == run.speakers
+    part = run.restricted(["sad", "neutral"])
+    kept = np.isin(run.references, [1, 3])
+    assert part.ids == [name for name, is_kept in zip(run.ids, kept) if is_kept]
+    assert (part.references == (run.references[kept] == 1)).all()
+    assert (part.predictions == (run.probabilities[kept, 1] > run.probabilities[kept, 3])).all()
+
+
+def test_scores_and_tests_are_those_of_the_runs(make_run):
+    a, b = make_run(0, 0.7), make_run(1, 0.6)
+    c, d = make_run(0, 0.3), make_run(1, 0.4)
+    e = make_run(0, 0.5)
+    comparison = compare_systems(
+        [
+            System("mine", "somewhere/mine", "", {0: e}),
+            System(
+                "good", "pyresnet50", "", {0: a, 1: b}, [{"num_parameters": 5, "train_seconds": 1, "resumed": False}]
+            ),
+            System("bad", "resnet18", "--mixup 0.2", {0: c, 1: d}),
+        ]
+    )
+    assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
+    rows = {row["name"]: row for row in comparison["systems"]}
+    assert list(rows) == ["bad", "good", "mine"], "in the order of Table 5"
+    wa = [run.results["metrics"]["weighted_accuracy"] for run in (a, b)]
+    assert rows["good"]["weighted_accuracy"]["by_seed"] == {"0": wa[0], "1": wa[1]}
+    assert rows["good"]["weighted_accuracy"]["mean"] == pytest.approx(np.mean(wa))
+    assert rows["good"]["weighted_accuracy"]["std"] == pytest.approx(abs(wa[0] - wa[1]) / np.sqrt(2))
+    assert rows["good"]["published"]["weighted_accuracy"] == 0.615 and rows["mine"]["published"] is None
+    for name in SCORES:
+        expected = e.results["intervals"][name]
+        assert (rows["mine"][name]["low"], rows["mine"][name]["high"]) == (expected["low"], expected["high"])
+        assert rows["mine"][name]["std"] is None
+    total = np.add(a.results["metrics"]["confusion_matrix"], b.results["metrics"]["confusion_matrix"])
+    assert rows["good"]["confusion_matrix"] == total.tolist()
+
+    assert (comparison["reference"], comparison["reference_chosen"]) == ("good", "by UA")
+    bad, mine = comparison["comparisons"]
+    expected = paired_differences(
+        a.references, [c.predictions, d.predictions], [a.predictions, b.predictions], a.speakers, 4
+    )
+    assert (bad["system"], mine["system"]) == ("bad", "mine")
+    assert {key: bad["weighted_accuracy"][key] for key in expected["weighted_accuracy"]} == expected[
+        "weighted_accuracy"
+    ]
+    for name in (*SCORES, "mcnemar"):
+        assert [row[name]["p_holm"] for row in (bad, mine)] == holm([row[name]["p"] for row in (bad, mine)])
+    assert mine["mcnemar"]["seed"] == 0
+
+
+def test_report_and_latex_of_a_comparison(make_run):
+    systems = [
+        System("a_50%", "pyresnet50", "", {0: make_run(0, 0.7)}, changed=True),
+        System("adv", "vgg16", "--adversarial vanilla", {0: make_run(0, 0.4, fake=True)}),
+    ]
+    comparison = compare_systems(systems, "adv")
+    text = comparison_markdown(comparison, "ravdess", "table.png", "figure2.png")
+    ua = comparison["systems"][1]["unweighted_accuracy"]
+    assert f"| {ua['mean']:.3f} [{ua['low']:.3f}, {ua['high']:.3f}] |" in text
+    assert "| a_50% | PyResNet† | ResNet50 |" in text and "| 0.615 | 0.420 |" in text
+    assert "| adv | ADV-Real | VGG16 |" in text
+    assert "| adv, fake clips (FGSM 0.02) | ADV-Fake | VGG16 |" in text
+    assert "**another corpus than ravdess**" in text
+    assert "another corpus" not in comparison_markdown(comparison, "lssed", "table.png")
+    assert 'always "neutral"' in text and "80 utterances of 8 speakers" in text
+    assert "never below 0.0078" in text and "chosen for its UA" not in text
+    check_latex(comparison_latex(comparison, "rav_dess"), 9)
+
+
+def test_what_cannot_be_compared_is_refused(make_run):
+    mine = System("mine", "pyresnet50", "", {0: make_run(0)})
+    other = System("other", "resnet18", "", {3: make_run(0, test_set=1)})
+    with pytest.raises(ValueError, match="other, seed 3, was scored on another test set than mine"):
+        compare_systems([mine, other])
+    with pytest.raises(ValueError, match="no system 'yours' to compare with; there are mine"):
+        compare_systems([mine], "yours")
+    with pytest.raises(ValueError, match="no system to compare"):
+        compare_systems([])
+
+
+def test_losses_are_own_minus_other_and_both_test_sets_are_resampled(make_run):
+    own, other = make_run(0, 0.8), make_run(1, 0.3, test_set=1, size=50)
+    comparison = compare_corpora({("a", "a"): {0: own}, ("a", "b"): {0: other}}, LABELS)
+    assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
+    first, second = comparison["pairs"]
+    assert first["loss"] is None and (second["num_utterances"], second["num_speakers"]) == (50, 8)
+    for name in SCORES:
+        values = [run.results["metrics"][name] for run in (own, other)]
+        loss = second["loss"][name]
+        assert loss["value"] == pytest.approx(values[0] - values[1])
+        # Of independent parts, so the variances add: the width lies between the wider one and both together.
+        widths = [
+            run.results["intervals"][name]["high"] - run.results["intervals"][name]["low"] for run in (own, other)
+        ]
+        assert max(widths) < loss["high"] - loss["low"] < sum(widths)
+        assert loss["high"] - loss["low"] == pytest.approx(np.hypot(*widths), rel=0.1)
+        intervals = bootstrap_intervals(own.references, own.predictions, own.speakers, 4)
+        assert (first[name]["low"], first[name]["high"]) == (intervals[name]["low"], intervals[name]["high"])
+    matrices, details = loss_matrices(comparison, ["a", "b"])
+    assert matrices["−WA"][0].tolist() == [0, second["loss"]["weighted_accuracy"]["value"]]
+    assert np.isnan(matrices["−WA"][1]).all(), "nothing was trained on b"
+    assert details["−UA"][0][1].endswith(f"UA {second['unweighted_accuracy']['mean']:.3f}")
+    text = cross_corpus_markdown(comparison, "test", "table.png")
+    assert f"| a | b | 50 | {second['weighted_accuracy']['mean']:.3f} [" in text
+    assert f"| {second['loss']['weighted_accuracy']['value']:.3f} [" in text
+    assert "| iemocap | lssed | 0.596 | 0.342 |" in text
+    check_latex(cross_corpus_latex(comparison), 9)
+
+
+def test_pictures_are_drawn(make_run, tmp_path):
+    run = make_run(0)
+    rows = [
+        {"name": "a", "value": 0.5, "low": 0.4, "high": 0.6, "points": [0.45, 0.55], "published": 0.42},
+        {"name": "a name that is much too long to stand beside a chart", "value": 0.3, "low": None, "high": None}
+        | {"points": [0.3], "published": None},
+    ]
+    matrix = run.results["metrics"]["confusion_matrix"]
+    plot_scores(rows, tmp_path / "scores.png", majority=0.25)
+    plot_confusion_matrices({"one": matrix, "another with a long name": matrix}, LABELS, tmp_path / "two.png")
+    plot_losses(
+        {"−WA": np.array([[0, np.nan], [-0.5, 0.2]])}, {"−WA": [["x"] * 2] * 2}, ["a", "b"], tmp_path / "losses.png"
+    )
+    for name in ("scores", "two", "losses"):
+        assert imread(tmp_path / f"{name}.png")[..., :3].std() > 0.03
+    # Red where much is lost, blue where something is gained.
+    colours = imread(tmp_path / "losses.png")[..., :3].reshape(-1, 3)
+    assert (colours[:, 0] > colours[:, 2] + 0.15).any() and (colours[:, 2] > colours[:, 0] + 0.3).any()
