@@ -7,6 +7,7 @@ import copy
 import unittest
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,10 +18,19 @@ from transformers_tests.test_modeling_common import ModelTesterMixin
 from transformers_tests.test_sequence_feature_extraction_common import SequenceFeatureExtractionTestMixin
 
 from lssed_hf import (
+    FcnAttentionConfig,
+    FcnAttentionForAudioClassification,
+    FcnAttentionModel,
+    MtsConfig,
+    MtsForAudioClassification,
+    MtsModel,
     PyResNetConfig,
     PyResNetFeatureExtractor,
     PyResNetForAudioClassification,
     PyResNetModel,
+    SerCnnConfig,
+    SerCnnForAudioClassification,
+    SerCnnModel,
 )
 
 
@@ -56,11 +66,11 @@ class Case:
     overrides: Mapping = field(default_factory=dict)
 
 
-def log_mel_batch() -> dict[str, torch.Tensor]:
+def log_mel_batch(frames: int = FRAMES) -> dict[str, torch.Tensor]:
     """Clips of unequal length, so that every test of the suite sees padding."""
-    attention_mask = torch.ones(BATCH_SIZE, FRAMES, dtype=torch.long)
-    attention_mask[0, FRAMES - 8 :] = 0
-    return {"input_features": torch.randn(BATCH_SIZE, FRAMES, MEL_BINS), "attention_mask": attention_mask}
+    attention_mask = torch.ones(BATCH_SIZE, frames, dtype=torch.long)
+    attention_mask[0, frames - 8 :] = 0
+    return {"input_features": torch.randn(BATCH_SIZE, frames, MEL_BINS), "attention_mask": attention_mask}
 
 
 CASES = [
@@ -81,7 +91,65 @@ CASES = [
         hidden_shapes=[(BATCH_SIZE, 8, 16, 11), (BATCH_SIZE, 64, 8, 6), (BATCH_SIZE, 32, 4, 3)],
         common_properties=["hidden_size"],
         inputs=log_mel_batch,
-    )
+    ),
+    *(
+        Case(
+            name=f"SerCnn{backbone.title().replace('_', '')}",
+            config_class=SerCnnConfig,
+            config={"backbone": backbone, "hidden_sizes": [16, 32], "depths": [1, 1], "mlp_size": 16},
+            model_class=SerCnnModel,
+            classifier_class=SerCnnForAudioClassification,
+            feature_extractor_class=PyResNetFeatureExtractor,
+            feature_extractor={"num_mel_bins": MEL_BINS, "padding_value": 0.0},
+            hidden_shapes=[(BATCH_SIZE, 16, *first), (BATCH_SIZE, 32, *second)],
+            common_properties=["hidden_size"],
+            inputs=log_mel_batch,
+        )
+        for backbone, first, second in (
+            ("resnet18", (8, 6), (4, 3)),
+            ("resnet50", (8, 6), (4, 3)),
+            ("vgg11", (16, 10), (8, 5)),
+            ("adv_vgg16", (16, 10), (8, 5)),
+        )
+    ),
+    *(
+        Case(
+            name=name,
+            config_class=config_class,
+            # The last layer is so wide that new biases, uniform up to 1/sqrt(inputs), have the small mean that the
+            # suite expects; below likewise.
+            config={"hidden_sizes": [8, 16, 16, 16, 128], **config},
+            model_class=model_class,
+            classifier_class=classifier_class,
+            feature_extractor_class=PyResNetFeatureExtractor,
+            feature_extractor={"num_mel_bins": MEL_BINS, "padding_value": 0.0},
+            hidden_shapes=[(BATCH_SIZE, 8, 7, 11), *[(BATCH_SIZE, 16, 3, 5)] * 3, (BATCH_SIZE, 128, 1, 2)],
+            common_properties=["hidden_size"],
+            inputs=partial(log_mel_batch, frames=101),  # AlexNet fills up what is shorter than 63 frames
+        )
+        for name, config_class, config, model_class, classifier_class in (
+            ("FcnAttention", FcnAttentionConfig, {}, FcnAttentionModel, FcnAttentionForAudioClassification),
+            (
+                "MtsAlexNet",
+                MtsConfig,
+                {"pooled_size": 2, "classifier_hidden_sizes": [128]},
+                MtsModel,
+                MtsForAudioClassification,
+            ),
+        )
+    ),
+    Case(
+        name="MtsResNet",
+        config_class=MtsConfig,
+        config={"architecture": "resnet", "embedding_size": 8, "hidden_sizes": [32, 128], "depths": [1, 1]},
+        model_class=MtsModel,
+        classifier_class=MtsForAudioClassification,
+        feature_extractor_class=PyResNetFeatureExtractor,
+        feature_extractor={"num_mel_bins": MEL_BINS, "padding_value": 0.0},
+        hidden_shapes=[(BATCH_SIZE, 8, 8, 6), (BATCH_SIZE, 32, 8, 6), (BATCH_SIZE, 128, 4, 3)],
+        common_properties=["hidden_size"],
+        inputs=log_mel_batch,
+    ),
 ]
 
 

@@ -27,6 +27,13 @@ def test_the_package_alone_imports_neither_torch_nor_transformers():
         "from lssed_hf import PyResNetForAudioClassification; from transformers import AutoConfig, AutoModel",
         "import lssed_hf; from lssed_hf import PyResNetConfig; from transformers import AutoConfig, AutoModel",
         "import lssed_hf; from transformers import pipeline, AutoConfig, AutoModel",
+        # modeling_layers, which most models of transformers begin with, imports the Auto classes in its midst.
+        "import lssed_hf; import transformers.modeling_layers; from transformers import AutoConfig, AutoModel",
+        "import lssed_hf; from transformers import BertModel, AutoConfig, AutoModel",
+        "import transformers.modeling_layers; import lssed_hf; from transformers import AutoConfig, AutoModel",
+        "from lssed_hf import SerCnnForAudioClassification; from transformers import AutoConfig, AutoModel",
+        "import lssed_hf; from lssed_hf import SerCnnConfig; from transformers import AutoConfig, AutoModel",
+        "from lssed_hf import create_model; from transformers import AutoConfig, AutoModel",
     ],
 )
 def test_in_any_order(imports):
@@ -34,11 +41,20 @@ def test_in_any_order(imports):
         f"{imports}\n"
         "from transformers import AutoModelForAudioClassification, AutoFeatureExtractor\n"
         "from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING\n"
-        "config = AutoConfig.for_model('pyresnet', depths=[1, 1, 1, 1])\n"
-        "names = [type(config), type(AutoModel.from_config(config))]\n"
-        "names.append(type(AutoModelForAudioClassification.from_config(config)))\n"
-        "names.append(FEATURE_EXTRACTOR_MAPPING[type(config)])\n"
-        "print(*[n.__module__.split('.')[0] + '.' + n.__name__ for n in names])"
+        "from lssed_hf.models import FAMILIES, family_class\n"
+        "families = {family_class(family, 'Config').model_type: family for family in FAMILIES}\n"
+        "for model_type, family in families.items():\n"
+        "    config = AutoConfig.for_model(model_type)\n"
+        "    assert type(config) is family_class(family, 'Config')\n"
+        "    assert AutoModel._model_mapping[type(config)] is family_class(family, 'Model')\n"
+        "    classifier = AutoModelForAudioClassification._model_mapping[type(config)]\n"
+        "    assert classifier is family_class(family, 'ForAudioClassification')\n"
+        "    assert FEATURE_EXTRACTOR_MAPPING[type(config)].__module__.startswith('lssed_hf.models.pyresnet.')\n"
+        "print(*families)"
     )
-    expected = "PyResNetConfig PyResNetModel PyResNetForAudioClassification PyResNetFeatureExtractor".split()  # noqa: SIM905
-    assert run(code).split() == [f"lssed_hf.{name}" for name in expected]
+    assert {"pyresnet", "ser_cnn"} <= set(run(code).split())
+
+
+def test_the_zoo_is_listed_without_importing_a_network():
+    code = "import lssed_hf, sys; lssed_hf.list_models(); print({'torch', 'transformers', 'timm'} & set(sys.modules))"
+    assert run(code) == "set()"

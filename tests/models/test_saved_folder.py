@@ -4,28 +4,66 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_cnn import make_tiny_cnn
 from tiny_pyresnet import make_tiny_config, randomise_batch_norm
-from transformers import pipeline
+from transformers import AutoModelForAudioClassification, PreTrainedModel, pipeline
 
 from lssed_hf import PyResNetFeatureExtractor, PyResNetForAudioClassification
 
 
-CODE = ["configuration_pyresnet.py", "feature_extraction_pyresnet.py", "modeling_pyresnet.py"]
+ID2LABEL = {0: "angry", 1: "neutral", 2: "happy", 3: "sad"}
+
+
+def make_pyresnet() -> PyResNetForAudioClassification:
+    torch.manual_seed(0)
+    model = PyResNetForAudioClassification(make_tiny_config(id2label=ID2LABEL))
+    randomise_batch_norm(model)
+    return model
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model, the files that carry its code, and what its classes are called."""
+
+    make: Callable[[], PreTrainedModel]
+    code: list[str]
+    prefix: str
+
+
+FAMILIES = {
+    "pyresnet": Family(make_pyresnet, ["configuration_pyresnet.py", "modeling_pyresnet.py"], "PyResNet"),
+    "cnn": Family(
+        lambda: make_tiny_cnn("resnet18", id2label=ID2LABEL), ["configuration_cnn.py", "modeling_cnn.py"], "SerCnn"
+    ),
+    "cnn with fully connected layers": Family(
+        lambda: make_tiny_cnn("vgg11", id2label=ID2LABEL), ["configuration_cnn.py", "modeling_cnn.py"], "SerCnn"
+    ),
+}
+FEATURE_EXTRACTION = "feature_extraction_pyresnet.py"
 AUTO_CLASSES = {"AutoConfig", "AutoFeatureExtractor", "AutoModel", "AutoModelForAudioClassification"}
 
 
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request) -> Family:
+    return FAMILIES[request.param]
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def code(family) -> list[str]:
+    return sorted([*family.code, FEATURE_EXTRACTION])
+
+
+@pytest.fixture(scope="module")
+def folder(family, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("saved")
-    torch.manual_seed(0)
-    model = PyResNetForAudioClassification(make_tiny_config(id2label={0: "angry", 1: "neutral", 2: "happy", 3: "sad"}))
-    randomise_batch_norm(model)
-    model.save_pretrained(folder)
+    family.make().save_pretrained(folder)
     generator = np.random.default_rng(0)
     extractor = PyResNetFeatureExtractor(
         num_mel_bins=32, mean=generator.normal(-20, 5, 32).tolist(), std=generator.uniform(5, 15, 32).tolist()
@@ -39,13 +77,13 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def expected(folder) -> dict:
     """The same computed here."""
-    model = PyResNetForAudioClassification.from_pretrained(folder).eval()
+    model = AutoModelForAudioClassification.from_pretrained(folder).eval()
     extractor = PyResNetFeatureExtractor.from_pretrained(folder)
     with np.load(folder / "clips.npz") as file:
         clips = [file[name] for name in sorted(file)]
     inputs = extractor(clips, sampling_rate=16000, return_tensors="pt")
     with torch.no_grad():
-        logits, pooled = model(**inputs).logits, model.pyresnet(**inputs).pooler_output
+        logits, pooled = model(**inputs).logits, model.base_model(**inputs).pooler_output
     classify = pipeline("audio-classification", model=model, feature_extractor=extractor, device="cpu")
     return {
         "features": inputs["input_features"].numpy(),
@@ -85,14 +123,14 @@ def check(opened: dict, expected: dict) -> None:
         )
 
 
-def test_folder_carries_its_code_and_names_all_classes(folder):
-    assert sorted(path.name for path in folder.glob("*.py")) == CODE
+def test_folder_carries_its_code_and_names_all_classes(folder, code):
+    assert sorted(path.name for path in folder.glob("*.py")) == code
     assert set(json.loads((folder / "config.json").read_text())["auto_map"]) == AUTO_CLASSES
     assert "AutoFeatureExtractor" in json.loads((folder / "preprocessor_config.json").read_text())["auto_map"]
 
 
-def test_a_bare_model_folder_names_all_classes_too(tmp_path):
-    PyResNetForAudioClassification(make_tiny_config()).pyresnet.save_pretrained(tmp_path)
+def test_a_bare_model_folder_names_all_classes_too(family, tmp_path):
+    family.make().base_model.save_pretrained(tmp_path)
     assert set(json.loads((tmp_path / "config.json").read_text())["auto_map"]) == AUTO_CLASSES
 
 
@@ -102,26 +140,26 @@ def test_opens_with_the_package(installed, expected, opening):
 
 
 @pytest.mark.parametrize("opening", ["saved", "trusted"])
-def test_the_package_never_runs_the_code_of_a_folder(installed, opening):
+def test_the_package_never_runs_the_code_of_a_folder(installed, code, opening):
     assert all(module.startswith("lssed_hf.") for module in installed[opening]["modules"].values())
-    assert not list(installed["modules_cache"].rglob("*pyresnet*"))
+    assert not {path.name for path in installed["modules_cache"].rglob("*.py")} & set(code)
 
 
-def test_opens_without_the_package(blocked, expected):
+def test_opens_without_the_package(family, blocked, expected):
     assert not blocked["imported"]
     assert set(blocked["saved"]["modules"]) == {
-        "PyResNetConfig",
+        f"{family.prefix}Config",
         "PyResNetFeatureExtractor",
-        "PyResNetModel",
-        "PyResNetForAudioClassification",
+        f"{family.prefix}Model",
+        f"{family.prefix}ForAudioClassification",
     }
     assert all(module.startswith("transformers_modules.") for module in blocked["saved"]["modules"].values())
     check(blocked["saved"], expected)
 
 
-def test_saving_again_without_the_package_keeps_the_code(folder, blocked, expected):
+def test_saving_again_without_the_package_keeps_the_code(folder, code, blocked, expected):
     check(blocked["again"], expected)
-    assert sorted(path.name for path in (folder / "again").glob("*.py")) == CODE
-    for name in CODE:
+    assert sorted(path.name for path in (folder / "again").glob("*.py")) == code
+    for name in code:
         assert (folder / "again" / name).read_bytes() == (folder / name).read_bytes()
     assert set(json.loads((folder / "again" / "config.json").read_text())["auto_map"]) == AUTO_CLASSES

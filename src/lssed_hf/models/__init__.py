@@ -1,9 +1,19 @@
 """The networks, each a pair of a transformers `PreTrainedModel` and a feature extractor."""
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
 import sys
+
+
+# Folder of a family -> what the names of its classes begin with. All take the features of PyResNetFeatureExtractor.
+FAMILIES = {
+    "pyresnet": "PyResNet",
+    "cnn": "SerCnn",
+    "fcn_attention": "FcnAttention",
+    "mts": "Mts",
+}
 
 
 def register_auto_classes() -> None:
@@ -16,63 +26,92 @@ def register_auto_classes() -> None:
     """
     if not any(isinstance(finder, _Registrar) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Registrar())
-    for auto_module, ours in _OURS.items():
+    for auto_module in _FOLLOWERS:
         if auto_module in sys.modules:
-            importlib.import_module(ours)
+            _import_followers(auto_module)
 
 
-def _register_configurations(module) -> None:
+def family_class(family: str, kind: str) -> type:
+    """The `Config`, `Model` or `ForAudioClassification` of a family, imported now."""
+    return getattr(importlib.import_module(_module(family, kind)), FAMILIES[family] + kind)
+
+
+def _module(family: str, kind: str) -> str:
+    return f"{__name__}.{family}.{'configuration' if kind == 'Config' else 'modeling'}_{family}"
+
+
+def _register_configuration(family: str) -> None:
     from transformers.models.auto.configuration_auto import AutoConfig
 
-    AutoConfig.register(module.PyResNetConfig.model_type, module.PyResNetConfig, exist_ok=True)
+    config_class = family_class(family, "Config")
+    AutoConfig.register(config_class.model_type, config_class, exist_ok=True)
 
 
-def _register_feature_extractors(module) -> None:
-    from transformers.models.auto.feature_extraction_auto import AutoFeatureExtractor
-
-    from .pyresnet.configuration_pyresnet import PyResNetConfig
-
-    AutoFeatureExtractor.register(PyResNetConfig, module.PyResNetFeatureExtractor, exist_ok=True)
-
-
-def _register_models(module) -> None:
+def _register_models(family: str) -> None:
     from transformers.models.auto.modeling_auto import AutoModel, AutoModelForAudioClassification
 
-    AutoModel.register(module.PyResNetConfig, module.PyResNetModel, exist_ok=True)
+    config_class = family_class(family, "Config")
+    AutoModel.register(config_class, family_class(family, "Model"), exist_ok=True)
     AutoModelForAudioClassification.register(
-        module.PyResNetConfig, module.PyResNetForAudioClassification, exist_ok=True
+        config_class, family_class(family, "ForAudioClassification"), exist_ok=True
     )
 
 
-# Module of transformers -> ours that has to follow it; and what to do with ours once it has run.
-_OURS = {
-    "transformers.models.auto.configuration_auto": f"{__name__}.pyresnet.configuration_pyresnet",
-    "transformers.models.auto.feature_extraction_auto": f"{__name__}.pyresnet.feature_extraction_pyresnet",
-    "transformers.models.auto.modeling_auto": f"{__name__}.pyresnet.modeling_pyresnet",
-}
+def _register_feature_extractor() -> None:
+    from transformers.models.auto.feature_extraction_auto import AutoFeatureExtractor
+
+    from .pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
+
+    for family in FAMILIES:
+        AutoFeatureExtractor.register(family_class(family, "Config"), PyResNetFeatureExtractor, exist_ok=True)
+
+
+# Our modules, and what to do with one once it has run.
+_FEATURE_EXTRACTION = f"{__name__}.pyresnet.feature_extraction_pyresnet"
 _REGISTER = {
-    f"{__name__}.pyresnet.configuration_pyresnet": _register_configurations,
-    f"{__name__}.pyresnet.feature_extraction_pyresnet": _register_feature_extractors,
-    f"{__name__}.pyresnet.modeling_pyresnet": _register_models,
+    **{_module(family, "Config"): functools.partial(_register_configuration, family) for family in FAMILIES},
+    **{_module(family, "Model"): functools.partial(_register_models, family) for family in FAMILIES},
+    _FEATURE_EXTRACTION: _register_feature_extractor,
 }
+# Module of transformers -> ours that have to follow it. Ours with networks import modeling_layers, which imports
+# modeling_auto in its midst: where it was first, they follow modeling_layers.
+_AUTO_MODELS, _LAYERS = "transformers.models.auto.modeling_auto", "transformers.modeling_layers"
+_FOLLOWERS = {
+    "transformers.models.auto.configuration_auto": [_module(family, "Config") for family in FAMILIES],
+    "transformers.models.auto.feature_extraction_auto": [_FEATURE_EXTRACTION],
+    _AUTO_MODELS: [_module(family, "Model") for family in FAMILIES],
+    _LAYERS: [_module(family, "Model") for family in FAMILIES],
+}
+
+
+def _import_followers(name: str) -> None:
+    for follower in _FOLLOWERS[name]:
+        if follower not in sys.modules:  # or it is being imported, and brought transformers' in
+            importlib.import_module(follower)
 
 
 class _Registrar(importlib.abc.MetaPathFinder):
     """Finds these modules as usual, and acts once they have run."""
 
+    running: set[str] = set()
+
     def find_spec(self, name, path=None, target=None):
-        if name not in _OURS and name not in _REGISTER:
+        if name not in _FOLLOWERS and name not in _REGISTER:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None:
             run = spec.loader.exec_module
 
             def run_and_act(module):
-                run(module)
+                self.running.add(name)
+                try:
+                    run(module)
+                finally:
+                    self.running.discard(name)
                 if name in _REGISTER:
-                    _REGISTER[name](module)
-                elif _OURS[name] not in sys.modules:  # or it is being imported, and brought transformers' in
-                    importlib.import_module(_OURS[name])
+                    _REGISTER[name]()
+                elif not (name == _AUTO_MODELS and _LAYERS in self.running):
+                    _import_followers(name)
 
             spec.loader.exec_module = run_and_act
         return spec

@@ -1,17 +1,35 @@
 """The zoo: networks by name, built from scratch."""
 
 import fnmatch
+from typing import TYPE_CHECKING
 
-from transformers import PreTrainedModel
-
-from .pyresnet.modeling_pyresnet import PyResNetForAudioClassification
+from . import family_class
 
 
-# Name -> model class and the configuration fields that make the variant.
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+# Name -> family and the configuration fields that make the variant.
 _ZOO = {
-    "pyresnet50": (PyResNetForAudioClassification, {"depths": [3, 4, 6, 3]}),
-    "pyresnet101": (PyResNetForAudioClassification, {"depths": [3, 4, 23, 3]}),
-    "pyresnet152": (PyResNetForAudioClassification, {"depths": [3, 8, 36, 3]}),
+    "pyresnet50": ("pyresnet", {"depths": [3, 4, 6, 3]}),
+    "pyresnet101": ("pyresnet", {"depths": [3, 4, 23, 3]}),
+    "pyresnet152": ("pyresnet", {"depths": [3, 8, 36, 3]}),
+    "resnet18": ("cnn", {"backbone": "resnet18"}),
+    "resnet34": ("cnn", {"backbone": "resnet34"}),
+    "resnet50": ("cnn", {"backbone": "resnet50"}),
+    "resnet101": ("cnn", {"backbone": "resnet101"}),
+    "resnet152": ("cnn", {"backbone": "resnet152"}),
+    "vgg11": ("cnn", {"backbone": "vgg11", "classifier_dropout": 0.5}),
+    "vgg13": ("cnn", {"backbone": "vgg13", "classifier_dropout": 0.5}),
+    "vgg16": ("cnn", {"backbone": "vgg16", "classifier_dropout": 0.5}),
+    "vgg19": ("cnn", {"backbone": "vgg19", "classifier_dropout": 0.5}),
+    "adv-vgg16": ("cnn", {"backbone": "adv_vgg16"}),
+    "fcn-attention-alexnet": ("fcn_attention", {}),
+    "mts3-alexnet": ("mts", {"architecture": "alexnet", "scale_factors": [0.7, 1.0, 1.428]}),
+    "mts5-alexnet": ("mts", {"architecture": "alexnet", "scale_factors": [0.5, 0.7, 1.0, 1.428, 2.0]}),
+    "mts3-resnet152": ("mts", {"architecture": "resnet", "scale_factors": [0.7, 1.0, 1.428]}),
+    "mts5-resnet152": ("mts", {"architecture": "resnet", "scale_factors": [0.5, 0.7, 1.0, 1.428, 2.0]}),
 }
 
 
@@ -20,7 +38,7 @@ def list_models(pattern: str = "*") -> list[str]:
     return fnmatch.filter(_ZOO, pattern)
 
 
-def create_model(name: str, num_labels: int | None = None, **overrides) -> PreTrainedModel:
+def create_model(name: str, num_labels: int | None = None, **overrides) -> "PreTrainedModel":
     """Build a network of the zoo with random weights.
 
     Args:
@@ -33,10 +51,11 @@ def create_model(name: str, num_labels: int | None = None, **overrides) -> PreTr
     """
     if name not in _ZOO:
         raise ValueError(f"unknown model {name!r}; known are {', '.join(_ZOO)}")
-    model_class, preset = _ZOO[name]
+    family, preset = _ZOO[name]
     if num_labels is not None:
         overrides["num_labels"] = num_labels
-    return model_class(model_class.config_class(**{**preset, **overrides}))
+    config = family_class(family, "Config")(**{**preset, **overrides})
+    return family_class(family, "ForAudioClassification")(config)
 
 
 __all__ = ["create_model", "list_models"]

@@ -1,0 +1,2 @@
+"""MTS networks for transformers. The modules carry no other import of this package, so a saved model folder can hold
+copies of them and load with `trust_remote_code=True` where the package is not installed."""

@@ -1,0 +1,348 @@
+# Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
+"""PyTorch MTS models: AlexNet and ResNet with multi-time-scale convolutions."""
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention, SequenceClassifierOutput
+from transformers.utils import can_return_tuple
+
+from .configuration_mts import ALEXNET_LAYERS, MtsConfig
+
+
+# Where the Auto classes find the code in a saved folder, for `trust_remote_code=True` without this package.
+AUTO_MAP = {
+    "AutoConfig": "configuration_mts.MtsConfig",
+    "AutoFeatureExtractor": "feature_extraction_pyresnet.PyResNetFeatureExtractor",
+    "AutoModel": "modeling_mts.MtsModel",
+    "AutoModelForAudioClassification": "modeling_mts.MtsForAudioClassification",
+}
+
+# Everywhere below, `lengths` (batch,) counts the valid frames of each clip in a padded map; None if all are valid.
+
+
+def _output_lengths(lengths: torch.Tensor | None, size: int, stride: int, padding: int) -> torch.Tensor | None:
+    """Valid frames of each clip behind a convolution or a pooling."""
+    return None if lengths is None else (lengths + 2 * padding - size) // stride + 1
+
+
+def _mask_frames(hidden_state: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
+    """Zero the padded frames of (batch, channels, mel, frames), which is what a clip alone has behind its end."""
+    if lengths is None:
+        return hidden_state
+    mask = torch.arange(hidden_state.shape[-1], device=lengths.device) < lengths[:, None]
+    return hidden_state * mask[:, None, None, :].to(hidden_state.dtype)
+
+
+def _resize_frames(
+    hidden_state: torch.Tensor, size: int, lengths: torch.Tensor | None, new_lengths: torch.Tensor | None
+) -> torch.Tensor:
+    """Bilinear resizing along time, each clip from its own length to its own new length within the `size` frames."""
+    if lengths is None:
+        return F.interpolate(hidden_state, (hidden_state.shape[-2], size), mode="bilinear", align_corners=False)
+    old = torch.arange(hidden_state.shape[-1], device=lengths.device)[:, None]
+    new = torch.arange(size, device=lengths.device)
+    lengths, new_lengths = lengths[:, None, None], new_lengths[:, None, None]
+    source = ((new + 0.5) * (lengths / new_lengths) - 0.5).clamp(min=0).minimum(lengths - 1)
+    weights = (1 - (source - old).abs()).clamp(min=0).to(hidden_state.dtype)
+    return torch.bmm(hidden_state.flatten(1, 2), weights).unflatten(1, hidden_state.shape[1:3])
+
+
+def _average_pool(hidden_state: torch.Tensor, size: int, lengths: torch.Tensor | None) -> torch.Tensor:
+    """Adaptive average pooling to `size` rows and columns, over the valid frames of each clip."""
+    if lengths is None:
+        return F.adaptive_avg_pool2d(hidden_state, size)
+    frames, lengths = torch.arange(hidden_state.shape[-1], device=lengths.device), lengths[:, None]
+    columns = []
+    for column in range(size):
+        first, behind = column * lengths // size, ((column + 1) * lengths + size - 1) // size
+        weights = ((frames >= first) & (frames < behind)) / (behind - first)
+        columns.append((hidden_state * weights[:, None, None, :].to(hidden_state.dtype)).sum(dim=-1))
+    return F.adaptive_avg_pool2d(torch.stack(columns, dim=-1), size)
+
+
+class MtsConv2d(nn.Conv2d):
+    """Multi-time-scale convolution: the largest response of one kernel at several lengths along time (the last axis).
+
+    A branch resamples the kernel bilinearly, convolves with the same bias, stride and padding, and resizes its map
+    bilinearly to that of the kernel itself. There is one parameter, and the gradients of all branches add up in it.
+    """
+
+    def __init__(self, config: MtsConfig, in_channels: int, out_channels: int, size: int, **kwargs):
+        super().__init__(in_channels, out_channels, size, **kwargs)
+        self.other_lengths = config.kernel_lengths(size)[1:]
+
+    def output_lengths(self, lengths: torch.Tensor | None, size: int | None = None) -> torch.Tensor | None:
+        return _output_lengths(lengths, size or self.kernel_size[1], self.stride[1], self.padding[1])
+
+    def forward(self, hidden_state: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        result = super().forward(hidden_state)
+        frames, new_lengths = result.shape[-1], self.output_lengths(lengths)
+        for size in self.other_lengths:
+            kernel = F.interpolate(self.weight, (self.kernel_size[0], size), mode="bilinear", align_corners=False)
+            branch = self._conv_forward(hidden_state, kernel, self.bias)
+            branch = _resize_frames(branch, frames, self.output_lengths(lengths, size), new_lengths)
+            result = torch.maximum(result, branch)
+        return result
+
+
+class MtsAlexNetLayer(nn.Module):
+    """One of AlexNet's convolutions with ReLU and, behind convolutions 1, 2 and 5, max-pooling."""
+
+    def __init__(self, config: MtsConfig, index: int):
+        super().__init__()
+        channels = [1, *config.hidden_sizes][index : index + 2]
+        size, stride, padding, multi_scale, self.pooled = ALEXNET_LAYERS[index]
+        if multi_scale:
+            self.convolution = MtsConv2d(config, *channels, size, stride=stride, padding=padding)
+        else:
+            self.convolution = nn.Conv2d(*channels, size, stride=stride, padding=padding)
+        self.geometry = size, stride, padding
+
+    def forward(
+        self, hidden_state: torch.Tensor, lengths: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        if isinstance(self.convolution, MtsConv2d):
+            hidden_state = F.relu(self.convolution(hidden_state, lengths))
+        else:
+            hidden_state = F.relu(self.convolution(hidden_state))
+        lengths = _output_lengths(lengths, *self.geometry)
+        if self.pooled:
+            hidden_state = F.max_pool2d(hidden_state, 3, stride=2)
+            lengths = _output_lengths(lengths, 3, 2, 0)
+        return _mask_frames(hidden_state, lengths), lengths
+
+
+class MtsAlexNetCheckpointedLayer(GradientCheckpointingLayer, MtsAlexNetLayer):
+    """All layers but the first, whose input needs no gradient, without which re-entrant checkpointing stops there."""
+
+
+class MtsResNetStem(nn.Module):
+    """7x7 MTS convolution with stride 2, batch norm, ReLU, max-pooling."""
+
+    def __init__(self, config: MtsConfig):
+        super().__init__()
+        self.convolution = MtsConv2d(config, 1, config.embedding_size, 7, stride=2, padding=3, bias=False)
+        self.normalization = nn.BatchNorm2d(config.embedding_size)
+
+    def forward(
+        self, hidden_state: torch.Tensor, lengths: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        hidden_state = F.relu(self.normalization(self.convolution(hidden_state, lengths)))
+        lengths = self.convolution.output_lengths(lengths)
+        hidden_state = F.max_pool2d(_mask_frames(hidden_state, lengths), 3, stride=2, padding=1)
+        lengths = _output_lengths(lengths, 3, 2, 1)
+        return _mask_frames(hidden_state, lengths), lengths
+
+
+class MtsResNetBottleneck(GradientCheckpointingLayer):
+    """1x1, 3x3 MTS convolution (which carries the stride), 1x1, each with batch norm, around a shortcut."""
+
+    def __init__(self, config: MtsConfig, in_channels: int, out_channels: int, stride: int):
+        super().__init__()
+        width = out_channels // 4
+        self.reduce = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.reduce_normalization = nn.BatchNorm2d(width)
+        self.convolution = MtsConv2d(config, width, width, 3, stride=stride, padding=1, bias=False)
+        self.normalization = nn.BatchNorm2d(width)
+        self.expand = nn.Conv2d(width, out_channels, 1, bias=False)
+        self.expand_normalization = nn.BatchNorm2d(out_channels)
+        # On the layer itself: transformers calls _init_weights only for modules with parameters of their own.
+        self.expand_normalization.zero_init = config.zero_init_residual
+        self.shortcut = nn.Identity()
+        if stride > 1 or in_channels != out_channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
+
+    def forward(
+        self, hidden_state: torch.Tensor, lengths: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        residual = self.shortcut(hidden_state)
+        hidden_state = F.relu(self.reduce_normalization(self.reduce(hidden_state)))
+        hidden_state = self.convolution(_mask_frames(hidden_state, lengths), lengths)
+        hidden_state = F.relu(self.normalization(hidden_state))
+        hidden_state = F.relu(self.expand_normalization(self.expand(hidden_state)) + residual)
+        return hidden_state, self.convolution.output_lengths(lengths)
+
+
+class MtsResNetStage(nn.Module):
+    """A stage of bottlenecks. The first one strides, except in the first stage, which follows a pooling."""
+
+    def __init__(self, config: MtsConfig, stage: int):
+        super().__init__()
+        in_channels, out_channels = [config.embedding_size, *config.hidden_sizes][stage : stage + 2]
+        self.layers = nn.ModuleList(
+            [MtsResNetBottleneck(config, in_channels, out_channels, stride=1 if stage == 0 else 2)]
+        )
+        self.layers.extend(
+            MtsResNetBottleneck(config, out_channels, out_channels, stride=1) for _ in range(config.depths[stage] - 1)
+        )
+
+    def forward(
+        self, hidden_state: torch.Tensor, lengths: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        for layer in self.layers:
+            hidden_state, lengths = layer(hidden_state, lengths)
+        return _mask_frames(hidden_state, lengths), lengths
+
+
+class MtsPreTrainedModel(PreTrainedModel):
+    config: MtsConfig
+    base_model_prefix = "mts"
+    main_input_name = "input_features"
+    input_modalities = ("audio",)
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["MtsAlexNetLayer", "MtsAlexNetCheckpointedLayer", "MtsResNetBottleneck"]
+    _can_compile_fullgraph = True
+
+    def save_pretrained(self, save_directory, **kwargs):
+        # transformers would only enter the class that is saved, and AutoModel could not open a classifier's folder.
+        self.config.auto_map = dict(AUTO_MAP)
+        return super().save_pretrained(save_directory, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, nn.Conv2d) and self.config.architecture == "resnet":
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, (nn.Conv2d, nn.Linear)):
+            # torch's own default, which torchvision's AlexNet starts from.
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            init.uniform_(module.bias, -bound, bound)
+        elif getattr(module, "zero_init", False):
+            init.zeros_(module.weight)
+
+
+class MtsModel(MtsPreTrainedModel):
+    """The bare MTS network: log-mel frames in, a feature map and its average out.
+
+    With gradient checkpointing the blocks run twice a step, so batch norm's running statistics move twice as well.
+    """
+
+    _auto_class = "AutoModel"  # saving puts a copy of this code beside the weights
+
+    def __init__(self, config: MtsConfig):
+        super().__init__(config)
+        if config.architecture == "alexnet":
+            layers = [MtsAlexNetLayer(config, 0), *(MtsAlexNetCheckpointedLayer(config, i) for i in range(1, 5))]
+        else:
+            layers = [MtsResNetStem(config), *(MtsResNetStage(config, stage) for stage in range(len(config.depths)))]
+        self.layers = nn.ModuleList(layers)
+        self.min_frames, self.min_mel_bins = config.min_frames, config.min_mel_bins
+        self._frozen = False
+        self.post_init()
+
+    def freeze_feature_encoder(self) -> None:
+        """Freeze all layers, batch statistics included: the classifier trains on fixed features."""
+        self._frozen = True
+        self.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True):
+        return super().train(mode and not self._frozen)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_features: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPoolingAndNoAttention:
+        r"""
+        Args:
+            input_features (`torch.Tensor` of shape `(batch, frames, num_mel_bins)`):
+                Normalised log-mel spectrogram, as `PyResNetFeatureExtractor` makes it. Clips of fewer than
+                `config.min_frames` frames, or `config.min_mel_bins` mel bins, are filled up with zeros.
+            attention_mask (`torch.Tensor` of shape `(batch, frames)`, *optional*):
+                1 for frames of the clip, 0 for padding behind its end. Padding then changes nothing; only batch
+                normalisation still counts padded positions in `train` mode.
+            output_hidden_states (`bool`, *optional*):
+                Whether to return the maps after each layer of AlexNet, or after the stem and each stage of ResNet.
+
+        Returns:
+            `last_hidden_state` (batch, hidden_sizes[-1], mel, frames) and `pooler_output` (batch, hidden_size), its
+            average over `pooled_size` rows and columns, channel by channel.
+        """
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        if input_features.dim() != 3:
+            raise ValueError(
+                f"input_features has shape {tuple(input_features.shape)}; (batch, frames, num_mel_bins) is expected"
+            )
+        hidden_state = input_features.transpose(1, 2).unsqueeze(1).to(self.dtype)
+        tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if attention_mask is None or (not tracing and bool(attention_mask.all())):
+            lengths = None  # nothing is padded, so nothing has to be masked
+        else:
+            lengths = attention_mask.long().sum(dim=1).clamp(min=self.min_frames)
+            # Whatever the padding holds, NaN included.
+            hidden_state = hidden_state.masked_fill(attention_mask[:, None, None, :] == 0, 0.0)
+        _, _, mel_bins, frames = hidden_state.shape
+        if mel_bins < self.min_mel_bins or frames < self.min_frames:
+            missing = (max(0, self.min_frames - frames), max(0, self.min_mel_bins - mel_bins))
+            hidden_state = F.pad(hidden_state, (0, missing[0], 0, missing[1]))
+
+        hidden_states = () if output_hidden_states else None
+        for layer in self.layers:
+            hidden_state, lengths = layer(hidden_state, lengths)
+            if output_hidden_states:
+                hidden_states += (hidden_state,)
+        pooled = _average_pool(hidden_state, self.config.pooled_size, lengths)
+        return BaseModelOutputWithPoolingAndNoAttention(
+            last_hidden_state=hidden_state, pooler_output=pooled.flatten(1), hidden_states=hidden_states
+        )
+
+
+class MtsForAudioClassification(MtsPreTrainedModel):
+    """An MTS network with its architecture's classifier: three linear layers for AlexNet, one for ResNet."""
+
+    _auto_class = "AutoModelForAudioClassification"  # saving puts a copy of this code beside the weights
+
+    def __init__(self, config: MtsConfig):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.mts = MtsModel(config)
+        widths, head = [config.hidden_size, *config.classifier_hidden_sizes], []
+        for inputs, outputs in itertools.pairwise(widths):
+            head += [nn.Dropout(config.classifier_dropout), nn.Linear(inputs, outputs), nn.ReLU()]
+        self.head = nn.Sequential(*head)
+        self.classifier = nn.Linear(widths[-1], config.num_labels)
+        self.post_init()
+
+    def freeze_feature_encoder(self) -> None:
+        """See [`MtsModel.freeze_feature_encoder`]."""
+        self.mts.freeze_feature_encoder()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_features: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
+    ) -> SequenceClassifierOutput:
+        r"""
+        Args:
+            input_features, attention_mask, output_hidden_states:
+                See [`MtsModel.forward`].
+            labels (`torch.LongTensor` of shape `(batch,)`, *optional*):
+                Class indices in `[0, num_labels)`. A loss is returned when they are given.
+        """
+        outputs = self.mts(input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states)
+        logits = self.classifier(self.head(outputs.pooler_output))
+        # kwargs carries `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
+        loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+
+
+__all__ = ["MtsConv2d", "MtsForAudioClassification", "MtsModel", "MtsPreTrainedModel"]
