@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 from tiny_pyresnet import make_tiny_config, randomise_batch_norm
@@ -26,3 +28,10 @@ def tiny(tiny_config) -> PyResNetForAudioClassification:
     model = PyResNetForAudioClassification(tiny_config).eval()
     randomise_batch_norm(model)
     return model
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    """torch.compile counts how often a function was compiled; what all models share would reach its limit."""
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
