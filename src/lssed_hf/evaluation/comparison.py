@@ -302,8 +302,8 @@ def _significance_note(comparison: Mapping[str, Any]) -> str:
         f"Differences are each system minus {reference}, with 95 % intervals of a paired bootstrap that resamples "
         "speakers. p is that of swapping the two systems for random speakers, two-sided, and Holm-corrected over the "
         "rows, for WA, UA and McNemar each on its own.",
-        "McNemar's exact test is about the utterances that one of the two alone has right, of the first seed that both "
-        "have. It counts them as independent; those of one speaker are not, so its p is too small.",
+        "McNemar's exact test is about the utterances that one of the two alone has right, of the first seed that "
+        "both have. It counts them as independent; those of one speaker are not, so its p is too small.",
     ]
     if speakers is None:
         notes[0] = notes[0].replace("speakers", "utterances") + " Speakers are unknown."
