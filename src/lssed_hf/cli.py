@@ -14,6 +14,8 @@ COMMANDS = {
     "stats": ("preparation.statistics", "count speakers, emotions and durations of a corpus, and compare its splits"),
     "train": ("training.train", "train any audio classifier on any corpus, by the paper's recipe"),
     "evaluate": ("evaluation.evaluate", "score a model on a split of a corpus"),
+    "benchmark": ("training.benchmark", "train and compare systems under one recipe, as the paper's Table 5"),
+    "cross-corpus": ("training.cross_corpus", "train on each corpus and test on the others, as the paper's Table 4"),
     "predict": ("predict", "classify audio files"),
     "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),
 }

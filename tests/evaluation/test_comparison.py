@@ -1,5 +1,6 @@
 """Systems side by side, and corpora side by side, on made-up predictions."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -60,6 +61,12 @@ def test_answers_outside_of_the_labels_give_way(make_run):
     assert part.ids == [name for name, is_kept in zip(run.ids, kept) if is_kept]
     assert (part.references == (run.references[kept] == 1)).all()
     assert (part.predictions == (run.probabilities[kept, 1] > run.probabilities[kept, 3])).all()
+
+
+def test_an_answer_among_the_labels_stays_though_the_digits_of_the_csv_tie(make_run):
+    run = make_run(0)
+    tied = dataclasses.replace(run, probabilities=np.full((SIZE, 4), 0.25))
+    assert (tied.restricted(LABELS).predictions == run.predictions).all()
 
 
 def test_scores_and_tests_are_those_of_the_runs(make_run):

@@ -173,10 +173,10 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
 def _find_checkpoint(args: RecipeArguments) -> str | None:
     if args.resume_from_checkpoint or not os.path.isdir(args.output_dir):
         return args.resume_from_checkpoint
-    if args.restart:
-        for folder in Path(args.output_dir).glob("checkpoint-*"):
+    for folder in Path(args.output_dir).glob("checkpoint-*"):
+        # The Trainer writes the state last: a checkpoint without it was being written when the run was stopped.
+        if args.restart or not (folder / "trainer_state.json").is_file():
             shutil.rmtree(folder)
-        return None
     checkpoint = get_last_checkpoint(args.output_dir)
     if checkpoint is not None:
         logger.info(f"going on from {checkpoint}; --restart begins anew")

@@ -1,0 +1,241 @@
+"""`lssed-hf benchmark`: systems under one recipe on one corpus, side by side as in the paper's Table 5.
+
+Every system is trained and scored once per seed by `lssed-hf train`, in a process and a folder of its own
+(OUTPUT_DIR/cells/SYSTEM/seed_N). Stopped anywhere and started again, the command keeps what is finished and goes on
+with the rest. It takes all flags of `lssed-hf train` as well, for every system.
+"""
+
+import argparse
+import json
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..evaluation.comparison import System, compare_systems, comparison_latex, comparison_markdown
+from ..evaluation.plots import plot_confusion_matrices, plot_scores
+from ..evaluation.runs import read_run
+from ..files import replacing
+from .cells import Cell, check_settings, claimed, run_cells, training_settings, write_json
+
+
+EXAMPLE = """example:
+  lssed-hf benchmark --corpus ravdess --data_dir RAVDESS --seeds 0 1 --output_dir outputs/benchmark \\
+      --models pyresnet50 resnet18 "adv=vgg16 --adversarial similarity" --num_train_epochs 30"""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A system as it was asked for: its name, what it is built from, and flags of `lssed-hf train` for it alone."""
+
+    name: str
+    model: str
+    flags: tuple[str, ...] = ()
+
+
+#: Cells by system and seed.
+Cells = Mapping[Spec, Mapping[int, Cell]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    args, flags = parser.parse_known_args(argv)
+    asked = args.output_dir / "asked.json"
+    if args.report_only:
+        if not asked.is_file():
+            parser.error(f"--report_only: there is no benchmark in {args.output_dir}")
+        args, flags = parser.parse_known_args([*json.loads(asked.read_text(encoding="utf-8")), *argv])
+    if not args.models:
+        parser.error("the following arguments are required: --models")
+    refuse_flags(parser, flags, {"--seed": "--seeds", "--model_name_or_path": "--models"})
+
+    specs = parse_systems(args.models)
+    names = [spec.name for spec in specs]
+    for name in filter(None, (args.reference, *(args.figure2 or ()))):
+        if name not in names:
+            parser.error(f"no system {name!r}; there are {', '.join(names)}")
+    cells = {
+        spec: {seed: make_cell(spec, seed, flags, args.output_dir, args.keep_models) for seed in args.seeds}
+        for spec in specs
+    }
+    all_cells = [cell for of_system in cells.values() for cell in of_system.values()]
+    with claimed(args.output_dir):
+        if not args.report_only:
+            check_settings(all_cells)
+            write_json(asked, argv)
+            run_cells(all_cells)
+        report = write_benchmark(cells, args.output_dir, args.reference, args.figure2)
+    if report:
+        print(f"Report: {report}")
+    failed = [cell for cell in all_cells if cell.problem]
+    for cell in failed:
+        print(f"lssed-hf benchmark: {cell.title}: {cell.problem}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lssed-hf benchmark",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --seed is a flag of train
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="SYSTEM",
+        help="names of lssed_hf.list_models(), or folders or Hub names of audio classifiers; or NAME=MODEL FLAGS, in "
+        "quotes, for a system of that name with flags of its own, e.g. 'adv=vgg16 --adversarial similarity'",
+    )
+    parser.add_argument("--output_dir", type=Path, required=True, help="where the cells and the report go")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="default: 0")
+    parser.add_argument("--reference", metavar="NAME", help="system to test the others against (default: best UA)")
+    parser.add_argument(
+        "--figure2",
+        nargs=2,
+        metavar="NAME",
+        help="systems whose confusion matrices stand side by side (default: the reference and the best other one)",
+    )
+    parser.add_argument("--keep_models", action="store_true", help="keep the weights of finished cells")
+    parser.add_argument(
+        "--report_only", action="store_true", help="write the report of an --output_dir again, from what is finished"
+    )
+    return parser
+
+
+def refuse_flags(parser: argparse.ArgumentParser, flags: Sequence[str], instead: Mapping[str, str]) -> None:
+    """End the program at flags of `train` that a benchmark sets itself."""
+    for flag in flags:
+        if flag.split("=")[0] in instead:
+            parser.error(f"{instead[flag.split('=')[0]]} takes the place of {flag.split('=')[0]}")
+
+
+def parse_systems(texts: Sequence[str]) -> list[Spec]:
+    """Systems from MODEL or NAME=MODEL FLAGS.
+
+    Raises:
+        ValueError: nothing stands where a model should, or two systems have the same name.
+    """
+    specs = []
+    for text in texts:
+        match = re.fullmatch(r"([\w.-]+)=(.*)", text, re.DOTALL)
+        model, *flags = shlex.split(match[2]) if match else [text]
+        if not model or model.startswith("--"):
+            raise ValueError(f"{text!r} names no model; write NAME=MODEL FLAGS")
+        name = match[1] if match else re.sub(r"[^\w.-]+", "_", model.strip("/."))
+        if name in [spec.name for spec in specs]:
+            raise ValueError(f"two systems are called {name!r}; name one of them, as in other={model}")
+        specs.append(Spec(name, model, tuple(flags)))
+    return specs
+
+
+def make_cell(spec: Spec, seed: int, flags: Sequence[str], output_dir: Path, keep_model: bool = False) -> Cell:
+    """The cell that trains a system with a seed: `flags` are those of all systems, and give way to its own."""
+    folder = output_dir / "cells" / spec.name / f"seed_{seed}"
+    own = ["--model_name_or_path", spec.model, "--seed", str(seed), "--output_dir", str(folder)]
+    settings = training_settings([*flags, *spec.flags, *own], "lssed-hf benchmark")
+    return Cell(f"{spec.name}, seed {seed}", folder, "train", settings, keep_model)
+
+
+def write_benchmark(
+    cells: Cells, output_dir: Path, reference: str | None = None, figure2: Sequence[str] | None = None
+) -> Path | None:
+    """Write `results.json`, `table.tex`, `table.png`, `figure2.png` and `report.md` from the finished cells.
+
+    Args:
+        cells: by system and seed.
+        output_dir: where to write.
+        reference: see `compare_systems`; a system without a finished cell is passed over.
+        figure2: names of the two systems of `figure2.png`.
+
+    Returns:
+        Path of `report.md`, written last; None if no cell is finished.
+
+    Raises:
+        ValueError: see `compare_systems`.
+    """
+    systems = []
+    for spec, of_system in cells.items():
+        done = {seed: cell for seed, cell in of_system.items() if not cell.problem}
+        if done:
+            runs = {seed: read_run(cell.folder) for seed, cell in done.items()}
+            facts = [cell.facts for cell in done.values()]
+            changed = any("config_overrides" in cell.settings for cell in done.values())
+            systems.append(System(spec.name, spec.model, shlex.join(spec.flags), runs, facts, changed))
+    failures = {cell.title: cell.problem for row in cells.values() for cell in row.values() if cell.problem}
+    if not systems:
+        return None
+
+    finished = [system.name for system in systems]
+    settings = next(cell.settings for row in cells.values() for cell in row.values())
+    corpus = settings["dataset_name"]
+    comparison = compare_systems(systems, reference if reference in finished else None)
+    rows = {row["name"]: row for row in comparison["systems"]}
+    pair = [name for name in figure2 or () if name in finished]
+    if len(pair) < 2:
+        best = sorted(finished, key=lambda name: (name != comparison["reference"], -_ua(rows[name])))
+        pair = best[:2]
+
+    write_json(output_dir / "results.json", {"corpus": corpus, **comparison, "failures": failures})
+    with replacing(output_dir / "table.tex") as path:
+        path.write_text(comparison_latex(comparison, corpus), encoding="utf-8")
+    with replacing(output_dir / "table.png") as path:
+        title = f"UA on {corpus}, with 95 % intervals"
+        plot_scores(_dots(comparison), path, majority=comparison["majority"]["unweighted_accuracy"], xlabel=title)
+    with replacing(output_dir / "figure2.png") as path:
+        matrices = {name: rows[name]["confusion_matrix"] for name in pair}
+        plot_confusion_matrices(matrices, comparison["labels"], path)
+    with replacing(output_dir / "report.md") as path:
+        text = f"# {len(systems)} systems on {corpus}\n\n"
+        text += comparison_markdown(comparison, corpus, "table.png", "figure2.png")
+        if failures:
+            text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
+        text += f"\n## Recipe\n\n{_recipe(cells)}\n"
+        path.write_text(text, encoding="utf-8")
+    return output_dir / "report.md"
+
+
+def _ua(row: Mapping[str, Any]) -> float:
+    return row["unweighted_accuracy"]["mean"]
+
+
+def _dots(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    dots = []
+    for row in comparison["systems"]:
+        score, published = row["unweighted_accuracy"], row["published"]
+        dots.append(
+            {
+                "name": row["name"],
+                "value": score["mean"],
+                **{bound: score[bound] for bound in ("low", "high")},
+                "points": list(score["by_seed"].values()),
+                "published": published["unweighted_accuracy"] if published and not row["changed"] else None,
+            }
+        )
+    return dots
+
+
+def _recipe(cells: Cells) -> str:
+    """What was asked of all systems and of each, from the settings of the cells."""
+    settings = [cell.settings for row in cells.values() for cell in row.values()]
+    own = {"model_name_or_path", "seed", "output_dir"}
+    common = {
+        name: value
+        for name, value in settings[0].items()
+        if name not in own and all(other.get(name) == value for other in settings)
+    }
+    lines = [f"- all: {_flags(common)}"]
+    for spec, of_system in cells.items():
+        cell = next(iter(of_system.values()))
+        special = {name: value for name, value in cell.settings.items() if name not in common and name not in own}
+        lines.append(f"- {spec.name}: `{spec.model}`{', ' + _flags(special) if special else ''}")
+    return "Of `lssed-hf train`; all other flags are at their defaults.\n\n" + "\n".join(lines)
+
+
+def _flags(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} `{value}`" for name, value in settings.items())

@@ -1,0 +1,271 @@
+"""The cells of a benchmark: pieces of work that each run in a process and a folder of their own, and once.
+
+A cell's folder holds `settings.json` (what is asked), `log.txt`, whatever the work writes and, last of all,
+`cell.json`. Where that is, the cell is finished and left alone; a cell that was stopped goes on as its work does:
+`train` from its last checkpoint. A process of its own gives all memory back, and may run out of it, without harm to
+the other cells.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import filelock
+import numpy as np
+from transformers import AutoModelForAudioClassification, HfArgumentParser
+
+from ..corpora.loading import encode_labels, load_splits
+from ..evaluation.evaluate import evaluate_model
+from ..files import replacing
+from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .train import train
+
+
+#: Flags of `lssed-hf train` that change no result: a cell may be asked for again with others.
+IRRELEVANT = {
+    *("output_dir", "restart", "disable_tqdm", "report_to", "run_name", "log_level", "logging_steps"),
+    *("preprocessing_num_workers", "dataloader_num_workers", "save_total_limit"),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A piece of work.
+
+    Attributes:
+        title: for people.
+        folder: where it is done.
+        work: a key of `WORKS`.
+        settings: what the work is given, JSON.
+        keep_model: whether a finished cell keeps its weights. Its checkpoints always go.
+    """
+
+    title: str
+    folder: Path
+    work: str
+    settings: dict[str, Any]
+    keep_model: bool = True
+
+    @property
+    def facts(self) -> dict[str, Any] | None:
+        """What `cell.json` holds, None until the cell is finished."""
+        path = self.folder / "cell.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the cell is not finished; None if it is."""
+        if self.facts is not None:
+            return None
+        path = self.folder / "error.txt"
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else "not finished"
+
+
+def training_settings(flags: Sequence[str], prog: str) -> dict[str, Any]:
+    """The flags of `lssed-hf train` that are not at their defaults, by name; folders become absolute.
+
+    Flags that `train` does not know end the program, with its usage.
+    """
+    parser = _parser(prog)
+    defaults = vars(parser.parse_args(["--dataset_name", ""]))
+    given = vars(parser.parse_args(list(flags)))
+    settings = {name: value for name, value in given.items() if value != defaults[name]}
+    for name in ("data_dir", "model_name_or_path"):
+        if os.path.isdir(settings.get(name) or ""):
+            settings[name] = os.path.abspath(settings[name])
+    return json.loads(json.dumps(settings, default=str))
+
+
+def _parser(prog: str | None = None) -> HfArgumentParser:
+    return HfArgumentParser((DataArguments, ModelArguments, RecipeArguments), prog=prog)
+
+
+def check_settings(cells: Sequence[Cell]) -> None:
+    """Make sure that cells that were begun earlier are to go on with what they were begun with.
+
+    Raises:
+        ValueError: a cell was begun with other settings; the message names the differences.
+    """
+    for cell in cells:
+        path = cell.folder / "settings.json"
+        begun = json.loads(path.read_text(encoding="utf-8"))["settings"] if path.is_file() else cell.settings
+        differences = [
+            f"{name} was {_shown(begun, name)} and is {_shown(cell.settings, name)} now"
+            for name in sorted((begun.keys() | cell.settings.keys()) - IRRELEVANT)
+            if _shown(begun, name) != _shown(cell.settings, name)
+        ]
+        if differences:
+            raise ValueError(
+                f"{cell.folder} was begun with other settings: {'; '.join(differences)}. Ask for the same again, "
+                "choose another --output_dir, or delete that folder"
+            )
+
+
+def _shown(settings: dict[str, Any], name: str) -> str:
+    return repr(settings[name]) if name in settings else "not given"
+
+
+def run_cells(cells: Sequence[Cell]) -> None:
+    """Do the cells that are not finished, one after the other. One that fails has a `problem`, and stops no other."""
+    for number, cell in enumerate(cells, start=1):
+        title = f"[{number}/{len(cells)}] {cell.title}"
+        if cell.facts is not None:
+            print(f"{title}: finished before", flush=True)
+            continue
+        print(f"{title}: log in {cell.folder / 'log.txt'}", flush=True)
+        asked = {"work": cell.work, "keep_model": cell.keep_model, "settings": cell.settings}
+        write_json(cell.folder / "settings.json", asked)
+        (cell.folder / "error.txt").unlink(missing_ok=True)
+        run_in_process(cell.folder)
+        if cell.problem:
+            print(f"{title}: failed: {cell.problem}", flush=True)
+
+
+def run_in_process(folder: Path) -> None:
+    """Do the cell of a folder in a new process, which ends when this one does, however this one ends."""
+    with (folder / "log.txt").open("a", encoding="utf-8") as log:
+        # Nothing is ever written to the pipe: it closes when this process is gone.
+        command = [sys.executable, "-m", __name__, str(folder)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT) as process:
+            try:
+                status = process.wait()
+            except BaseException:
+                process.kill()
+                raise
+    if status and not (folder / "error.txt").is_file():
+        name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        (folder / "error.txt").write_text(f"its process ended with {name} (out of memory?), see log.txt\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do the cell of a folder, in this process."""
+    (folder,) = map(Path, sys.argv[1:] if argv is None else argv)
+    try:
+        do_cell(folder)
+    except Exception as error:
+        traceback.print_exc()
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        (folder / "error.txt").write_text(f"{reason}\n", encoding="utf-8")
+        return 1
+    return 0
+
+
+def do_cell(folder: Path) -> None:
+    asked = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    facts = WORKS[asked["work"]](folder, asked["settings"])
+    write_json(folder / "cell.json", facts)
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    if not asked["keep_model"]:
+        for weights in folder.glob("model*.safetensors*"):
+            weights.unlink()
+
+
+def train_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """`lssed-hf train` into the folder. `train_seconds` are those since it was last resumed, if it was."""
+    data_args, model_args, args = _parser().parse_dict({**settings, "output_dir": str(folder)})
+    resumed = any(folder.glob("checkpoint-*")) and not args.restart
+    if not train(data_args, model_args, args):
+        raise ValueError(f"{data_args.dataset_name} has no split {data_args.test_split_name!r} to score on")
+    model = AutoModelForAudioClassification.from_pretrained(folder, trust_remote_code=model_args.trust_remote_code)
+    metrics = json.loads((folder / "train_results.json").read_text(encoding="utf-8"))
+    return {
+        "num_parameters": model.num_parameters(),
+        "train_seconds": metrics["train_runtime"],
+        "resumed": resumed,
+    }
+
+
+def evaluate_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Score the model of the folder above on the clips of some `splits` that have one of some `labels`."""
+    if not (folder.parent / "cell.json").is_file():
+        raise ValueError("its model is not trained")
+    data_args, splits, labels = data_arguments(settings), settings["splits"], settings["labels"]
+    dataset = load_dataset_of(data_args)
+    rows = datasets.concatenate_datasets([dataset[split] for split in splits])
+    names = np.asarray(rows.features[data_args.label_column_name].names)
+    rows = rows.select(np.flatnonzero(np.isin(names[rows[data_args.label_column_name]], labels)))
+    evaluate_model(
+        folder.parent,
+        rows,
+        folder,
+        audio_column=data_args.audio_column_name,
+        label_column=data_args.label_column_name,
+        speaker_column=data_args.speaker_column_name,
+        majority_label=settings["majority_label"],
+        trust_remote_code=settings.get("trust_remote_code", False),
+        context={"dataset": data_args.dataset_name, "split": ", ".join(splits)},
+    )
+    return {}
+
+
+def data_arguments(settings: dict[str, Any]) -> DataArguments:
+    """The arguments of the data among others."""
+    (arguments,) = HfArgumentParser(DataArguments).parse_dict(settings, allow_extra_keys=True)
+    return arguments
+
+
+def load_dataset_of(data_args: DataArguments) -> datasets.DatasetDict:
+    """The splits that `train` loads, with encoded labels."""
+    dataset = load_splits(
+        data_args.dataset_name,
+        data_args.dataset_config_name,
+        data_args.data_dir,
+        data_args.split_scheme,
+        json.loads(data_args.dataset_options or "{}"),
+    )
+    return encode_labels(dataset, data_args.label_column_name)
+
+
+#: Functions of a cell's folder and settings that give the contents of `cell.json`.
+WORKS = {"train": train_cell, "evaluate": evaluate_cell}
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other benchmarks out of a folder.
+
+    Raises:
+        ValueError: one is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise ValueError(f"another run is at work in {folder}: wait for it, or choose another --output_dir") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_json(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _die_with_parent() -> None:
+    """End this process as soon as its standard input closes."""
+
+    def wait() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    _die_with_parent()
+    sys.exit(main())
