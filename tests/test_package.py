@@ -90,6 +90,19 @@ def test_corpora_import_without_torch_and_transformers():
     assert result.stdout.strip() == "Lssed", result.stderr
 
 
+def test_output_that_nobody_reads_is_no_error(tmp_path):
+    lines = "\n".join(["name,faces", *(f"E{number:04}_1,sad" for number in range(4))])
+    (tmp_path / "metadata.csv").write_text(lines)
+    for number in range(4):
+        (tmp_path / f"E{number:04}_1.wav").touch()
+    command = [sys.executable, "-m", "lssed_hf.cli", "stats", "lssed", "--data_dir", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait() == 1
+    assert "Broken" not in errors and "Traceback" not in errors
+
+
 def test_the_demo_runs_end_to_end(tmp_path, capfd):
     pytest.importorskip("espeakng_loader")
     from lssed_hf import cli

@@ -1,6 +1,7 @@
 """The `lssed-hf` command: one subcommand per line of `COMMANDS`, each with its own --help."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -42,7 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     module = importlib.import_module(f"{__package__}.{COMMANDS[argv[0]][0]}")
     try:
-        return module.main(argv[1:])
+        status = module.main(argv[1:])
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `| head` does. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError, ImportError) as error:
         # What the package raises names the file or field and says what to do; a traceback would bury that.
         print(f"lssed-hf {argv[0]}: error: {error}", file=sys.stderr)
