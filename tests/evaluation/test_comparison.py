@@ -114,7 +114,8 @@ def test_scores_and_tests_are_those_of_the_runs(make_run):
 def test_report_and_latex_of_a_comparison(make_run):
     systems = [
         System("a_50%", "pyresnet50", "", {0: make_run(0, 0.7)}, changed=True),
-        System("adv", "vgg16", "--adversarial vanilla", {0: make_run(0, 0.4, fake=True)}),
+        System("adv", "vgg16", "--adversarial vanilla", {0: make_run(0, 0.4, fake=True)}, adversarial=True),
+        System("attacked", "vgg16", "", {0: make_run(1, 0.4, fake=True)}),
     ]
     comparison = compare_systems(systems, "adv")
     text = comparison_markdown(comparison, "ravdess", "table.png", "figure2.png")
@@ -123,6 +124,8 @@ def test_report_and_latex_of_a_comparison(make_run):
     assert "| a_50% | PyResNet† | ResNet50 |" in text and "| 0.615 | 0.420 |" in text
     assert "| adv | ADV-Real | VGG16 |" in text
     assert "| adv, fake clips (FGSM 0.02) | ADV-Fake | VGG16 |" in text
+    assert "| attacked | VGG | VGG16 |" in text, "it is no row of ADV"
+    assert "| attacked, fake clips (FGSM 0.02) | VGG | VGG16 |" in text
     assert "**another corpus than ravdess**" in text
     assert "another corpus" not in comparison_markdown(comparison, "lssed", "table.png")
     assert 'always "neutral"' in text and "80 utterances of 8 speakers" in text

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .intervals import SCORES, bootstrap_scores, percentile_intervals
-from .published import LSSED_MAJORITY, TABLE_5, find_published
+from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
 from .runs import Run
 from .significance import holm, mcnemar, paired_differences
 from .tables import latex_table, markdown_table
@@ -24,6 +24,7 @@ class System:
         runs: what it scored, by seed.
         facts: `num_parameters`, `train_seconds` and `resumed` of each run, as far as known.
         changed: whether the network's configuration differs from that of its name.
+        adversarial: whether it was trained adversarially.
     """
 
     name: str
@@ -32,6 +33,7 @@ class System:
     runs: Mapping[int, Run]
     facts: Sequence[Mapping[str, Any]] = ()
     changed: bool = False
+    adversarial: bool = False
 
 
 def compare_systems(systems: Sequence[System], reference: str | None = None) -> dict[str, Any]:
@@ -82,12 +84,15 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
     }
 
 
-def _adversarial(system: System) -> bool:
-    return all("adversarial" in run.results for run in system.runs.values())
+def _published(system: System, clips: str = "real") -> PublishedSystem | None:
+    """The paper's row of a system, on "real" or on "fake" clips."""
+    if system.adversarial:
+        return find_published(system.model, clips)
+    return find_published(system.model) if clips == "real" else None
 
 
 def _table_order(system: System) -> int:
-    published = find_published(system.model, "real" if _adversarial(system) else None)
+    published = _published(system)
     return TABLE_5.index(published) if published else len(TABLE_5)
 
 
@@ -111,15 +116,15 @@ def _row(system: System, test_set: Run) -> dict[str, Any]:
         for name in SCORES
     }
     fake = None
-    if _adversarial(system):
-        results = [run.results["adversarial"] for run in runs.values()]
+    if all("adversarial" in run.results for run in runs.values()):
+        results, row = [run.results["adversarial"] for run in runs.values()], _published(system, "fake")
         fake = {"epsilon": results[0]["epsilon"]}
         for name in SCORES:
             fake[name] = _mean_and_std([result["fake"]["metrics"][name] for result in results])
             one = results[0]["fake"]["intervals"][name] if len(results) == 1 else {}
             fake[name] |= {bound: one.get(bound) for bound in ("low", "high")}
-            fake[name]["published"] = _published(system.model, "fake", name)
-    published = find_published(system.model, "real" if fake else None)
+            fake[name]["published"] = getattr(row, name) if row else None
+    published = _published(system)
     return {
         "name": system.name,
         "model": system.model,
@@ -136,11 +141,6 @@ def _row(system: System, test_set: Run) -> dict[str, Any]:
         "adversarial": fake,
         "confusion_matrix": sum(np.array(result["confusion_matrix"]) for result in metrics).tolist(),
     }
-
-
-def _published(model: str, adversarial: str | None, name: str) -> float | None:
-    row = find_published(model, adversarial)
-    return getattr(row, name) if row else None
 
 
 def _mean_and_std(values: Sequence[float]) -> dict[str, float | None]:

@@ -120,13 +120,14 @@ def evaluate_model(
     probabilities = answers if adversarial_epsilon is None else answers[:, 0]
     ids = list(dataset["id"]) if "id" in dataset.column_names else [str(index) for index in range(len(dataset))]
     speakers = list(dataset[speaker_column]) if speaker_column in dataset.column_names else None
+    groups = {column: _names(dataset, column) for column in GROUP_COLUMNS if column in dataset.column_names}
     results = evaluate_predictions(
         references,
         probabilities,
         classifier.labels,
         ids=ids,
         speakers=speakers,
-        groups={column: _names(dataset, column) for column in GROUP_COLUMNS if column in dataset.column_names},
+        groups=groups,
         majority_label=None if majority_label is None else classifier.labels.index(majority_label),
     )
     if adversarial_epsilon is not None:
@@ -137,7 +138,7 @@ def evaluate_model(
     context = {"model": os.fspath(model_name_or_path), **(context or {})}
     report = write_report(results, output_dir, title="Speech emotion recognition", context=context)
     path = os.path.join(output_dir, "predictions.csv")
-    write_predictions(path, ids, references, probabilities, classifier.labels, speakers)
+    write_predictions(path, ids, references, probabilities, classifier.labels, speakers, groups)
     print(f"{summary_table(results)}\n")
     if adversarial_epsilon is not None:
         table = adversarial_table(results["adversarial"])

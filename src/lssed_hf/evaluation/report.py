@@ -138,10 +138,11 @@ def write_predictions(
     probabilities: np.ndarray,
     labels: Sequence[str],
     speakers: Sequence[str | None] | None = None,
+    groups: Mapping[str, Sequence[str | None]] | None = None,
 ) -> Path:
     """Write one CSV row per utterance: `id`, `reference`, `prediction` (names) and a `probability_<label>` per class.
 
-    With speakers there is a column `speaker` after the id.
+    After the id there is a column `speaker`, if speakers are given, and one for each attribute of `groups`.
 
     Args:
         path: Where to write; an earlier file is replaced.
@@ -150,6 +151,7 @@ def write_predictions(
         probabilities: One row per utterance, (N, C), summing to 1.
         labels: Class names, (C,).
         speakers: Speaker of each utterance, (N,); None, an unknown one, leaves the cell empty.
+        groups: Attributes by name, each (N,), as in `evaluate_predictions`.
 
     Returns:
         The path.
@@ -163,8 +165,10 @@ def write_predictions(
         raise ValueError("rows must be probabilities that sum to 1; apply a softmax to logits first")
     if not len(ids) == len(references) == len(rows):
         raise ValueError(f"{len(rows)} rows of probabilities, {len(ids)} ids and {len(references)} references")
-    if speakers is not None and len(speakers) != len(rows):
-        raise ValueError(f"{len(rows)} rows of probabilities, but {len(speakers)} speakers")
+    facts = {**({} if speakers is None else {"speaker": speakers}), **(groups or {})}
+    for name, column in facts.items():
+        if len(column) != len(rows):
+            raise ValueError(f"{len(rows)} rows of probabilities, but {len(column)} of {name}")
     references = [-1 if reference is None else int(reference) for reference in references]
     for index, reference in enumerate(references):
         if not -1 <= reference < len(labels):
@@ -173,13 +177,9 @@ def write_predictions(
     names = [*labels, ""]  # so that -1 is the empty name
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        speaker_header = [] if speakers is None else ["speaker"]
-        writer.writerow(
-            ["id", *speaker_header, "reference", "prediction", *(f"probability_{label}" for label in labels)]
-        )
-        for index, (name, reference, row) in enumerate(zip(ids, references, rows, strict=True)):
-            speaker = [] if speakers is None else [speakers[index]]
-            writer.writerow([name, *speaker, names[reference], names[row.argmax()], *(f"{p:.6g}" for p in row)])
+        writer.writerow(["id", *facts, "reference", "prediction", *(f"probability_{label}" for label in labels)])
+        for name, reference, row, *cells in zip(ids, references, rows, *facts.values(), strict=True):
+            writer.writerow([name, *cells, names[reference], names[row.argmax()], *(f"{p:.6g}" for p in row)])
     return Path(path)
 
 

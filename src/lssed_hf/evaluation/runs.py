@@ -4,7 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Run:
         references, predictions: class numbers, (N,).
         probabilities: (N, C), with the six digits of the CSV.
         speakers: of each utterance, (N,), None where unknown; None if all are.
+        groups: of each utterance, by attribute, (N,), None where unknown; attributes that all lack are left out.
     """
 
     results: dict[str, Any]
@@ -29,6 +30,7 @@ class Run:
     predictions: np.ndarray
     probabilities: np.ndarray
     speakers: list[str | None] | None
+    groups: dict[str, list[str | None]] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -51,6 +53,7 @@ class Run:
             np.array(predictions),
             self.probabilities[kept][:, numbers],
             None if self.speakers is None else [self.speakers[index] for index in kept],
+            {name: [values[index] for index in kept] for name, values in self.groups.items()},
         )
 
 
@@ -68,7 +71,11 @@ def read_run(folder: str | os.PathLike) -> Run:
     if len(rows) != results["num_utterances"]:
         raise ValueError(f"{folder}: {len(rows)} predictions, but results of {results['num_utterances']} utterances")
     labels = results["labels"]
-    speakers = [row.get("speaker") or None for row in rows]
+    facts = {"speaker": [None] * len(rows)}
+    for name in rows[0] if rows else ():
+        if name not in ("id", "reference", "prediction") and not name.startswith("probability_"):
+            facts[name] = [row[name] or None for row in rows]
+    speakers = facts.pop("speaker")
     return Run(
         results,
         [row["id"] for row in rows],
@@ -76,4 +83,5 @@ def read_run(folder: str | os.PathLike) -> Run:
         np.array([labels.index(row["prediction"]) for row in rows]),
         np.array([[float(row[f"probability_{label}"]) for label in labels] for row in rows]),
         None if all(speaker is None for speaker in speakers) else speakers,
+        {name: values for name, values in facts.items() if any(values)},
     )

@@ -142,16 +142,20 @@ class RecipeArguments(TrainingArguments):
     adversarial_warmup_steps: int = field(
         default=1000, metadata={"help": "Updates on clips alone before the FGSM versions join in."}
     )
+    adversarial_test: bool = field(
+        default=False,
+        metadata={"help": "Score FGSM versions of the test clips as well, as is always done with --adversarial."},
+    )
     restart: bool = field(
         default=False, metadata={"help": "Begin anew although output_dir holds checkpoints, and delete those."}
     )
 
     def __post_init__(self):
         super().__post_init__()
-        if self.adversarial == "none":
-            return
         if self.adversarial_epsilon < 0:
             raise ValueError(f"--adversarial_epsilon must not be negative, got {self.adversarial_epsilon}")
+        if self.adversarial == "none":
+            return
         defaults = DEFAULT_WEIGHTS[self.adversarial]
         self.adversarial_weights = list(self.adversarial_weights or defaults)
         if len(self.adversarial_weights) != len(defaults):

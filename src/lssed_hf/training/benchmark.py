@@ -165,8 +165,10 @@ def write_benchmark(
         if done:
             runs = {seed: read_run(cell.folder) for seed, cell in done.items()}
             facts = [cell.facts for cell in done.values()]
-            changed = any("config_overrides" in cell.settings for cell in done.values())
-            systems.append(System(spec.name, spec.model, shlex.join(spec.flags), runs, facts, changed))
+            settings = next(iter(done.values())).settings
+            changed = "config_overrides" in settings
+            trained = settings.get("adversarial", "none") != "none"
+            systems.append(System(spec.name, spec.model, shlex.join(spec.flags), runs, facts, changed, trained))
     failures = {cell.title: cell.problem for row in cells.values() for cell in row.values() if cell.problem}
     if not systems:
         return None

@@ -141,7 +141,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         label_column=data_args.label_column_name,
         speaker_column=data_args.speaker_column_name,
         majority_label=labels[np.bincount(train_labels).argmax()],
-        adversarial_epsilon=None if args.adversarial == "none" else args.adversarial_epsilon,
+        adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
         context={"dataset": data_args.dataset_name, "split": data_args.test_split_name},
     )
 
