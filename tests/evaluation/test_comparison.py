@@ -9,6 +9,7 @@ from matplotlib.image import imread
 
 from lssed_hf.evaluation.comparison import System, compare_systems, comparison_latex, comparison_markdown
 from lssed_hf.evaluation.cross_corpus import compare_corpora, cross_corpus_latex, cross_corpus_markdown, loss_matrices
+from lssed_hf.evaluation.fairness import fairness_table
 from lssed_hf.evaluation.intervals import SCORES, bootstrap_intervals
 from lssed_hf.evaluation.plots import plot_confusion_matrices, plot_losses, plot_scores
 from lssed_hf.evaluation.report import evaluate_predictions, write_predictions, write_report
@@ -39,7 +40,9 @@ def make_run(tmp_path):
             results["adversarial"] = {"epsilon": 0.02, "real": scores, "fake": scores}
         folder = tmp_path / f"{test_set}_{seed}_{right}_{fake}"
         write_report(results, folder)
-        write_predictions(folder / "predictions.csv", ids, references, probabilities, LABELS, speakers)
+        groups = {"gender": [["female", "male", None][index % 8 % 3] for index in range(size)]}
+        groups["age_group"] = [None] * size
+        write_predictions(folder / "predictions.csv", ids, references, probabilities, LABELS, speakers, groups)
         return read_run(folder)
 
     return make_run
@@ -50,6 +53,7 @@ def test_a_run_is_read_back(make_run):
     assert run.labels == LABELS and run.ids[:2] == ["u0", "u1"] and run.speakers[8] == "0_0"
     assert score(run.references, run.predictions, 4) == run.results["metrics"]
     assert run.probabilities.shape == (SIZE, 4)
+    assert list(run.groups) == ["gender"] and run.groups["gender"][:4] == ["female", "male", None, "female"]
 
 
 def test_answers_outside_of_the_labels_give_way(make_run):
@@ -60,6 +64,7 @@ def test_answers_outside_of_the_labels_give_way(make_run):
     kept = np.isin(run.references, [1, 3])
     assert part.ids == [name for name, is_kept in zip(run.ids, kept) if is_kept]
     assert (part.references == (run.references[kept] == 1)).all()
+    assert part.groups["gender"] == [value for value, is_kept in zip(run.groups["gender"], kept) if is_kept]
     assert (part.predictions == (run.probabilities[kept, 1] > run.probabilities[kept, 3])).all()
 
 
@@ -126,6 +131,8 @@ def test_report_and_latex_of_a_comparison(make_run):
     assert "| adv, fake clips (FGSM 0.02) | ADV-Fake | VGG16 |" in text
     assert "| attacked | VGG | VGG16 |" in text, "it is no row of ADV"
     assert "| attacked, fake clips (FGSM 0.02) | VGG | VGG16 |" in text
+    fair = fairness_table({row["name"]: row for row in comparison["systems"]})
+    assert fair in text and "| gender: female | gender: male | worst speaker |" in fair
     assert "**another corpus than ravdess**" in text
     assert "another corpus" not in comparison_markdown(comparison, "lssed", "table.png")
     assert 'always "neutral"' in text and "80 utterances of 8 speakers" in text
@@ -170,6 +177,8 @@ def test_losses_are_own_minus_other_and_both_test_sets_are_resampled(make_run):
     assert f"| a | b | 50 | {second['weighted_accuracy']['mean']:.3f} [" in text
     assert f"| {second['loss']['weighted_accuracy']['value']:.3f} [" in text
     assert "| iemocap | lssed | 0.596 | 0.342 |" in text
+    female = second["groups"][0]["unweighted_accuracy"]
+    assert f"| a → b | {female['value']:.3f} [" in text
     check_latex(cross_corpus_latex(comparison), 9)
 
 

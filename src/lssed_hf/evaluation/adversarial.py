@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from ..inference import AudioClassifier
-from .report import _cells, _table
+from .report import interval_cells
+from .tables import markdown_table
 
 
 def fgsm(
@@ -110,4 +111,6 @@ def adversarial_table(results: Mapping[str, Any]) -> str:
         results: `epsilon`, and `intervals` (see `bootstrap_intervals`) of `real` and of `fake`.
     """
     rows = {"real": "real", "fake": f"fake (FGSM, epsilon {results['epsilon']:g})"}
-    return _table(["", "WA", "UA"], [[title, *_cells(results[name]["intervals"])] for name, title in rows.items()])
+    return markdown_table(
+        ["", "WA", "UA"], [[title, *interval_cells(results[name]["intervals"])] for name, title in rows.items()]
+    )

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from .fairness import fairness, fairness_table
 from .intervals import SCORES, bootstrap_scores, percentile_intervals
 from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
 from .runs import Run
 from .significance import holm, mcnemar, paired_differences
-from .tables import latex_table, markdown_table
+from .tables import latex_table, markdown_table, score_cell
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
         `algorithm`, `backbone`, `seeds`, both `SCORES` with `mean` and `std` over seeds (sample deviation; None for
         one seed), `low` and `high` (95 %, the mean's, over speakers) and `by_seed`; `num_parameters`, `train_seconds`
         (mean) and `resumed`; `published`, both scores of the paper's row or None; `adversarial`, None or the
-        `epsilon` and the scores on fake clips; `confusion_matrix`, summed over seeds.
+        `epsilon` and the scores on fake clips; `confusion_matrix`, summed over seeds; `groups` and `speakers`, see
+        `fairness`.
         `labels`, `num_utterances`, `num_speakers`, `majority` and `majority_from`, as in `evaluate_predictions`.
         `reference`, its name, `reference_chosen`, "by UA" or "by name", and `comparisons`: for every other system
         `system`, both `SCORES` as in `paired_differences` with `p_holm`, and `mcnemar` with `p_holm` and the `seed`
@@ -140,6 +142,9 @@ def _row(system: System, test_set: Run) -> dict[str, Any]:
         "published": {name: getattr(published, name) for name in SCORES} if published else None,
         "adversarial": fake,
         "confusion_matrix": sum(np.array(result["confusion_matrix"]) for result in metrics).tolist(),
+        **fairness(
+            test_set.references, _predictions(system), test_set.speakers, test_set.groups, len(test_set.labels)
+        ),
     }
 
 
@@ -214,6 +219,8 @@ def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str
     parts = [markdown_table(header, rows, 3), "\n".join(f"- {note}" for note in notes), f"![UA]({picture})"]
     if comparison["comparisons"]:
         parts += ["## Significance", _significance_table(comparison), _significance_note(comparison)]
+    if fair := fairness_table({row["name"]: row for row in comparison["systems"]}):
+        parts += ["## Groups and speakers", fair]
     if figure2:
         parts += ["## Confusion", f"![Confusion matrices]({figure2})"]
     return "\n\n".join(parts) + "\n"
@@ -267,12 +274,7 @@ def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str
 
 
 def _score_cell(score: Mapping[str, Any]) -> str:
-    cell = f"{score['mean']:.3f}"
-    if score["std"] is not None:
-        cell += f" ± {score['std']:.3f}"
-    if score["low"] is not None:
-        cell += f" [{score['low']:.3f}, {score['high']:.3f}]"
-    return cell
+    return score_cell(score["mean"], score["low"], score["high"], score["std"])
 
 
 def _significance_table(comparison: Mapping[str, Any]) -> str:
@@ -281,8 +283,7 @@ def _significance_table(comparison: Mapping[str, Any]) -> str:
     for row in comparison["comparisons"]:
         cells = [row["system"]]
         for name in SCORES:
-            value, low, high = (row[name][key] for key in ("value", "low", "high"))
-            cells.append(f"{value:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]"))
+            cells.append(score_cell(*(row[name][key] for key in ("value", "low", "high")), form="+.3f"))
             cells.append(_p_cell(row[name]["p_holm"]))
         test = row["mcnemar"]
         alone = "–" if test["p"] is None else f"{test['only_first']:,} : {test['only_second']:,}"

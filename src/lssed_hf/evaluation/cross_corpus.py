@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from .fairness import fairness, fairness_table
 from .intervals import SCORES, bootstrap_scores, percentile_intervals
 from .published import TABLE_4
 from .runs import Run
-from .tables import latex_table, markdown_table
+from .tables import latex_table, markdown_table, score_cell
 
 
 def compare_corpora(
@@ -28,19 +29,20 @@ def compare_corpora(
         JSON-ready: `labels`, and `pairs`, a list of `source`, `target`, `seeds`, `num_utterances`, `num_speakers`,
         `majority` (what always answering with the source's largest class scores on the target), both scores with
         `mean`, `std` (over seeds), `low`, `high` (95 %) and `by_seed`, and `loss`, None or both scores with `value`
-        (own minus other, of the means), `low` and `high`.
+        (own minus other, of the means), `low` and `high`; `groups` and `speakers`, see `fairness`.
     """
     scored = {}
     for number, (pair, by_seed) in enumerate(runs.items()):
         restricted = [run.restricted(labels) for run in by_seed.values()]
         first = restricted[0]
         arguments = first.references, first.speakers, len(labels)
-        values, resampled = _scores(*arguments, [run.predictions for run in restricted], num_resamples, number)
-        singles = [_scores(*arguments, [run.predictions], 1, 0)[0] for run in restricted]
-        scored[pair] = first, list(by_seed), values, resampled, singles
+        predictions = np.stack([run.predictions for run in restricted])
+        values, resampled = _scores(*arguments, predictions, num_resamples, number)
+        singles = [_scores(*arguments, run.predictions, 1, 0)[0] for run in restricted]
+        scored[pair] = first, list(by_seed), values, resampled, singles, predictions
 
     pairs = []
-    for (source, target), (run, seeds, values, resampled, singles) in scored.items():
+    for (source, target), (run, seeds, values, resampled, singles, predictions) in scored.items():
         intervals = percentile_intervals(values, resampled)
         row = {
             "source": source,
@@ -49,6 +51,7 @@ def compare_corpora(
             "num_utterances": len(run.ids),
             "num_speakers": None if run.speakers is None else len(set(run.speakers) - {None}),
             "majority": {name: run.results["majority"][name] for name in SCORES},
+            **fairness(run.references, predictions, run.speakers, run.groups, len(labels)),
         }
         for index, name in enumerate(SCORES):
             row[name] = {
@@ -70,12 +73,12 @@ def _scores(
     references: np.ndarray,
     speakers: Sequence[str | None] | None,
     num_labels: int,
-    predictions: Sequence[np.ndarray],
+    predictions: np.ndarray,
     num_resamples: int,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     values, resampled = bootstrap_scores(
-        references, [np.stack(predictions)], speakers, num_labels, num_resamples=num_resamples, seed=seed
+        references, [predictions], speakers, num_labels, num_resamples=num_resamples, seed=seed
     )
     return values[0], None if resampled is None else resampled[0]
 
@@ -119,11 +122,13 @@ def cross_corpus_markdown(comparison: Mapping[str, Any], target_split: str, pict
     if any(len(row["seeds"]) > 1 for row in comparison["pairs"]):
         notes.append("Scores are means over seeds, ± one sample standard deviation; intervals are those of the means.")
     header, rows = pair_cells(comparison)
+    fair = fairness_table({f"{row['source']} → {row['target']}": row for row in comparison["pairs"]})
     paper = [[source, target, f"{wa:.3f}", f"{ua:.3f}"] for (source, target), (wa, ua) in TABLE_4.items()]
     parts = [
         markdown_table(header, rows, 2),
         "\n".join(f"- {note}" for note in notes),
         f"![Losses]({picture})",
+        *(["## Groups and speakers", fair, "## The paper"] if fair else []),
         "The paper's Table 4, of a ResNet152 (other corpora unless they are named above; its splits are not told):",
         markdown_table(["source", "target", "−WA", "−UA"], paper, 2),
     ]
@@ -142,13 +147,10 @@ def pair_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]
     for row in comparison["pairs"]:
         scores = []
         for name in SCORES:
-            cell = f"{row[name]['mean']:.3f}"
-            if row[name]["std"] is not None:
-                cell += f" ± {row[name]['std']:.3f}"
-            scores.append(cell + _bounds(row[name], ".3f"))
+            scores.append(score_cell(*(row[name][key] for key in ("mean", "low", "high", "std"))))
         losses = ["own", "own"] if row["source"] == row["target"] else ["–", "–"]
         if row["loss"]:
-            losses = [f"{row['loss'][name]['value']:.3f}{_bounds(row['loss'][name], '.3f')}" for name in SCORES]
+            losses = [score_cell(**row["loss"][name]) for name in SCORES]
         majority = [f"{row['majority'][name]:.3f}" for name in SCORES]
         rows.append([row["source"], row["target"], f"{row['num_utterances']:,}", *scores, *losses, *majority])
     return header, rows

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..files import replacing
-from .fairness import SPEAKER_NOTE, speaker_recalls, speaker_rows
+from .fairness import SPEAKER_NOTE, group_indices, speaker_recalls, speaker_rows
 from .intervals import SCORES, bootstrap_intervals, majority_row
 from .plots import plot_confusion_matrix
 from .ser_metrics.ser_metrics import check_labels, score
-from .tables import markdown_table as _table
+from .tables import markdown_table, score_cell
 
 
 def evaluate_predictions(
@@ -76,15 +76,13 @@ def evaluate_predictions(
             "intervals": bootstrap_intervals(*pair, chosen_speakers, num_labels, seed=seed),
         }
 
-    by_group: dict[str, list[dict[str, Any]]] = {}
-    for attribute, values in (groups or {}).items():
-        by_group[attribute] = []
-        for value in sorted({value for value in values if value is not None}):
-            with warnings.catch_warnings():  # that a group of one speaker has no interval shows in the report
-                warnings.simplefilter("ignore", UserWarning)
-                part = summary(np.flatnonzero([other == value for other in values]))
-            part["per_class_recall"] = part.pop("metrics")["per_class_recall"]
-            by_group[attribute].append({"value": value, **part})
+    by_group: dict[str, list[dict[str, Any]]] = {attribute: [] for attribute in groups or {}}
+    for attribute, value, chosen in group_indices(groups or {}):
+        with warnings.catch_warnings():  # that a group of one speaker has no interval shows in the report
+            warnings.simplefilter("ignore", UserWarning)
+            part = summary(chosen)
+        part["per_class_recall"] = part.pop("metrics")["per_class_recall"]
+        by_group[attribute].append({"value": value, **part})
 
     return {
         "labels": list(labels),
@@ -217,7 +215,7 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
         f"95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives none. The second "
         f"row always answers with the largest class of {source}.",
         "## Classes",
-        _table(
+        markdown_table(
             ["class", "utterances", "predicted", "recall"],
             [
                 [label, f"{sum(row):,}", f"{sum(column):,}", "–" if recall is None else f"{recall:.3f}"]
@@ -238,33 +236,29 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
                 f"{attribute}: {part['value']}",
                 f"{part['num_utterances']:,}",
                 "–" if part["num_speakers"] is None else f"{part['num_speakers']:,}",
-                *_cells(part["intervals"]),
+                *interval_cells(part["intervals"]),
             ]
             for attribute, group in results["groups"].items()
             for part in group
         ]
-        parts += ["## Groups", _table(["group", "utterances", "speakers", "WA", "UA"], rows)]
+        parts += ["## Groups", markdown_table(["group", "utterances", "speakers", "WA", "UA"], rows)]
     if results.get("speakers"):
         rows = speaker_rows(results["speakers"])
-        parts += ["## Speakers", _table(["", "speaker", "utterances", "WA", "UA"], rows), SPEAKER_NOTE]
+        parts += ["## Speakers", markdown_table(["", "speaker", "utterances", "WA", "UA"], rows), SPEAKER_NOTE]
     return "\n\n".join(parts) + "\n"
 
 
 def summary_table(results: Mapping[str, Any]) -> str:
     """WA and UA with their intervals beside the majority row, as a Markdown table."""
     majority = results["majority"]
-    return _table(
+    return markdown_table(
         ["", "WA", "UA"],
         [
-            ["**this system**", *_cells(results["intervals"])],
+            ["**this system**", *interval_cells(results["intervals"])],
             [f'always "{results["labels"][majority["label"]]}"', *(f"{majority[name]:.3f}" for name in SCORES)],
         ],
     )
 
 
-def _cells(intervals: Mapping[str, Mapping[str, float | None]]) -> list[str]:
-    cells = []
-    for name in SCORES:
-        value, low, high = (intervals[name][key] for key in ("value", "low", "high"))
-        cells.append(f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]")
-    return cells
+def interval_cells(intervals: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    return [score_cell(**intervals[name]) for name in SCORES]

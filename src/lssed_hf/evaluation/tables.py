@@ -20,6 +20,16 @@ _LATEX = {
 }
 
 
+def score_cell(
+    value: float, low: float | None = None, high: float | None = None, std: float | None = None, form: str = ".3f"
+) -> str:
+    """`value ± std [low, high]`, as far as there are any."""
+    cell = f"{value:{form}}"
+    if std is not None:
+        cell += f" ± {std:{form}}"
+    return cell if low is None else f"{cell} [{low:{form}}, {high:{form}}]"
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_names: int = 1) -> str:
     """A Markdown table. The first `num_names` columns stand left, numbers right."""
     lines = [header, [":--"] * num_names + ["--:"] * (len(header) - num_names), *rows]
