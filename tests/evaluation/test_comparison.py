@@ -61,6 +61,7 @@ def test_answers_outside_of_the_labels_give_way(make_run):
     same = run.restricted(LABELS)
     assert (same.predictions == run.predictions).all() and same.speakers == run.speakers
     part = run.restricted(["sad", "neutral"])
+    assert part.labels == ["sad", "neutral"] and run.labels == LABELS
     kept = np.isin(run.references, [1, 3])
     assert part.ids == [name for name, is_kept in zip(run.ids, kept) if is_kept]
     assert (part.references == (run.references[kept] == 1)).all()

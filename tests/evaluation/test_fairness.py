@@ -4,6 +4,7 @@ import pytest
 from lssed_hf.evaluation.fairness import fairness, fairness_table, group_recalls, speaker_recalls
 from lssed_hf.evaluation.intervals import bootstrap_intervals
 from lssed_hf.evaluation.report import evaluate_predictions, write_report
+from lssed_hf.evaluation.runs import Run
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 
 
@@ -73,12 +74,15 @@ def test_groups_are_scored_alone_and_their_speakers_resampled(data):
     assert {name: rows[1][name] for name in expected} == expected
 
 
+def make_run(references, predictions, speakers, **groups):
+    return Run({"labels": LABELS}, [], references, predictions, np.eye(4)[predictions], speakers, groups)
+
+
 def test_several_runs_are_averaged(data):
     references, predictions, speakers = data
     other = np.random.default_rng(2).integers(4, size=90)
-    gender = ["female", "male"] * 45
-    single = [fairness(references, run, speakers, {"gender": gender}, 4) for run in (predictions, other)]
-    both = fairness(references, [predictions, other], speakers, {"gender": gender}, 4)
+    runs = [make_run(references, run, speakers, gender=["female", "male"] * 45) for run in (predictions, other)]
+    single, both = [fairness({0: run}) for run in runs], fairness(dict(enumerate(runs)))
 
     def values(result, name):
         return {
@@ -93,9 +97,8 @@ def test_several_runs_are_averaged(data):
 
 def test_the_table_of_several_systems(data):
     references, predictions, speakers = data
-    gender = ["female", "male"] * 45
-    full = fairness(references, predictions, speakers, {"gender": gender}, 4)
-    bare = fairness(references, predictions, None, {}, 4)
+    full = fairness({0: make_run(references, predictions, speakers, gender=["female", "male"] * 45)})
+    bare = fairness({0: make_run(references, predictions, None)})
     assert bare == {"groups": [], "speakers": None}
     lines = fairness_table({"full": full, "bare": bare}).splitlines()
     assert lines[0] == "| UA | gender: female | gender: male | worst speaker | median speaker | best speaker |"

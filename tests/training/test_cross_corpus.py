@@ -87,14 +87,14 @@ def test_all_clips_of_the_target_are_tested_on_without_training_again(finished, 
 def test_classes_are_those_that_all_corpora_have(corpora, tmp_path, capsys):
     other = {**corpora, "emodb": write_emodb(tmp_path / "emodb", "NFT")}
     dirs = {name: ["--dataset_name", name, "--data_dir", str(folder)] for name, folder in other.items()}
-    made = cross_corpus.make_cells(dirs, [0, 1], tmp_path / "out")
+    made = cross_corpus.make_cells(dirs, list(dirs), list(dirs), [0, 1], tmp_path / "out")
     assert made["emodb", "ravdess", 1].settings["labels"] == ["neutral", "happy", "sad"]
     assert made["ravdess", None, 1].settings["seed"] == 1
     assert made["emodb", "ravdess", 1].folder.parent == made["emodb", None, 1].folder
-    made = cross_corpus.make_cells(dirs, [0], tmp_path / "out", ["sad", "happy"])
+    made = cross_corpus.make_cells(dirs, list(dirs), list(dirs), [0], tmp_path / "out", ["sad", "happy"])
     assert made["emodb", "ravdess", 0].settings["labels"] == ["sad", "happy"]
     with pytest.raises(ValueError, match="not all corpora have 'angry'; they share neutral, happy, sad"):
-        cross_corpus.make_cells(dirs, [0], tmp_path / "out", ["angry"])
+        cross_corpus.make_cells(dirs, list(dirs), list(dirs), [0], tmp_path / "out", ["angry"])
 
 
 def test_fewer_classes_are_fewer_clips(finished, corpora, tmp_path):
@@ -122,7 +122,10 @@ def test_a_test_without_its_model_is_a_problem(tmp_path):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--corpora", "ravdess"], "needs two different corpora"),
+        (["--corpora", "ravdess"], "name two different corpora"),
+        (["--source", "ravdess"], "give --source and --target, or --corpora"),
+        (["--source", "a", "--target", "b", "--corpora", "a", "b"], "give --source and --target, or --corpora"),
+        (["--source", "ravdess", "--target", "ravdess"], "nothing to cross with ravdess alone"),
         (["--corpora", "ravdess", "emodb", "--data_dirs", "meld=x"], "takes CORPUS=VALUE with one of ravdess, emodb"),
         (
             ["--corpora", "ravdess", "emodb", "--data_dir", "x"],
@@ -135,3 +138,40 @@ def test_flags_that_make_no_sense_end_the_program(tmp_path, capsys, argv, messag
     with pytest.raises(SystemExit):
         cross_corpus.main(["--output_dir", str(tmp_path), *argv])
     assert message in capsys.readouterr().err
+
+
+def test_one_source_and_one_target(finished, corpora, tmp_path):
+    dirs = {name: ["--dataset_name", name, "--data_dir", str(folder)] for name, folder in corpora.items()}
+    made = cross_corpus.make_cells(dirs, ["emodb"], ["ravdess"], [0], tmp_path)
+    assert list(made) == [("emodb", None, 0), ("emodb", "emodb", 0), ("emodb", "ravdess", 0)]
+    made = cross_corpus.make_few_shot_cells(dirs, ["emodb"], ["ravdess"], [0], tmp_path, [1])
+    assert list(made) == [(None, "ravdess", 1, 0), ("emodb", "ravdess", 1, 0)]
+
+
+def test_few_speakers_of_the_target(finished, corpora, capsys):
+    before = (finished / "cells" / "emodb" / "seed_0" / "model.safetensors").stat().st_mtime_ns
+    argv = flags(corpora, finished, "--few_shot", "1", "2", "--few_shot_flags", "--num_train_epochs 1")
+    assert cli.main(["cross-corpus", *argv]) == 0, capsys.readouterr().err
+    assert (finished / "cells" / "emodb" / "seed_0" / "model.safetensors").stat().st_mtime_ns == before
+    results = read(finished / "results.json")
+    rows = {(row["source"], row["target"], row["num_train_speakers"]): row for row in results["few_shot"]}
+    assert set(rows) == {
+        *((None, target, number) for target in corpora for number in (1, 2)),
+        *((s, t, number) for s, t in (("ravdess", "emodb"), ("emodb", "ravdess")) for number in (0, 1, 2)),
+    }
+    pair = next(row for row in results["pairs"] if (row["source"], row["target"]) == ("ravdess", "emodb"))
+    for name in SCORES:
+        assert rows["ravdess", "emodb", 0][name] == pair[name]
+    assert rows["ravdess", "emodb", 0]["gain"] is None and rows["ravdess", "emodb", 2]["gain"] is not None
+    text = (finished / "report.md").read_text(encoding="utf-8")
+    assert "## Few speakers" in text and "| emodb | from ravdess | 2 |" in text
+    assert (finished / "few_shot.png").is_file()
+
+    tuned = finished / "cells" / "ravdess" / "seed_0" / "few_shot_emodb_2"
+    settings = read(tuned / "settings.json")["settings"]
+    assert settings["num_train_epochs"] == 1 and settings["max_train_speakers"] == 2
+    assert settings["load_best_model_at_end"] is False and "config_overrides" not in settings
+    assert not (tuned / "model.safetensors").exists()
+    # Normalised as the corpus of pre-training was.
+    start = read(finished / "cells" / "ravdess" / "seed_0" / "preprocessor_config.json")
+    assert read(tuned / "preprocessor_config.json")["mean"] == start["mean"]

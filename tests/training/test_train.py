@@ -4,7 +4,9 @@ import json
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from transformers import AutoModelForAudioClassification
 
 from lssed_hf import PyResNetFeatureExtractor, create_model
 from lssed_hf.training import train
+from lssed_hf.training.arguments import DataArguments
 from lssed_hf.training.trainer import ClassificationLoss, balanced_class_weights
 
 
@@ -30,6 +33,7 @@ _KILLED = """
 import os, signal, sys
 from transformers import TrainerCallback
 from lssed_hf.training import train
+from lssed_hf.training.arguments import DataArguments
 
 class Kill(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
@@ -228,6 +232,29 @@ def test_balanced_class_weights_average_to_one_over_the_clips():
     weights = balanced_class_weights(labels, 4)
     assert weights[2] == 0 and weights[0] < weights[1] < weights[3]
     assert np.isclose(np.mean([weights[label] for label in labels]), 1)
+
+
+def test_few_training_speakers_are_drawn_by_the_seed_and_nested():
+    rows = datasets.Dataset.from_dict(
+        {"speaker_id": ["a", "b", None, "c", "d", "a", "e"], "emotion": [0] * 7, "number": list(range(7))}
+    )
+
+    def speakers(number, seed):
+        data_args = DataArguments(dataset_name="x", max_train_speakers=number)
+        chosen = train._few_speakers(rows, data_args, seed)
+        assert set(chosen["number"]) == {
+            i for i, name in enumerate(rows["speaker_id"]) if name in chosen["speaker_id"]
+        }
+        return set(chosen["speaker_id"])
+
+    drawn = [speakers(number, 0) for number in range(1, 6)]
+    assert [len(names) for names in drawn] == [1, 2, 3, 4, 5] and None not in drawn[-1]
+    assert all(few < more for few, more in pairwise(drawn))
+    assert len({tuple(sorted(speakers(2, seed))) for seed in range(8)}) > 1
+    with pytest.raises(ValueError, match="--max_train_speakers 6: x has 5 training speakers"):
+        speakers(6, 0)
+    with pytest.raises(ValueError, match="needs a column 'speaker_id'; there are emotion, number"):
+        train._few_speakers(rows.remove_columns("speaker_id"), DataArguments("x", max_train_speakers=1), 0)
 
 
 def test_missing_split_and_label_column_are_named(flags):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .fairness import fairness, fairness_table
-from .intervals import SCORES, bootstrap_scores, percentile_intervals
+from .intervals import SCORES
 from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
-from .runs import Run
+from .runs import Run, mean_and_std, score_runs
 from .significance import holm, mcnemar, paired_differences
 from .tables import latex_table, markdown_table, score_cell
 
@@ -68,7 +68,7 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
             if not same or (run.references != first.references).any():
                 raise ValueError(f"{system.name}, seed {seed}, was scored on another test set than {systems[0].name}")
     systems = sorted(systems, key=_table_order)
-    rows = [_row(system, first) for system in systems]
+    rows = [_row(system) for system in systems]
     names = [system.name for system in systems]
     chosen = "by name"
     if reference is None:
@@ -102,27 +102,15 @@ def _predictions(system: System) -> np.ndarray:
     return np.stack([run.predictions for run in system.runs.values()])
 
 
-def _row(system: System, test_set: Run) -> dict[str, Any]:
+def _row(system: System) -> dict[str, Any]:
     runs, metrics = system.runs, [run.results["metrics"] for run in system.runs.values()]
-    values, resampled = bootstrap_scores(
-        test_set.references, [_predictions(system)], test_set.speakers, len(test_set.labels)
-    )
-    intervals = percentile_intervals(values[0], None if resampled is None else resampled[0])
-    scores = {
-        name: {
-            **_mean_and_std([result[name] for result in metrics]),
-            "low": intervals[name]["low"],
-            "high": intervals[name]["high"],
-            "by_seed": {str(seed): result[name] for seed, result in zip(runs, metrics, strict=True)},
-        }
-        for name in SCORES
-    }
+    scores, _, _ = score_runs(runs)
     fake = None
     if all("adversarial" in run.results for run in runs.values()):
         results, row = [run.results["adversarial"] for run in runs.values()], _published(system, "fake")
         fake = {"epsilon": results[0]["epsilon"]}
         for name in SCORES:
-            fake[name] = _mean_and_std([result["fake"]["metrics"][name] for result in results])
+            fake[name] = mean_and_std([result["fake"]["metrics"][name] for result in results])
             one = results[0]["fake"]["intervals"][name] if len(results) == 1 else {}
             fake[name] |= {bound: one.get(bound) for bound in ("low", "high")}
             fake[name]["published"] = getattr(row, name) if row else None
@@ -142,14 +130,8 @@ def _row(system: System, test_set: Run) -> dict[str, Any]:
         "published": {name: getattr(published, name) for name in SCORES} if published else None,
         "adversarial": fake,
         "confusion_matrix": sum(np.array(result["confusion_matrix"]) for result in metrics).tolist(),
-        **fairness(
-            test_set.references, _predictions(system), test_set.speakers, test_set.groups, len(test_set.labels)
-        ),
+        **fairness(runs),
     }
-
-
-def _mean_and_std(values: Sequence[float]) -> dict[str, float | None]:
-    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else None}
 
 
 def _comparisons(systems: Sequence[System], reference: System, test_set: Run) -> list[dict[str, Any]]:

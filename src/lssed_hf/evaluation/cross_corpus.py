@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from .fairness import fairness, fairness_table
-from .intervals import SCORES, bootstrap_scores, percentile_intervals
+from .intervals import SCORES, percentile_intervals
 from .published import TABLE_4
-from .runs import Run
+from .runs import Run, score_runs
 from .tables import latex_table, markdown_table, score_cell
 
 
@@ -31,56 +31,33 @@ def compare_corpora(
         `mean`, `std` (over seeds), `low`, `high` (95 %) and `by_seed`, and `loss`, None or both scores with `value`
         (own minus other, of the means), `low` and `high`; `groups` and `speakers`, see `fairness`.
     """
-    scored = {}
-    for number, (pair, by_seed) in enumerate(runs.items()):
-        restricted = [run.restricted(labels) for run in by_seed.values()]
-        first = restricted[0]
-        arguments = first.references, first.speakers, len(labels)
-        predictions = np.stack([run.predictions for run in restricted])
-        values, resampled = _scores(*arguments, predictions, num_resamples, number)
-        singles = [_scores(*arguments, run.predictions, 1, 0)[0] for run in restricted]
-        scored[pair] = first, list(by_seed), values, resampled, singles, predictions
-
+    runs = {pair: {seed: run.restricted(labels) for seed, run in by_seed.items()} for pair, by_seed in runs.items()}
+    # Another seed for each pair: resamples of independent test sets.
+    scored = {
+        pair: score_runs(by_seed, num_resamples=num_resamples, seed=number)
+        for number, (pair, by_seed) in enumerate(runs.items())
+    }
     pairs = []
-    for (source, target), (run, seeds, values, resampled, singles, predictions) in scored.items():
-        intervals = percentile_intervals(values, resampled)
+    for (source, target), (scores, values, resampled) in scored.items():
+        by_seed = runs[source, target]
+        run = next(iter(by_seed.values()))
         row = {
             "source": source,
             "target": target,
-            "seeds": seeds,
+            "seeds": list(by_seed),
             "num_utterances": len(run.ids),
             "num_speakers": None if run.speakers is None else len(set(run.speakers) - {None}),
             "majority": {name: run.results["majority"][name] for name in SCORES},
-            **fairness(run.references, predictions, run.speakers, run.groups, len(labels)),
+            **scores,
+            **fairness(by_seed),
         }
-        for index, name in enumerate(SCORES):
-            row[name] = {
-                "mean": float(values[index]),
-                "std": float(np.std([single[index] for single in singles], ddof=1)) if len(seeds) > 1 else None,
-                **{bound: intervals[name][bound] for bound in ("low", "high")},
-                "by_seed": {str(seed): float(single[index]) for seed, single in zip(seeds, singles, strict=True)},
-            }
         row["loss"] = None
         own = scored.get((source, source))
         if own is not None and source != target:
-            both = own[3] is not None and resampled is not None
-            row["loss"] = percentile_intervals(own[2] - values, own[3] - resampled if both else None)
+            both = own[2] is not None and resampled is not None
+            row["loss"] = percentile_intervals(own[1] - values, own[2] - resampled if both else None)
         pairs.append(row)
     return {"labels": list(labels), "pairs": pairs}
-
-
-def _scores(
-    references: np.ndarray,
-    speakers: Sequence[str | None] | None,
-    num_labels: int,
-    predictions: np.ndarray,
-    num_resamples: int,
-    seed: int,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    values, resampled = bootstrap_scores(
-        references, [predictions], speakers, num_labels, num_resamples=num_resamples, seed=seed
-    )
-    return values[0], None if resampled is None else resampled[0]
 
 
 def loss_matrices(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .intervals import SCORES, bootstrap_scores, percentile_intervals
+from .runs import Run
 from .tables import markdown_table, score_cell
 
 
@@ -16,17 +17,14 @@ SPEAKER_NOTE = (
 )
 
 
-def fairness(
-    references: Sequence[int],
-    predictions: Sequence[int] | np.ndarray,
-    speakers: Sequence[str | None] | None,
-    groups: Mapping[str, Sequence[str | None]],
-    num_labels: int,
-) -> dict[str, Any]:
-    """`groups`, see `group_recalls`, and `speakers`, see `speaker_recalls`; None where no speaker is known."""
+def fairness(runs: Mapping[int, Run]) -> dict[str, Any]:
+    """`groups`, see `group_recalls`, and `speakers`, see `speaker_recalls`, of runs on one test set by seed."""
+    run = next(iter(runs.values()))
+    predictions = np.stack([other.predictions for other in runs.values()])
+    arguments = run.references, predictions, run.speakers
     return {
-        "groups": group_recalls(references, predictions, speakers, groups, num_labels),
-        "speakers": None if speakers is None else speaker_recalls(references, predictions, speakers, num_labels),
+        "groups": group_recalls(*arguments, run.groups, len(run.labels)),
+        "speakers": None if run.speakers is None else speaker_recalls(*arguments, len(run.labels)),
     }
 
 

@@ -21,6 +21,7 @@ _BLUES = LinearSegmentedColormap.from_list(
 _LOSSES = LinearSegmentedColormap.from_list(
     "losses", ["#1f5f9f", "#6992bf", "#afc5de", "#f8fafc", "#edc2b5", "#dc8670", "#b03a2e"]
 )
+_CURVES = ("#1f5f9f", "#c05621", "#2f855a", "#805ad5", "#5a6575", "#b7791f")
 _INK, _FAINT_INK, _EMPTY, _LINE, _BLUE = "#1a202c", "#5a6575", "#f1f1f1", "#d5dae1", "#1f5f9f"
 
 
@@ -160,6 +161,53 @@ def plot_losses(
         axes.set_ylabel("trained on", fontsize=10, color=_FAINT_INK, labelpad=8)
         axes.set_title(title, fontsize=12, color=_INK, pad=12)
         _white_lines(axes, len(names))
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return Path(path)
+
+
+def plot_curves(
+    curves: Mapping[str, Mapping[str, Sequence[Mapping[str, float | None]]]],
+    path: str | os.PathLike,
+    *,
+    xlabel: str,
+    ylabel: str = "UA",
+) -> Path:
+    """Draw scores against a small whole number, one panel per title, with intervals as bars.
+
+    Args:
+        curves: By title of the panel and name of the curve: points of `x`, `value`, `low` and `high` (None for no
+            interval).
+        path: Where to write; its folder must exist.
+        xlabel, ylabel: What the axes are.
+
+    Returns:
+        The path.
+    """
+    figure = Figure(figsize=(1.2 + 4.6 * len(curves), 4.4), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    names = list(dict.fromkeys(name for panel in curves.values() for name in panel))
+    first = None
+    for index, (title, panel) in enumerate(curves.items()):
+        axes = first = figure.add_subplot(1, len(curves), index + 1, sharey=first)
+        ticks = sorted({point["x"] for points in panel.values() for point in points})
+        for name, points in panel.items():
+            number = names.index(name)
+            colour = _CURVES[number % len(_CURVES)]
+            # Numbers such as 1, 2, 4, 8 stand equally far apart, and the bars of a number beside each other.
+            at = [ticks.index(point["x"]) + 0.07 * (number - (len(names) - 1) / 2) for point in points]
+            axes.plot(at, [point["value"] for point in points], "o-", color=colour, markersize=6, label=name, zorder=3)
+            for x, point in zip(at, points):
+                if point["low"] is not None:
+                    axes.plot([x, x], [point["low"], point["high"]], color=colour, linewidth=1.6, alpha=0.45)
+        axes.set_xticks(range(len(ticks)), [str(tick) for tick in ticks])
+        axes.set_title(title, fontsize=12, color=_INK, pad=12)
+        axes.set_xlabel(xlabel, fontsize=10, color=_FAINT_INK)
+        axes.grid(axis="y", color=_LINE, linewidth=0.7)
+        axes.tick_params(length=0, labelcolor=_INK)
+        axes.spines[:].set_visible(False)
+        axes.legend(frameon=False, fontsize=9.5, labelcolor=_INK, loc="lower right")
+        if index == 0:
+            axes.set_ylabel(ylabel, fontsize=10, color=_FAINT_INK)
     figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
     return Path(path)
 

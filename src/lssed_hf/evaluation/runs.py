@@ -3,12 +3,15 @@
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .intervals import SCORES, bootstrap_scores, percentile_intervals
+from .ser_metrics.ser_metrics import score
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Run:
     def restricted(self, labels: Sequence[str]) -> "Run":
         """The same on the utterances of some classes, numbered anew in the order of `labels`.
 
-        An answer outside of them gives way to the most probable one inside. `results` stay those of all.
+        An answer outside of them gives way to the most probable one inside. `results` stay those of all classes,
+        but for their `labels`.
         """
         numbers = [self.labels.index(label) for label in labels]
         new_numbers = {old: new for new, old in enumerate(numbers)}
@@ -47,7 +51,7 @@ class Run:
         inside = self.probabilities[kept][:, numbers].argmax(axis=1)
         predictions = [new_numbers.get(int(old), other) for old, other in zip(self.predictions[kept], inside)]
         return Run(
-            self.results,
+            {**self.results, "labels": list(labels)},
             [self.ids[index] for index in kept],
             np.array([new_numbers[int(old)] for old in self.references[kept]]),
             np.array(predictions),
@@ -85,3 +89,40 @@ def read_run(folder: str | os.PathLike) -> Run:
         None if all(speaker is None for speaker in speakers) else speakers,
         {name: values for name, values in facts.items() if any(values)},
     )
+
+
+def score_runs(
+    runs: Mapping[int, Run], *, num_resamples: int = 2000, seed: int = 0
+) -> tuple[dict[str, dict[str, Any]], np.ndarray, np.ndarray | None]:
+    """WA and UA over training seeds.
+
+    Args:
+        runs: on the same test set, by seed.
+        num_resamples, seed: of the bootstrap over speakers.
+
+    Returns:
+        By score, JSON-ready: `mean` and `std` (sample deviation over seeds; None for one), `low` and `high` (95 %, the
+        mean's, over speakers; None for one speaker) and `by_seed`. Then the means (2,), and the resampled means
+        (2, num_resamples), or None (see `bootstrap_scores`).
+    """
+    first = next(iter(runs.values()))
+    predictions = np.stack([run.predictions for run in runs.values()])
+    values, resampled = bootstrap_scores(
+        first.references, [predictions], first.speakers, len(first.labels), num_resamples=num_resamples, seed=seed
+    )
+    means, resampled = values[0], None if resampled is None else resampled[0]
+    intervals = percentile_intervals(means, resampled)
+    singles = [score(first.references, run, len(first.labels)) for run in predictions]
+    scores = {
+        name: {
+            **mean_and_std([single[name] for single in singles]),
+            **{bound: intervals[name][bound] for bound in ("low", "high")},
+            "by_seed": {str(number): single[name] for number, single in zip(runs, singles, strict=True)},
+        }
+        for name in SCORES
+    }
+    return scores, means, resampled
+
+
+def mean_and_std(values: Sequence[float]) -> dict[str, float | None]:
+    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else None}

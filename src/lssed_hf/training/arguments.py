@@ -36,6 +36,9 @@ class DataArguments:
         help="Split for model selection. Where it is missing, --validation_fraction of the training speakers is used.",
     )
     test_split_name: str = HfArg(default="test", help="Split that the final model is scored on, once.")
+    max_train_speakers: int | None = HfArg(
+        default=None, help="Train on the clips of so many training speakers only, drawn by --seed; more include fewer."
+    )
     validation_fraction: float = HfArg(default=0.1, help="Held out from training where there is no validation split.")
     audio_column_name: str = HfArg(default="audio", help="Column with the audio.")
     label_column_name: str = HfArg(default="emotion", help="Column with the label.")

@@ -1,14 +1,15 @@
-"""`lssed-hf cross-corpus`: train on each corpus, test on the others, and see what is lost, as in the paper's Table 4.
+"""`lssed-hf cross-corpus`: train on a corpus, test on others, and see what is lost, as in the paper's Table 4.
 
-Every corpus and seed is trained on by `lssed-hf train` in a folder of its own (OUTPUT_DIR/cells/CORPUS/seed_N), and
-the model tested on all corpora. Stopped anywhere and started again, the command keeps what is finished and goes on
-with the rest. It takes all flags of `lssed-hf train` as well, for every corpus.
+Every source and seed is trained on by `lssed-hf train` in a folder of its own (OUTPUT_DIR/cells/CORPUS/seed_N), and
+the model tested there and on the targets. Stopped anywhere and started again, the command keeps what is finished and
+goes on with the rest. It takes all flags of `lssed-hf train` as well, for every corpus.
 """
 
 import argparse
 import dataclasses
 import json
 import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.cross_corpus import compare_corpora, cross_corpus_latex, cross_corpus_markdown, loss_matrices
-from ..evaluation.plots import plot_losses
+from ..evaluation.few_shot import compare_few_shot, few_shot_markdown, start_name
+from ..evaluation.plots import plot_curves, plot_losses
 from ..evaluation.runs import Run, read_run
 from ..files import replacing
 from .arguments import DataArguments
@@ -34,7 +36,7 @@ from .cells import (
 
 
 EXAMPLE = """example:
-  lssed-hf cross-corpus --corpora ravdess emodb --data_dirs ravdess=RAVDESS emodb=EMODB --model pyresnet50 \\
+  lssed-hf cross-corpus --source ravdess --target emodb --data_dirs ravdess=RAVDESS emodb=EMODB --model pyresnet50 \\
       --seeds 0 1 --output_dir outputs/cross_corpus --num_train_epochs 30"""
 #: Flags of `train` that this command sets, and what takes their place.
 INSTEAD = {
@@ -56,27 +58,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not asked.is_file():
             parser.error(f"--report_only: there is no comparison in {args.output_dir}")
         args, flags = parser.parse_known_args([*json.loads(asked.read_text(encoding="utf-8")), *argv])
-    if len(set(args.corpora or ())) < 2:
-        parser.error("--corpora needs two different corpora at least")
+    if bool(args.source) != bool(args.target) or bool(args.source) == bool(args.corpora):
+        parser.error("give --source and --target, or --corpora for all of them both ways")
+    sources, targets = args.source or args.corpora, args.target or args.corpora
+    corpora = list(dict.fromkeys([*sources, *targets]))
+    if len(corpora) < 2:
+        parser.error(f"there is nothing to cross with {corpora[0]} alone: name two different corpora at least")
     refuse_flags(parser, flags, INSTEAD)
 
-    flags_of = {
-        corpus: [*flags, "--dataset_name", corpus, "--model_name_or_path", args.model] for corpus in args.corpora
-    }
+    flags_of = {corpus: [*flags, "--dataset_name", corpus, "--model_name_or_path", args.model] for corpus in corpora}
     for option in ("data_dir", "split_scheme"):
         for text in getattr(args, f"{option}s"):
             corpus, _, value = text.partition("=")
             if corpus not in flags_of or not value:
-                parser.error(f"--{option}s takes CORPUS=VALUE with one of {', '.join(args.corpora)}, got {text!r}")
+                parser.error(f"--{option}s takes CORPUS=VALUE with one of {', '.join(corpora)}, got {text!r}")
             flags_of[corpus] += [f"--{option}", value]
-    cells = make_cells(flags_of, args.seeds, args.output_dir, args.labels, args.target_split)
-    all_cells = list(cells.values())
+    cells = make_cells(flags_of, sources, targets, args.seeds, args.output_dir, args.labels, args.target_split)
+    few_shot = make_few_shot_cells(
+        flags_of, sources, targets, args.seeds, args.output_dir, args.few_shot, shlex.split(args.few_shot_flags)
+    )
+    all_cells = [*cells.values(), *few_shot.values()]
     with claimed(args.output_dir):
         if not args.report_only:
             check_settings(all_cells)
             write_json(asked, argv)
             run_cells(all_cells)
-        report = write_cross_corpus(cells, args.corpora, args.output_dir, args.target_split)
+        report = write_cross_corpus(cells, few_shot, corpora, args.output_dir, args.target_split)
     if report:
         print(f"Report: {report}")
     failed = [cell for cell in all_cells if cell.problem]
@@ -93,7 +100,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --seed is a flag of train
     )
-    parser.add_argument("--corpora", nargs="+", metavar="CORPUS", help="two or more of lssed_hf.list_corpora()")
+    parser.add_argument(
+        "--corpora",
+        nargs="+",
+        metavar="CORPUS",
+        help="train on each and test on all; of lssed_hf.list_corpora()",
+    )
+    parser.add_argument("--source", nargs="+", metavar="CORPUS", help="instead of --corpora: what to train on")
+    parser.add_argument("--target", nargs="+", metavar="CORPUS", help="and what to test on, besides each source")
     parser.add_argument("--data_dirs", nargs="+", default=[], metavar="CORPUS=DIR", help="where each one is")
     parser.add_argument(
         "--split_schemes", nargs="+", default=[], metavar="CORPUS=SCHEME", help="how each is split (default: its own)"
@@ -109,6 +123,21 @@ def _parser() -> argparse.ArgumentParser:
         help="test on the test split of other corpora, or on all of their clips (default: test)",
     )
     parser.add_argument(
+        "--few_shot",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="K",
+        help="also fine-tune the models on K training speakers of the other corpora, e.g. 1 2 4 8, beside networks "
+        "that start from scratch on the same speakers",
+    )
+    parser.add_argument(
+        "--few_shot_flags",
+        default="",
+        metavar="FLAGS",
+        help="flags of train for these alone, in quotes, e.g. '--num_train_epochs 20 --learning_rate 1e-4'",
+    )
+    parser.add_argument(
         "--report_only", action="store_true", help="write the report of an --output_dir again, from what is finished"
     )
     return parser
@@ -116,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def make_cells(
     flags_of: Mapping[str, Sequence[str]],
+    sources: Sequence[str],
+    targets: Sequence[str],
     seeds: Sequence[int],
     output_dir: Path,
     labels: Sequence[str] | None = None,
@@ -125,6 +156,7 @@ def make_cells(
 
     Args:
         flags_of: flags of `lssed-hf train` by corpus.
+        sources, targets: what to train on, and to test on besides.
         seeds: to train with.
         output_dir: of the whole.
         labels: classes to test on, by default those that the training and the tested clips of all corpora have.
@@ -146,12 +178,13 @@ def make_cells(
         raise ValueError(f"{', '.join(corpora)} have no class in common")
 
     cells = {}
-    for source in corpora:
+    for source in sources:
         for seed in seeds:
             folder = output_dir / "cells" / _folder_name(source) / f"seed_{seed}"
             training = {**settings[source], "seed": seed, "output_dir": str(folder)}
             cells[source, None, seed] = Cell(f"{source}, seed {seed}", folder, "train", training)
-            for target, corpus in corpora.items():
+            for target in dict.fromkeys([source, *targets]):
+                corpus = corpora[target]
                 split = "test" if target == source else target_split
                 tested = {
                     **corpus.settings,
@@ -165,6 +198,46 @@ def make_cells(
                     "evaluate",
                     tested,
                 )
+    return cells
+
+
+def make_few_shot_cells(
+    flags_of: Mapping[str, Sequence[str]],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    seeds: Sequence[int],
+    output_dir: Path,
+    numbers: Sequence[int],
+    more_flags: Sequence[str] = (),
+) -> dict[tuple[str | None, str, int, int], Cell]:
+    """Cells by start (corpus, or None for random weights), target, number of training speakers and seed.
+
+    Args:
+        flags_of: flags of `lssed-hf train` by corpus.
+        sources, targets: what models were trained on, and what they are to be fine-tuned on.
+        seeds: to train with.
+        output_dir: of the whole.
+        numbers: of training speakers.
+        more_flags: flags of `lssed-hf train` for these cells alone.
+    """
+    cells = {}
+    for target in targets if numbers else ():
+        # Choosing an epoch would take more labelled speakers than there are.
+        flags = [*flags_of[target], "--load_best_model_at_end", "false", *more_flags]
+        settings = training_settings(flags, "lssed-hf cross-corpus")
+        tuning = {name: value for name, value in settings.items() if not name.endswith("_overrides")}
+        for source in (None, *(corpus for corpus in sources if corpus != target)):
+            for number in numbers:
+                for seed in seeds:
+                    name = f"few_shot_{_folder_name(target)}_{number}"
+                    if source is None:
+                        folder, own = output_dir / "cells" / "scratch" / f"seed_{seed}" / name, dict(settings)
+                    else:
+                        start = output_dir / "cells" / _folder_name(source) / f"seed_{seed}"
+                        folder, own = start / name, {**tuning, "model_name_or_path": str(start.absolute())}
+                    own |= {"seed": seed, "output_dir": str(folder), "max_train_speakers": number}
+                    title = f"{start_name(source)}, {number} speaker(s) of {target}, seed {seed}"
+                    cells[source, target, number, seed] = Cell(title, folder, "train", own, keep_model=False)
     return cells
 
 
@@ -208,12 +281,17 @@ def _folder_name(corpus: str) -> str:
 
 
 def write_cross_corpus(
-    cells: Mapping[tuple[str, str | None, int], Cell], corpora: Sequence[str], output_dir: Path, target_split: str
+    cells: Mapping[tuple[str, str | None, int], Cell],
+    few_shot: Mapping[tuple[str | None, str, int, int], Cell],
+    corpora: Sequence[str],
+    output_dir: Path,
+    target_split: str,
 ) -> Path | None:
-    """Write `results.json`, `table.tex`, `table.png` and `report.md` from the finished cells.
+    """Write `results.json`, `table.tex`, `table.png`, `few_shot.png` and `report.md` from the finished cells.
 
     Args:
         cells: from `make_cells`.
+        few_shot: from `make_few_shot_cells`; without any there is no such section and picture.
         corpora: in the order of the matrix.
         output_dir: where to write.
         target_split: "test" or "all", for the report.
@@ -228,18 +306,52 @@ def write_cross_corpus(
     if not runs:
         return None
     labels = next(cell.settings["labels"] for cell in cells.values() if cell.work == "evaluate")
-    failures = {cell.title: cell.problem for cell in cells.values() if cell.problem}
+    failures = {cell.title: cell.problem for cell in (*cells.values(), *few_shot.values()) if cell.problem}
     comparison = compare_corpora(runs, labels)
+    curves = compare_few_shot(_few_shot_runs(cells, few_shot, labels))
 
-    write_json(output_dir / "results.json", {"corpora": list(corpora), **comparison, "failures": failures})
+    write_json(
+        output_dir / "results.json",
+        {"corpora": list(corpora), **comparison, "few_shot": curves, "failures": failures},
+    )
     with replacing(output_dir / "table.tex") as path:
         path.write_text(cross_corpus_latex(comparison), encoding="utf-8")
     with replacing(output_dir / "table.png") as path:
         plot_losses(*loss_matrices(comparison, corpora), corpora, path)
+    if curves:
+        with replacing(output_dir / "few_shot.png") as path:
+            plot_curves(_panels(curves), path, xlabel="training speakers of the target")
     with replacing(output_dir / "report.md") as path:
         model = next(iter(cells.values())).settings.get("model_name_or_path", "pyresnet50")
         text = f"# {model} across corpora\n\n{cross_corpus_markdown(comparison, target_split, 'table.png')}"
+        if curves:
+            text += f"\n## Few speakers\n\n{few_shot_markdown(curves, 'few_shot.png')}\n"
         if failures:
             text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
         path.write_text(text, encoding="utf-8")
     return output_dir / "report.md"
+
+
+def _few_shot_runs(
+    cells: Mapping[tuple[str, str | None, int], Cell],
+    few_shot: Mapping[tuple[str | None, str, int, int], Cell],
+    labels: Sequence[str],
+) -> dict[tuple[str | None, str, int], dict[int, Run]]:
+    """Runs by start, target, number of speakers and seed. The models as they came stand for 0 speakers."""
+    runs: dict[tuple[str | None, str, int], dict[int, Run]] = {}
+    for (source, target, number, seed), cell in few_shot.items():
+        before = cells.get((source, target, seed))
+        if before is not None and not before.problem and before.settings["splits"] == ["test"]:
+            runs.setdefault((source, target, 0), {})[seed] = read_run(before.folder).restricted(labels)
+        if not cell.problem:
+            runs.setdefault((source, target, number), {})[seed] = read_run(cell.folder).restricted(labels)
+    return runs
+
+
+def _panels(curves: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    panels: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in curves:
+        score = row["unweighted_accuracy"]
+        point = {"x": row["num_train_speakers"], "value": score["mean"], "low": score["low"], "high": score["high"]}
+        panels.setdefault(row["target"], {}).setdefault(start_name(row["source"]), []).append(point)
+    return panels

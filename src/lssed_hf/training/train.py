@@ -68,6 +68,8 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         json.loads(data_args.dataset_options or "{}"),
     )
     dataset = encode_labels(_with_validation(dataset, data_args, args.seed), data_args.label_column_name)
+    if data_args.max_train_speakers is not None:
+        dataset[data_args.train_split_name] = _few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
     model, feature_extractor = build_model(model_args, labels)
@@ -203,3 +205,17 @@ def _with_validation(dataset: datasets.DatasetDict, data_args: DataArguments, se
         train_split: [index for index, group in enumerate(groups) if group not in held_out],
     }
     return datasets.DatasetDict({**dataset, **{split: rows.select(chosen) for split, chosen in indices.items()}})
+
+
+def _few_speakers(rows: datasets.Dataset, data_args: DataArguments, seed: int) -> datasets.Dataset:
+    """The rows of `max_train_speakers` speakers. A seed has one order of speakers, so that more include fewer."""
+    number, column = data_args.max_train_speakers, data_args.speaker_column_name
+    if column not in rows.column_names:
+        raise ValueError(f"--max_train_speakers needs a column {column!r}; there are {', '.join(rows.column_names)}")
+    speakers = np.array(["" if speaker is None else str(speaker) for speaker in rows[column]])
+    names = np.unique(speakers[speakers != ""])
+    if not 1 <= number <= len(names):
+        raise ValueError(f"--max_train_speakers {number}: {data_args.dataset_name} has {len(names)} training speakers")
+    chosen = np.random.default_rng(seed).permutation(names)[:number]
+    logger.info(f"training speakers: {', '.join(chosen)}")
+    return rows.select(np.flatnonzero(np.isin(speakers, chosen)))
