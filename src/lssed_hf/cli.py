@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": ("evaluation.evaluate", "score a model on a split of a corpus"),
     "benchmark": ("training.benchmark", "train and compare systems under one recipe, as the paper's Table 5"),
     "cross-corpus": ("training.cross_corpus", "train on each corpus and test on the others, as the paper's Table 4"),
+    "finetune-daic": ("training.depression", "fine-tune models for depression detection, as the paper's Table 6"),
     "predict": ("predict", "classify audio files"),
     "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),
 }

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForAudioClassification
 
 from lssed_hf import PyResNetFeatureExtractor, create_model
+from lssed_hf.corpora.splits import speaker_split
 from lssed_hf.training import train
 from lssed_hf.training.arguments import DataArguments
 from lssed_hf.training.trainer import ClassificationLoss, balanced_class_weights
@@ -255,6 +256,19 @@ def test_few_training_speakers_are_drawn_by_the_seed_and_nested():
         speakers(6, 0)
     with pytest.raises(ValueError, match="needs a column 'speaker_id'; there are emotion, number"):
         train._few_speakers(rows.remove_columns("speaker_id"), DataArguments("x", max_train_speakers=1), 0)
+
+
+def test_people_with_one_label_are_held_out_by_label():
+    groups = [f"p{index}" for index in range(40) for _ in range(3)]
+    labels = [int(int(name[1:]) % 5 == 0) for name in groups]  # 8 of 40
+    held_out = train._held_out(groups, labels, 0.25, seed=3)
+    assert sum(int(name[1:]) % 5 == 0 for name in held_out) == 2 and len(held_out) == 10
+    assert train._held_out(groups, labels, 0.25, seed=4) != held_out
+    mixed = [index % 2 for index in range(len(groups))]
+    alike = speaker_split(groups, {"validation": 0.25, "train": 0.75})["validation"]
+    assert train._held_out(groups, mixed, 0.25, 0) == alike
+    with pytest.raises(ValueError, match="1 of them are too few"):
+        train._held_out(["a", "a"], [0, 1], 0.25, 0)
 
 
 def test_missing_split_and_label_column_are_named(flags):

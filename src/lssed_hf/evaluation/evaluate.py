@@ -26,7 +26,7 @@ EXAMPLE = (
     "--output_dir outputs/pyresnet50/test"
 )
 #: Columns whose groups are scored on their own.
-GROUP_COLUMNS = ("gender", "age_group")
+GROUP_COLUMNS = ("gender", "gender_code", "age_group")
 
 
 @dataclass

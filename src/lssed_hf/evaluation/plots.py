@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
 
 
 # Nearly white to blue in equal steps of OKLab, a perceptually uniform space: twice the per cent looks twice as blue.
@@ -208,6 +209,84 @@ def plot_curves(
         axes.legend(frameon=False, fontsize=9.5, labelcolor=_INK, loc="lower right")
         if index == 0:
             axes.set_ylabel(ylabel, fontsize=10, color=_FAINT_INK)
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return Path(path)
+
+
+def plot_roc(
+    scores: Mapping[str, np.ndarray], references: np.ndarray, path: str | os.PathLike, *, title: str | None = None
+) -> Path:
+    """Draw ROC curves: the share of positives found against the share of false alarms.
+
+    Args:
+        scores: Of being positive, (N,), by name of the curve.
+        references: 1 for positive and 0 for negative, (N,); both must occur.
+        path: Where to write; its folder must exist.
+        title: A line above the picture.
+
+    Returns:
+        The path.
+    """
+    figure = Figure(figsize=(5.2, 5.2), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=_LINE, linewidth=1, linestyle=(0, (4, 3)))
+    for index, (name, values) in enumerate(scores.items()):
+        alarms, found, _ = roc_curve(references, values, drop_intermediate=False)
+        name = textwrap.shorten(name, 40, placeholder=" …")
+        axes.plot(alarms, found, color=_CURVES[index % len(_CURVES)], linewidth=1.8, label=name)
+    axes.set_xlabel("false alarms (1 − specificity)", fontsize=10, color=_FAINT_INK)
+    axes.set_ylabel("found (sensitivity)", fontsize=10, color=_FAINT_INK)
+    axes.set_aspect("equal")
+    axes.grid(color=_LINE, linewidth=0.7)
+    axes.tick_params(length=0, labelcolor=_INK)
+    axes.spines[:].set_visible(False)
+    axes.legend(frameon=False, fontsize=8.5, labelcolor=_INK, loc="lower right")
+    if title:
+        axes.set_title(title, fontsize=11, color=_INK, wrap=True)
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return Path(path)
+
+
+def plot_people(
+    scores: Mapping[str, np.ndarray],
+    references: np.ndarray,
+    path: str | os.PathLike,
+    *,
+    names: Sequence[str],
+    xlabel: str,
+) -> Path:
+    """Draw the score of every person as a dot, a row per system, coloured by class. No person is named.
+
+    Args:
+        scores: (N,) by system, between 0 and 1.
+        references: Class number of each person, (N,).
+        path: Where to write; its folder must exist.
+        names: Of the classes.
+        xlabel: What the score is.
+
+    Returns:
+        The path.
+    """
+    figure = Figure(figsize=(8.2, 1.5 + 0.75 * len(scores)), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.axvline(0.5, color=_FAINT_INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    for height, values in enumerate(scores.values()):
+        for number, name in enumerate(names):
+            chosen = np.sort(values[references == number])
+            # A little up and down, so that equal scores stand beside each other; classes in lanes of their own.
+            lane = height + 0.18 * (2 * number - 1) + 0.1 * (np.arange(len(chosen)) % 3 - 1)
+            label = name if height == 0 else None
+            axes.plot(chosen, lane, "o", color=_CURVES[number], markersize=5, alpha=0.75, label=label)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(len(scores) - 0.45, -0.55)
+    axes.set_yticks(range(len(scores)), [textwrap.shorten(name, 40, placeholder=" …") for name in scores], fontsize=10)
+    axes.set_xlabel(xlabel, fontsize=10, color=_FAINT_INK)
+    axes.grid(axis="x", color=_LINE, linewidth=0.7)
+    axes.tick_params(length=0, labelcolor=_INK)
+    axes.spines[:].set_visible(False)
+    figure.legend(loc="outside upper left", ncols=len(names), frameon=False, fontsize=9.5, labelcolor=_INK)
     figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
     return Path(path)
 

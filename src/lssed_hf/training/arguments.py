@@ -58,9 +58,16 @@ class ModelArguments:
         default=None, help="Fields of a zoo model's configuration as JSON, e.g. '{\"depths\": [1, 1, 1, 1]}'."
     )
     feature_extractor_overrides: str | None = HfArg(
-        default=None, help="Parameters of a zoo model's front end as JSON, e.g. '{\"do_denoise\": false}'."
+        default=None,
+        help="Parameters of the front end as JSON, e.g. '{\"do_denoise\": false}'. Those of a saved model give way to "
+        "them, and it is normalised anew.",
     )
-    freeze_feature_encoder: bool = HfArg(default=False, help="Train the classifier alone.")
+    freeze_feature_encoder: bool = HfArg(
+        default=False, help="Train the classifier alone (of wav2vec 2.0 and its kin: all but the convolutions)."
+    )
+    num_trainable_stages: int | None = HfArg(
+        default=None, help="Train the classifier and so many of the encoder's last stages alone; 0 for none."
+    )
     trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
 
 

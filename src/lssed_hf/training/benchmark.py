@@ -19,7 +19,7 @@ from ..evaluation.comparison import System, compare_systems, comparison_latex, c
 from ..evaluation.plots import plot_confusion_matrices, plot_scores
 from ..evaluation.runs import read_run
 from ..files import replacing
-from .cells import Cell, check_settings, claimed, run_cells, training_settings, write_json
+from .cells import Cell, check_settings, claimed, is_main_process, run_cells, training_settings, write_json
 
 
 EXAMPLE = """example:
@@ -66,8 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with claimed(args.output_dir):
         if not args.report_only:
             check_settings(all_cells)
-            write_json(asked, argv)
+            if is_main_process():
+                write_json(asked, argv)
             run_cells(all_cells)
+        if not is_main_process():
+            return 0
         report = write_benchmark(cells, args.output_dir, args.reference, args.figure2)
     if report:
         print(f"Report: {report}")

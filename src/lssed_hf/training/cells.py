@@ -121,15 +121,34 @@ def run_cells(cells: Sequence[Cell]) -> None:
     for number, cell in enumerate(cells, start=1):
         title = f"[{number}/{len(cells)}] {cell.title}"
         if cell.facts is not None:
-            print(f"{title}: finished before", flush=True)
+            if is_main_process():
+                print(f"{title}: finished before", flush=True)
             continue
-        print(f"{title}: log in {cell.folder / 'log.txt'}", flush=True)
+        if not is_main_process():
+            if cell.work == "train":
+                train(*_parser().parse_dict(cell.settings))
+            continue
         asked = {"work": cell.work, "keep_model": cell.keep_model, "settings": cell.settings}
         write_json(cell.folder / "settings.json", asked)
         (cell.folder / "error.txt").unlink(missing_ok=True)
+        if _world_size() > 1:
+            # The processes of torchrun stay together for all cells; an error in one of them ends them all.
+            print(title, flush=True)
+            do_cell(cell.folder)
+            continue
+        print(f"{title}: log in {cell.folder / 'log.txt'}", flush=True)
         run_in_process(cell.folder)
         if cell.problem:
             print(f"{title}: failed: {cell.problem}", flush=True)
+
+
+def is_main_process() -> bool:
+    """Whether this process is the only one, or the one of several (torchrun) that scores and writes."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _world_size() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def run_in_process(folder: Path) -> None:
@@ -239,6 +258,9 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: one is at work there.
     """
+    if not is_main_process():
+        yield
+        return
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / ".lock")
     try:

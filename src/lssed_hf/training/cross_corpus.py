@@ -28,6 +28,7 @@ from .cells import (
     check_settings,
     claimed,
     data_arguments,
+    is_main_process,
     load_dataset_of,
     run_cells,
     training_settings,
@@ -81,8 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with claimed(args.output_dir):
         if not args.report_only:
             check_settings(all_cells)
-            write_json(asked, argv)
+            if is_main_process():
+                write_json(asked, argv)
             run_cells(all_cells)
+        if not is_main_process():
+            return 0
         report = write_cross_corpus(cells, few_shot, corpora, args.output_dir, args.target_split)
     if report:
         print(f"Report: {report}")

@@ -29,6 +29,7 @@ from ..models.registry import create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset
 from .features import compute_features, fit_normalization, is_cacheable
+from .freezing import freeze
 from .trainer import SpeechTrainer
 
 
@@ -67,7 +68,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         data_args.split_scheme,
         json.loads(data_args.dataset_options or "{}"),
     )
-    dataset = encode_labels(_with_validation(dataset, data_args, args.seed), data_args.label_column_name)
+    dataset = _with_validation(encode_labels(dataset, data_args.label_column_name), data_args, args.seed)
     if data_args.max_train_speakers is not None:
         dataset[data_args.train_split_name] = _few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
@@ -156,19 +157,26 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
         model = create_model(name, **label_maps, **json.loads(model_args.config_overrides or "{}"))
         feature_extractor = PyResNetFeatureExtractor(**json.loads(model_args.feature_extractor_overrides or "{}"))
     else:
-        if model_args.config_overrides or model_args.feature_extractor_overrides:
-            raise ValueError(f"--config_overrides and --feature_extractor_overrides are for zoo models, not {name!r}")
+        if model_args.config_overrides:
+            raise ValueError(f"--config_overrides is for zoo models, not {name!r}")
         remote = {"trust_remote_code": model_args.trust_remote_code}
         config = AutoConfig.from_pretrained(name, **label_maps, **remote)
         model = AutoModelForAudioClassification.from_pretrained(
             name, config=config, ignore_mismatched_sizes=True, **remote
         )
+        overrides = json.loads(model_args.feature_extractor_overrides or "{}")
         feature_extractor = AutoFeatureExtractor.from_pretrained(name, **remote)
+        if overrides:
+            # Statistics of other features would be wrong ones.
+            settings = {**feature_extractor.to_dict(), "mean": None, "std": None, **overrides}
+            feature_extractor = type(feature_extractor).from_dict(settings)
     if model_args.freeze_feature_encoder:
         if hasattr(model, "freeze_feature_encoder"):
             model.freeze_feature_encoder()
         else:
             model.base_model.requires_grad_(False)
+    if model_args.num_trainable_stages is not None:
+        freeze(model, model_args.num_trainable_stages)
     return model, feature_extractor
 
 
@@ -178,7 +186,7 @@ def _find_checkpoint(args: RecipeArguments) -> str | None:
     for folder in Path(args.output_dir).glob("checkpoint-*"):
         # The Trainer writes the state last: a checkpoint without it was being written when the run was stopped.
         if args.restart or not (folder / "trainer_state.json").is_file():
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # another process may be at it
     checkpoint = get_last_checkpoint(args.output_dir)
     if checkpoint is not None:
         logger.info(f"going on from {checkpoint}; --restart begins anew")
@@ -198,13 +206,28 @@ def _with_validation(dataset: datasets.DatasetDict, data_args: DataArguments, se
     else:
         logger.warning(f"no column {data_args.speaker_column_name!r}: validation clips may share training speakers")
         groups = [str(index) for index in range(len(rows))]
-    held_out = speaker_split(groups, {"validation": fraction, "train": 1 - fraction}, seed)["validation"]
+    held_out = _held_out(groups, rows[data_args.label_column_name], fraction, seed)
     logger.info(f"no split {validation_split!r}: {len(held_out)} of {len(set(groups))} training groups are held out")
     indices = {
         validation_split: [index for index, group in enumerate(groups) if group in held_out],
         train_split: [index for index, group in enumerate(groups) if group not in held_out],
     }
     return datasets.DatasetDict({**dataset, **{split: rows.select(chosen) for split, chosen in indices.items()}})
+
+
+def _held_out(groups: Sequence[str], labels: Sequence, fraction: float, seed: int) -> set[str]:
+    """Groups to hold out. Where each has one label, as people have a diagnosis, every label gives its share."""
+    label_of = dict(zip(groups, labels))
+    if len(set(zip(groups, labels))) > len(label_of):
+        label_of = dict.fromkeys(groups)
+    held_out: set[str] = set()
+    for label in sorted(set(label_of.values()), key=str):
+        same = [group for group in groups if label_of[group] == label]
+        if len(set(same)) > 1:
+            held_out |= speaker_split(same, {"validation": fraction, "train": 1 - fraction}, seed)["validation"]
+    if not held_out:
+        raise ValueError(f"no training group can be held out: {len(label_of)} of them are too few")
+    return held_out
 
 
 def _few_speakers(rows: datasets.Dataset, data_args: DataArguments, seed: int) -> datasets.Dataset:

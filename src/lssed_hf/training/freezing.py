@@ -1,0 +1,62 @@
+"""Training a part of a network: its head alone, or its last stages as well."""
+
+from torch import nn
+
+
+def freeze(model: nn.Module, num_trainable_stages: int) -> list[str]:
+    """Leave the head and the last stages of the encoder to training, and keep the rest as it is.
+
+    What is frozen stays in `eval` mode also while the model trains: batch norm keeps its statistics, and nothing is
+    dropped out.
+
+    Args:
+        model: a classifier of transformers' kind, with a `base_model` and a head beside it.
+        num_trainable_stages: of the encoder's stages (of PyResNet: the blocks of one resolution; of a transformer: its
+            layers), counted from the end; 0 for the head alone. What the encoder does after its last stage is trained
+            with it.
+
+    Returns:
+        Names of the parameters that are trained.
+
+    Raises:
+        ValueError: the model has no `base_model`, or fewer stages.
+    """
+    encoder = getattr(model, "base_model", model)
+    if encoder is model:
+        raise ValueError(f"{type(model).__name__} has no base model to freeze; train all of it")
+    encoder.requires_grad_(False)
+    if num_trainable_stages:
+        path, stages = _stages(encoder)
+        if num_trainable_stages > len(stages):
+            raise ValueError(f"{num_trainable_stages} stages to train, but {type(encoder).__name__} has {len(stages)}")
+        first = f"{path}.{len(stages) - num_trainable_stages}."
+        reached = False
+        # Parameters are listed in the order in which modules were made: what works on the last stage comes after it.
+        for name, parameter in encoder.named_parameters():
+            reached = reached or name.startswith(first)
+            parameter.requires_grad_(reached)
+    _keep_in_eval(encoder)
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def _stages(encoder: nn.Module) -> tuple[str, nn.ModuleList | nn.Sequential]:
+    """The outermost list of modules that holds most of the parameters, and its name."""
+    found, size = None, 0
+    for name, module in encoder.named_modules():
+        if isinstance(module, nn.ModuleList | nn.Sequential) and len(module) > 1:
+            parameters = sum(parameter.numel() for parameter in module.parameters())
+            if parameters > size:  # not >=: of lists in each other the outer one comes first
+                found, size = (name, module), parameters
+    if found is None:
+        raise ValueError(f"{type(encoder).__name__} has no list of stages; train all of it, or the head alone")
+    return found
+
+
+def _keep_in_eval(module: nn.Module) -> None:
+    parameters = list(module.parameters())
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        # The Trainer calls model.train() before every step.
+        module.register_forward_pre_hook(lambda frozen, _: frozen.eval() and None)
+        return
+    for child in module.children():
+        _keep_in_eval(child)
