@@ -14,6 +14,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from ..evaluation.runs import read_run
 from ..files import replacing
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from ..models.registry import list_models
-from .benchmark import Spec, parse_systems, refuse_flags
+from .benchmark import parse_systems, refuse_flags
 from .cells import Cell, check_settings, claimed, is_main_process, run_cells, training_settings, write_json
 
 
@@ -44,7 +45,7 @@ A folder is a start of its own kind (SER, ASR); a name of lssed_hf.list_models()
 RECIPE = [
     *("--num_train_epochs", "20", "--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
     *("--optim", "adamw_torch", "--learning_rate", "1e-4", "--weight_decay", "0.01", "--max_grad_norm", "1"),
-    *("--lr_scheduler_type", "linear", "--warmup_ratio", "0.1", "--class_weighting", "balanced"),
+    *("--lr_scheduler_type", "linear", "--warmup_steps", "0.1", "--class_weighting", "balanced"),
     *("--validation_fraction", "0.2"),
 ]
 #: Windows and hops in samples at 16 kHz, of the argument below Table 6: about 65 ms for emotions (64 ms, every 32, as
@@ -96,10 +97,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             stacklevel=2,
         )
 
-    cells = make_cells(args, flags)
-    if args.reference is not None and args.reference not in cells:
-        parser.error(f"no system {args.reference!r}; there are {', '.join(cells)}")
-    all_cells = [cell for of_system in cells.values() for cell in of_system.values()]
+    plans = make_plans(args, flags)
+    names = [plan.name for plan in plans]
+    if args.reference is not None and args.reference not in names:
+        parser.error(f"no system {args.reference!r}; there are {', '.join(names)}")
+    all_cells = [cell for plan in plans for cell in plan.cells.values()]
     with claimed(args.output_dir):
         if not args.report_only:
             check_settings(all_cells)
@@ -111,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for cell in all_cells:
             if not cell.problem:
                 _warn_in_card(cell.folder)
-        report = write_report(cells, args)
+        report = write_report(plans, args)
     if report:
         print(f"Report: {report}")
     failed = [cell for cell in all_cells if cell.problem]
@@ -176,41 +178,57 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def make_cells(args: argparse.Namespace, flags: Sequence[str]) -> dict[str, dict[int, Cell]]:
-    """Cells by system and seed."""
+@dataclass(frozen=True)
+class Plan:
+    """A system to be: its name, what it starts from and what is trained of it, for people, and its cells by seed."""
+
+    name: str
+    start: str
+    strategy: str
+    cells: Mapping[int, Cell]
+
+
+def make_plans(args: argparse.Namespace, flags: Sequence[str]) -> list[Plan]:
+    """The systems that were asked for; `flags` are those of `lssed-hf train`, for all of them."""
     common = [*RECIPE, "--dataset_name", args.dataset_name, "--label_column_name", "depression", *flags]
     # A split of that name does not exist, so that `train` holds out training participants for it.
     selection = "selection" if args.select_on == "training" else SPLITS["development"]
     common += ["--validation_split_name", selection, "--test_split_name", SPLITS[args.evaluate_on]]
-    cells: dict[str, dict[int, Cell]] = {}
+    plans = []
     for spec in parse_systems(args.models):
-        for part in ["full"] if spec.model in list_models() else args.train:
+        random_weights = spec.model in list_models()
+        start = f"{spec.model}, random weights" if random_weights else Path(spec.model).name
+        for part in ["full"] if random_weights else args.train:
+            own, strategy = _part(part)
             for front_end in args.front_ends:
-                name = "-".join([spec.name, *([part] if part != "full" else []), *_suffix(front_end)])
-                cells[name] = {
-                    seed: _cell(name, spec, part, front_end, seed, common, args.output_dir) for seed in args.seeds
-                }
-    return cells
+                name = "-".join([spec.name, *([part] if part != "full" else []), *_windows(front_end)])
+                cells = {}
+                for seed in args.seeds:
+                    folder = args.output_dir / "cells" / name / f"seed_{seed}"
+                    where = ["--model_name_or_path", spec.model, "--seed", str(seed), "--output_dir", str(folder)]
+                    settings = training_settings([*common, *spec.flags, *own, *where], "lssed-hf finetune-daic")
+                    if FRONT_ENDS[front_end]:
+                        overrides = json.loads(settings.get("feature_extractor_overrides", "{}"))
+                        overrides |= window_overrides(_feature_extractor(spec.model), *FRONT_ENDS[front_end])
+                        settings["feature_extractor_overrides"] = json.dumps(overrides)
+                    cells[seed] = Cell(f"{name}, seed {seed}", folder, "train", settings)
+                plans.append(Plan(name, start, ", ".join([strategy, *_windows(front_end)]), cells))
+    return plans
 
 
-def _suffix(front_end: str) -> list[str]:
+def _part(part: str) -> tuple[list[str], str]:
+    """Flags of `lssed-hf train` for what is trained, and that in words."""
+    if part == "full":
+        return [], "all"
+    if part == "head":
+        return ["--num_trainable_stages", "0"], "head"
+    if not part.isdecimal():
+        raise ValueError(f"--train {part}: it takes full, head or a number of stages")
+    return ["--num_trainable_stages", part], f"head and last {part} stages"
+
+
+def _windows(front_end: str) -> list[str]:
     return [] if front_end == "own" else [front_end]
-
-
-def _cell(
-    name: str, spec: Spec, part: str, front_end: str, seed: int, common: Sequence[str], output_dir: Path
-) -> Cell:
-    folder = output_dir / "cells" / name / f"seed_{seed}"
-    own = ["--model_name_or_path", spec.model, "--seed", str(seed), "--output_dir", str(folder)]
-    if part != "full":
-        if part != "head" and not part.isdecimal():
-            raise ValueError(f"--train {part}: it takes full, head or a number of stages")
-        own += ["--num_trainable_stages", "0" if part == "head" else part]
-    if FRONT_ENDS[front_end]:
-        overrides = window_overrides(_feature_extractor(spec.model), *FRONT_ENDS[front_end])
-        own += ["--feature_extractor_overrides", json.dumps(overrides)]
-    settings = training_settings([*common, *spec.flags, *own], "lssed-hf finetune-daic")
-    return Cell(f"{name}, seed {seed}", folder, "train", settings)
 
 
 def _feature_extractor(model: str) -> SequenceFeatureExtractor:
@@ -239,7 +257,7 @@ def _warn_in_card(folder: Path) -> None:
             path.write_text(text.rstrip() + CARD, encoding="utf-8")
 
 
-def write_report(cells: Mapping[str, Mapping[int, Cell]], args: argparse.Namespace) -> Path | None:
+def write_report(plans: Sequence[Plan], args: argparse.Namespace) -> Path | None:
     """Write `results.json`, `table.tex`, `roc.png`, `participants.png` and `report.md` from the finished cells.
 
     `results.json` has the score and the label of every participant: it must not be shared, and the rest names nobody.
@@ -248,19 +266,13 @@ def write_report(cells: Mapping[str, Mapping[int, Cell]], args: argparse.Namespa
         Path of `report.md`, written last; None if no cell is finished.
     """
     systems = []
-    for name, of_system in cells.items():
-        done = {seed: cell for seed, cell in of_system.items() if not cell.problem}
-        if done:
-            settings = next(iter(done.values())).settings
-            start = settings.get("model_name_or_path", "pyresnet50")
-            start = f"{start}, random weights" if start in list_models() else Path(start).name
-            stages = settings.get("num_trainable_stages")
-            strategy = {None: "all", 0: "head"}.get(stages, f"head and last {stages} stages")
-            if "feature_extractor_overrides" in settings:
-                strategy += f", {name.rsplit('-', 1)[1]}"
-            runs = {seed: read_run(cell.folder).restricted(LABELS) for seed, cell in done.items()}
-            systems.append(DepressionSystem(name, start, strategy, runs))
-    failures = {cell.title: cell.problem for row in cells.values() for cell in row.values() if cell.problem}
+    for plan in plans:
+        runs = {
+            seed: read_run(cell.folder).restricted(LABELS) for seed, cell in plan.cells.items() if not cell.problem
+        }
+        if runs:
+            systems.append(DepressionSystem(plan.name, plan.start, plan.strategy, runs))
+    failures = {cell.title: cell.problem for plan in plans for cell in plan.cells.values() if cell.problem}
     if not systems:
         return None
     finished = [system.name for system in systems]
@@ -287,14 +299,14 @@ def write_report(cells: Mapping[str, Mapping[int, Cell]], args: argparse.Namespa
         if "synthetic" in corpus:
             text += "**Synthetic interviews**: the figures say that the command works, nothing about depression.\n\n"
         text += depression_markdown(comparison, corpus, args.evaluate_on, pictures)
-        text += f"\n## How it was done\n\n{_method(args, cells)}\n"
+        text += f"\n## How it was done\n\n{_method(args, plans)}\n"
         if failures:
             text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
         path.write_text(text, encoding="utf-8")
     return output_dir / "report.md"
 
 
-def _method(args: argparse.Namespace, cells: Mapping[str, Mapping[int, Cell]]) -> str:
+def _method(args: argparse.Namespace, plans: Sequence[Plan]) -> str:
     lines = [
         "- Epochs were chosen on held-out training participants, an equal share of both classes, by UA of utterances. "
         "Labels of the scored participants were read by the scoring alone."
@@ -302,8 +314,8 @@ def _method(args: argparse.Namespace, cells: Mapping[str, Mapping[int, Cell]]) -
         else "- **Epochs were chosen on the development set.** Where that is scored, the figures are too high.",
         "- The threshold is a half, and is not tuned.",
     ]
-    for name, of_system in cells.items():
-        settings = next(iter(of_system.values())).settings
+    for plan in plans:
+        settings = next(iter(plan.cells.values())).settings
         own = {key: value for key, value in settings.items() if key not in ("output_dir", "seed")}
-        lines.append(f"- {name}: `{shlex.join(f'{key}={value}' for key, value in own.items())}`")
+        lines.append(f"- {plan.name}: `{shlex.join(f'{key}={value}' for key, value in own.items())}`")
     return "\n".join(lines)
