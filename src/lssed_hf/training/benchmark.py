@@ -228,7 +228,7 @@ def _dots(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _recipe(cells: Cells) -> str:
     """What was asked of all systems and of each, from the settings of the cells."""
     settings = [cell.settings for row in cells.values() for cell in row.values()]
-    own = {"model_name_or_path", "seed", "output_dir"}
+    own = {"model_name_or_path", "seed", "output_dir", "data_dir"}  # the last two say something of this machine alone
     common = {
         name: value
         for name, value in settings[0].items()

@@ -316,6 +316,6 @@ def _method(args: argparse.Namespace, plans: Sequence[Plan]) -> str:
     ]
     for plan in plans:
         settings = next(iter(plan.cells.values())).settings
-        own = {key: value for key, value in settings.items() if key not in ("output_dir", "seed")}
+        own = {key: value for key, value in settings.items() if key not in ("output_dir", "data_dir", "seed")}
         lines.append(f"- {plan.name}: `{shlex.join(f'{key}={value}' for key, value in own.items())}`")
     return "\n".join(lines)
