@@ -92,7 +92,7 @@ def test_two_systems_with_two_seeds(finished):
     assert results["num_utterances"] == 48 and results["num_speakers"] == 3 and results["corpus"] == "ravdess"
     assert len(results["comparisons"]) == 1 and results["failures"] == {}
     assert "**another corpus than ravdess**" in text and "PyResNet†" in text
-    assert "- fast: `pyresnet50`, learning_rate `0.2`" in text or "- fast: `pyresnet50`" in text
+    assert "- fast: model_name_or_path `pyresnet50`, learning_rate `0.2`" in text
 
 
 def test_finished_cells_have_no_checkpoints_and_no_weights(finished):

@@ -19,7 +19,16 @@ from ..evaluation.comparison import System, compare_systems, comparison_latex, c
 from ..evaluation.plots import plot_confusion_matrices, plot_scores
 from ..evaluation.runs import read_run
 from ..files import replacing
-from .cells import Cell, check_settings, claimed, is_main_process, run_cells, training_settings, write_json
+from .cells import (
+    Cell,
+    check_settings,
+    claimed,
+    is_main_process,
+    recipe,
+    run_cells,
+    training_settings,
+    write_json,
+)
 
 
 EXAMPLE = """example:
@@ -200,7 +209,7 @@ def write_benchmark(
         text += comparison_markdown(comparison, corpus, "table.png", "figure2.png")
         if failures:
             text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
-        text += f"\n## Recipe\n\n{_recipe(cells)}\n"
+        text += f"\n## Recipe\n\n{recipe({spec.name: next(iter(row.values())) for spec, row in cells.items()})}\n"
         path.write_text(text, encoding="utf-8")
     return output_dir / "report.md"
 
@@ -223,24 +232,3 @@ def _dots(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return dots
-
-
-def _recipe(cells: Cells) -> str:
-    """What was asked of all systems and of each, from the settings of the cells."""
-    settings = [cell.settings for row in cells.values() for cell in row.values()]
-    own = {"model_name_or_path", "seed", "output_dir", "data_dir"}  # the last two say something of this machine alone
-    common = {
-        name: value
-        for name, value in settings[0].items()
-        if name not in own and all(other.get(name) == value for other in settings)
-    }
-    lines = [f"- all: {_flags(common)}"]
-    for spec, of_system in cells.items():
-        cell = next(iter(of_system.values()))
-        special = {name: value for name, value in cell.settings.items() if name not in common and name not in own}
-        lines.append(f"- {spec.name}: `{spec.model}`{', ' + _flags(special) if special else ''}")
-    return "Of `lssed-hf train`; all other flags are at their defaults.\n\n" + "\n".join(lines)
-
-
-def _flags(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} `{value}`" for name, value in settings.items())

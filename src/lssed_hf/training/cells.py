@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +114,34 @@ def check_settings(cells: Sequence[Cell]) -> None:
 
 def _shown(settings: dict[str, Any], name: str) -> str:
     return repr(settings[name]) if name in settings else "not given"
+
+
+def recipe(cells: Mapping[str, Cell]) -> str:
+    """What was asked of all trainings and of each, for a report: Markdown. Folders of this machine are left out.
+
+    Args:
+        cells: one of each system, by its name.
+    """
+    left_out = {"seed", "output_dir", "data_dir"}
+    settings = {
+        name: {key: value for key, value in cell.settings.items() if key not in left_out}
+        for name, cell in cells.items()
+    }
+    first = next(iter(settings.values()))
+    common = {
+        key: value for key, value in first.items() if all(other.get(key) == value for other in settings.values())
+    }
+    lines = [f"- all: {_flags(common)}"]
+    for name, own in settings.items():
+        special = {"model_name_or_path": "pyresnet50", **own}
+        special = {key: value for key, value in special.items() if key not in common}
+        lines.append(f"- {name}: {_flags(special)}")
+    return "Of `lssed-hf train`; all other flags are at their defaults.\n\n" + "\n".join(lines)
+
+
+def _flags(settings: Mapping[str, Any]) -> str:
+    shown = {key: Path(value).name if os.path.isabs(str(value)) else value for key, value in settings.items()}
+    return ", ".join(f"{key} `{value}`" for key, value in shown.items())
 
 
 def run_cells(cells: Sequence[Cell]) -> None:

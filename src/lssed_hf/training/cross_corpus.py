@@ -30,6 +30,7 @@ from .cells import (
     data_arguments,
     is_main_process,
     load_dataset_of,
+    recipe,
     run_cells,
     training_settings,
     write_json,
@@ -330,6 +331,8 @@ def write_cross_corpus(
         text = f"# {model} across corpora\n\n{cross_corpus_markdown(comparison, target_split, 'table.png')}"
         if curves:
             text += f"\n## Few speakers\n\n{few_shot_markdown(curves, 'few_shot.png')}\n"
+        trainings = {source: cell for (source, target, _), cell in cells.items() if target is None}
+        text += f"\n## Recipe\n\n{recipe(trainings)}\n"
         if failures:
             text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
         path.write_text(text, encoding="utf-8")

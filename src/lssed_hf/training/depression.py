@@ -10,7 +10,6 @@ Epochs are chosen on a part of the training participants, and nothing else looks
 
 import argparse
 import json
-import shlex
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ from ..files import replacing
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from ..models.registry import list_models
 from .benchmark import parse_systems, refuse_flags
-from .cells import Cell, check_settings, claimed, is_main_process, run_cells, training_settings, write_json
+from .cells import Cell, check_settings, claimed, is_main_process, recipe, run_cells, training_settings, write_json
 
 
 EXAMPLE = """example:
@@ -314,8 +313,5 @@ def _method(args: argparse.Namespace, plans: Sequence[Plan]) -> str:
         else "- **Epochs were chosen on the development set.** Where that is scored, the figures are too high.",
         "- The threshold is a half, and is not tuned.",
     ]
-    for plan in plans:
-        settings = next(iter(plan.cells.values())).settings
-        own = {key: value for key, value in settings.items() if key not in ("output_dir", "data_dir", "seed")}
-        lines.append(f"- {plan.name}: `{shlex.join(f'{key}={value}' for key, value in own.items())}`")
-    return "\n".join(lines)
+    cells = {plan.name: next(iter(plan.cells.values())) for plan in plans}
+    return "\n".join(lines) + f"\n\n{recipe(cells)}"
