@@ -66,7 +66,8 @@ def prepare(
         corpus: one of `list_corpora()`.
         data_dir: the folder that holds the corpus; None where the corpus can be had without one.
         output_dir: a new or empty folder, or one of an interrupted run with the same arguments, which is continued.
-        config_name: `default` writes `benchmark` too; others (`benchmark`, LSSED's feature sets) stand alone.
+        config_name: `default` writes `benchmark` too, where there is one; others (`benchmark`, LSSED's feature sets)
+            stand alone.
         split_schemes: which to write, all that the corpus has by default.
         audio_format: `flac` or `wav`, 16 bit, mono, 16 kHz.
         denoise: bake the paper's spectral subtraction in, so that the front end has to leave it out.
@@ -102,7 +103,9 @@ def prepare(
         # Without data_dir: the builder would look at every file of the corpus to name a cache that is not used.
         return corpus, {"config_name": name, **config_kwargs}
 
-    names = ["default", "benchmark"] if config_name == "default" else [config_name]
+    names = [config_name]
+    if config_name == "default" and "benchmark" in builder_class.builder_configs:
+        names.append("benchmark")
     builders = [_build(*spec(name)) for name in names]
     plan = make_plan(builders, data_dir, split_schemes)
     setting = {
