@@ -226,7 +226,7 @@ class DaicWoz(CorpusBuilder):
         sessions = find_sessions(data_dir)
         listed = {participant.id for participant in participants}
         rejected = {int(reject.id) for reject in rejects if reject.id.isdecimal() and len(reject.id) < 10} - listed
-        account.participants["its label cannot be read"] += len(rejected)
+        account.participants.update(["its label cannot be read"] * len(rejected))
         for number in sorted(set(sessions) - listed - rejected):
             excluded = number in EXCLUDED_SESSIONS and "excluded_sessions" in self._remedies
             reason = "an excluded session" if excluded else "no label file lists it"
@@ -279,14 +279,15 @@ class DaicWoz(CorpusBuilder):
         except (CorpusDataError, ArchiveError, AudioError, OSError) as error:
             yield Reject(name, source, str(error))
             return
+        shown = transcript if transcript.is_relative_to(data_dir) else session.archives[0] / transcript.name
         result = segment(rows, duration, self._segmentation, self._mending(participant.id))
         account.rows.update(result.rows)
         account.segments.update(result.counts)
         self._check_interviewer(participant.id, result.has_interviewer)
         for part, line, reason in result.left_out:
-            yield Reject(f"{name}_{part}", f"{transcript}, line {line}", reason, by_rule=True)
+            yield Reject(f"{name}_{part}", f"{shown}, line {line}", reason, by_rule=True)
         if not result.kept:
-            yield Reject(name, str(transcript), "nothing of its interview is left", by_rule=True)
+            yield Reject(name, str(shown), "nothing of its interview is left", by_rule=True)
         for part in result.kept:
             yield InterviewSegment(
                 id=f"{name}_{part.name}",
@@ -302,7 +303,7 @@ class DaicWoz(CorpusBuilder):
                 transcript=part.text,
                 split=participant.split,
                 cut=True,
-                source=f"{transcript}, line {part.line}",
+                source=f"{shown}, line {part.line}",
             )
 
     def _rule_against(self, participant: Participant) -> str | None:
