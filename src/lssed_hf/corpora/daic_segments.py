@@ -91,6 +91,7 @@ class Mending:
     drop_scrubbed: bool = False
     drop_chatter: bool = False
     auto_transcribed: bool = False
+    split_without_interviewer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ def segment(rows: Sequence[TranscriptRow], duration: float, how: Segmentation, m
 
     A turn is a run of rows of one speaker, from the first one's start to the last one's end. It ends where another
     speaker's row begins, where the next row begins more than `max_gap_seconds` later, at an interruption, and at any
-    row that is left out: the sound of that row would be in the turn.
+    row that is left out: the sound of that row would be in the turn. Where nobody's rows tell when the other one
+    speaks, each row is a turn unless `max_gap_seconds` is given.
 
     Args:
         rows: of the transcript.
@@ -164,7 +166,8 @@ def segment(rows: Sequence[TranscriptRow], duration: float, how: Segmentation, m
     for one in judged:
         if one.reason is not None:
             _leave_out(result, one.row, one.reason)
-    for turn in _turns(judged, how, mending):
+    told = how.speakers is not None and (result.has_interviewer or not mending.split_without_interviewer)
+    for turn in _turns(judged, how, mending, merges=told or how.max_gap_seconds is not None):
         _divide(turn, duration, how, result)
     return result
 
@@ -208,9 +211,9 @@ def _without_chatter(judged: Sequence[_Judged]) -> list[_Judged]:
     ]
 
 
-def _turns(judged: Sequence[_Judged], how: Segmentation, mending: Mending) -> Iterator[list[_Judged]]:
-    """Runs of rows that go together. Without speakers and `max_gap_seconds`, each row is one by itself."""
-    merges = how.segmentation != "rows" and (how.speakers is not None or how.max_gap_seconds is not None)
+def _turns(judged: Sequence[_Judged], how: Segmentation, mending: Mending, merges: bool) -> Iterator[list[_Judged]]:
+    """Runs of rows that go together."""
+    merges = merges and how.segmentation != "rows"
     turn: list[_Judged] = []
     for one in judged:
         goes_on = merges and turn and one.reason is None and one.role == turn[-1].role

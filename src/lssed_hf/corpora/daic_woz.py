@@ -324,6 +324,7 @@ class DaicWoz(CorpusBuilder):
             drop_sync="sync_markers" in remedies,
             drop_scrubbed="scrubbed" in remedies,
             drop_chatter="chatter" in remedies,
+            split_without_interviewer="missing_interviewer" in remedies,
             auto_transcribed="auto_transcribed" in remedies and participant >= FIRST_AUTO_TRANSCRIBED,
         )
 
