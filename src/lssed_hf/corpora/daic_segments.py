@@ -238,6 +238,7 @@ def _divide(turn: Sequence[_Judged], duration: float, how: Segmentation, result:
     parts = list(_parts(start, end, how))
     kept, reason = False, TOO_SHORT
     for piece, (begin, stop, fits) in enumerate(parts):
+        begin, stop = round(begin, 6), round(stop, 6)
         text = " ".join(one.row.value for one in turn if one.row.start < stop and one.row.stop > begin)
         part = Segment(first.row.line, piece if len(parts) > 1 else None, begin, stop, first.role, text)
         problem = None
