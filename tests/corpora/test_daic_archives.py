@@ -87,12 +87,13 @@ class TestFind:
         (data / "300_P").mkdir()
         assert locate(data, cache) == (None, None)
 
-    def test_the_folder_that_has_both(self, data, cache):
+    @pytest.mark.parametrize("name", sorted(FILES))
+    def test_two_of_a_kind(self, data, cache, name):
         Release(data)
-        (data / "300_AUDIO.wav").write_bytes(b"RIFF")
-        assert locate(data, cache)[0] == data / "300_P" / "300_AUDIO.wav"
-        (data / "300_TRANSCRIPT.csv").touch()
-        with pytest.raises(CorpusDataError, match=r"300_AUDIO\.wav and .*300_AUDIO\.wav are of the same participant"):
+        (data / name).write_bytes(b"RIFF")
+        with pytest.raises(
+            CorpusDataError, match=f"{name} and .*{name} are of the same participant; keep one of them"
+        ):
             locate(data, cache)
 
     def test_a_broken_unpacking_by_hand_beside_the_archive(self, data, cache):
@@ -195,7 +196,7 @@ class TestUnpack:
         self.archive(data, write, {**FILES, name: b"evil"})
         with pytest.raises(ArchiveError, match=r"300_P\.(zip|tar\.gz): member .*(leads out of the folder|backslash)"):
             locate(data, cache)
-        assert not [path for path in cache.parent.rglob("*AUDIO*")]
+        assert not list(cache.parent.rglob("*AUDIO*"))
 
     def test_members_twice(self, data, cache, write):
         archive = self.archive(data, write, {**FILES, "./300_AUDIO.wav": b"x"} if write is write_tar else FILES)

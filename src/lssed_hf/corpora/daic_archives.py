@@ -107,15 +107,11 @@ def locate_session(
 
 
 def _pair(session: Session) -> tuple[Path | None, Path | None]:
-    """The recording and the transcript: of the one folder that has both, where there are several."""
-    audio, transcripts = session.audio, session.transcripts
-    if len(audio) > 1 or len(transcripts) > 1:
-        both = {path.parent for path in audio} & {path.parent for path in transcripts}
-        audio, transcripts = ([path for path in paths if path.parent in both] for paths in (audio, transcripts))
-        if len(audio) != 1 or len(transcripts) != 1:
-            copies = session.audio if len(session.audio) > 1 else session.transcripts
-            raise CorpusDataError(f"{copies[0]} and {copies[1]} are of the same participant; keep one of them")
-    return (audio or [None])[0], (transcripts or [None])[0]
+    """The recording and the transcript. Which of several is right, nobody knows here."""
+    for paths in (session.audio, session.transcripts):
+        if len(paths) > 1:
+            raise CorpusDataError(f"{paths[0]} and {paths[1]} are of the same participant; keep one of them")
+    return next(iter(session.audio), None), next(iter(session.transcripts), None)
 
 
 def _check_inside(path: Path, root: Path) -> None:
