@@ -5,6 +5,7 @@ import os
 import random
 import zipfile
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 import datasets
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from interviews import DEV, FULL_TEST, HEADER, ROWS, TEST, TRAIN, Release, ramp
 
 from lssed_hf import cli, load_audio, load_corpus
-from lssed_hf.corpora import CorpusDataError, corpus_builder, daic_defects
+from lssed_hf.corpora import CorpusConfig, CorpusDataError, corpus_builder, daic_defects
 from lssed_hf.corpora import daic_segments as reasons
 from lssed_hf.corpora.daic_defects import DEFAULT_REMEDIES, DEFECTS, INTERRUPTIONS, OFFSETS, REMEDIES, chosen_remedies
 from lssed_hf.corpora.daic_segments import KEPT
+from lssed_hf.corpora.daic_woz import DaicWozConfig
 from lssed_hf.corpora.loading import load_splits
 from lssed_hf.preparation.prepare import prepare
 
@@ -201,7 +203,7 @@ class TestWhatIsNotThere:
         (tmp_path / "labels" / "train_split.csv").write_text(E_HEADER)
         with pytest.raises(CorpusDataError, match="load it as e_daic"):
             read(tmp_path)
-        with pytest.raises(ValueError, match="daicwoz needs data_dir="):
+        with pytest.raises(ValueError, match="daic_woz needs data_dir="):
             load_corpus("daic_woz")
 
     def test_labels_without_any_session(self, release):
@@ -611,3 +613,12 @@ class TestPrepared:
         assert cli.main(["stats", "daic_woz", "--data_dir", str(release.folder)]) == 0
         assert cli.main(["stats", "daic_woz", "--data_dir", str(release.folder), "--compare_lssed"]) == 1
         assert "LSSED's tables are about emotions" in capsys.readouterr().err
+
+
+def test_documentation_names_every_option_and_defect():
+    text = (Path(__file__).parents[2] / "docs" / "daic_woz.md").read_text(encoding="utf-8")
+    options = {field.name for field in fields(DaicWozConfig)} - {field.name for field in fields(CorpusConfig)}
+    assert not [name for name in (*options, *REMEDIES, *FEATURES) if f"`{name}" not in text and f"{name}=" not in text]
+    assert not [number for defect in DEFECTS for number in defect.participants if str(number) not in text]
+    for numbers in OFFSETS.values():
+        assert not [offset for offset in numbers.values() if f"+{offset}" not in text]

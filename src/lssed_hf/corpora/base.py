@@ -167,7 +167,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     @classmethod
     def default_data_dir(cls) -> Path:
         """Where the corpus is when no `data_dir` was given."""
-        raise ValueError(f"{cls.__name__.lower()} needs data_dir=, the folder that holds the corpus ({cls.HOMEPAGE})")
+        name = datasets.naming.camelcase_to_snakecase(cls.__name__)
+        raise ValueError(f"{name} needs data_dir=, the folder that holds the corpus ({cls.HOMEPAGE})")
 
     def read_utterances(self, data_dir: Path) -> Iterable[Utterance | Reject]:
         """Every utterance below `data_dir`, or why it cannot be used. Raises `CorpusDataError` for another corpus."""

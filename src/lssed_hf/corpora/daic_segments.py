@@ -28,7 +28,7 @@ NOT_CHOSEN = "of a speaker whom `speakers` leaves out"
 TOO_SHORT = "shorter than min_seconds"
 WINDOW_REST = "what windows left of a turn"
 _SYNC = re.compile(r"\W*[<\[]\s*synch?(?:ing)?\s*[>\]]\W*", re.IGNORECASE)
-_AUTO_TRANSCRIBED = re.compile(r"\w+\s*\((.+)\)", re.DOTALL)
+_AUTO_TRANSCRIBED = re.compile(r"[\w.-]+\s*\((.+)\)", re.DOTALL)
 _EPSILON = 1e-6  # seconds: times are sums of decimal fractions
 
 

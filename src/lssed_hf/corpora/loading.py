@@ -58,7 +58,10 @@ def encode_labels(dataset: datasets.DatasetDict, column: str) -> datasets.Datase
     """
     for split, rows in dataset.items():
         if column not in rows.column_names:
-            raise ValueError(f"split {split!r} has no column {column!r}; it has {', '.join(rows.column_names)}")
+            raise ValueError(
+                f"split {split!r} has no column {column!r}; it has {', '.join(rows.column_names)}. Name the one with "
+                "the labels (--label_column_name)"
+            )
     if all(isinstance(rows.features[column], datasets.ClassLabel) for rows in dataset.values()):
         return dataset
     names = sorted({str(label) for rows in dataset.values() for label in rows.unique(column)})
