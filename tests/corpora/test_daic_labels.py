@@ -107,7 +107,7 @@ class TestFormats:
     def test_read(self, read, content):
         participants, rejects = read({TRAIN: content})
         assert summary(participants) == [(303, "train", "depressed", 12, "1")]
-        assert all("no Participant_ID" in reject.reason for reject in rejects)
+        assert all(reject.reason == "has no Participant_ID" and reject.by_rule for reject in rejects)
 
     def test_binary_without_score(self, read):
         participants, _ = read({TRAIN: ["Participant_ID,PHQ8_Binary,Gender", "303,1,"]})

@@ -461,6 +461,8 @@ class TestHostile:
         output = release.folder.parent / "out"
         manifest = prepare("daic_woz", release.folder, output)
         assert manifest["counts"]["written"] == 6
+        participants = corpus_builder("daic_woz")().account(release.folder).participants
+        assert participants[KEPT] == 2 and participants.total() == 3
         with (output / "rejects.csv").open(newline="", encoding="utf-8") as file:
             faults = [row for row in csv.DictReader(file) if row["kind"] == "fault"]
         assert len(faults) == 1 and faults[0]["id"].startswith("300")
@@ -609,6 +611,9 @@ class TestPrepared:
         assert cli.main(["stats", str(tmp_path / "out"), "--output_dir", str(tmp_path / "stats")]) == 0
         output = capsys.readouterr().out
         assert "## Labels (`depression`)" in output and "No two splits share a speaker." in output
+        people = output.split("Speakers who have each label:")[1]
+        assert people.split("\n")[4].split() == ["|", "not_depressed", "|", "1", "|", "0", "|", "1", "|", "2", "|"]
+        assert people.split("\n")[5].split() == ["|", "depressed", "|", "0", "|", "1", "|", "0", "|", "1", "|"]
         assert (tmp_path / "stats" / "stats.png").is_file()
         assert cli.main(["stats", "daic_woz", "--data_dir", str(release.folder)]) == 0
         assert cli.main(["stats", "daic_woz", "--data_dir", str(release.folder), "--compare_lssed"]) == 1

@@ -153,8 +153,6 @@ def _read_file(path: Path, split: str) -> Iterator[Participant | Reject]:
             continue
         try:
             participant = _number(row, "participant", _ID)
-            if participant is None:
-                raise ValueError("has no Participant_ID; add it, or empty the line")
             score = _number(row, "PHQ-8 score", *_SCORE)
             if score is not None and score > HIGHEST_SCORE:
                 raise ValueError(f"PHQ-8 score {score} is not between 0 and {HIGHEST_SCORE}")
@@ -163,6 +161,9 @@ def _read_file(path: Path, split: str) -> Iterator[Participant | Reject]:
                 raise ValueError(f"PHQ-8 binary label {binary} is neither 0 nor 1")
         except ValueError as error:
             yield Reject(name, source, str(error))
+            continue
+        if participant is None:
+            yield Reject("", source, "has no Participant_ID", by_rule=True)
             continue
         label = None if binary is None else LABELS[binary]
         yield Participant(participant, split, label, score, row.get(_GENDER), source, path)

@@ -84,6 +84,7 @@ def corpus_statistics(
           and "unknown" ones where needed; the most frequent value where a speaker has several),
           `utterances_per_speaker` (`min`, `median`, `max`), `utterances_without` a speaker, and `inconsistent`, the
           speakers of several genders or age groups with the number of utterances of each;
+        - `label_speakers`: None without any, else emotion -> split -> speakers who have it there;
         - `emotions`: emotion -> `splits` (split -> utterances), `total` and `percent`; "no label" where some lack one;
         - `secondary_emotions`: `utterances` that have any, `counts` by emotion;
         - `overlap`: for each pair of `splits` the number of shared `speakers` (None where they are unknown) and of
@@ -127,6 +128,7 @@ def corpus_statistics(
             for split, rows in dataset.items()
         },
         "speakers": _speakers(people, total) if people else None,
+        "label_speakers": _label_speakers(columns, emotions) if people else None,
         "emotions": emotions,
         "secondary_emotions": _secondary_emotions(columns),
         "overlap": _overlap(people, list(dataset)),
@@ -226,6 +228,16 @@ def _emotions(columns: Mapping[str, Mapping[str, list]], labels: Sequence[str]) 
         number = sum(splits.values())
         emotions[name] = {"splits": splits, "total": number, "percent": 100 * number / total if total else 0.0}
     return emotions
+
+
+def _label_speakers(columns: Mapping[str, Mapping[str, list]], labels: Iterable[str]) -> dict[str, dict[str, int]]:
+    pairs = {
+        split: {(_label(label), speaker) for label, speaker in zip(rows["emotion"], rows["speaker_id"]) if speaker}
+        for split, rows in columns.items()
+        if "speaker_id" in rows
+    }
+    counts = {split: Counter(label for label, _ in found) for split, found in pairs.items()}
+    return {name: {split: counts.get(split, Counter())[name] for split in columns} for name in labels}
 
 
 def _label(value: Any) -> str:
@@ -486,6 +498,12 @@ def _format_emotions(statistics: Mapping[str, Any]) -> list[str]:
         parts.append(f"{_count(secondary['utterances'], 'utterance')} with secondary emotions: {counts}.")
     elif statistics["label_column"] == "emotion":
         parts.append("No secondary emotions.")
+    if statistics["label_column"] != "emotion" and statistics["label_speakers"]:
+        rows = [
+            [label, *map(_number, row.values()), _number(sum(row.values()))]
+            for label, row in statistics["label_speakers"].items()
+        ]
+        parts.append("Speakers who have each label:\n\n" + _table(["", *splits, "total"], rows))
     return parts
 
 
