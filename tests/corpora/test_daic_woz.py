@@ -1,6 +1,7 @@
 """DAIC-WOZ and E-DAIC from their files to rows. All participants and labels here are invented."""
 
 import csv
+import errno
 import os
 import random
 import zipfile
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from interviews import DEV, FULL_TEST, HEADER, ROWS, TEST, TRAIN, Release, ramp
 
 from lssed_hf import cli, load_audio, load_corpus
-from lssed_hf.corpora import CorpusConfig, CorpusDataError, corpus_builder, daic_defects
+from lssed_hf.corpora import CorpusConfig, CorpusDataError, corpus_builder, daic_archives, daic_defects
 from lssed_hf.corpora import daic_segments as reasons
 from lssed_hf.corpora.daic_defects import DEFAULT_REMEDIES, DEFECTS, INTERRUPTIONS, OFFSETS, REMEDIES, chosen_remedies
 from lssed_hf.corpora.daic_segments import KEPT
@@ -509,6 +510,17 @@ class TestHostile:
         (fault,) = [reject for reject in rejects if not reject.by_rule]
         assert fault.id == "300" and "leads out of the folder" in fault.reason and of(utterances, 301)
         assert not list(release.folder.parent.rglob("evil"))
+
+    def test_a_full_disk_is_no_sessions_fault(self, release, monkeypatch):
+        sound(release).unlink()
+        (release.folder / "300_P.zip").touch()
+
+        def fill(*args):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(daic_archives, "extract_archive", fill)
+        with pytest.raises(OSError, match="No space left"):
+            read(release)
 
     def test_options_that_do_not_exist(self, release):
         with pytest.raises(ValueError, match="speaker"):

@@ -276,8 +276,15 @@ class DaicWoz(CorpusBuilder):
                 yield Reject(name, source, missing, by_rule=not self.config.require_complete)
                 return
             rows, duration = self.read_transcript(transcript), recording_duration(audio)
-        except (CorpusDataError, ArchiveError, AudioError, OSError) as error:
-            yield Reject(name, source, str(error))
+        except (
+            CorpusDataError,
+            ArchiveError,
+            AudioError,
+            FileExistsError,
+            FileNotFoundError,
+            PermissionError,
+        ) as error:
+            yield Reject(name, source, str(error))  # a full disk, on the other hand, is not this session's fault
             return
         shown = transcript if transcript.is_relative_to(data_dir) else session.archives[0] / transcript.name
         result = segment(rows, duration, self._segmentation, self._mending(participant.id))
