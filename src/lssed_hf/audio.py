@@ -120,6 +120,24 @@ def audio_duration(source) -> float:
     return info.frames / info.samplerate
 
 
+def recording_duration(path: str | os.PathLike) -> float:
+    """Seconds of a recording that parts are going to be cut out of, once it is found to be whole.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        AudioError: the file cannot be read, is empty, or holds less than its header promises.
+    """
+    name, file = _open(path)
+    try:
+        info = soundfile.info(file)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise _unreadable(name, error) from error
+    _check_size(name, info.extra_info)
+    if not 0 < info.frames < _UNKNOWN_LENGTH:
+        raise AudioError(f"{name}: holds no samples, or does not say how many; convert it to WAV, or record it again")
+    return info.frames / info.samplerate
+
+
 def find_audio_files(folder: str | os.PathLike, suffixes: tuple[str, ...] = AUDIO_SUFFIXES) -> list[Path]:
     """Every file below a folder with one of the suffixes, sorted, hidden files and folders left out.
 
@@ -185,13 +203,19 @@ def _decode(source, start: float | None, end: float | None) -> tuple[np.ndarray,
         raise AudioError(
             f"{name}: truncated, {len(samples)} of {expected} samples could be read; copy it again from its source"
         )
-    if start is None and (size := _DATA_SIZE.search(log)):
+    if start is None:
+        _check_size(name, log)
+    return samples, rate
+
+
+def _check_size(name: str, log: str) -> None:
+    """Raise AudioError where libsndfile's log says that a header promised more audio than there is."""
+    if size := _DATA_SIZE.search(log):
         promised, found = map(int, size.groups())
         if found + _SIZE_TOLERANCE < promised < _STREAMED_SIZE:
             raise AudioError(
                 f"{name}: truncated, {found} of {promised} bytes of audio are there; copy it again from its source"
             )
-    return samples, rate
 
 
 def _open(source) -> tuple[str, str | io.BytesIO]:

@@ -23,6 +23,16 @@ def test_corpus_of_the_registry_with_four_emotions_by_default(ravdess):
     assert len(load_splits("ravdess", "default", ravdess)["train"]) == 3
 
 
+def test_corpus_without_four_emotions_gives_its_own_default(tmp_path, monkeypatch):
+    pytest.importorskip("espeakng_loader")
+    from lssed_hf.corpora.synthetic_interviews import write_synthetic_e_daic
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = write_synthetic_e_daic(tmp_path / "data", num_participants=1)
+    rows = load_splits("e_daic", data_dir=folder, options={"min_seconds": 0.5})["train"]
+    assert rows.features["depression"].names == ["not_depressed", "depressed"] and "emotion" not in rows.features
+
+
 def test_corpus_without_its_folder_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="lssed needs data_dir="):

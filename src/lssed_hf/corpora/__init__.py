@@ -1,4 +1,4 @@
-"""Emotion corpora under one schema. `load_corpus` gives any of them as a `DatasetDict`."""
+"""Emotion corpora under one schema, and corpora of depression. `load_corpus` gives any of them as a `DatasetDict`."""
 
 import importlib
 import os
@@ -13,6 +13,8 @@ from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utteranc
 _CORPORA = {
     "afew": ("afew", "Afew"),
     "crema_d": ("crema_d", "CremaD"),
+    "daic_woz": ("daic_woz", "DaicWoz"),
+    "e_daic": ("e_daic", "EDaic"),
     "emodb": ("emodb", "Emodb"),
     "enterface": ("enterface", "Enterface"),
     "fau_aibo": ("fau_aibo", "FauAibo"),
@@ -59,14 +61,16 @@ def load_corpus(
         name: one of `list_corpora()`.
         data_dir: the folder that holds the corpus. Without one `emodb`, `ravdess` and `crema_d` are downloaded, once,
             and `synthetic` makes its own.
-        config_name: `default` (eleven emotions) or `benchmark` (angry, neutral, happy, sad).
+        config_name: `default` (eleven emotions) or `benchmark` (angry, neutral, happy, sad); corpora of depression
+            have `default` alone.
         split_scheme: how to divide, by default the corpus's first: no speaker in two splits.
         cache_dir: where the Arrow files go, the `datasets` cache by default.
         num_proc: processes to build with.
         config_kwargs: switches of the corpus, such as LSSED's `keep_chinese`.
 
     Returns:
-        The splits, with the columns of `corpus_features`. A folder whose files changed is read again.
+        The splits, with the columns of `corpus_features`; those of depression have their own. A folder whose files
+        changed is read again.
 
     Raises:
         ValueError: unknown corpus, configuration or split scheme, or no `data_dir`.

@@ -151,9 +151,15 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     SPLIT_SCHEMES: Sequence[str] = ("speaker",)
     #: What the corpus's usual 4-class protocol counts as another emotion, e.g. IEMOCAP's excited as happy.
     BENCHMARK_MERGES: Mapping[str, str] = {}
+    #: The column of `_features` that holds the label, a ClassLabel.
+    LABEL_COLUMN = "emotion"
     HOMEPAGE = ""
     LICENSE = ""
+    #: What the licence says of passing the corpus on, where it forbids it; a prepared folder's card repeats it.
+    NO_REDISTRIBUTION = ""
     CITATION = ""
+    #: Of the card of a prepared folder.
+    TAGS: Sequence[str] = ("speech-emotion-recognition", "audio")
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
         super().__init__(*args, split_scheme=split_scheme or self.SPLIT_SCHEMES[0], **kwargs)
@@ -161,11 +167,16 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     @classmethod
     def default_data_dir(cls) -> Path:
         """Where the corpus is when no `data_dir` was given."""
-        raise ValueError(f"{cls.__name__.lower()} needs data_dir=, the folder that holds the corpus ({cls.HOMEPAGE})")
+        name = datasets.naming.camelcase_to_snakecase(cls.__name__)
+        raise ValueError(f"{name} needs data_dir=, the folder that holds the corpus ({cls.HOMEPAGE})")
 
     def read_utterances(self, data_dir: Path) -> Iterable[Utterance | Reject]:
         """Every utterance below `data_dir`, or why it cannot be used. Raises `CorpusDataError` for another corpus."""
         raise NotImplementedError
+
+    def folders(self, data_dir: Path) -> Sequence[Path]:
+        """The resolved folders that files of the corpus may be in: `data_dir`, and where archives were unpacked to."""
+        return (data_dir,)
 
     def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
         """The schemes that these utterances can be divided by."""
@@ -176,7 +187,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         return [row.split for row in utterances]
 
     def read(self, data_dir: Path) -> tuple[list[Utterance], list[Reject]]:
-        """Read and check: identifiers are unique, times are sound, and no file lies outside of `data_dir`.
+        """Read and check: identifiers are unique, times are sound, and no file lies outside of `folders`.
 
         Raises:
             CorpusDataError: this is not the corpus, or holds nothing at all.
@@ -185,16 +196,18 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         rejects: list[Reject] = []
         seen: dict[str, str] = {}
         inside: dict[str, bool] = {}
+        folders: Sequence[Path] | None = None
         for row in self.read_utterances(data_dir):
             if isinstance(row, Reject):
                 rejects.append(row)
                 continue
             source = row.source or row.path
+            folders = self.folders(data_dir) if folders is None else folders
             if row.id in seen:
                 problem = f"the same id as {seen[row.id]}; give each utterance its own"
             elif not _is_utf8(row.path):
                 problem = "the file's name is not UTF-8; rename it"
-            elif not _is_inside(row.path, data_dir, inside):
+            elif not _is_inside(row.path, folders, inside):
                 problem = f"{row.path} is a link out of {data_dir}, or to nothing; put the file itself there"
             else:
                 problem = _time_problem(row)
@@ -208,18 +221,18 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
             raise CorpusDataError(f"{self.name}: no utterance in {data_dir}{reasons and f' ({reasons})'}")
         return utterances, rejects
 
-    def emotion_of(self, utterance: Utterance) -> str | None:
-        """The emotion that this configuration counts an utterance as, or None where it leaves it out."""
+    def label_of(self, utterance: Utterance) -> str | None:
+        """The class that this configuration counts an utterance as, or None where it leaves it out."""
         emotion = utterance.emotion
         if tuple(self.config.emotions) == BENCHMARK_EMOTIONS:
             emotion = self.BENCHMARK_MERGES.get(emotion, emotion)
         return emotion if emotion in self.config.emotions else None
 
-    def encode(self, utterance: Utterance, emotion: str, payload: dict | None = None) -> dict:
+    def encode(self, utterance: Utterance, label: str, payload: dict | None = None) -> dict:
         """The row of an utterance in this configuration's features; `payload` takes the place of `self.payload`'s."""
         row = {field: getattr(utterance, field) for field in _FIELDS_OF_ROWS}  # asdict() would copy deeply
         row.update(self.payload(utterance) if payload is None else payload)
-        row["emotion"] = self.config.emotions.index(emotion)
+        row["emotion"] = self.config.emotions.index(label)
         row["secondary_emotions"] = [EMOTIONS.index(emotion) for emotion in utterance.secondary_emotions]
         row["gender"] = -1 if utterance.gender is None else GENDERS.index(utterance.gender)
         row["age_group"] = -1 if utterance.age_group is None else AGE_GROUPS.index(utterance.age_group)
@@ -257,13 +270,13 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         known = [*dict.fromkeys([*self.split_schemes(utterances), *self.SPLIT_SCHEMES])]
         if scheme not in known:
             raise ValueError(f"split_scheme={scheme!r}; {self.name} has {', '.join(known)}")
-        # Divided before any emotion is left out: a test utterance of one configuration is never trained on in another.
+        # Divided before any label is left out: a test utterance of one configuration is never trained on in another.
         splits: dict[str | None, list[tuple[Utterance, str]]] = {split: [] for split in SPLITS}
         left_out = 0
         for row, split in zip(utterances, self.assign_splits(utterances, scheme)):
             left_out += split is None
-            if split is not None and (emotion := self.emotion_of(row)) is not None:
-                splits[split].append((row, emotion))
+            if split is not None and (label := self.label_of(row)) is not None:
+                splits[split].append((row, label))
         if left_out:
             logger.warning(f"{self.name}: {left_out} utterances without a split are left out")
         return [
@@ -296,8 +309,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
             for first in range(0, len(block), _ROWS_PER_TABLE):
                 try:
                     rows = [
-                        self.encode(utterance, emotion)
-                        for utterance, emotion in block[first : first + _ROWS_PER_TABLE]
+                        self.encode(utterance, label) for utterance, label in block[first : first + _ROWS_PER_TABLE]
                     ]
                 except (ValueError, OSError, ImportError) as error:
                     raise CorpusDataError(f"{self.name}: {error}") from error
@@ -324,12 +336,12 @@ def _is_utf8(path: str) -> bool:
     return True
 
 
-def _is_inside(path: str, data_dir: Path, known: dict[str, bool]) -> bool:
-    """Whether a file is below a (resolved) folder, links followed. `known` keeps what was found out of its folders."""
-    folder = os.path.dirname(path)
-    if folder not in known:
-        known[folder] = Path(os.path.realpath(folder)).is_relative_to(data_dir)
+def _is_inside(path: str, folders: Sequence[Path], known: dict[str, bool]) -> bool:
+    """Whether a file is below a (resolved) folder, links followed. `known` keeps what was found out of its folder."""
+    parent = os.path.dirname(path)
+    if parent not in known:
+        known[parent] = any(Path(os.path.realpath(parent)).is_relative_to(folder) for folder in folders)
     if not os.path.islink(path):
-        return known[folder]
+        return known[parent]
     target = Path(os.path.realpath(path))  # not Path.resolve, which raises RuntimeError at a link to itself
-    return target.is_relative_to(data_dir) and target.is_file()
+    return any(target.is_relative_to(folder) for folder in folders) and target.is_file()

@@ -6,7 +6,7 @@ from typing import Any
 
 import datasets
 
-from . import list_corpora, load_corpus
+from . import corpus_builder, list_corpora, load_corpus
 
 
 def load_splits(
@@ -16,7 +16,9 @@ def load_splits(
     split_scheme: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> datasets.DatasetDict:
-    """A corpus of `list_corpora()` (four emotions unless `config_name` says otherwise), else `load_dataset(name)`.
+    """A corpus of `list_corpora()`, else `load_dataset(name)`.
+
+    Corpora of emotions give four of them unless `config_name` says otherwise, others their default configuration.
 
     A folder of a corpus's name wins over the corpus unless `data_dir` is given: `lssed` may be a prepared folder.
 
@@ -32,7 +34,11 @@ def load_splits(
     """
     registered = name in list_corpora()
     if registered and (data_dir is not None or not os.path.isdir(name)):
-        return load_corpus(name, data_dir, config_name or "benchmark", split_scheme=split_scheme, **(options or {}))
+        builder_class = corpus_builder(name)
+        if config_name is None:
+            has_benchmark = "benchmark" in builder_class.builder_configs
+            config_name = "benchmark" if has_benchmark else builder_class.DEFAULT_CONFIG_NAME
+        return load_corpus(name, data_dir, config_name, split_scheme=split_scheme, **(options or {}))
     if split_scheme is not None or options:
         raise ValueError(
             f"split_scheme and options are for corpora read from their raw files, and {name} is divided already; a "
@@ -52,7 +58,10 @@ def encode_labels(dataset: datasets.DatasetDict, column: str) -> datasets.Datase
     """
     for split, rows in dataset.items():
         if column not in rows.column_names:
-            raise ValueError(f"split {split!r} has no column {column!r}; it has {', '.join(rows.column_names)}")
+            raise ValueError(
+                f"split {split!r} has no column {column!r}; it has {', '.join(rows.column_names)}. Name the one with "
+                "the labels (--label_column_name)"
+            )
     if all(isinstance(rows.features[column], datasets.ClassLabel) for rows in dataset.values()):
         return dataset
     names = sorted({str(label) for rows in dataset.values() for label in rows.unique(column)})

@@ -22,7 +22,7 @@ Prepared by `lssed-hf prepare` (lssed_hf {version}) from a copy of the corpus: {
 
 - Source and access: {homepage}
 - Licence: {license}. It governs what may be done with this folder, copies and uploads included.
-
+{redistribution}
 ## How to load it
 
 ```python
@@ -36,7 +36,7 @@ Decoding through `datasets` needs torchcodec and FFmpeg; `lssed_hf.load_audio(ro
 
 ## Configurations
 
-| configuration | emotions | split scheme | utterances |
+| configuration | classes | split scheme | utterances |
 |---|---|---|---|
 {configurations}
 
@@ -80,7 +80,7 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
             dataset_size=sum(num_bytes.values()),
         )
         shown = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-        lines.append(f"| `{name}` | {len(features[config]['emotion'].names)} | {scheme} | {shown} |")
+        lines.append(f"| `{name}` | {len(features[config][corpus.LABEL_COLUMN].names)} | {scheme} | {shown} |")
     configs[next(iter(configs))]["default"] = True
 
     counts = manifest["counts"]
@@ -92,7 +92,7 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
         license_link=corpus.HOMEPAGE or None,
         task_categories=["audio-classification"],
         size_categories=[_size_category(counts["written"])],
-        tags=["speech-emotion-recognition", "audio"],
+        tags=list(corpus.TAGS),
     )
     MetadataConfigs(configs).to_dataset_card_data(data)
     datasets.info.DatasetInfosDict(infos).to_dataset_card_data(data)
@@ -111,6 +111,7 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
         rejects=rejects,
         homepage=corpus.HOMEPAGE,
         license=corpus.LICENSE.rstrip("."),
+        redistribution=corpus.NO_REDISTRIBUTION and f"- **Do not pass this folder on.** {corpus.NO_REDISTRIBUTION}\n",
         configurations="\n".join(lines),
         audio=_audio(manifest) if "audio" in features[manifest["config"]] else "",
         citation=f"\n## Citation\n\n```bibtex\n{corpus.CITATION}\n```\n" if corpus.CITATION else "",

@@ -50,7 +50,7 @@ def plot_statistics(statistics: Mapping[str, Any], path: str | os.PathLike) -> P
     grid = figure.add_gridspec(
         max(len(heights), 1), columns, height_ratios=heights or None, width_ratios=[1.25, 1][:columns]
     )
-    _draw_emotions(figure.add_subplot(grid[:, 0]), emotions, colours)
+    _draw_emotions(figure.add_subplot(grid[:, 0]), emotions, colours, statistics["label_column"])
     if histogram:
         _draw_durations(figure.add_subplot(grid[0, 1]), histogram, colours)
     if speakers:
@@ -75,7 +75,9 @@ def _split_colours(splits: Sequence[str]) -> dict[str, str]:
     return {split: _OTHER_COLOURS[index % len(_OTHER_COLOURS)] for index, split in enumerate(splits)}
 
 
-def _draw_emotions(axes: Axes, emotions: Mapping[str, Mapping[str, Any]], colours: Mapping[str, str]) -> None:
+def _draw_emotions(
+    axes: Axes, emotions: Mapping[str, Mapping[str, Any]], colours: Mapping[str, str], label_column: str
+) -> None:
     names = sorted(emotions, key=lambda name: -emotions[name]["total"])
     begin = [0] * len(names)
     for split, colour in colours.items():
@@ -88,7 +90,7 @@ def _draw_emotions(axes: Axes, emotions: Mapping[str, Mapping[str, Any]], colour
         axes.text(begin[row], row, f" {begin[row]:,}  ({share})", va="center", fontsize=9, color=_INK)
     axes.set_yticks(range(len(names)), [_shortened(name, 20) for name in names])
     axes.set_ylim(max(len(names), 5) - 0.4, -0.6)  # few bars stay slim
-    _finish(axes, "Utterances by emotion")
+    _finish(axes, f"Utterances by {label_column}")
     _drop_axis(axes)
     if len(colours) > 1:  # of durations too; it stands right below the last bar
         below = {"bbox_to_anchor": (0, len(names) - 0.5), "bbox_transform": axes.transData}

@@ -93,16 +93,16 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
 
     grouped: dict[tuple, list[tuple[Utterance, str]]] = defaultdict(list)
     for utterance, sides in zip(utterances, splits):
-        emotions = {builder.config.name: builder.emotion_of(utterance) for builder in builders}
+        labels = {builder.config.name: builder.label_of(utterance) for builder in builders}
         if None in sides:
             rejects.append(Reject(utterance.id, utterance.path, "its split is not given", by_rule=True))
-        elif (main := emotions[first.config.name]) is None:
+        elif (main := labels[first.config.name]) is None:
             rejects.append(Reject(utterance.id, utterance.path, f"{utterance.emotion} is left out", by_rule=True))
         else:
-            # One row serves all configurations that agree on the emotion; another one those that do not.
-            for emotion in dict.fromkeys([main, *filter(None, emotions.values())]):
-                configs = tuple(config for config, held in emotions.items() if held == emotion)
-                grouped[sides, configs].append((utterance, emotion))
+            # One row serves all configurations that agree on the label; another one those that do not.
+            for label in dict.fromkeys([main, *filter(None, labels.values())]):
+                configs = tuple(config for config, held in labels.items() if held == label)
+                grouped[sides, configs].append((utterance, label))
     return Plan(
         configs=tuple(builder.config.name for builder in builders),
         schemes=schemes,

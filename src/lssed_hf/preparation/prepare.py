@@ -66,7 +66,8 @@ def prepare(
         corpus: one of `list_corpora()`.
         data_dir: the folder that holds the corpus; None where the corpus can be had without one.
         output_dir: a new or empty folder, or one of an interrupted run with the same arguments, which is continued.
-        config_name: `default` writes `benchmark` too; others (`benchmark`, LSSED's feature sets) stand alone.
+        config_name: `default` writes `benchmark` too, where there is one; others (`benchmark`, LSSED's feature sets)
+            stand alone.
         split_schemes: which to write, all that the corpus has by default.
         audio_format: `flac` or `wav`, 16 bit, mono, 16 kHz.
         denoise: bake the paper's spectral subtraction in, so that the front end has to leave it out.
@@ -102,7 +103,9 @@ def prepare(
         # Without data_dir: the builder would look at every file of the corpus to name a cache that is not used.
         return corpus, {"config_name": name, **config_kwargs}
 
-    names = ["default", "benchmark"] if config_name == "default" else [config_name]
+    names = [config_name]
+    if config_name == "default" and "benchmark" in builder_class.builder_configs:
+        names.append("benchmark")
     builders = [_build(*spec(name)) for name in names]
     plan = make_plan(builders, data_dir, split_schemes)
     setting = {
@@ -122,7 +125,8 @@ def prepare(
         if not (work / _COMPLETE).exists():
             reports = _write_shards(plan, utterances_per_shard, work, spec(config_name), options, num_proc)
             manifest = _manifest({**setting, "fingerprint": fingerprint}, plan, reports, work / "data")
-            _write_rejects(work / "rejects.csv", [*plan.rejects, *_rejects(plan, reports)], data_dir)
+            rejects = [*plan.rejects, *_rejects(plan, reports)]
+            _write_rejects(work / "rejects.csv", rejects, builders[0].folders(data_dir))
             _write_json(work / MANIFEST, manifest)
             write_card(work / "README.md", plan, builders, manifest)
             (work / _COMPLETE).touch()
@@ -338,15 +342,16 @@ def _manifest(setting: dict, plan: Plan, reports: Sequence[ShardReport], data: P
     }
 
 
-def _write_rejects(path: Path, rejects: Iterable[Reject], data_dir: Path) -> None:
+def _write_rejects(path: Path, rejects: Iterable[Reject], folders: Sequence[Path]) -> None:
     # Names of files may be any bytes.
     encoding = {"encoding": "utf-8", "errors": "backslashreplace"}
     with replacing(path) as partial, partial.open("w", newline="", **encoding) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "source", "kind", "reason"])
         for reject in rejects:
-            # Where the corpus lies on this machine is nobody else's business.
-            source, reason = (text.replace(f"{data_dir}{os.sep}", "") for text in (reject.source, reject.reason))
+            source, reason = reject.source, reject.reason
+            for folder in folders:  # where the corpus lies on this machine is nobody else's business
+                source, reason = (text.replace(f"{folder}{os.sep}", "") for text in (source, reason))
             writer.writerow([reject.id, source, "rule" if reject.by_rule else "fault", reason])
 
 

@@ -41,7 +41,7 @@ class AudioOptions:
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of the prepared folder: its name, and each utterance with the emotion that it is stored under."""
+    """One file of the prepared folder: its name, and each utterance with the label that it is stored under."""
 
     name: str
     rows: Sequence[tuple[Utterance, str]]
@@ -117,9 +117,9 @@ def _tables(
 ) -> Iterator[pa.Table]:
     schema = builder.info.features.arrow_schema
     rows = []
-    for utterance, emotion in shard.rows:
+    for utterance, label in shard.rows:
         try:
-            rows.append(builder.encode(utterance, emotion, _payload(utterance, builder, options, tally)))
+            rows.append(builder.encode(utterance, label, _payload(utterance, builder, options, tally)))
         except (ValueError, OSError) as error:  # of reading: nothing is written here
             if getattr(error, "errno", None) in _NOT_THE_CLIPS_FAULT:
                 raise

@@ -56,13 +56,19 @@ _MAX_LISTED = 20
 
 
 def corpus_statistics(
-    dataset: datasets.DatasetDict, *, name: str = "corpus", compare_lssed: bool = False, num_proc: int = 1
+    dataset: datasets.DatasetDict,
+    *,
+    name: str = "corpus",
+    label_column: str = "emotion",
+    compare_lssed: bool = False,
+    num_proc: int = 1,
 ) -> dict[str, Any]:
     """Count what a corpus holds. Audio is never decoded: durations come from the headers, a batch of clips at a time.
 
     Args:
-        dataset: splits with the columns of `corpus_features`, of which only `emotion` has to be there.
+        dataset: splits with the columns of `corpus_features`, of which only that of the labels has to be there.
         name: for the heading.
+        label_column: what to count in place of emotions, such as `depression`. "emotion" below means its values.
         compare_lssed: whether to set it beside the paper's tables.
         num_proc: clips to look at at once, in threads. It pays where opening a file takes long, as over a network;
             from a local disk one thread reads 15,000 headers a second.
@@ -70,7 +76,7 @@ def corpus_statistics(
     Returns:
         What `json.dumps` takes, None for what is unknown:
 
-        - `name`;
+        - `name`, `label_column`;
         - `corpus`: `speakers`, `seconds` (all clips), `utterances`, `classes` (emotions that occur) and
           `mean_duration` (seconds);
         - `splits`: split -> `utterances`, `speakers`;
@@ -78,6 +84,7 @@ def corpus_statistics(
           and "unknown" ones where needed; the most frequent value where a speaker has several),
           `utterances_per_speaker` (`min`, `median`, `max`), `utterances_without` a speaker, and `inconsistent`, the
           speakers of several genders or age groups with the number of utterances of each;
+        - `label_speakers`: None without any, else emotion -> split -> speakers who have it there;
         - `emotions`: emotion -> `splits` (split -> utterances), `total` and `percent`; "no label" where some lack one;
         - `secondary_emotions`: `utterances` that have any, `counts` by emotion;
         - `overlap`: for each pair of `splits` the number of shared `speakers` (None where they are unknown) and of
@@ -90,19 +97,22 @@ def corpus_statistics(
         - `lssed`: None, or what `compare_lssed` gives.
 
     Raises:
-        ValueError: a split has no column `emotion`.
+        ValueError: a split has no such column, or what is compared with LSSED has no emotions.
         ImportError: the corpus holds videos, and PyAV is not installed.
     """
     for split, rows in dataset.items():
-        if "emotion" not in rows.column_names:
-            raise ValueError(f"split {split!r} has no column 'emotion'; it has {', '.join(rows.column_names)}")
-    columns = {split: _metadata(rows) for split, rows in dataset.items()}
+        if label_column not in rows.column_names:
+            raise ValueError(f"split {split!r} has no column {label_column!r}; it has {', '.join(rows.column_names)}")
+    if compare_lssed and label_column != "emotion":
+        raise ValueError(f"LSSED's tables are about emotions, and {name} is counted by {label_column}")
+    columns = {split: _metadata(rows, label_column) for split, rows in dataset.items()}
     people = _people(columns)
-    emotions = _emotions(columns, _labels(dataset))
+    emotions = _emotions(columns, _labels(dataset, label_column))
     durations = _durations(dataset, columns, num_proc)
     total = sum(map(len, dataset.values()))
     statistics = {
         "name": name,
+        "label_column": label_column,
         "corpus": {
             "speakers": len(people) or None,
             "seconds": durations["all"]["total"],
@@ -118,11 +128,12 @@ def corpus_statistics(
             for split, rows in dataset.items()
         },
         "speakers": _speakers(people, total) if people else None,
+        "label_speakers": _label_speakers(columns, emotions) if people else None,
         "emotions": emotions,
         "secondary_emotions": _secondary_emotions(columns),
         "overlap": _overlap(people, list(dataset)),
         "durations": durations,
-        "coverage": _coverage(columns),
+        "coverage": _coverage(columns, label_column),
         "lssed": None,
     }
     if compare_lssed:
@@ -177,9 +188,13 @@ def _table3_row(emotions: Mapping[str, Any], chosen: Sequence[str]) -> dict[str,
     return {"train": ours - ours_test - train, "test": ours_test - test, "total": ours - train - test}
 
 
-def _metadata(rows: datasets.Dataset) -> dict[str, list]:
-    """The columns of the schema but for the audio, which is not touched; names for ClassLabels, None for unknown."""
-    present = [column for column in _METADATA if column in rows.column_names]
+def _metadata(rows: datasets.Dataset, label_column: str) -> dict[str, list]:
+    """The columns of the schema but for the audio, which is not touched; names for ClassLabels, None for unknown.
+
+    The labels are called `emotion` whatever their column is.
+    """
+    present = [column for column in _METADATA if column in rows.column_names and column != "emotion"]
+    present.append(label_column)
     table = rows.select_columns(present).with_format("arrow")[:]
     columns = {}
     for column in present:
@@ -189,13 +204,14 @@ def _metadata(rows: datasets.Dataset) -> dict[str, list]:
         elif isinstance(getattr(feature, "feature", None), datasets.ClassLabel):
             names = feature.feature.names
             values = [[names[value] for value in row or () if value >= 0] for row in values]
-        columns[column] = [None if value in ("", []) else value for value in values]
+        key = "emotion" if column == label_column else column
+        columns[key] = [None if value in ("", []) else value for value in values]
     return columns
 
 
-def _labels(dataset: datasets.DatasetDict) -> list[str]:
+def _labels(dataset: datasets.DatasetDict, label_column: str) -> list[str]:
     """Emotions in the order of their numbers."""
-    features = [rows.features["emotion"] for rows in dataset.values()]
+    features = [rows.features[label_column] for rows in dataset.values()]
     if all(isinstance(feature, datasets.ClassLabel) for feature in features):
         return list(dict.fromkeys(chain.from_iterable(feature.names for feature in features)))
     return []  # text: as they come
@@ -212,6 +228,16 @@ def _emotions(columns: Mapping[str, Mapping[str, list]], labels: Sequence[str]) 
         number = sum(splits.values())
         emotions[name] = {"splits": splits, "total": number, "percent": 100 * number / total if total else 0.0}
     return emotions
+
+
+def _label_speakers(columns: Mapping[str, Mapping[str, list]], labels: Iterable[str]) -> dict[str, dict[str, int]]:
+    pairs = {
+        split: {(_label(label), speaker) for label, speaker in zip(rows["emotion"], rows["speaker_id"]) if speaker}
+        for split, rows in columns.items()
+        if "speaker_id" in rows
+    }
+    counts = {split: Counter(label for label, _ in found) for split, found in pairs.items()}
+    return {name: {split: counts.get(split, Counter())[name] for split in columns} for name in labels}
 
 
 def _label(value: Any) -> str:
@@ -288,10 +314,12 @@ def _overlap(people: Mapping[str, Mapping[str, Counter]], splits: Sequence[str])
     return pairs
 
 
-def _coverage(columns: Mapping[str, Mapping[str, list]]) -> dict[str, dict[str, int]]:
+def _coverage(columns: Mapping[str, Mapping[str, list]], label_column: str) -> dict[str, dict[str, int]]:
     """Column -> split -> rows in which it is known."""
     return {
-        name: {split: sum(value is not None for value in rows.get(name, ())) for split, rows in columns.items()}
+        label_column if name == "emotion" else name: {
+            split: sum(value is not None for value in rows.get(name, ())) for split, rows in columns.items()
+        }
         for name in _METADATA
     }
 
@@ -419,7 +447,7 @@ def format_statistics(statistics: Mapping[str, Any]) -> str:
         ),
         "## Speakers",
         *_format_speakers(statistics["speakers"]),
-        "## Emotions",
+        "## Emotions" if statistics["label_column"] == "emotion" else f"## Labels (`{statistics['label_column']}`)",
         *_format_emotions(statistics),
         "## Splits",
         *_format_splits(statistics),
@@ -468,8 +496,14 @@ def _format_emotions(statistics: Mapping[str, Any]) -> list[str]:
     if secondary["utterances"]:
         counts = ", ".join(f"{emotion} {number:,}" for emotion, number in secondary["counts"].items())
         parts.append(f"{_count(secondary['utterances'], 'utterance')} with secondary emotions: {counts}.")
-    else:
+    elif statistics["label_column"] == "emotion":
         parts.append("No secondary emotions.")
+    if statistics["label_column"] != "emotion" and statistics["label_speakers"]:
+        rows = [
+            [label, *map(_number, row.values()), _number(sum(row.values()))]
+            for label, row in statistics["label_speakers"].items()
+        ]
+        parts.append("Speakers who have each label:\n\n" + _table(["", *splits, "total"], rows))
     return parts
 
 
@@ -622,6 +656,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--config_name", help="configuration (default: all emotions, or the dataset's own default)")
     parser.add_argument("--data_dir", type=Path, help="folder that holds the corpus, for a corpus by name")
+    parser.add_argument(
+        "--label_column_name", help="what to count (default: emotion, or depression where there are no emotions)"
+    )
     parser.add_argument("--split_scheme", help="how to divide a corpus by name (default: its first scheme)")
     parser.add_argument("--output_dir", type=Path, help="write stats.json, stats.md and stats.png here")
     parser.add_argument(
@@ -638,8 +675,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     by_name = args.dataset in list_corpora() and (args.data_dir is not None or not Path(args.dataset).is_dir())
     config_name = args.config_name or ("default" if by_name else None)
     dataset = load_splits(args.dataset, config_name, args.data_dir, args.split_scheme)
+    columns = next(iter(dataset.values())).column_names
+    known = [column for column in ("emotion", "depression") if column in columns]
     statistics = corpus_statistics(
         dataset,
+        label_column=args.label_column_name or (known or ["emotion"])[0],
         name=" ".join(filter(None, [_title(args.dataset), args.config_name, args.split_scheme])),
         compare_lssed=args.compare_lssed or _is_lssed(args.dataset),
         num_proc=args.num_proc,

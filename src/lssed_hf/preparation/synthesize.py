@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..corpora.synthetic_interviews import write_synthetic_daic_woz, write_synthetic_e_daic
 from ..corpora.synthetic_speech import write_synthetic_lssed
 
 
@@ -25,6 +26,12 @@ LAYOUTS = {
     "ravdess": 24,
     "rml": 8,
 }
+#: Those with a writer that others use too, how many speakers it has by default, and what it calls that number.
+WRITERS = {
+    "daic_woz": (write_synthetic_daic_woz, 12, "num_participants"),
+    "e_daic": (write_synthetic_e_daic, 6, "num_participants"),
+    "lssed": (write_synthetic_lssed, 12, "num_speakers"),
+}
 _README = """\
 Synthetic speech, not {layout}.
 
@@ -36,7 +43,7 @@ to try software on. No person was recorded.
 
 def list_layouts() -> list[str]:
     """Names that `synthesize` knows."""
-    return sorted([*LAYOUTS, "lssed"])
+    return sorted([*LAYOUTS, *WRITERS])
 
 
 def synthesize(layout: str, output_dir: str | os.PathLike, *, num_speakers: int | None = None, seed: int = 0) -> Path:
@@ -45,7 +52,8 @@ def synthesize(layout: str, output_dir: str | os.PathLike, *, num_speakers: int 
     Args:
         layout: one of `list_layouts()`.
         output_dir: a folder that is empty or not there yet, or holds an earlier synthetic release of that layout.
-        num_speakers: how many people speak; the corpus's own number by default (12 for LSSED).
+        num_speakers: how many people speak; the corpus's own number by default, or as many as `WRITERS` says. Of
+            interviews, the participants (8 or more for `daic_woz`, whose known defects are planted).
         seed: of everything random. The same seed writes the same sound.
 
     Returns:
@@ -56,8 +64,9 @@ def synthesize(layout: str, output_dir: str | os.PathLike, *, num_speakers: int 
         ValueError: unknown layout, or more speakers than the corpus has.
         FileExistsError: the folder holds something else.
     """
-    if layout == "lssed":
-        return write_synthetic_lssed(output_dir, num_speakers=num_speakers or 12, seed=seed)
+    if layout in WRITERS:
+        write, default, number = WRITERS[layout]
+        return write(output_dir, seed=seed, **{number: num_speakers or default})
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r}; known are {', '.join(list_layouts())}")
     output_dir = Path(output_dir)

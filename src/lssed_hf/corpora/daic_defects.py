@@ -1,0 +1,98 @@
+"""What is known to be wrong with DAIC-WOZ, where that is written, and what is done about it.
+
+No participant's score or label stands here: labels are mended by a rule (`recompute_binary`), not by a list.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+_AVEC = "DAIC-WOZ documentation of AVEC 2017 (DAICWOZDepression_Documentation_AVEC2017.pdf)"
+_BAILEY = "adbailey1/daic_woz_process and adbailey1/DepAudioNet_reproduction (Bailey and Plumbley, EUSIPCO 2021)"
+_HAREN = "repository of HAREN-CTC"
+
+#: Seconds to add to the times of a misaligned transcript. Which set is truer is not established.
+OFFSETS: Mapping[str, Mapping[int, float]] = {
+    "adbailey": {318: 34.319917, 321: 3.8379167, 341: 6.1892, 362: 16.8582},
+    "haren_ctc": {318: 34.0, 321: 3.355, 341: 6.07, 362: 16.54},
+}
+#: Start and end, in seconds, of interruptions by other people. The two sources differ about 373.
+INTERRUPTIONS: Mapping[str, Mapping[int, tuple[float, float]]] = {
+    "documentation": {373: (352.0, 420.0), 444: (286.0, 387.0)},
+    "adbailey": {373: (395.0, 428.0), 444: (286.0, 387.0)},
+}
+EXCLUDED_SESSIONS = frozenset({342, 394, 398, 460})
+WITHOUT_INTERVIEWER = frozenset({451, 458, 480})
+CONTESTED_SESSIONS = frozenset({411, 480})
+#: From this participant on, the interviewer's rows are `identifier (spoken text)`.
+FIRST_AUTO_TRANSCRIBED = 363
+
+#: Remedy -> what it does. All but `contested_sessions` are applied unless `remedies` says otherwise.
+REMEDIES: Mapping[str, str] = {
+    "misalignment": "add the offset of `offsets` to the times of a misaligned transcript",
+    "interruptions": "leave out rows that touch an interruption, and end a turn there",
+    "sync_markers": "leave out <sync>, [synch], [syncing] and the like",
+    "missing_interviewer": "where there is no row of the interviewer, merge none: she may be heard between any two",
+    "chatter": "leave out what precedes the first row of the interviewer, where there is one",
+    "scrubbed": "leave out rows with scrubbed_entry, whose sound was set to zero",
+    "auto_transcribed": "take the spoken text out of the interviewer's `identifier (spoken text)`",
+    "recompute_binary": "depressed means a PHQ-8 score of 10 or more, whatever the binary column says",
+    "excluded_sessions": "leave out sessions that the release says are excluded",
+    "contested_sessions": "leave out sessions that some authors leave out",
+}
+DEFAULT_REMEDIES = tuple(name for name in REMEDIES if name != "contested_sessions")
+#: The remedies that have anything to mend in E-DAIC, whose transcripts were made anew.
+E_DAIC_REMEDIES = ("scrubbed", "recompute_binary")
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One known defect.
+
+    Attributes:
+        participants: whom it concerns; empty where it may concern anyone.
+        what: the defect.
+        remedy: one of `REMEDIES`, or None where nothing has to be done.
+        source: who says so.
+    """
+
+    participants: Sequence[int]
+    what: str
+    remedy: str | None
+    source: str
+
+
+DEFECTS = (
+    Defect((342, 394, 398, 460), "session excluded, not released", "excluded_sessions", _AVEC),
+    Defect((373,), "interruption 5:52-7:00; 395-428 s by another source", "interruptions", f"{_AVEC}; {_BAILEY}"),
+    Defect((444,), "interruption 4:46-6:27", "interruptions", f"{_AVEC}; {_BAILEY}"),
+    Defect((451, 458, 480), "no rows of the interviewer", "missing_interviewer", f"{_AVEC}; {_BAILEY}"),
+    Defect((402,), "video ends about two minutes early; the sound is whole", None, _AVEC),
+    Defect((318, 321, 341, 362), "transcript misaligned", "misalignment", f"{_BAILEY}; {_HAREN}"),
+    Defect((409,), "binary column and score disagree", "recompute_binary", _BAILEY),
+    Defect((319,), "item PHQ8_Sleep empty; items are not read", None, "third parties who looked at the label files"),
+    Defect((411, 480), "left out by some authors, for no agreed reason", "contested_sessions", "published code"),
+    Defect((), "sync markers, and talk before the interview", "sync_markers", _BAILEY),
+    Defect((), "talk of the staff before the interviewer's first words", "chatter", _BAILEY),
+    Defect((), "identifying passages are `scrubbed_entry` and zeros in the sound", "scrubbed", _AVEC),
+    Defect((), "from 363 on the interviewer's rows are `identifier (spoken text)`", "auto_transcribed", _AVEC),
+    Defect((), "487_P.zip holds __MACOSX/._*; lock files of editors: never read", None, "copies of the release"),
+)
+
+
+def chosen_remedies(
+    remedies: str | Sequence[str], known: Sequence[str] = tuple(REMEDIES), default: Sequence[str] = DEFAULT_REMEDIES
+) -> frozenset[str]:
+    """The set that a user means by "default", "none", one name or several.
+
+    Raises:
+        ValueError: unknown name; the message lists what is known.
+    """
+    names = [remedies] if isinstance(remedies, str) else list(remedies)
+    if names == ["default"]:
+        return frozenset(default)
+    if names == ["none"]:
+        return frozenset()
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"remedies={remedies!r}: {unknown[0]!r} is none of {', '.join(known)}, default, none")
+    return frozenset(names)
