@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-datasets36 lint bench conformance clean
+.PHONY: demo demo-daic test test-datasets36 lint bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -11,6 +11,9 @@ BIN := .venv/bin
 
 demo: .venv/.installed  ## train and serve a small PyResNet on synthetic speech
 	$(BIN)/lssed-hf demo
+
+demo-daic: .venv/.installed  ## the paper's Table 6 on synthetic interviews
+	$(BIN)/lssed-hf demo-daic
 
 test: .venv/.installed  ## the tests, in a few minutes
 	$(BIN)/python -m pytest

@@ -21,6 +21,7 @@ RANKS = [
     {"evaluation"},
     {"training"},
     {"predict", "demo"},
+    {"demo_daic"},
     {"cli"},
 ]
 STRANGERS = {("corpora", "models"), ("models", "corpora"), ("models", "labels"), ("models", "audio")}

@@ -11,6 +11,7 @@ from . import __version__
 # Command -> module (whose main(argv) runs it) and what it does.
 COMMANDS = {
     "demo": ("demo", "train and serve a small PyResNet on synthetic speech"),
+    "demo-daic": ("demo_daic", "fine-tune for depression detection on synthetic interviews"),
     "prepare": ("preparation.prepare", "turn a corpus as distributed into a folder of Parquet for datasets"),
     "stats": ("preparation.statistics", "count speakers, emotions and durations of a corpus, and compare its splits"),
     "train": ("training.train", "train any audio classifier on any corpus, by the paper's recipe"),
