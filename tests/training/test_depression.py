@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -16,6 +19,7 @@ from transformers import WhisperFeatureExtractor
 
 from lssed_hf import PyResNetFeatureExtractor, cli
 from lssed_hf.audio import encode_audio
+from lssed_hf.evaluation.runs import read_run
 from lssed_hf.training import cells, depression
 
 
@@ -255,3 +259,29 @@ def test_an_unknown_part_is_named(start, tmp_path, capsys):
     argv = ["--output_dir", str(tmp_path), "--models", str(start), "--train", "tail"]
     assert cli.main(["finetune-daic", *argv]) == 1
     assert "--train tail: it takes full, head or a number of stages" in capsys.readouterr().err
+
+
+def test_two_processes_end_with_the_figures_of_one(interviews, tmp_path):
+    # A network without batch norm, which each process would see a part of, and without dropout.
+    network = {"hidden_sizes": [4, 4, 4, 4, 8], "classifier_dropout": 0.0}
+    shared = ["--dataset_name", str(interviews), *FLAGS[2:], "--seeds", "0", "1", "--per_device_train_batch_size"]
+    shared = [text for text in shared if text != "0.05"]  # the rate of FLAGS is for another network
+    shared.remove("--learning_rate")
+    models = ["--models", f"fcn=fcn-attention-alexnet --config_overrides {shlex.quote(json.dumps(network))}"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert cli.main(["finetune-daic", *shared, "8", *models, "--output_dir", str(one)]) == 0
+    script = Path(__file__).parents[2] / "scripts" / "finetune_daic.py"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
+    command += [*shared, "4", *models, "--output_dir", str(two), "--use_cpu", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    for seed in (0, 1):
+        folders = [out / "cells" / "fcn" / f"seed_{seed}" for out in (one, two)]
+        assert (
+            read(folders[1] / "trainer_state.json")["global_step"]
+            == read(folders[0] / "trainer_state.json")["global_step"]
+        )
+        runs = [read_run(folder) for folder in folders]
+        np.testing.assert_allclose(runs[1].probabilities, runs[0].probabilities, atol=1e-4)
+    first, second = (read(out / "results.json")["systems"][0]["participants"] for out in (one, two))
+    assert first == second
