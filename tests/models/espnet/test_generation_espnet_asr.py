@@ -167,22 +167,29 @@ def test_only_the_decoders_favourites_are_scored_by_ctc():
 
 
 def test_lengths_are_bounded():
-    model = TinyRecogniser(vocab_size=6, seed=5)
+    class Endless(TinyRecogniser):
+        def decode_step(self, *args):
+            log_probs, cache = super().decode_step(*args)
+            log_probs[:, 5] -= 1000
+            return log_probs, cache
+
     logits = random_logits(2, 10, 6, seed=10)
     mask = (torch.arange(10) < torch.tensor([10, 6])[:, None]).long()
 
-    def lengths(**options):
+    def lengths(model=Endless(vocab_size=6, seed=5), **options):
         rows = model.generate(logits, attention_mask=mask, num_beams=5, ctc_weight=0.0, **options).tolist()
         return [row.index(5, 1) - 1 for row in rows]
 
-    assert lengths(minlenratio=-2, maxlenratio=-6, penalty=-50.0) == [2, 2]
-    assert lengths(minlenratio=0.5, penalty=-50.0) == [5, 3]
-    model.output[:, 5] -= 1000  # from here on no end but a forced one
     assert lengths(maxlenratio=0.5) == [5, 3]
     assert lengths(maxlenratio=-4) == [4, 4]
     assert lengths() == [10, 6]
     assert lengths(max_new_tokens=8) == [7, 6]  # the end counts, as in transformers
     assert lengths(max_length=8) == [6, 6]  # the beginning as well
+    model = TinyRecogniser(vocab_size=6, seed=5)
+    assert lengths(model, minlenratio=-2, maxlenratio=-6, penalty=-50.0) == [2, 2]
+    shorter = lengths(model, penalty=-50.0)
+    first, second = lengths(model, minlenratio=0.5, penalty=-50.0)
+    assert first >= 5 > shorter[0] and second >= 3 > shorter[1]
 
 
 def test_the_search_stops_when_endings_have_become_hopeless():

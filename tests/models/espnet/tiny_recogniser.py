@@ -28,6 +28,7 @@ class TinyRecogniser(EspnetAsrGenerationMixin):
             bos_token_id=vocab_size - 1,
             eos_token_id=vocab_size - 1,
             pad_token_id=vocab_size - 1,
+            ctc_weight=0.3,
         )
         self.generation_config = EspnetAsrGenerationConfig.from_model_config(self.config)
 

@@ -325,8 +325,10 @@ class EspnetAsrGenerationConfig(GenerationConfig):
 
     @classmethod
     def from_model_config(cls, model_config) -> "EspnetAsrGenerationConfig":
-        # `ctc_weight` of the model is that of its loss; transformers would also take `num_beams` and the like from it.
+        # `ctc_weight` of the model is that of its loss, but at 0 and 1 it lacks the layers that another search needs.
+        only = {"ctc_weight": model_config.ctc_weight} if model_config.ctc_weight in (0, 1) else {}
         return cls(
+            **only,
             bos_token_id=model_config.bos_token_id,
             eos_token_id=model_config.eos_token_id,
             decoder_start_token_id=model_config.bos_token_id,
@@ -336,8 +338,6 @@ class EspnetAsrGenerationConfig(GenerationConfig):
 
 class EspnetAsrGenerationMixin(GenerationMixin):
     """`generate` for models with `encode`, `ctc_log_probs` and `decode_step`."""
-
-    generation_config_class = EspnetAsrGenerationConfig
 
     @torch.no_grad()
     def generate(
