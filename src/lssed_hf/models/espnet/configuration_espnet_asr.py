@@ -54,7 +54,8 @@ class EspnetAsrConfig(PreTrainedConfig):
         intermediate_size (`int`, *optional*, defaults to 2048):
             Width of the encoder's feed-forward layers (`linear_units`).
         hidden_act (`str`, *optional*):
-            `"relu"`, `"swish"`, `"tanh"`, `"selu"` or `"hardtanh"`; by default ReLU in the transformer, swish elsewhere.
+            `"relu"`, `"swish"`, `"tanh"`, `"selu"` or `"hardtanh"`; by default ReLU in the transformer,
+            swish elsewhere.
         subsampling (`str`, *optional*, defaults to `"conv2d"`):
             Convolutions that shorten time (`input_layer`): `"conv2d1"`, `"conv2d2"`, `"conv2d"` (by 4), `"conv2d6"` or
             `"conv2d8"`. `vgg_rnn` has its own, by 4.
@@ -99,7 +100,8 @@ class EspnetAsrConfig(PreTrainedConfig):
         decoder_self_attention_dropout, decoder_src_attention_dropout (`float`, *optional*, defaults to 0.0):
             Of its attention weights.
         ctc_weight (`float`, *optional*, defaults to 0.3):
-            Weight of the CTC loss, 1 minus that of the attention loss. At 0 the model has no CTC layer, at 1 no decoder.
+            Weight of the CTC loss, 1 minus that of the attention loss. At 0 the model has no CTC layer, at 1 no
+            decoder.
         ctc_dropout (`float`, *optional*, defaults to 0.0):
             Before the CTC layer, in training only; ESPnet applies it in evaluation as well.
         ctc_zero_infinity (`bool`, *optional*, defaults to `True`):
@@ -108,8 +110,10 @@ class EspnetAsrConfig(PreTrainedConfig):
             Of the attention loss (`lsm_weight`; ESPnet's own default is 0).
         length_normalized_loss (`bool`, *optional*, defaults to `False`):
             Whether the attention loss is a mean over tokens instead of the sum per clip.
-        blank_token_id (`int`, *optional*, defaults to 0), bos_token_id, eos_token_id, pad_token_id (`int`, *optional*):
-            By default the last three are the last token, `<sos/eos>`.
+        blank_token_id (`int`, *optional*, defaults to 0):
+            The blank of CTC.
+        bos_token_id, eos_token_id, pad_token_id (`int`, *optional*):
+            By default the last token, `<sos/eos>`.
         specaug (`dict`, *optional*):
             Options of SpecAugment in `train` mode, under ESPnet's names (`specaug_conf`); missing ones have ESPnet's
             defaults. `None` for none. It acts on normalised features (ESPnet: on those before), where 0 is the mean.

@@ -27,7 +27,7 @@ class EspnetAsrLayerNorm(nn.LayerNorm):
 
 
 def sinusoids(positions: torch.Tensor, size: int) -> torch.Tensor:
-    """Sines (even columns) and cosines (odd) of positions (n,), (n, size). Source: Vaswani et al. 2017, section 3.5."""
+    """Sines (even columns) and cosines (odd) of positions (n,), (n, size). Source: Vaswani et al. 2017, 3.5."""
     rates = torch.exp(
         torch.arange(0, size, 2, dtype=torch.float32, device=positions.device) * -(math.log(10000.0) / size)
     )

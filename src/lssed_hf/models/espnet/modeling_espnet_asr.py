@@ -9,12 +9,13 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention, SequenceClassifierOutput
+from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_espnet_asr import EspnetAsrConfig
 from .decoder_espnet_asr import EspnetAsrDecoder
 from .encoders_espnet_asr import make_encoder
-from .generation_espnet_asr import EspnetAsrGenerationMixin
+from .generation_espnet_asr import EspnetAsrGenerationConfig, EspnetAsrGenerationMixin
 from .layers_espnet_asr import EspnetAsrRelativeAttention, zero_padding
 from .losses_espnet_asr import ctc_loss, label_smoothing_loss
 from .specaug_espnet_asr import spec_augment
@@ -28,6 +29,8 @@ AUTO_MAP = {
     "AutoModelForSpeechSeq2Seq": "modeling_espnet_asr.EspnetAsrForSpeechSeq2Seq",
     "AutoModelForAudioClassification": "modeling_espnet_asr.EspnetAsrForAudioClassification",
 }
+# By the names of this table, not by the Auto class, the pipeline knows whom to ask for `generate`.
+MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES.setdefault(EspnetAsrConfig.model_type, "EspnetAsrForSpeechSeq2Seq")
 
 
 @dataclass
@@ -221,6 +224,7 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
 
     _auto_class = "AutoModelForSpeechSeq2Seq"  # saving puts a copy of this code beside the weights
     accepts_loss_kwargs = False
+    generation_config_class = EspnetAsrGenerationConfig
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__(config)
@@ -343,8 +347,8 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
         known = labels[valid]
         if known.numel() and not 0 <= int(known.min()) <= int(known.max()) < self.config.vocab_size:
             raise ValueError(
-                f"labels hold {int(known.min())} to {int(known.max())}; tokens from 0 to {self.config.vocab_size - 1}, "
-                "and -100 for padding, are expected"
+                f"labels hold {int(known.min())} to {int(known.max())}; tokens from 0 to "
+                f"{self.config.vocab_size - 1}, and -100 for padding, are expected"
             )
         inputs = F.pad(labels.masked_fill(~valid, self.config.eos_token_id), (1, 0), value=self.config.bos_token_id)
         targets = F.pad(labels, (0, 1), value=-100)
