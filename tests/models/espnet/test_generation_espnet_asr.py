@@ -176,7 +176,8 @@ def test_lengths_are_bounded():
     logits = random_logits(2, 10, 6, seed=10)
     mask = (torch.arange(10) < torch.tensor([10, 6])[:, None]).long()
 
-    def lengths(model=Endless(vocab_size=6, seed=5), **options):
+    def lengths(model=None, **options):
+        model = model or Endless(vocab_size=6, seed=5)
         rows = model.generate(logits, attention_mask=mask, num_beams=5, ctc_weight=0.0, **options).tolist()
         return [row.index(5, 1) - 1 for row in rows]
 
