@@ -23,6 +23,8 @@ _PUBLIC = {
     "EspnetAsrForAudioClassification": "models.espnet.modeling_espnet_asr",
     "EspnetAsrForSpeechSeq2Seq": "models.espnet.modeling_espnet_asr",
     "EspnetAsrModel": "models.espnet.modeling_espnet_asr",
+    "EspnetAsrProcessor": "models.espnet.processing_espnet_asr",
+    "EspnetAsrTokenizer": "models.espnet.tokenization_espnet_asr",
     "FcnAttentionConfig": "models.fcn_attention.configuration_fcn_attention",
     "FcnAttentionForAudioClassification": "models.fcn_attention.modeling_fcn_attention",
     "FcnAttentionModel": "models.fcn_attention.modeling_fcn_attention",

@@ -54,6 +54,10 @@ def test_in_any_order(imports):
         "    assert FEATURE_EXTRACTOR_MAPPING[type(config)] is family_class(family, 'FeatureExtractor')\n"
         "recogniser = AutoModelForSpeechSeq2Seq._model_mapping[type(AutoConfig.for_model('espnet_asr'))]\n"
         "assert recogniser is family_class('espnet', 'ForSpeechSeq2Seq')\n"
+        "from transformers.models.auto.processing_auto import PROCESSOR_MAPPING\n"
+        "from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING\n"
+        "for kind, mapping in (('Tokenizer', TOKENIZER_MAPPING), ('Processor', PROCESSOR_MAPPING)):\n"
+        "    assert mapping[type(AutoConfig.for_model('espnet_asr'))] is family_class('espnet', kind)\n"
         "print(*families)"
     )
     assert {"pyresnet", "ser_cnn", "espnet_asr"} <= set(run(code).split())

@@ -17,12 +17,14 @@ class Family:
         stem: what the names of the modules end with, if not the name of the folder.
         feature_extractor: family whose feature extractor it takes.
         heads: ends of the names of its classes with heads, each of which has an Auto class of that name.
+        has_text: whether it has a tokenizer and a processor as well.
     """
 
     prefix: str
     stem: str = ""
     feature_extractor: str = "pyresnet"
     heads: tuple[str, ...] = ("ForAudioClassification",)
+    has_text: bool = False
 
 
 FAMILIES = {
@@ -30,7 +32,16 @@ FAMILIES = {
     "cnn": Family("SerCnn"),
     "fcn_attention": Family("FcnAttention"),
     "mts": Family("Mts"),
-    "espnet": Family("EspnetAsr", "espnet_asr", "espnet", ("ForAudioClassification", "ForSpeechSeq2Seq")),
+    "espnet": Family("EspnetAsr", "espnet_asr", "espnet", ("ForAudioClassification", "ForSpeechSeq2Seq"), True),
+}
+
+
+# Kind of class -> beginning of the name of its module.
+_CONTENTS = {
+    "Config": "configuration",
+    "FeatureExtractor": "feature_extraction",
+    "Tokenizer": "tokenization",
+    "Processor": "processing",
 }
 
 
@@ -50,15 +61,14 @@ def register_auto_classes() -> None:
 
 
 def family_class(family: str, kind: str) -> type:
-    """The `Config`, `Model`, `ForAudioClassification` or `FeatureExtractor` of a family, imported now."""
+    """The `Config`, `Model`, `ForAudioClassification`, `FeatureExtractor`, ... of a family, imported now."""
     if kind == "FeatureExtractor":
         family = FAMILIES[family].feature_extractor
     return getattr(importlib.import_module(_module(family, kind)), FAMILIES[family].prefix + kind)
 
 
 def _module(family: str, kind: str) -> str:
-    content = {"Config": "configuration", "FeatureExtractor": "feature_extraction"}.get(kind, "modeling")
-    return f"{__name__}.{family}.{content}_{FAMILIES[family].stem or family}"
+    return f"{__name__}.{family}.{_CONTENTS.get(kind, 'modeling')}_{FAMILIES[family].stem or family}"
 
 
 def _register_configuration(family: str) -> None:
@@ -88,8 +98,21 @@ def _register_feature_extractor(family: str) -> None:
             )
 
 
-# Families that have a feature extractor.
+def _register_tokenizer(family: str) -> None:
+    from transformers.models.auto.tokenization_auto import AutoTokenizer
+
+    AutoTokenizer.register(family_class(family, "Config"), family_class(family, "Tokenizer"), exist_ok=True)
+
+
+def _register_processor(family: str) -> None:
+    from transformers.models.auto.processing_auto import AutoProcessor
+
+    AutoProcessor.register(family_class(family, "Config"), family_class(family, "Processor"), exist_ok=True)
+
+
+# Families that have a feature extractor, and those that have a tokenizer.
 _EXTRACTING = dict.fromkeys(names.feature_extractor for names in FAMILIES.values())
+_WITH_TEXT = [family for family, names in FAMILIES.items() if names.has_text]
 # Our modules, and what to do with one once it has run.
 _REGISTER = {
     **{_module(family, "Config"): functools.partial(_register_configuration, family) for family in FAMILIES},
@@ -98,6 +121,8 @@ _REGISTER = {
         _module(family, "FeatureExtractor"): functools.partial(_register_feature_extractor, family)
         for family in _EXTRACTING
     },
+    **{_module(family, "Tokenizer"): functools.partial(_register_tokenizer, family) for family in _WITH_TEXT},
+    **{_module(family, "Processor"): functools.partial(_register_processor, family) for family in _WITH_TEXT},
 }
 # Module of transformers -> ours that have to follow it. Ours with networks import modeling_layers, which imports
 # modeling_auto in its midst: where it was first, they follow modeling_layers.
@@ -107,6 +132,8 @@ _FOLLOWERS = {
     "transformers.models.auto.feature_extraction_auto": [
         _module(family, "FeatureExtractor") for family in _EXTRACTING
     ],
+    "transformers.models.auto.tokenization_auto": [_module(family, "Tokenizer") for family in _WITH_TEXT],
+    "transformers.models.auto.processing_auto": [_module(family, "Processor") for family in _WITH_TEXT],
     _AUTO_MODELS: [_module(family, "Model") for family in FAMILIES],
     _LAYERS: [_module(family, "Model") for family in FAMILIES],
 }
