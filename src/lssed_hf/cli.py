@@ -18,6 +18,7 @@ COMMANDS = {
     "benchmark": ("training.benchmark", "train and compare systems under one recipe, as the paper's Table 5"),
     "cross-corpus": ("training.cross_corpus", "train on each corpus and test on the others, as the paper's Table 4"),
     "predict": ("predict", "classify audio files"),
+    "convert": ("hub.convert_espnet", "turn an ESPnet2 speech recogniser into a folder for transformers"),
     "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),
 }
 

@@ -53,8 +53,8 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
             The statistics of `"global_mvn"`.
         pad_waveforms (`bool`, *optional*, defaults to `False`):
             Whether clips of a batch are filled up with zeros before the transform, as in ESPnet, instead of behind
-            it. The last frames of a shorter clip then differ from the clip's alone, and frames padded under
-            `"utterance_mvn"` hold minus its mean. Only `__call__` can do so, `pad` cannot.
+            it. The last frames of a shorter clip then differ from the clip's alone, and under `"utterance_mvn"` padded
+            frames hold minus its mean and count in its deviation. Only `__call__` can do so, `pad` cannot.
         return_attention_mask (`bool`, *optional*, defaults to `True`):
             Whether `__call__` and `pad` return `attention_mask` by default.
     """
@@ -178,11 +178,13 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
             )
         return features
 
-    def _clip_statistics(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _clip_statistics(self, features: np.ndarray, padded: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation per bin. ESPnet counts `padded` frames in the deviation, as minus the mean."""
         mean = features.mean(axis=0)
         if not self.norm_vars:
             return mean, np.ones_like(mean)
-        return mean, np.maximum(np.sqrt(np.square(features - mean).mean(axis=0)), np.float32(1e-20))
+        squares = np.square(features - mean).sum(axis=0) + padded * np.square(mean)
+        return mean, np.maximum(np.sqrt(squares / len(features)), np.float32(1e-20))
 
     def __call__(
         self,
@@ -236,19 +238,22 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         waveforms = [_mono(clip, index) for index, clip in enumerate(clips)]
         length = max(map(len, waveforms)) if self.pad_waveforms else None
         features = [self.extract(waveform, length) for waveform in waveforms]
+        to_the_letter = self.pad_waveforms and self.normalization == "utterance_mvn"
+        normalized = features if to_the_letter else [self.normalize(frames) for frames in features]
         batch = self.pad(
-            BatchFeature({"input_features": [self.normalize(frames) for frames in features]}),
+            BatchFeature({"input_features": normalized}),
             padding=padding,
             max_length=max_length,
             truncation=truncation,
             pad_to_multiple_of=pad_to_multiple_of,
             return_attention_mask=return_attention_mask,
         )
-        if self.pad_waveforms and self.normalization == "utterance_mvn":
-            # ESPnet's padded frames are 0 before it subtracts the mean.
-            for padded, frames in zip(batch["input_features"], features):
-                mean, std = self._clip_statistics(frames)
-                padded[len(frames) :] = -mean / std
+        if to_the_letter:
+            # ESPnet normalises the padded frames, which are 0, as well.
+            longest = max(map(len, features))
+            for index, frames in enumerate(features):
+                mean, std = self._clip_statistics(frames, padded=longest - len(frames))
+                batch["input_features"][index] = (np.asarray(batch["input_features"][index]) - mean) / std
         return batch.convert_to_tensors(return_tensors)
 
 
