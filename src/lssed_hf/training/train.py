@@ -24,8 +24,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from ..corpora.loading import encode_labels, load_splits
 from ..corpora.splits import speaker_split
 from ..evaluation.evaluate import evaluate_model
-from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
-from ..models.registry import create_model, list_models
+from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset
 from .features import compute_features, fit_normalization, is_cacheable
@@ -76,7 +75,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     augmentation = args.augmentation()
     if not is_cacheable(feature_extractor) and augmentation != Augmentation():
         raise ValueError(
-            f"masks, shifts, stretching, gain and mixup work on PyResNet's features, but "
+            "masks, shifts, stretching, gain and mixup work on the features of this package, but "
             f"{model_args.model_name_or_path} has a {type(feature_extractor).__name__}: leave those flags out"
         )
 
@@ -154,7 +153,9 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
     name = model_args.model_name_or_path
     if name in list_models():
         model = create_model(name, **label_maps, **json.loads(model_args.config_overrides or "{}"))
-        feature_extractor = PyResNetFeatureExtractor(**json.loads(model_args.feature_extractor_overrides or "{}"))
+        feature_extractor = create_feature_extractor(
+            name, **json.loads(model_args.feature_extractor_overrides or "{}")
+        )
     else:
         if model_args.config_overrides or model_args.feature_extractor_overrides:
             raise ValueError(f"--config_overrides and --feature_extractor_overrides are for zoo models, not {name!r}")
