@@ -291,7 +291,7 @@ class EspnetAsrVgg(nn.Module):
         return hidden.masked_fill(~mask[:, None, :, None], 0.0)
 
 
-class EspnetAsrRnn(nn.Module):
+class EspnetAsrRnn(GradientCheckpointingLayer):
     """Recurrent layers, with a projection after each (ESPnet: `RNNP`) or after the last (`RNN`)."""
 
     def __init__(self, config: EspnetAsrConfig, input_size: int):
@@ -314,7 +314,7 @@ class EspnetAsrRnn(nn.Module):
             self.nbrnn = recurrent(input_size, units, config.num_hidden_layers, dropout=dropout, **arguments)
             self.l_last = nn.Linear(directions * units, size)
 
-    def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> list[torch.Tensor]:
+    def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         """(batch, time, input_size) to the states of all layers, each (batch, time, hidden_size)."""
         states = []
         for number in range(self.num_layers):
@@ -326,7 +326,7 @@ class EspnetAsrRnn(nn.Module):
             if number < self.num_layers - 1:
                 hidden = torch.tanh(F.dropout(hidden, self.dropout, self.training))
             states.append(hidden)
-        return states
+        return tuple(states)
 
     def _run(self, layer: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         if mask is None:
@@ -347,8 +347,8 @@ class EspnetAsrVggRnnEncoder(nn.Module):
         convolutions, recurrent = self.enc
         hidden, mask = convolutions(features, mask)
         states = recurrent(hidden, mask)
-        states[-1] = zero_padding(states[-1], mask)
-        return states[-1], mask, (hidden, *states) if output_hidden_states else None
+        last = zero_padding(states[-1], mask)
+        return last, mask, (hidden, *states[:-1], last) if output_hidden_states else None
 
 
 def make_encoder(config: EspnetAsrConfig) -> nn.Module:

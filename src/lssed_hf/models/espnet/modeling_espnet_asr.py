@@ -66,6 +66,7 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
         "EspnetAsrTransformerLayer",
         "EspnetAsrConformerLayer",
         "EspnetAsrEBranchformerLayer",
+        "EspnetAsrRnn",
         "EspnetAsrDecoderLayer",
     ]
 
