@@ -17,6 +17,7 @@ from transformers import (
     HfArgumentParser,
     PreTrainedModel,
     SequenceFeatureExtractor,
+    TrainingArguments,
     set_seed,
 )
 from transformers.trainer_utils import get_last_checkpoint
@@ -56,7 +57,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         The contents of `results.json`, or an empty dictionary without a test split.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
-    checkpoint = _find_checkpoint(args)
+    checkpoint = find_checkpoint(args)
     set_seed(args.seed)
 
     dataset = load_splits(
@@ -66,7 +67,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         data_args.split_scheme,
         json.loads(data_args.dataset_options or "{}"),
     )
-    dataset = encode_labels(_with_validation(dataset, data_args, args.seed), data_args.label_column_name)
+    dataset = encode_labels(with_validation(dataset, data_args, args.seed), data_args.label_column_name)
     if data_args.max_train_speakers is not None:
         dataset[data_args.train_split_name] = _few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
@@ -173,7 +174,8 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
     return model, feature_extractor
 
 
-def _find_checkpoint(args: RecipeArguments) -> str | None:
+def find_checkpoint(args: TrainingArguments) -> str | None:
+    """The checkpoint to go on from, if any. Unfinished ones are deleted, and all of them with `args.restart`."""
     if args.resume_from_checkpoint or not os.path.isdir(args.output_dir):
         return args.resume_from_checkpoint
     for folder in Path(args.output_dir).glob("checkpoint-*"):
@@ -186,7 +188,7 @@ def _find_checkpoint(args: RecipeArguments) -> str | None:
     return checkpoint
 
 
-def _with_validation(dataset: datasets.DatasetDict, data_args: DataArguments, seed: int) -> datasets.DatasetDict:
+def with_validation(dataset: datasets.DatasetDict, data_args: DataArguments, seed: int) -> datasets.DatasetDict:
     """Make sure of a validation split, from training speakers (or clips, where speakers are unknown) if need be."""
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
     if train_split not in dataset:
