@@ -180,7 +180,8 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
 
     def _clip_statistics(self, features: np.ndarray, padded: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation per bin. ESPnet counts `padded` frames in the deviation, as minus the mean."""
-        mean = features.mean(axis=0)
+        # In double precision, so that the mean of equal values is that value.
+        mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
         if not self.norm_vars:
             return mean, np.ones_like(mean)
         squares = np.square(features - mean).sum(axis=0) + padded * np.square(mean)
