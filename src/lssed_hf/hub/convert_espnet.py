@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from huggingface_hub.errors import StrictDataclassError
 
 from ..corpora.download import extract_archive
 from ..models.espnet.configuration_espnet_asr import EspnetAsrConfig
@@ -214,16 +215,22 @@ def _make_extractor(
             )
         arguments["mean"] = mean if settings.norm_means else np.zeros_like(mean)
         arguments["std"] = std if settings.norm_vars else np.ones_like(std)
-    return EspnetAsrFeatureExtractor(**arguments)
+    try:
+        return EspnetAsrFeatureExtractor(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedModelError(f"frontend_conf: {error}") from error
 
 
 def _read_statistics(files: _Files) -> tuple[np.ndarray, np.ndarray]:
     found = sorted(files.root.rglob("feats_stats.npz"))
     path = _only(found, files.root, "feats_stats.npz, which global_mvn needs", "normalize.mean in the weights")
-    with np.load(path, allow_pickle=False) as statistics:
-        count = float(statistics["count"])
-        mean = statistics["sum"] / count
-        return mean, np.sqrt(np.maximum(statistics["sum_square"] / count - mean**2, 1e-20))
+    try:
+        with np.load(path, allow_pickle=False) as statistics:
+            count = float(statistics["count"])
+            mean = statistics["sum"] / count
+            return mean, np.sqrt(np.maximum(statistics["sum_square"] / count - mean**2, 1e-20))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path.name} does not hold count, sum and sum_square as plain numbers: {error}") from error
 
 
 def _make_model(
@@ -241,7 +248,10 @@ def _make_model(
         raise UnsupportedModelError(
             "frontend.logmel.melmat: the mel filters are not those that frontend_conf describes"
         )
-    model = EspnetAsrForSpeechSeq2Seq(EspnetAsrConfig(**settings.model))
+    try:
+        model = EspnetAsrForSpeechSeq2Seq(EspnetAsrConfig(**settings.model))
+    except StrictDataclassError as error:
+        raise UnsupportedModelError(f"config.yaml: {error}") from error
     if model.ctc is None or model.decoder is None:
         model.generation_config.ctc_weight = float(model.decoder is None)
 

@@ -85,6 +85,13 @@ def read_settings(config: Any) -> EspnetSettings:
     """
     if not isinstance(config, Mapping) or "token_list" not in config:
         raise UnsupportedModelError("config.yaml is not that of an ESPnet2 speech recogniser: it has no token_list")
+    try:
+        return _read(config)
+    except (TypeError, OverflowError) as error:  # a list where a name should be, and the like
+        raise UnsupportedModelError(f"config.yaml has a value of the wrong kind: {error}") from error
+
+
+def _read(config: Mapping) -> EspnetSettings:
     settings = EspnetSettings()
     _whole(config, settings)
     _frontend(config, settings)
