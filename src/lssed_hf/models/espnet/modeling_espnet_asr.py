@@ -77,14 +77,19 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module):
-        # ESPnet's `init: xavier_uniform`, which its LibriSpeech recipes have: all biases 0.
+        # ESPnet's `init: xavier_uniform`, which its LibriSpeech recipes have: biases 0.
         super()._init_weights(module)
         if getattr(module, "opens_gate", False):
             init.normal_(module.weight, std=1e-6)
             init.ones_(module.bias)
         elif isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Linear)):
             init.xavier_uniform_(module.weight)
-            if module.bias is not None:
+            if isinstance(module, nn.Conv2d):
+                # Except here: frames that SpecAugment sets to 0 would reach the layer norms as 0, and with an epsilon
+                # of 1e-12 each of them then makes gradients a million times larger. These are torch's own.
+                bound = module.weight[0].numel() ** -0.5
+                init.uniform_(module.bias, -bound, bound)
+            elif module.bias is not None:
                 init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             init.normal_(module.weight)
