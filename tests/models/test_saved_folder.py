@@ -52,6 +52,7 @@ class Family:
     auto_classes: set[str] = field(default_factory=lambda: set(AUTO_CLASSES))
 
 
+ESPNET_PARTS = ("configuration", "decoder", "encoders", "generation", "layers", "losses", "modeling", "specaug")
 FAMILIES = {
     "pyresnet": Family(make_pyresnet, ["configuration_pyresnet.py", "modeling_pyresnet.py"], "PyResNet"),
     "cnn": Family(
@@ -62,19 +63,7 @@ FAMILIES = {
     ),
     "espnet": Family(
         make_espnet_asr,
-        [
-            f"{module}_espnet_asr.py"
-            for module in [
-                "configuration",
-                "decoder",
-                "encoders",
-                "generation",
-                "layers",
-                "losses",
-                "modeling",
-                "specaug",
-            ]
-        ],
+        [f"{part}_espnet_asr.py" for part in ESPNET_PARTS],
         "EspnetAsr",
         EspnetAsrFeatureExtractor,
         AUTO_CLASSES | {"AutoModelForSpeechSeq2Seq"},
