@@ -28,7 +28,9 @@ test-datasets36: .venv-datasets36/.installed  ## the corpora in datasets 3.6, wh
 test-espnet: .venv/.installed .venv-espnet/.installed  ## the recogniser against what ESPnet computes now
 	rm -rf .venv-espnet/fixtures
 	.venv-espnet/bin/python -W ignore tests/espnet_parity/oracle.py .venv-espnet/fixtures
-	LSSED_HF_ESPNET_FIXTURES=.venv-espnet/fixtures $(BIN)/python -m pytest tests/models/espnet/test_parity_espnet_asr.py
+	.venv-espnet/bin/python -W ignore tests/espnet_parity/search_oracle.py .venv-espnet/fixtures
+	LSSED_HF_ESPNET_FIXTURES=.venv-espnet/fixtures $(BIN)/python -m pytest \
+	    tests/models/espnet/test_parity_espnet_asr.py tests/models/espnet/test_generation_espnet_asr.py
 
 # ESPnet asks for an old setuptools, with which pip would choose a version of ESPnet from 2023, and does not say all
 # that it imports. torchaudio and the text front ends are stubbed in oracle.py.

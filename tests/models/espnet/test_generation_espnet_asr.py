@@ -1,4 +1,7 @@
 import itertools
+import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +10,9 @@ from tiny_recogniser import (
     TinyRecogniser,
     ctc_by_enumeration,
     prefix_by_enumeration,
-    random_logits,
     ranked_by_enumeration,
 )
+from tiny_tables import random_logits
 from transformers import GenerationConfig
 
 from lssed_hf.models.espnet.generation_espnet_asr import CtcPrefixScorer, ctc_greedy_search, joint_beam_search
@@ -115,6 +118,26 @@ def test_without_a_bound_the_best_of_all_lengths_is_found(ctc_weight):
         output = model.generate(logits[None], num_beams=100, ctc_weight=ctc_weight, return_dict_in_generate=True)
         assert tuple(output.sequences[0, 1:-1].tolist()) == tokens
         assert output.sequences_scores.item() == pytest.approx(score, abs=1e-5)
+
+
+FIXTURES = Path(os.environ.get("LSSED_HF_ESPNET_FIXTURES") or Path(__file__).with_name("fixtures"))
+SEARCHES = json.loads((FIXTURES / "search.json").read_text())
+
+
+@pytest.mark.parametrize("name", SEARCHES["options"])
+def test_searches_find_what_espnets_find(name):
+    # By tests/espnet_parity/search_oracle.py.
+    options, vocab_size = SEARCHES["options"][name], SEARCHES["vocab_size"]
+    for case in SEARCHES["searches"][name]:
+        model = TinyRecogniser(vocab_size, seed=case["seed"])
+        logits = random_logits(1, case["frames"], vocab_size, seed=100 + case["seed"])
+        wanted = len(case["sequences"])
+        found = model.generate(logits, num_return_sequences=wanted, return_dict_in_generate=True, **options)
+        for row, expected in zip(found.sequences.tolist(), case["sequences"], strict=True):
+            # ESPnet puts a second end behind hypotheses that end where they are cut off.
+            expected = expected[: expected.index(vocab_size - 1, 1) + 1]
+            assert row[: len(expected)] == expected and set(row[len(expected) :]) <= {vocab_size - 1}
+        assert found.sequences_scores.tolist() == pytest.approx(case["scores"], abs=1e-5)
 
 
 @pytest.mark.parametrize("ctc_weight", [0.0, 0.3, 1.0])

@@ -5,22 +5,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from tiny_tables import TinyDecoder
 
 from lssed_hf.models.espnet.generation_espnet_asr import EspnetAsrGenerationConfig, EspnetAsrGenerationMixin
 
 
 class TinyRecogniser(EspnetAsrGenerationMixin):
-    """Features are the CTC logits themselves; the decoder is an RNN of fixed weights, whose state is its cache."""
+    """Features are the CTC logits themselves; the state of the decoder is its cache."""
 
     def __init__(self, vocab_size: int, seed: int = 0, sharpness: float = 2.0, use_cache: bool = True):
-        generator = torch.Generator().manual_seed(seed)
-
-        def table(*shape):
-            return sharpness * torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-        width = 6
-        self.embedding, self.recurrent = table(vocab_size, width), table(width, width)
-        self.context, self.output = table(vocab_size, width), table(width, vocab_size)
+        self.decoder = TinyDecoder(vocab_size, seed, sharpness)
         self.use_cache = use_cache
         self.config = SimpleNamespace(
             vocab_size=vocab_size,
@@ -41,16 +35,9 @@ class TinyRecogniser(EspnetAsrGenerationMixin):
 
     def decode_step(self, prefixes, memory, memory_mask, cache):
         mean = (memory * memory_mask.unsqueeze(2)).sum(1) / memory_mask.sum(1, keepdim=True)
-        unread, state = prefixes[:, -1:], None if cache is None else cache["rnn"][0]
-        if state is None:
-            unread, state = prefixes, torch.tanh(mean @ self.context)
-        for token in unread.unbind(1):
-            state = torch.tanh(state @ self.recurrent + self.embedding[token] + mean @ self.context)
-        return (state @ self.output).log_softmax(dim=1), {"rnn": [state]} if self.use_cache else None
-
-
-def random_logits(*shape, seed=0, sharpness=1.5) -> torch.Tensor:
-    return sharpness * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        state, unread = (None, prefixes) if cache is None else (cache["rnn"][0], prefixes[:, -1:])
+        state = self.decoder.read(unread, mean, state)
+        return self.decoder.log_probs(state), {"rnn": [state]} if self.use_cache else None
 
 
 def collapse(path, blank=0) -> tuple[int, ...]:
