@@ -111,7 +111,7 @@ def test_the_pipeline_serves_the_folder(trained, corpus):
     assert recogniser(new)["text"] == "ad cb"
 
 
-def test_a_saved_recogniser_is_fine_tuned(trained, few, tmp_path):
+def test_a_saved_recogniser_is_fine_tuned(trained, few, tmp_path, caplog):
     flags = [flag for flag in FLAGS if flag not in ("--config_overrides", json.dumps(TINY))]
     at = flags.index("--feature_extractor_overrides")
     flags = flags[:at] + flags[at + 2 :]

@@ -165,9 +165,12 @@ def load_transcribed(
     folders = data_args.data_dir or ["-"] * len(names)
     if len(folders) != len(names):
         raise ValueError(f"{len(names)} --dataset_name but {len(folders)} --data_dir; '-' stands for a corpus's own")
+    labels = [Path(name).name for name in names]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"--dataset_name {' '.join(names)}: their names must differ, to tell their scores apart")
     parts: dict[str, list[datasets.Dataset]] = {"train": [], "validation": [], "test": []}
     rejected: list[tuple[str, str, str, str]] = []
-    for name, folder in zip(names, folders):
+    for name, folder, label in zip(names, folders, labels):
         registered = name in list_corpora()
         corpus = load_splits(
             name,
@@ -176,7 +179,6 @@ def load_transcribed(
             data_args.split_scheme if registered else None,
         )
         corpus = with_validation(corpus, data_args, seed)
-        label = Path(name).name
         for split, rows in parts.items():
             theirs = getattr(data_args, f"{split}_split_name")
             if theirs in corpus:
@@ -290,6 +292,12 @@ class TranscribedDataset(torch.utils.data.Dataset):
         self.lengths = _frame_counts(rows)
         self.feature_extractor = processor.feature_extractor
         self.tokenizer = processor.tokenizer
+        unknown = sum(self.tokenizer.unk_token_id in ids for ids in self.labels)
+        if unknown:
+            logger.warning(
+                f"{unknown} of {len(self)} transcripts hold what the vocabulary has not, which becomes <unk>; is "
+                "--text_case that of the vocabulary?"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
