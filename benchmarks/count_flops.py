@@ -1,7 +1,7 @@
 """Parameters and arithmetic of every network of the zoo, as a Markdown table.
 
-One 5 s clip as the network's own front end makes it, 4 labels; a multiply-add counts as 2, those of recurrent layers not
-at all. The networks are on torch's meta device, without weights, so that this takes seconds.
+One 5 s clip as the network's own front end makes it, 4 labels; a multiply-add counts as 2, but for those of recurrent
+layers, which do not count. The networks are on torch's meta device, without weights, so that this takes seconds.
 
     python benchmarks/count_flops.py
 """

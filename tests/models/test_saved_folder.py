@@ -52,7 +52,9 @@ class Family:
     auto_classes: set[str] = field(default_factory=lambda: set(AUTO_CLASSES))
 
 
-ESPNET_PARTS = ("configuration", "decoder", "encoders", "generation", "layers", "losses", "modeling", "specaug")
+ESPNET_PARTS = [
+    *("configuration", "decoder", "encoders", "generation", "layers", "losses", "modeling", "rnn_decoder", "specaug")
+]
 FAMILIES = {
     "pyresnet": Family(make_pyresnet, ["configuration_pyresnet.py", "modeling_pyresnet.py"], "PyResNet"),
     "cnn": Family(

@@ -318,7 +318,7 @@ def _card(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -> str:
     model, extractor = settings.model, settings.feature_extractor
     parts = [model["encoder_type"].replace("_", "-") + " encoder"]
     parts += ["CTC"] if model["ctc_weight"] > 0 else []
-    parts += ["transformer decoder"] if model["ctc_weight"] < 1 else []
+    parts += [f"{model['decoder_type']} decoder"] if model["ctc_weight"] < 1 else []
     lines = [
         "---",
         "library_name: transformers",

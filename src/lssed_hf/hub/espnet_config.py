@@ -103,6 +103,7 @@ def _read(config: Mapping) -> EspnetSettings:
         "conformer": _conformer,
         "e_branchformer": _e_branchformer,
         "vgg_rnn": _vgg_rnn,
+        "rnn": _rnn,
     }
     if kind not in readers:
         raise UnsupportedModelError(f"encoder {kind!r} is not supported; {', '.join(readers)} are")
@@ -315,6 +316,14 @@ def _e_branchformer(section: _Section) -> dict:
 
 def _vgg_rnn(section: _Section) -> dict:
     section.require(in_channel=1)
+    return _recurrent(section)
+
+
+def _rnn(section: _Section) -> dict:
+    return {"rnn_subsample": section.take("subsample", [2, 2, 1, 1]) or [], **_recurrent(section)}
+
+
+def _recurrent(section: _Section) -> dict:
     return {
         "hidden_size": section.take("output_size", 320),
         "num_hidden_layers": section.take("num_layers", 4),
@@ -330,14 +339,41 @@ def _decoder(config: Mapping, settings: EspnetSettings) -> None:
     if settings.model["ctc_weight"] == 1:
         return  # ESPnet makes none then, whatever the file says
     kind = config.get("decoder")
-    if kind != "transformer":
-        what = "transducers are no CTC/attention models" if kind == "transducer" else "only 'transformer' is"
-        raise UnsupportedModelError(f"decoder {kind!r} is not supported: {what}")
-    section = _Section("decoder_conf", config.get("decoder_conf"), settings.notes)
+    readers = {"transformer": _transformer_decoder, "rnn": _rnn_decoder}
+    if kind not in readers:
+        what = "transducers are no CTC/attention models" if kind == "transducer" else f"{', '.join(readers)} are"
+        raise UnsupportedModelError(f"decoder {kind!r} is not supported; {what}")
+    section = _Section(f"decoder_conf of {kind}", config.get("decoder_conf"), settings.notes)
+    settings.model |= {"decoder_type": kind, **readers[kind](section)}
+    section.finish()
+
+
+def _rnn_decoder(section: _Section) -> dict:
+    section.require(num_encs=1, replace_sos=False)
+    section.training_only(sampling_probability=0.0)
+    attention = _Section(f"{section.name}.att_conf", section.take("att_conf", None), section.notes)
+    attention.require(atype="location", num_att=1, num_encs=1, han_mode=False)
+    attention.irrelevant("aheads", "awin", "han_type", "han_heads", "han_dim", "han_conv_chans", "han_conv_filts")
+    attention.irrelevant("han_win")
+    read = {
+        "decoder_layers": section.take("num_layers", 1),
+        "decoder_rnn_type": section.take("rnn_type", "lstm"),
+        "decoder_hidden_size": section.take("hidden_size", 320),
+        "decoder_dropout": section.take("dropout", 0.0),
+        "decoder_context_residual": section.take("context_residual", False),
+        "decoder_attention_size": attention.take("adim", 320),
+        "decoder_attention_channels": attention.take("aconv_chans", 10),
+        "decoder_attention_filters": attention.take("aconv_filts", 100),
+    }
+    attention.finish()
+    return read
+
+
+def _transformer_decoder(section: _Section) -> dict:
     section.require(input_layer="embed", use_output_layer=True, normalize_before=True, concat_after=False)
     section.require(qk_norm=False)
     section.irrelevant("use_flash_attn", "gradient_checkpoint_layers")
-    settings.model |= {
+    return {
         "decoder_layers": section.take("num_blocks", 6),
         "decoder_attention_heads": section.take("attention_heads", 4),
         "decoder_intermediate_size": section.take("linear_units", 2048),
@@ -347,4 +383,3 @@ def _decoder(config: Mapping, settings: EspnetSettings) -> None:
         "decoder_src_attention_dropout": section.take("src_attention_dropout_rate", 0.0),
         "decoder_layerdrop": section.take("layer_drop_rate", 0.0),
     }
-    section.finish()

@@ -184,8 +184,10 @@ class TestLosses:
             recogniser(torch.zeros(1, 40, 80))
 
 
+@pytest.mark.parametrize("name", ["conformer", "rnn", "rnn_gru"])
 class TestDecodeStep:
-    def test_equals_the_decoder_on_whole_prefixes(self, recogniser):
+    def test_equals_the_decoder_on_whole_prefixes(self, name):
+        recogniser = make_recogniser(**VARIANTS[name])
         features, mask = make_batch((60, 35))
         prefixes = torch.tensor([[11, 2, 3, 4, 5], [11, 6, 6, 7, 8]])
         with torch.no_grad():
@@ -198,7 +200,8 @@ class TestDecodeStep:
                 anew, _ = recogniser.decode_step(prefixes[:, :length], memory, memory_mask, None)
                 torch.testing.assert_close(step, anew, atol=1e-5, rtol=1e-5)
 
-    def test_the_cache_can_be_reordered(self, recogniser):
+    def test_the_cache_can_be_reordered(self, name):
+        recogniser = make_recogniser(**VARIANTS[name])
         features, mask = make_batch((60, 35))
         prefixes, parents = torch.tensor([[11, 2], [11, 6]]), torch.tensor([1, 1, 0])
         with torch.no_grad():
@@ -211,6 +214,8 @@ class TestDecodeStep:
             expected, _ = recogniser.decode_step(longer, memory[parents], memory_mask[parents])
         torch.testing.assert_close(step, expected, atol=1e-5, rtol=1e-5)
 
+
+class TestBranches:
     def test_what_a_model_lacks_is_said(self):
         memory = torch.zeros(1, 3, 16)
         with pytest.raises(ValueError, match="no decoder"):
@@ -255,16 +260,16 @@ class TestClassifier:
         assert changed == {"classifier.weight", "classifier.bias"}
 
     @pytest.mark.parametrize(
-        ("encoder_type", "rate"),
-        [("conformer", 0.01), ("transformer", 0.01), ("e_branchformer", 0.01), ("vgg_rnn", 0.003)],
+        ("encoder_type", "rate", "steps"),
+        [("conformer", 0.01, 40), ("transformer", 0.01, 40), ("e_branchformer", 0.01, 40), ("vgg_rnn", 0.003, 80)],
     )
-    def test_can_learn_its_training_clips(self, encoder_type, rate):
+    def test_can_learn_its_training_clips(self, encoder_type, rate, steps):
         torch.manual_seed(0)
         model = EspnetAsrForAudioClassification(make_config(encoder_type=encoder_type)).train()
         features, mask = make_batch((30, 30, 30, 25, 25, 25))
         labels = torch.arange(6) % 4
         optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-        for _ in range(40):
+        for _ in range(steps):
             loss = model(features, mask, labels=labels).loss
             optimizer.zero_grad()
             loss.backward()
@@ -279,7 +284,7 @@ class TestTraining:
         dropouts = dict.fromkeys(
             ("hidden_dropout", "positional_dropout", "decoder_dropout", "decoder_positional_dropout"), 0.0
         )
-        for encoder_type in ("conformer", "e_branchformer", "vgg_rnn"):
+        for encoder_type in ("conformer", "e_branchformer", "vgg_rnn", "rnn"):
             model = make_recogniser(encoder_type=encoder_type, **dropouts)
             checkpointed = copy.deepcopy(model)
             checkpointed.gradient_checkpointing_enable()
@@ -409,7 +414,9 @@ class TestConfiguration:
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
-            ({"encoder_type": "rnn"}, "encoder_type='rnn' is not one of conformer"),
+            ({"encoder_type": "branchformer"}, "encoder_type='branchformer' is not one of conformer"),
+            ({"decoder_type": "lstm"}, "decoder_type='lstm' is not one of transformer, rnn"),
+            ({"rnn_subsample": [2, 0]}, r"rnn_subsample=\[2, 0\]"),
             ({"encoder_type": "transformer", "position_embeddings_type": "relative"}, "absolute positions only"),
             ({"subsampling": "linear"}, "subsampling='linear'"),
             ({"hidden_act": "gelu"}, "hidden_act='gelu'"),
@@ -436,3 +443,4 @@ class TestConfiguration:
         assert (config.hidden_act, config.position_embeddings_type) == ("swish", "relative")
         assert config.bos_token_id == config.eos_token_id == config.pad_token_id == 11
         assert make_config(subsampling="conv2d6").subsampling_factor == 6
+        assert make_config(encoder_type="rnn", rnn_subsample=[2, 3, 5]).subsampling_factor == 6

@@ -65,7 +65,7 @@ def without(special: int, tokens: list[int]) -> list[int]:
 
 
 def test_all_cases_are_there():
-    assert {"conformer", "conformer_legacy", "transformer", "e_branchformer", "vgg_rnn"} <= set(CASES)
+    assert {"conformer", "conformer_legacy", "transformer", "e_branchformer", "vgg_rnn", "rnn"} <= set(CASES)
 
 
 def test_features_of_a_batch(literal, reference):
@@ -115,7 +115,11 @@ def test_beam_search(model, extractor, reference, ctc_weight):
         pytest.skip("ESPnet has no such search for this model")
     inputs = extractor(load_clips(), sampling_rate=16000, return_tensors="pt")
     found = model.generate(
-        **inputs, num_beams=4, num_return_sequences=3, ctc_weight=float(ctc_weight), return_dict_in_generate=True
+        **inputs,
+        num_beams=reference["beam_size"],
+        num_return_sequences=3,
+        ctc_weight=float(ctc_weight),
+        return_dict_in_generate=True,
     )
     special = model.config.eos_token_id
     for index, clip in enumerate(reference["clips"]):

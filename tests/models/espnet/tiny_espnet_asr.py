@@ -28,6 +28,13 @@ VARIANTS = {
         "use_linear_after_conv": True,
     },
     "vgg_blstm": {"encoder_type": "vgg_rnn"},
+    "rnn": {"encoder_type": "rnn", "rnn_subsample": [2, 3], "decoder_type": "rnn"},
+    "rnn_gru": {
+        "encoder_type": "rnn",
+        "decoder_type": "rnn",
+        "decoder_rnn_type": "gru",
+        "decoder_context_residual": True,
+    },
     "vgg_gru": {"encoder_type": "vgg_rnn", "rnn_type": "gru", "use_projection": False, "bidirectional": False},
 }
 
@@ -47,6 +54,10 @@ def make_config(**changes) -> EspnetAsrConfig:
         "decoder_layers": 2,
         "decoder_attention_heads": 2,
         "decoder_intermediate_size": 24,
+        "decoder_hidden_size": 12,
+        "decoder_attention_size": 10,
+        "decoder_attention_channels": 3,
+        "decoder_attention_filters": 4,
         "num_labels": 4,
     }
     return EspnetAsrConfig(**{**fields, **changes})

@@ -1,11 +1,14 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
 """ESPnet-style speech recogniser: model configuration."""
 
+import math
+
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 
-ENCODERS = ("conformer", "transformer", "e_branchformer", "vgg_rnn")
+ENCODERS = ("conformer", "transformer", "e_branchformer", "vgg_rnn", "rnn")
+RECURRENT = ("vgg_rnn", "rnn")
 POSITION_EMBEDDINGS = ("absolute", "relative", "relative_legacy")
 #: Name of ESPnet's input layer -> (kernel size, stride) of its convolutions, each without padding.
 SUBSAMPLING = {
@@ -44,9 +47,9 @@ class EspnetAsrConfig(PreTrainedConfig):
         num_mel_bins (`int`, *optional*, defaults to 80):
             Log-mel bins of the input.
         encoder_type (`str`, *optional*, defaults to `"conformer"`):
-            `"conformer"`, `"transformer"`, `"e_branchformer"` or `"vgg_rnn"` (ESPnet's names).
+            `"conformer"`, `"transformer"`, `"e_branchformer"`, `"vgg_rnn"` or `"rnn"` (ESPnet's names).
         hidden_size (`int`, *optional*, defaults to 256):
-            Width of the encoder's output and of the decoder (ESPnet: `output_size`).
+            Width of the encoder's output and of the transformer decoder (ESPnet: `output_size`).
         num_hidden_layers (`int`, *optional*, defaults to 12):
             Encoder blocks (`num_blocks`), or recurrent layers (`num_layers`).
         num_attention_heads (`int`, *optional*, defaults to 4):
@@ -58,7 +61,7 @@ class EspnetAsrConfig(PreTrainedConfig):
             swish elsewhere.
         subsampling (`str`, *optional*, defaults to `"conv2d"`):
             Convolutions that shorten time (`input_layer`): `"conv2d1"`, `"conv2d2"`, `"conv2d"` (by 4), `"conv2d6"` or
-            `"conv2d8"`. `vgg_rnn` has its own, by 4.
+            `"conv2d8"`. `vgg_rnn` has its own, by 4, and `rnn` has `rnn_subsample`.
         position_embeddings_type (`str`, *optional*):
             `"absolute"`, `"relative"` (ESPnet's `rel_pos_type: latest`) or `"relative_legacy"` (`legacy`, ESPnet's
             default where a config.yaml says nothing); by default absolute in the transformer, relative elsewhere.
@@ -81,24 +84,36 @@ class EspnetAsrConfig(PreTrainedConfig):
         merge_conv_kernel (`int`, *optional*, defaults to 3):
             Kernel of the depthwise convolution that merges the branches, odd.
         rnn_type (`str`, *optional*, defaults to `"lstm"`):
-            `"lstm"` or `"gru"`, of the `vgg_rnn` encoder.
+            `"lstm"` or `"gru"`, of the encoders `vgg_rnn` and `rnn`.
         rnn_hidden_size (`int`, *optional*, defaults to 320):
             Units of a recurrent layer and direction.
         bidirectional, use_projection (`bool`, *optional*, defaults to `True`):
             Of the recurrent layers; without projections they are stacked in one module.
+        rnn_subsample (`list[int]`, *optional*, defaults to `[2, 2, 1, 1]`):
+            Of the encoder `rnn` with projections: every so many frames are kept behind each layer, all behind layers
+            that the list does not reach (`subsample`).
         hidden_dropout, positional_dropout, attention_dropout (`float`, *optional*, defaults to 0.1, 0.1 and 0.0):
-            Of the encoder (`dropout_rate`, `positional_dropout_rate`, `attention_dropout_rate`). The dropout of
-            `vgg_rnn` is `rnn_dropout`.
+            Of encoders of blocks (`dropout_rate`, `positional_dropout_rate`, `attention_dropout_rate`).
         rnn_dropout (`float`, *optional*, defaults to 0.0):
             Between recurrent layers. In training only; ESPnet applies it in recognition as well.
         layerdrop, decoder_layerdrop (`float`, *optional*, defaults to 0.0):
             Probability of skipping a block in training (`layer_drop_rate`).
+        decoder_type (`str`, *optional*, defaults to `"transformer"`):
+            `"transformer"` or `"rnn"`.
         decoder_layers, decoder_attention_heads, decoder_intermediate_size (`int`, *optional*, defaults to 6, 4, 2048):
-            Of the transformer decoder.
+            Of the transformer decoder; the recurrent one has `decoder_layers` too.
         decoder_dropout, decoder_positional_dropout (`float`, *optional*, defaults to 0.1):
-            Of the decoder (`dropout_rate`, `positional_dropout_rate`).
+            Of the decoder (`dropout_rate` or `dropout`, `positional_dropout_rate`).
         decoder_self_attention_dropout, decoder_src_attention_dropout (`float`, *optional*, defaults to 0.0):
-            Of its attention weights.
+            Of the attention weights of the transformer decoder.
+        decoder_rnn_type (`str`, *optional*, defaults to `"lstm"`):
+            Cells of the recurrent decoder, `"lstm"` or `"gru"`.
+        decoder_hidden_size (`int`, *optional*, defaults to 320):
+            Their units.
+        decoder_context_residual (`bool`, *optional*, defaults to `False`):
+            Whether its output layer sees the attended context as well.
+        decoder_attention_size, decoder_attention_channels, decoder_attention_filters (`int`, *optional*):
+            Of its location-aware attention, by default 320, 10 and 100 (`adim`, `aconv_chans`, `aconv_filts`).
         ctc_weight (`float`, *optional*, defaults to 0.3):
             Weight of the CTC loss, 1 minus that of the attention loss. At 0 the model has no CTC layer, at 1 no
             decoder.
@@ -161,11 +176,13 @@ class EspnetAsrConfig(PreTrainedConfig):
     rnn_hidden_size: int = 320
     bidirectional: bool = True
     use_projection: bool = True
+    rnn_subsample: list[int] | tuple[int, ...] = (2, 2, 1, 1)
     rnn_dropout: float | int = 0.0
     hidden_dropout: float | int = 0.1
     positional_dropout: float | int = 0.1
     attention_dropout: float | int = 0.0
     layerdrop: float | int = 0.0
+    decoder_type: str = "transformer"
     decoder_layers: int = 6
     decoder_attention_heads: int = 4
     decoder_intermediate_size: int = 2048
@@ -174,6 +191,12 @@ class EspnetAsrConfig(PreTrainedConfig):
     decoder_self_attention_dropout: float | int = 0.0
     decoder_src_attention_dropout: float | int = 0.0
     decoder_layerdrop: float | int = 0.0
+    decoder_rnn_type: str = "lstm"
+    decoder_hidden_size: int = 320
+    decoder_context_residual: bool = False
+    decoder_attention_size: int = 320
+    decoder_attention_channels: int = 10
+    decoder_attention_filters: int = 100
     ctc_weight: float | int = 0.3
     ctc_dropout: float | int = 0.0
     ctc_zero_infinity: bool = True
@@ -188,6 +211,7 @@ class EspnetAsrConfig(PreTrainedConfig):
     classifier_dropout: float | int = 0.0
 
     def __post_init__(self, **kwargs):
+        self.rnn_subsample = list(self.rnn_subsample)
         transformer = self.encoder_type == "transformer"
         if self.hidden_act is None:
             self.hidden_act = "relu" if transformer else "swish"
@@ -205,17 +229,24 @@ class EspnetAsrConfig(PreTrainedConfig):
     def min_frames(self) -> int:
         """Fewest input frames that the encoder makes an output frame of."""
         frames = 1
-        for kernel, stride in reversed(() if self.encoder_type == "vgg_rnn" else SUBSAMPLING[self.subsampling]):
+        for kernel, stride in reversed(() if self.encoder_type in RECURRENT else SUBSAMPLING[self.subsampling]):
             frames = (frames - 1) * stride + kernel
         return frames
 
     @property
     def subsampling_factor(self) -> int:
         """Input frames per output frame."""
-        factor = 1
-        for _, stride in ((0, 2), (0, 2)) if self.encoder_type == "vgg_rnn" else SUBSAMPLING[self.subsampling]:
-            factor *= stride
-        return factor
+        if self.encoder_type == "vgg_rnn":
+            return 4
+        if self.encoder_type == "rnn":
+            return math.prod(self.layer_strides)
+        return math.prod(stride for _, stride in SUBSAMPLING[self.subsampling])
+
+    @property
+    def layer_strides(self) -> list[int]:
+        """Of every how many frames one is kept behind each recurrent layer with a projection."""
+        kept = self.rnn_subsample if self.encoder_type == "rnn" and self.use_projection else []
+        return [*kept, *[1] * self.num_hidden_layers][: self.num_hidden_layers]
 
     def validate_choices(self):
         """Check the fields that have a few values."""
@@ -226,6 +257,8 @@ class EspnetAsrConfig(PreTrainedConfig):
             ("subsampling", tuple(SUBSAMPLING)),
             ("position_embeddings_type", POSITION_EMBEDDINGS),
             ("rnn_type", ("lstm", "gru")),
+            ("decoder_type", ("transformer", "rnn")),
+            ("decoder_rnn_type", ("lstm", "gru")),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(known)}")
@@ -250,6 +283,10 @@ class EspnetAsrConfig(PreTrainedConfig):
             "decoder_layers",
             "decoder_attention_heads",
             "decoder_intermediate_size",
+            "decoder_hidden_size",
+            "decoder_attention_size",
+            "decoder_attention_channels",
+            "decoder_attention_filters",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
@@ -260,8 +297,12 @@ class EspnetAsrConfig(PreTrainedConfig):
                 raise ValueError(f"{name}={getattr(self, name)}: only odd sizes keep the length")
         if self.cgmlp_linear_units % 2:
             raise ValueError(f"cgmlp_linear_units={self.cgmlp_linear_units} must be even: one half gates the other")
-        heads = {"decoder_attention_heads": self.decoder_attention_heads}
-        if self.encoder_type != "vgg_rnn":
+        if self.rnn_subsample and min(self.rnn_subsample) < 1:
+            raise ValueError(f"rnn_subsample={self.rnn_subsample}: every entry must be at least 1")
+        heads = {}
+        if self.decoder_type == "transformer" and self.ctc_weight < 1:
+            heads["decoder_attention_heads"] = self.decoder_attention_heads
+        if self.encoder_type not in RECURRENT:
             heads["num_attention_heads"] = self.num_attention_heads
             if self.num_mel_bins < self.min_frames:
                 raise ValueError(

@@ -297,6 +297,7 @@ class EspnetAsrRnn(GradientCheckpointingLayer):
     def __init__(self, config: EspnetAsrConfig, input_size: int):
         super().__init__()
         self.dropout = config.rnn_dropout
+        self.strides = config.layer_strides
         self.num_layers = config.num_hidden_layers if config.use_projection else 1
         self.use_projection = config.use_projection
         recurrent = nn.LSTM if config.rnn_type == "lstm" else nn.GRU
@@ -314,25 +315,54 @@ class EspnetAsrRnn(GradientCheckpointingLayer):
             self.nbrnn = recurrent(input_size, units, config.num_hidden_layers, dropout=dropout, **arguments)
             self.l_last = nn.Linear(directions * units, size)
 
-    def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """(batch, time, input_size) to the states of all layers, each (batch, time, hidden_size)."""
+    def forward(
+        self, hidden: torch.Tensor, mask: torch.Tensor | None
+    ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor | None]:
+        """(batch, time, input_size) to the states of all layers (batch, time, hidden_size), and the last mask."""
         states = []
         for number in range(self.num_layers):
             if not self.use_projection:
                 states.append(torch.tanh(self.l_last(self._run(self.nbrnn, hidden, mask))))
                 continue
             hidden = self._run(getattr(self, f"{self.prefix}{number}"), hidden, mask)
+            hidden, mask = _keep_every(self.strides[number], hidden, mask)
             hidden = getattr(self, f"bt{number}")(hidden)
             if number < self.num_layers - 1:
                 hidden = torch.tanh(F.dropout(hidden, self.dropout, self.training))
             states.append(hidden)
-        return tuple(states)
+        return tuple(states), mask
 
     def _run(self, layer: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         if mask is None:
             return layer(hidden)[0]
         packed = pack_padded_sequence(hidden, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=hidden.shape[1])[0]
+
+
+def _keep_every(
+    stride: int, hidden: torch.Tensor, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Every so many frames of (batch, time, size) and of the mask; of n frames (n + 1) // stride, as in ESPnet."""
+    if stride == 1:
+        return hidden, mask
+    time = max(1, (hidden.shape[1] + 1) // stride)
+    if mask is not None:
+        lengths = ((mask.sum(dim=1) + 1) // stride).clamp(min=1)
+        mask = torch.arange(time, device=mask.device) < lengths[:, None]
+    return hidden[:, ::stride][:, :time], mask
+
+
+class EspnetAsrRnnEncoder(nn.Module):
+    """Recurrent layers on the features themselves (ESPnet: `RNNEncoder`)."""
+
+    def __init__(self, config: EspnetAsrConfig):
+        super().__init__()
+        self.enc = nn.ModuleList([EspnetAsrRnn(config, config.num_mel_bins)])
+
+    def forward(self, features: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool = False):
+        states, mask = self.enc[0](features, mask)
+        last = zero_padding(states[-1], mask)
+        return last, mask, (features, *states[:-1], last) if output_hidden_states else None
 
 
 class EspnetAsrVggRnnEncoder(nn.Module):
@@ -346,11 +376,12 @@ class EspnetAsrVggRnnEncoder(nn.Module):
     def forward(self, features: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool = False):
         convolutions, recurrent = self.enc
         hidden, mask = convolutions(features, mask)
-        states = recurrent(hidden, mask)
+        states, mask = recurrent(hidden, mask)
         last = zero_padding(states[-1], mask)
         return last, mask, (hidden, *states[:-1], last) if output_hidden_states else None
 
 
 def make_encoder(config: EspnetAsrConfig) -> nn.Module:
     """The encoder that `config.encoder_type` names."""
-    return (EspnetAsrVggRnnEncoder if config.encoder_type == "vgg_rnn" else EspnetAsrBlockEncoder)(config)
+    encoders = {"vgg_rnn": EspnetAsrVggRnnEncoder, "rnn": EspnetAsrRnnEncoder}
+    return encoders.get(config.encoder_type, EspnetAsrBlockEncoder)(config)

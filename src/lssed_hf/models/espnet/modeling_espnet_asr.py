@@ -18,6 +18,7 @@ from .encoders_espnet_asr import make_encoder
 from .generation_espnet_asr import EspnetAsrGenerationConfig, EspnetAsrGenerationMixin
 from .layers_espnet_asr import EspnetAsrRelativeAttention, zero_padding
 from .losses_espnet_asr import ctc_loss, label_smoothing_loss
+from .rnn_decoder_espnet_asr import EspnetAsrRnnDecoder
 from .specaug_espnet_asr import spec_augment
 
 
@@ -84,7 +85,7 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
             init.ones_(module.bias)
         elif isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Linear)):
             init.xavier_uniform_(module.weight)
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
                 # Except here: frames that SpecAugment sets to 0 would reach the layer norms as 0, and with an epsilon
                 # of 1e-12 each of them then makes gradients a million times larger. These are torch's own.
                 bound = module.weight[0].numel() ** -0.5
@@ -93,7 +94,7 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
                 init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
             init.normal_(module.weight)
-        elif isinstance(module, (nn.LSTM, nn.GRU)):
+        elif isinstance(module, (nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell)):
             for name, parameter in module.named_parameters():
                 (init.zeros_ if "bias" in name else init.xavier_uniform_)(parameter)
         elif isinstance(module, EspnetAsrRelativeAttention):
@@ -222,7 +223,7 @@ class EspnetAsrCtc(nn.Module):
 
 
 class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMixin):
-    """The recogniser: encoder, CTC layer and transformer decoder. `generate` searches with both.
+    """The recogniser: encoder, CTC layer and decoder. `generate` searches with both.
 
     The loss is ESPnet's, a sum over tokens and a mean over clips, so it is not for the Trainer to divide by the number
     of tokens: with gradient accumulation it averages the losses of the steps.
@@ -235,7 +236,8 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
     def __init__(self, config: EspnetAsrConfig):
         super().__init__(config)
         self.model = EspnetAsrModel(config)
-        self.decoder = EspnetAsrDecoder(config) if config.ctc_weight < 1 else None
+        decoder_class = EspnetAsrRnnDecoder if config.decoder_type == "rnn" else EspnetAsrDecoder
+        self.decoder = decoder_class(config) if config.ctc_weight < 1 else None
         self.ctc = EspnetAsrCtc(config) if config.ctc_weight > 0 else None
         self.post_init()
 
@@ -243,7 +245,7 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
         """The encoder, an [`EspnetAsrModel`]."""
         return self.model
 
-    def get_decoder(self) -> EspnetAsrDecoder | None:
+    def get_decoder(self) -> EspnetAsrDecoder | EspnetAsrRnnDecoder | None:
         """The decoder; `None` in a model of CTC alone."""
         return self.decoder
 
