@@ -295,6 +295,14 @@ def test_options_that_cannot_be_served_are_refused(options, message):
         TinyRecogniser(vocab_size=5).generate(random_logits(1, 3, 5), **options)
 
 
+def test_what_transformers_does_unasked_is_no_option():
+    model = TinyRecogniser(vocab_size=5)
+    logits = random_logits(1, 6, 5)
+    config = GenerationConfig(length_penalty=1.0, temperature=1.0, top_k=50, do_sample=False, early_stopping=False)
+    config.update(num_beams=3)
+    assert model.generate(logits, generation_config=config).tolist() == model.generate(logits, num_beams=3).tolist()
+
+
 def test_half_precision_is_summed_in_double():
     model = TinyRecogniser(vocab_size=7, seed=9)
     logits = random_logits(1, 12, 7, seed=13).bfloat16()

@@ -429,10 +429,16 @@ class EspnetAsrGenerationMixin(GenerationMixin):
 def _options(config: GenerationConfig, kwargs: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, checked: values of the call, of the generation configuration, or ESPnet's."""
     asked = {**config.to_diff_dict(), **kwargs}
+    # What transformers would do without being asked; pipelines of older 5.x versions ask for all of it.
+    neutral = GenerationConfig._get_default_generation_params()
     unknown = sorted(
         name
         for name, value in asked.items()
-        if name not in _USED | _HARMLESS and not name.startswith("_") and value is not None and value is not False
+        if name not in _USED | _HARMLESS
+        and not name.startswith("_")
+        and value is not None
+        and value is not False
+        and not (name in neutral and value == neutral[name])
     )
     if "length_penalty" in unknown:
         raise ValueError("length_penalty divides scores by the length, which ESPnet does not: use penalty")
