@@ -388,6 +388,36 @@ class TestSpecAugment:
         assert (first - second).abs().max() > 1e-3
 
 
+class TestCompilers:
+    # Legacy positions and recurrent layers depend on the lengths of the clips.
+    @pytest.mark.parametrize("name", ["transformer", "conformer", "e_branchformer"])
+    def test_a_classifier_exports_for_any_batch_and_length(self, name):
+        model = shake(EspnetAsrForAudioClassification(make_config(**VARIANTS[name]))).eval()
+        batch, frames = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("frames", min=20, max=3000)
+        shape = {0: batch, 1: frames}
+        features, mask = make_batch((60, 44))
+        with torch.no_grad():
+            program = torch.export.export(
+                model,
+                (),
+                kwargs={"input_features": features, "attention_mask": mask},
+                dynamic_shapes={"input_features": shape, "attention_mask": shape},
+                strict=False,
+            ).module()
+            for lengths in ((91, 30, 77), (25,)):
+                features, mask = make_batch(lengths)
+                logits = program(input_features=features, attention_mask=mask).logits
+                torch.testing.assert_close(logits, model(features, mask).logits, atol=1e-5, rtol=1e-5)
+
+    def test_compiles_without_a_graph_break(self):
+        model = shake(EspnetAsrForAudioClassification(make_config())).eval()
+        features, mask = make_batch((60, 44))
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+        with torch.no_grad():
+            logits = compiled(features, attention_mask=mask).logits
+            torch.testing.assert_close(logits, model(features, mask).logits, atol=1e-5, rtol=1e-5)
+
+
 class TestCheckpoints:
     @pytest.mark.parametrize("name", VARIANTS)
     def test_round_trip(self, name, tmp_path):

@@ -315,10 +315,11 @@ class EspnetAsrRnn(GradientCheckpointingLayer):
             self.nbrnn = recurrent(input_size, units, config.num_hidden_layers, dropout=dropout, **arguments)
             self.l_last = nn.Linear(directions * units, size)
 
-    def forward(
-        self, hidden: torch.Tensor, mask: torch.Tensor | None
-    ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor | None]:
-        """(batch, time, input_size) to the states of all layers (batch, time, hidden_size), and the last mask."""
+    def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        """(batch, time, input_size) to the states of all layers (batch, time, hidden_size), and the last mask.
+
+        All in one tuple, since checkpointing tells tensors within others nothing of gradients.
+        """
         states = []
         for number in range(self.num_layers):
             if not self.use_projection:
@@ -330,7 +331,7 @@ class EspnetAsrRnn(GradientCheckpointingLayer):
             if number < self.num_layers - 1:
                 hidden = torch.tanh(F.dropout(hidden, self.dropout, self.training))
             states.append(hidden)
-        return tuple(states), mask
+        return *states, mask
 
     def _run(self, layer: nn.Module, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         if mask is None:
@@ -360,9 +361,9 @@ class EspnetAsrRnnEncoder(nn.Module):
         self.enc = nn.ModuleList([EspnetAsrRnn(config, config.num_mel_bins)])
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool = False):
-        states, mask = self.enc[0](features, mask)
+        *states, mask = self.enc[0](features, mask)
         last = zero_padding(states[-1], mask)
-        return last, mask, (features, *states[:-1], last) if output_hidden_states else None
+        return last, mask, (*states[:-1], last) if output_hidden_states else None
 
 
 class EspnetAsrVggRnnEncoder(nn.Module):
@@ -376,7 +377,7 @@ class EspnetAsrVggRnnEncoder(nn.Module):
     def forward(self, features: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool = False):
         convolutions, recurrent = self.enc
         hidden, mask = convolutions(features, mask)
-        states, mask = recurrent(hidden, mask)
+        *states, mask = recurrent(hidden, mask)
         last = zero_padding(states[-1], mask)
         return last, mask, (hidden, *states[:-1], last) if output_hidden_states else None
 

@@ -141,8 +141,9 @@ class EspnetAsrRelativeAttention(EspnetAsrAttention):
 def _relative_shift(scores: torch.Tensor) -> torch.Tensor:
     """(..., time, 2 time - 1) over positions time-1 ... 1-time to (..., time, time): query i, key j has i - j."""
     time = scores.shape[-2]
-    shifted = F.pad(scores, (1, 0)).reshape(*scores.shape[:-2], 2 * time, time)[..., 1:, :]
-    return shifted.reshape(scores.shape)[..., :time]
+    frame = torch.arange(time, device=scores.device)
+    # Transformer-XL pads and reshapes instead, which torch.export cannot follow for any length.
+    return scores.gather(-1, (time - 1 - frame[:, None] + frame).expand(*scores.shape[:-1], time))
 
 
 def _legacy_shift(scores: torch.Tensor) -> torch.Tensor:

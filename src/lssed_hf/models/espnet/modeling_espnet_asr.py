@@ -149,10 +149,12 @@ class EspnetAsrModel(EspnetAsrPreTrainedModel):
                     "expected, as the input_features"
                 )
             mask = attention_mask.bool()
-            if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
-                raise ValueError("attention_mask has padding in front of valid frames; pad behind the clips")
-            if bool(mask.all()):
-                mask = None  # nothing is padded, so nothing has to be masked
+            # What is compiled or exported cannot depend on values.
+            if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+                if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
+                    raise ValueError("attention_mask has padding in front of valid frames; pad behind the clips")
+                if bool(mask.all()):
+                    mask = None  # nothing is padded, so nothing has to be masked
         if config.mask_padding:
             features = zero_padding(features, mask)  # whatever the padding holds, NaN included
         features, mask = self._fill_up(features, mask)
