@@ -19,6 +19,7 @@ RANKS = [
     {"preparation"},
     {"inference"},
     {"evaluation"},
+    {"hub"},
     {"training"},
     {"predict", "demo"},
     {"demo_daic"},

@@ -18,6 +18,11 @@ from transformers_tests.test_modeling_common import ModelTesterMixin
 from transformers_tests.test_sequence_feature_extraction_common import SequenceFeatureExtractionTestMixin
 
 from lssed_hf import (
+    EspnetAsrConfig,
+    EspnetAsrFeatureExtractor,
+    EspnetAsrForAudioClassification,
+    EspnetAsrForSpeechSeq2Seq,
+    EspnetAsrModel,
     FcnAttentionConfig,
     FcnAttentionForAudioClassification,
     FcnAttentionModel,
@@ -50,6 +55,7 @@ class Case:
         hidden_shapes: of all `hidden_states` of a batch.
         common_properties: attributes by which tools read sizes off any configuration.
         inputs: makes a batch.
+        recogniser_class: the model for speech recognition, if there is one.
         overrides: attributes and methods for the class of model tests. Each needs a comment that gives the reason.
     """
 
@@ -63,6 +69,7 @@ class Case:
     hidden_shapes: list[tuple[int, ...]]
     common_properties: list[str]
     inputs: Callable[[], dict[str, torch.Tensor]]
+    recogniser_class: type[PreTrainedModel] | None = None
     overrides: Mapping = field(default_factory=dict)
 
 
@@ -150,6 +157,48 @@ CASES = [
         common_properties=["hidden_size"],
         inputs=log_mel_batch,
     ),
+    *(
+        Case(
+            name=f"EspnetAsr{encoder_type.title().replace('_', '')}",
+            config_class=EspnetAsrConfig,
+            config={
+                "encoder_type": encoder_type,
+                "vocab_size": 99,
+                "num_mel_bins": MEL_BINS,
+                "hidden_size": 32,
+                "num_hidden_layers": 2,
+                "intermediate_size": 37,
+                "conv_kernel_size": 5,
+                "cgmlp_linear_units": 64,
+                "rnn_hidden_size": 24,
+                "decoder_layers": 1,
+                "decoder_intermediate_size": 37,
+                "decoder_type": "rnn" if encoder_type == "rnn" else "transformer",
+                "decoder_hidden_size": 24,
+                "decoder_attention_size": 20,
+            },
+            model_class=EspnetAsrModel,
+            classifier_class=EspnetAsrForAudioClassification,
+            recogniser_class=EspnetAsrForSpeechSeq2Seq,
+            feature_extractor_class=EspnetAsrFeatureExtractor,
+            feature_extractor={"num_mel_bins": MEL_BINS, "padding_value": 0.0},
+            hidden_shapes=[(BATCH_SIZE, *shape) for shape in hidden_shapes],
+            common_properties=["hidden_size", "num_attention_heads", "num_hidden_layers"],
+            inputs=log_mel_batch,
+            # Of this encoder the features themselves go into what is checkpointed, and they need no gradient, without
+            # which reentrant checkpointing has none for the weights either.
+            overrides={"test_training_gradient_checkpointing_use_reentrant_true": None}
+            if encoder_type == "rnn"
+            else {},
+        )
+        for encoder_type, hidden_shapes in (
+            ("transformer", [(4, 32)] * 3),
+            ("conformer", [(4, 32)] * 3),
+            ("e_branchformer", [(4, 32)] * 3),
+            ("vgg_rnn", [(6, 1024), (6, 32), (6, 32)]),
+            ("rnn", [(11, 32), (6, 32)]),
+        )
+    ),
 ]
 
 
@@ -193,13 +242,23 @@ class FeatureExtractionTester:
 
 def model_tests(case: Case) -> type[unittest.TestCase]:
     class ModelTest(ModelTesterMixin, unittest.TestCase):
-        all_model_classes = (case.model_class, case.classifier_class)
+        all_model_classes = (case.model_class, case.classifier_class, *filter(None, [case.recogniser_class]))
+        # `generate` of recognisers is a search of their own, with other options than transformers'.
+        all_generative_model_classes = ()
         has_attentions = False
         # No vocabulary, so there are no embeddings to resize.
         test_resize_embeddings = False
 
         def setUp(self):
             self.model_tester = ModelTester(self, case)
+
+        def _prepare_for_class(self, inputs_dict, model_class, return_labels=False):
+            inputs = super()._prepare_for_class(inputs_dict, model_class, return_labels)
+            if return_labels and model_class is case.recogniser_class:
+                # Transcripts, of which the suite knows no shape; the last one is shorter.
+                inputs["labels"] = torch.arange(2, 2 + 2 * BATCH_SIZE).reshape(BATCH_SIZE, 2)
+                inputs["labels"][-1, 1] = -100
+            return inputs
 
         def test_config(self):
             config_tester = ConfigTester(
@@ -226,7 +285,9 @@ def model_tests(case: Case) -> type[unittest.TestCase]:
                     (model_class(by_config), {}),
                 ):
                     with torch.no_grad():
-                        hidden_states = model.eval()(**inputs, **extra).hidden_states
+                        outputs = model.eval()(**inputs, **extra)
+                    recognises = isinstance(model, case.recogniser_class or ())
+                    hidden_states = outputs.encoder_hidden_states if recognises else outputs.hidden_states
                     self.assertEqual([tuple(state.shape) for state in hidden_states], case.hidden_shapes)
 
     for name, value in case.overrides.items():

@@ -34,12 +34,14 @@ def test_the_package_alone_imports_neither_torch_nor_transformers():
         "from lssed_hf import SerCnnForAudioClassification; from transformers import AutoConfig, AutoModel",
         "import lssed_hf; from lssed_hf import SerCnnConfig; from transformers import AutoConfig, AutoModel",
         "from lssed_hf import create_model; from transformers import AutoConfig, AutoModel",
+        "from lssed_hf import EspnetAsrForSpeechSeq2Seq; from transformers import AutoConfig, AutoModel",
+        "import lssed_hf; from lssed_hf import EspnetAsrConfig; from transformers import AutoConfig, AutoModel",
     ],
 )
 def test_in_any_order(imports):
     code = (
         f"{imports}\n"
-        "from transformers import AutoModelForAudioClassification, AutoFeatureExtractor\n"
+        "from transformers import AutoModelForAudioClassification, AutoModelForSpeechSeq2Seq\n"
         "from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING\n"
         "from lssed_hf.models import FAMILIES, family_class\n"
         "families = {family_class(family, 'Config').model_type: family for family in FAMILIES}\n"
@@ -49,10 +51,16 @@ def test_in_any_order(imports):
         "    assert AutoModel._model_mapping[type(config)] is family_class(family, 'Model')\n"
         "    classifier = AutoModelForAudioClassification._model_mapping[type(config)]\n"
         "    assert classifier is family_class(family, 'ForAudioClassification')\n"
-        "    assert FEATURE_EXTRACTOR_MAPPING[type(config)].__module__.startswith('lssed_hf.models.pyresnet.')\n"
+        "    assert FEATURE_EXTRACTOR_MAPPING[type(config)] is family_class(family, 'FeatureExtractor')\n"
+        "recogniser = AutoModelForSpeechSeq2Seq._model_mapping[type(AutoConfig.for_model('espnet_asr'))]\n"
+        "assert recogniser is family_class('espnet', 'ForSpeechSeq2Seq')\n"
+        "from transformers.models.auto.processing_auto import PROCESSOR_MAPPING\n"
+        "from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING\n"
+        "for kind, mapping in (('Tokenizer', TOKENIZER_MAPPING), ('Processor', PROCESSOR_MAPPING)):\n"
+        "    assert mapping[type(AutoConfig.for_model('espnet_asr'))] is family_class('espnet', kind)\n"
         "print(*families)"
     )
-    assert {"pyresnet", "ser_cnn"} <= set(run(code).split())
+    assert {"pyresnet", "ser_cnn", "espnet_asr"} <= set(run(code).split())
 
 
 def test_the_zoo_is_listed_without_importing_a_network():

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,17 @@ from tiny_cnn import make_tiny_cnn
 from tiny_pyresnet import make_tiny_config, randomise_batch_norm
 from transformers import AutoModelForAudioClassification, PreTrainedModel, pipeline
 
-from lssed_hf import PyResNetFeatureExtractor, PyResNetForAudioClassification
+from lssed_hf import (
+    EspnetAsrConfig,
+    EspnetAsrFeatureExtractor,
+    EspnetAsrForAudioClassification,
+    PyResNetFeatureExtractor,
+    PyResNetForAudioClassification,
+)
 
 
 ID2LABEL = {0: "angry", 1: "neutral", 2: "happy", 3: "sad"}
+AUTO_CLASSES = {"AutoConfig", "AutoFeatureExtractor", "AutoModel", "AutoModelForAudioClassification"}
 
 
 def make_pyresnet() -> PyResNetForAudioClassification:
@@ -28,6 +35,12 @@ def make_pyresnet() -> PyResNetForAudioClassification:
     return model
 
 
+def make_espnet_asr() -> EspnetAsrForAudioClassification:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 24, "num_mel_bins": 32, "vocab_size": 9}
+    return EspnetAsrForAudioClassification(EspnetAsrConfig(**sizes, id2label=ID2LABEL))
+
+
 @dataclass(frozen=True)
 class Family:
     """A model, the files that carry its code, and what its classes are called."""
@@ -35,8 +48,13 @@ class Family:
     make: Callable[[], PreTrainedModel]
     code: list[str]
     prefix: str
+    feature_extractor: type = PyResNetFeatureExtractor
+    auto_classes: set[str] = field(default_factory=lambda: set(AUTO_CLASSES))
 
 
+ESPNET_PARTS = [
+    *("configuration", "decoder", "encoders", "generation", "layers", "losses", "modeling", "rnn_decoder", "specaug")
+]
 FAMILIES = {
     "pyresnet": Family(make_pyresnet, ["configuration_pyresnet.py", "modeling_pyresnet.py"], "PyResNet"),
     "cnn": Family(
@@ -45,9 +63,14 @@ FAMILIES = {
     "cnn with fully connected layers": Family(
         lambda: make_tiny_cnn("vgg11", id2label=ID2LABEL), ["configuration_cnn.py", "modeling_cnn.py"], "SerCnn"
     ),
+    "espnet": Family(
+        make_espnet_asr,
+        [f"{part}_espnet_asr.py" for part in ESPNET_PARTS],
+        "EspnetAsr",
+        EspnetAsrFeatureExtractor,
+        AUTO_CLASSES | {"AutoModelForSpeechSeq2Seq"},
+    ),
 }
-FEATURE_EXTRACTION = "feature_extraction_pyresnet.py"
-AUTO_CLASSES = {"AutoConfig", "AutoFeatureExtractor", "AutoModel", "AutoModelForAudioClassification"}
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -57,7 +80,7 @@ def family(request) -> Family:
 
 @pytest.fixture(scope="module")
 def code(family) -> list[str]:
-    return sorted([*family.code, FEATURE_EXTRACTION])
+    return sorted([*family.code, f"{family.feature_extractor.__module__.rpartition('.')[2]}.py"])
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +88,7 @@ def folder(family, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("saved")
     family.make().save_pretrained(folder)
     generator = np.random.default_rng(0)
-    extractor = PyResNetFeatureExtractor(
+    extractor = family.feature_extractor(
         num_mel_bins=32, mean=generator.normal(-20, 5, 32).tolist(), std=generator.uniform(5, 15, 32).tolist()
     )
     extractor.save_pretrained(folder)
@@ -75,10 +98,10 @@ def folder(family, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(folder) -> dict:
+def expected(folder, family) -> dict:
     """The same computed here."""
     model = AutoModelForAudioClassification.from_pretrained(folder).eval()
-    extractor = PyResNetFeatureExtractor.from_pretrained(folder)
+    extractor = family.feature_extractor.from_pretrained(folder)
     with np.load(folder / "clips.npz") as file:
         clips = [file[name] for name in sorted(file)]
     inputs = extractor(clips, sampling_rate=16000, return_tensors="pt")
@@ -123,15 +146,15 @@ def check(opened: dict, expected: dict) -> None:
         )
 
 
-def test_folder_carries_its_code_and_names_all_classes(folder, code):
+def test_folder_carries_its_code_and_names_all_classes(folder, family, code):
     assert sorted(path.name for path in folder.glob("*.py")) == code
-    assert set(json.loads((folder / "config.json").read_text())["auto_map"]) == AUTO_CLASSES
+    assert set(json.loads((folder / "config.json").read_text())["auto_map"]) == family.auto_classes
     assert "AutoFeatureExtractor" in json.loads((folder / "preprocessor_config.json").read_text())["auto_map"]
 
 
 def test_a_bare_model_folder_names_all_classes_too(family, tmp_path):
     family.make().base_model.save_pretrained(tmp_path)
-    assert set(json.loads((tmp_path / "config.json").read_text())["auto_map"]) == AUTO_CLASSES
+    assert set(json.loads((tmp_path / "config.json").read_text())["auto_map"]) == family.auto_classes
 
 
 @pytest.mark.parametrize("opening", ["saved", "trusted"])
@@ -149,7 +172,7 @@ def test_opens_without_the_package(family, blocked, expected):
     assert not blocked["imported"]
     assert set(blocked["saved"]["modules"]) == {
         f"{family.prefix}Config",
-        "PyResNetFeatureExtractor",
+        family.feature_extractor.__name__,
         f"{family.prefix}Model",
         f"{family.prefix}ForAudioClassification",
     }
@@ -157,9 +180,9 @@ def test_opens_without_the_package(family, blocked, expected):
     check(blocked["saved"], expected)
 
 
-def test_saving_again_without_the_package_keeps_the_code(folder, code, blocked, expected):
+def test_saving_again_without_the_package_keeps_the_code(folder, family, code, blocked, expected):
     check(blocked["again"], expected)
     assert sorted(path.name for path in (folder / "again").glob("*.py")) == code
     for name in code:
         assert (folder / "again" / name).read_bytes() == (folder / name).read_bytes()
-    assert set(json.loads((folder / "again" / "config.json").read_text())["auto_map"]) == AUTO_CLASSES
+    assert set(json.loads((folder / "again" / "config.json").read_text())["auto_map"]) == family.auto_classes

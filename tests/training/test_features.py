@@ -4,9 +4,9 @@ import pytest
 import soundfile
 from transformers import Wav2Vec2FeatureExtractor
 
-from lssed_hf import AudioError, PyResNetFeatureExtractor, fit_normalization, load_audio
+from lssed_hf import AudioError, EspnetAsrFeatureExtractor, PyResNetFeatureExtractor, fit_normalization, load_audio
 from lssed_hf.training import features as module
-from lssed_hf.training.features import compute_features, is_cacheable
+from lssed_hf.training.features import compute_features, decibel, is_cacheable
 
 
 SECONDS = (0.3, 0.5, 0.41, 0.01)
@@ -111,8 +111,24 @@ class TestComputeFeatures:
         for actual, path in zip(frames(computed), paths(corpus), strict=True):
             np.testing.assert_array_equal(actual[:, 0], load_audio(path, sampling_rate))
 
+    def test_espnets_features_are_cached_too(self, corpus):
+        extractor = EspnetAsrFeatureExtractor()
+        computed = compute_features(corpus, extractor)
+        for actual, path in zip(frames(computed), paths(corpus), strict=True):
+            np.testing.assert_array_equal(actual, extractor.extract(load_audio(path)))
+        twice = extractor.extract(2 * load_audio(paths(corpus)[0]))
+        gain = twice - frames(computed)[0]
+        np.testing.assert_allclose(gain, decibel(extractor) * 20 * np.log10(2), rtol=1e-3)
+
 
 class TestFitNormalization:
+    def test_espnets_extractor_has_statistics_as_well(self, corpus):
+        extractor = fit_normalization(EspnetAsrFeatureExtractor(), corpus)
+        batch = extractor([load_audio(path) for path in paths(corpus)], sampling_rate=16000, return_tensors="np")
+        everything = batch["input_features"][batch["attention_mask"] == 1].astype(np.float64)
+        np.testing.assert_allclose(everything.mean(axis=0), 0, atol=1e-4)
+        np.testing.assert_allclose(everything.std(axis=0), 1, atol=1e-4)
+
     def test_statistics_are_those_of_all_frames(self, corpus):
         extractor = PyResNetFeatureExtractor()
         assert fit_normalization(extractor, corpus) is extractor

@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForAudioClassification
+from transformers import AutoModelForAudioClassification, pipeline
 
-from lssed_hf import PyResNetFeatureExtractor, create_model
+from lssed_hf import (
+    EspnetAsrConfig,
+    EspnetAsrFeatureExtractor,
+    EspnetAsrForSpeechSeq2Seq,
+    PyResNetFeatureExtractor,
+    create_model,
+)
 from lssed_hf.corpora.splits import speaker_split
 from lssed_hf.training import train
 from lssed_hf.training.arguments import DataArguments
@@ -179,6 +185,31 @@ def test_a_pretrained_classifier_gets_a_new_head(flags, tmp_path):
     assert PyResNetFeatureExtractor.from_pretrained(tmp_path / "model").std == [10.0] * 128, "statistics belong to it"
 
 
+def test_the_encoder_of_a_recogniser_trains_on_its_own_features(flags, tmp_path):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16, "vocab_size": 9, "num_mel_bins": 40}
+    at = flags.index("--config_overrides")
+    flags = [*flags[:at], *flags[at + 2 :]]
+    overrides = ["--config_overrides", json.dumps(sizes), "--feature_extractor_overrides", '{"num_mel_bins": 40}']
+    augmentation = ["--time_mask", "5", "--gain_db", "6", "--mixup", "0.2"]
+    train.main([*flags, "--model_name_or_path", "espnet-conformer", *overrides, *augmentation, "--max_steps", "2"])
+    extractor = EspnetAsrFeatureExtractor.from_pretrained(tmp_path / "model")
+    assert len(extractor.mean) == 40 and -20 < extractor.mean[0] < 0, "statistics of its own features"
+    assert json.loads((tmp_path / "model" / "results.json").read_text())["num_utterances"] > 0
+    classify = pipeline("audio-classification", model=str(tmp_path / "model"), device="cpu")
+    assert sum(entry["score"] for entry in classify(np.zeros(8000, np.float32))) == pytest.approx(1, abs=1e-4)
+
+    # Its encoder starts another classifier, as a recogniser's would.
+    source = tmp_path / "recogniser"
+    EspnetAsrForSpeechSeq2Seq(EspnetAsrConfig(**sizes)).save_pretrained(source)
+    extractor.mean[0] = -3.0
+    extractor.save_pretrained(source)
+    tuned = [*flags, "--model_name_or_path", str(source), "--freeze_feature_encoder", "--restart", "--max_steps", "1"]
+    train.main(tuned)
+    assert EspnetAsrFeatureExtractor.from_pretrained(tmp_path / "model").mean == extractor.mean
+    before, after = weights(source), weights(tmp_path / "model")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in after.items() if name.startswith("model."))
+
+
 def test_any_transformers_audio_classifier_trains(flags, tmp_path):
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
@@ -200,7 +231,7 @@ def test_any_transformers_audio_classifier_trains(flags, tmp_path):
     Wav2Vec2FeatureExtractor().save_pretrained(source)
     at = flags.index("--config_overrides")
     flags = [*flags[:at], *flags[at + 2 :], "--model_name_or_path", str(source)]
-    with pytest.raises(ValueError, match="work on PyResNet's features"):
+    with pytest.raises(ValueError, match="work on the features of this package"):
         train.main([*flags, "--mixup", "0.2"])
     train.main([*flags, "--max_steps", "2", "--freeze_feature_encoder"])
     assert json.loads((tmp_path / "model" / "results.json").read_text())["num_utterances"] > 0

@@ -7,7 +7,7 @@ from . import family_class
 
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 
 # Name -> family and the configuration fields that make the variant.
@@ -30,6 +30,18 @@ _ZOO = {
     "mts5-alexnet": ("mts", {"architecture": "alexnet", "scale_factors": [0.5, 0.7, 1.0, 1.428, 2.0]}),
     "mts3-resnet152": ("mts", {"architecture": "resnet", "scale_factors": [0.7, 1.0, 1.428]}),
     "mts5-resnet152": ("mts", {"architecture": "resnet", "scale_factors": [0.5, 0.7, 1.0, 1.428, 2.0]}),
+    "espnet-transformer": ("espnet", {"encoder_type": "transformer"}),
+    "espnet-conformer": ("espnet", {"encoder_type": "conformer"}),
+    "espnet-e-branchformer": (
+        "espnet",
+        {
+            "encoder_type": "e_branchformer",
+            "intermediate_size": 1024,
+            "cgmlp_linear_units": 1536,
+            "merge_conv_kernel": 31,
+        },
+    ),
+    "espnet-vgg-blstm": ("espnet", {"encoder_type": "vgg_rnn", "num_hidden_layers": 4, "hidden_size": 320}),
 }
 
 
@@ -49,13 +61,30 @@ def create_model(name: str, num_labels: int | None = None, **overrides) -> "PreT
     Raises:
         ValueError: unknown name.
     """
-    if name not in _ZOO:
-        raise ValueError(f"unknown model {name!r}; known are {', '.join(_ZOO)}")
-    family, preset = _ZOO[name]
+    family, preset = _look_up(name)
     if num_labels is not None:
         overrides["num_labels"] = num_labels
     config = family_class(family, "Config")(**{**preset, **overrides})
     return family_class(family, "ForAudioClassification")(config)
 
 
-__all__ = ["create_model", "list_models"]
+def create_feature_extractor(name: str, **overrides) -> "SequenceFeatureExtractor":
+    """The front end that a network of the zoo takes, without statistics of any corpus.
+
+    Args:
+        name: one of `list_models()`.
+        **overrides: its parameters, e.g. `normalization="none"`.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    return family_class(_look_up(name)[0], "FeatureExtractor")(**overrides)
+
+
+def _look_up(name: str) -> tuple[str, dict]:
+    if name not in _ZOO:
+        raise ValueError(f"unknown model {name!r}; known are {', '.join(_ZOO)}")
+    return _ZOO[name]
+
+
+__all__ = ["create_feature_extractor", "create_model", "list_models"]

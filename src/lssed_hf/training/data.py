@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import SequenceFeatureExtractor, TrainerCallback
 
-from .features import is_cacheable
+from .features import decibel, is_cacheable
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Augmentation:
         time_mask, num_time_masks: the same along time, in frames.
         freq_shift: the picture moves up or down by up to so many mel bins, as another voice's would.
         time_stretch: speed changes by a factor of up to 1 +- this.
-        gain_db: level changes by up to +- this many decibels (log-mel features only).
+        gain_db: level changes by up to +- this many decibels (logarithmic features only).
         mixup: parameter of mixup's Beta distribution (Zhang et al. 2018), 0 for none.
     """
 
@@ -100,7 +100,7 @@ class SpeechDataset(torch.utils.data.Dataset):
         row = self.rows[index]
         values = row["values"].reshape(-1, int(row["width"]))
         if self.augmentation is not None:
-            values = stretch_and_shift(values, self.augmentation, rng)
+            values = stretch_and_shift(values, self.augmentation, rng, decibel(self.feature_extractor))
         if self.crop_length is not None and len(values) > self.crop_length:
             start = int(rng.integers(len(values) - self.crop_length + 1))
             values = values[start : start + self.crop_length]
@@ -110,7 +110,9 @@ class SpeechDataset(torch.utils.data.Dataset):
         return values if self.augmentation is None else spec_augment(values, self.augmentation, rng)
 
 
-def stretch_and_shift(features: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
+def stretch_and_shift(
+    features: np.ndarray, augmentation: Augmentation, rng: np.random.Generator, decibel: float = 1.0
+) -> np.ndarray:
     """Change speed, level and the position on the mel axis of (frames, num_mel_bins) log-mel features."""
     if augmentation.time_stretch:
         factor = rng.uniform(1 - augmentation.time_stretch, 1 + augmentation.time_stretch)
@@ -125,7 +127,7 @@ def stretch_and_shift(features: np.ndarray, augmentation: Augmentation, rng: np.
         bins = np.clip(np.arange(features.shape[1]) - shift, 0, features.shape[1] - 1)
         features = features[:, bins]
     if augmentation.gain_db:
-        features = features + np.float32(rng.uniform(-augmentation.gain_db, augmentation.gain_db))
+        features = features + np.float32(decibel * rng.uniform(-augmentation.gain_db, augmentation.gain_db))
     return features
 
 

@@ -3,7 +3,9 @@
 import hashlib
 import inspect
 import json
+import math
 from functools import cache
+from typing import get_args
 
 import datasets
 import numpy as np
@@ -11,16 +13,27 @@ from transformers import SequenceFeatureExtractor
 
 from .. import audio
 from ..audio import load_audio
+from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 
 
+#: Extractors that tell features (`extract`) and their normalisation (`normalize`) apart.
+FrameExtractor = PyResNetFeatureExtractor | EspnetAsrFeatureExtractor
 #: Parameters of the extractor that do not change what `extract` gives, left out of the cache key.
-_AFTER_EXTRACTION = ("mean", "std", "normalization", "padding_value", "padding_side", "return_attention_mask")
+_AFTER_EXTRACTION = (
+    *("mean", "std", "normalization", "norm_vars"),
+    *("padding_value", "padding_side", "pad_waveforms", "return_attention_mask"),
+)
 
 
 def is_cacheable(feature_extractor: SequenceFeatureExtractor) -> bool:
     """Whether features can be cached and cropped; otherwise waveforms are, and the extractor runs on each crop."""
-    return isinstance(feature_extractor, PyResNetFeatureExtractor)
+    return isinstance(feature_extractor, FrameExtractor)
+
+
+def decibel(feature_extractor: SequenceFeatureExtractor) -> float:
+    """What a decibel is in features that can be cached: ESPnet's are natural logarithms of power."""
+    return math.log(10) / 10 if isinstance(feature_extractor, EspnetAsrFeatureExtractor) else 1.0
 
 
 def compute_features(
@@ -31,9 +44,9 @@ def compute_features(
 ) -> datasets.Dataset:
     """Replace the audio column by `values` (float32) and `width`: `values.reshape(-1, width)` are a clip's frames.
 
-    For PyResNet's extractor these are the features before normalisation (`extract`), for any other one the waveform
-    at its sampling rate, of width 1. The result is cached by `datasets` under the audio, the extractor's settings and
-    the code that computes it.
+    For the extractors of this package these are the features before normalisation (`extract`), for any other one the
+    waveform at its sampling rate, of width 1. The result is cached by `datasets` under the audio, the extractor's
+    settings and the code that computes it.
 
     Raises:
         AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
@@ -51,7 +64,7 @@ def compute_features(
             "audio_column": audio_column,
             "settings": json.dumps(settings),
             "cacheable": cacheable,
-            "code": _code_hash(cacheable),
+            "code": _code_hash(feature_extractor),
         },
         remove_columns=[audio_column],
         features=features,
@@ -61,9 +74,10 @@ def compute_features(
     )
 
 
-def _code_hash(cacheable: bool) -> str:
+def _code_hash(feature_extractor: SequenceFeatureExtractor) -> str:
     """Of the front end's source: `datasets` hashes a function of a package by its name alone."""
-    modules = [audio, inspect.getmodule(PyResNetFeatureExtractor)] if cacheable else [audio]
+    own = [inspect.getmodule(type(feature_extractor))] if is_cacheable(feature_extractor) else []
+    modules = [audio, *own]
     return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
 
 
@@ -76,16 +90,18 @@ def _extract_row(row: dict, audio_column: str, settings: str, cacheable: bool, c
 
 
 @cache
-def _extractor(settings: str) -> PyResNetFeatureExtractor:
-    return PyResNetFeatureExtractor.from_dict(json.loads(settings))
+def _extractor(settings: str) -> FrameExtractor:
+    settings = json.loads(settings)
+    classes = {kind.__name__: kind for kind in get_args(FrameExtractor)}
+    return classes[settings["feature_extractor_type"]].from_dict(settings)
 
 
 def fit_normalization(
-    feature_extractor: PyResNetFeatureExtractor,
+    feature_extractor: FrameExtractor,
     dataset: datasets.Dataset,
     audio_column: str = "audio",
     num_proc: int | None = None,
-) -> PyResNetFeatureExtractor:
+) -> FrameExtractor:
     """Set the extractor's `mean` and `std` per mel bin to those over all frames of a dataset.
 
     Fit on training data only; `save_pretrained` then keeps the statistics in `preprocessor_config.json`.

@@ -17,6 +17,7 @@ from transformers import (
     HfArgumentParser,
     PreTrainedModel,
     SequenceFeatureExtractor,
+    TrainingArguments,
     set_seed,
 )
 from transformers.trainer_utils import get_last_checkpoint
@@ -24,8 +25,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from ..corpora.loading import encode_labels, load_splits
 from ..corpora.splits import speaker_split
 from ..evaluation.evaluate import evaluate_model
-from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
-from ..models.registry import create_model, list_models
+from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset
 from .features import compute_features, fit_normalization, is_cacheable
@@ -58,7 +58,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         The contents of `results.json`, or an empty dictionary without a test split.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
-    checkpoint = _find_checkpoint(args)
+    checkpoint = find_checkpoint(args)
     set_seed(args.seed)
 
     dataset = load_splits(
@@ -68,7 +68,8 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         data_args.split_scheme,
         json.loads(data_args.dataset_options or "{}"),
     )
-    dataset = _with_validation(encode_labels(dataset, data_args.label_column_name), data_args, args.seed)
+    dataset = encode_labels(dataset, data_args.label_column_name)
+    dataset = with_validation(dataset, data_args, args.seed, data_args.label_column_name)
     if data_args.max_train_speakers is not None:
         dataset[data_args.train_split_name] = _few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
@@ -77,7 +78,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     augmentation = args.augmentation()
     if not is_cacheable(feature_extractor) and augmentation != Augmentation():
         raise ValueError(
-            f"masks, shifts, stretching, gain and mixup work on PyResNet's features, but "
+            "masks, shifts, stretching, gain and mixup work on the features of this package, but "
             f"{model_args.model_name_or_path} has a {type(feature_extractor).__name__}: leave those flags out"
         )
 
@@ -155,7 +156,9 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
     name = model_args.model_name_or_path
     if name in list_models():
         model = create_model(name, **label_maps, **json.loads(model_args.config_overrides or "{}"))
-        feature_extractor = PyResNetFeatureExtractor(**json.loads(model_args.feature_extractor_overrides or "{}"))
+        feature_extractor = create_feature_extractor(
+            name, **json.loads(model_args.feature_extractor_overrides or "{}")
+        )
     else:
         if model_args.config_overrides:
             raise ValueError(f"--config_overrides is for zoo models, not {name!r}")
@@ -180,7 +183,8 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
     return model, feature_extractor
 
 
-def _find_checkpoint(args: RecipeArguments) -> str | None:
+def find_checkpoint(args: TrainingArguments) -> str | None:
+    """The checkpoint to go on from, if any. Unfinished ones are deleted, and all of them with `args.restart`."""
     if args.resume_from_checkpoint or not os.path.isdir(args.output_dir):
         return args.resume_from_checkpoint
     for folder in Path(args.output_dir).glob("checkpoint-*"):
@@ -193,8 +197,13 @@ def _find_checkpoint(args: RecipeArguments) -> str | None:
     return checkpoint
 
 
-def _with_validation(dataset: datasets.DatasetDict, data_args: DataArguments, seed: int) -> datasets.DatasetDict:
-    """Make sure of a validation split, from training speakers (or clips, where speakers are unknown) if need be."""
+def with_validation(
+    dataset: datasets.DatasetDict, data_args: DataArguments, seed: int, label_column: str | None = None
+) -> datasets.DatasetDict:
+    """Make sure of a validation split, from training speakers (or clips, where speakers are unknown) if need be.
+
+    Where each speaker has one label in `label_column`, as people have a diagnosis, every label gives its share.
+    """
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
     if train_split not in dataset:
         raise ValueError(f"{data_args.dataset_name} has no split {train_split!r}; it has {', '.join(dataset)}")
@@ -206,7 +215,8 @@ def _with_validation(dataset: datasets.DatasetDict, data_args: DataArguments, se
     else:
         logger.warning(f"no column {data_args.speaker_column_name!r}: validation clips may share training speakers")
         groups = [str(index) for index in range(len(rows))]
-    held_out = _held_out(groups, rows[data_args.label_column_name], fraction, seed)
+    labels = [None] * len(groups) if label_column is None else rows[label_column]
+    held_out = _held_out(groups, labels, fraction, seed)
     logger.info(f"no split {validation_split!r}: {len(held_out)} of {len(set(groups))} training groups are held out")
     indices = {
         validation_split: [index for index, group in enumerate(groups) if group in held_out],
@@ -216,7 +226,7 @@ def _with_validation(dataset: datasets.DatasetDict, data_args: DataArguments, se
 
 
 def _held_out(groups: Sequence[str], labels: Sequence, fraction: float, seed: int) -> set[str]:
-    """Groups to hold out. Where each has one label, as people have a diagnosis, every label gives its share."""
+    """Groups to hold out: of all together, or of each label's where no group has two."""
     label_of = dict(zip(groups, labels))
     if len(set(zip(groups, labels))) > len(label_of):
         label_of = dict.fromkeys(groups)

@@ -1,0 +1,1 @@
+"""To and from other homes of models: conversion of released checkpoints."""

@@ -1,0 +1,253 @@
+"""Training recognisers end to end on tones, and that it goes on exactly where it stopped."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from tone_words import FLAGS, TINY, speak, write_tone_words
+from transformers import HfArgumentParser, pipeline
+
+from lssed_hf import EspnetAsrConfig, EspnetAsrForSpeechSeq2Seq, EspnetAsrProcessor
+from lssed_hf.evaluation.wer import Normalization
+from lssed_hf.training import asr
+from lssed_hf.training.asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
+
+
+pytest.importorskip("jiwer")
+
+# Runs the script and dies at a step, as a machine that loses power does.
+_KILLED = """
+import os, signal, sys
+from transformers import TrainerCallback
+from lssed_hf.training import asr
+
+class Kill(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+original = asr.AsrTrainer.__init__
+def patched(self, **kwargs):
+    original(self, **kwargs)
+    self.add_callback(Kill())
+asr.AsrTrainer.__init__ = patched
+asr.main(sys.argv[2:])
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    sizes = {"train": 160, "validation": 12, "test": 24}
+    return write_tone_words(tmp_path_factory.mktemp("corpora") / "tones", sizes)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """Too few to learn from. One utterance has no transcript, one has only a full stop."""
+    sizes = {"train": 20, "validation": 4, "test": 4}
+    return write_tone_words(tmp_path_factory.mktemp("corpora") / "few", sizes, seed=1, texts=[None, "."])
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    recipe = ["--num_train_epochs", "15", "--learning_rate", "0.01", "--warmup_steps", "40"]
+    specaug = ["--specaug", '{"apply_time_mask": false, "freq_mask_width_range": [0, 2]}']
+    asr.main(["--dataset_name", str(corpus), "--output_dir", str(folder), *FLAGS, *recipe, *specaug])
+    return folder
+
+
+def test_it_learns_to_hear(trained):
+    results = json.loads((trained / "results.json").read_text())
+    assert set(results["test_sets"]) == {"tones validation", "tones test"}
+    test = results["test_sets"]["tones test"]
+    assert test["cer"]["value"] < 0.2  # saying nothing would be 1
+    assert (test["num_utterances"], test["num_speakers"], test["interval_clusters"]) == (24, 4, "speaker")
+    assert test["wer"]["low"] <= test["wer"]["value"] <= test["wer"]["high"]
+    assert json.loads(results["context"]["decoding"])["num_beams"] == 6
+    report = (trained / "report.md").read_text()
+    assert "| tones test | 24 | 4 |" in report and "lower case, hyphens to spaces" in report
+    history = json.loads((trained / "trainer_state.json").read_text())["log_history"]
+    assert {"eval_loss", "eval_wer", "eval_cer"} <= set(history[-2]) | set(history[-1])
+
+
+def test_every_transcript_is_kept(trained, corpus):
+    with (trained / "transcripts.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["split"] for row in rows] == ["validation"] * 12 + ["test"] * 24
+    said = [Normalization()(text) for text in pd.read_parquet(corpus / "test.parquet")["text"]]
+    assert sorted(row["transcript"] for row in rows[12:]) == sorted(said)
+    words = sum(int(row["words"]) for row in rows[12:])
+    errors = sum(int(row["word_errors"]) for row in rows[12:])
+    test = json.loads((trained / "results.json").read_text())["test_sets"]["tones test"]
+    assert test["wer"]["value"] == errors / words and test["wer"]["units"] == words
+    assert (trained / "rejected.csv").read_text().strip() == ""
+
+
+def test_the_pipeline_serves_the_folder(trained, corpus):
+    recogniser = pipeline("automatic-speech-recognition", model=str(trained), device="cpu")
+    with (trained / "transcripts.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    files = [clip["bytes"] for clip in pd.read_parquet(corpus / "test.parquet")["audio"][:3]]
+    clips = [soundfile.read(io.BytesIO(file), dtype="float32")[0] for file in files]
+    assert [answer["text"] for answer in recogniser(clips)] == [row["recognised"] for row in rows[:3]]
+    model = EspnetAsrForSpeechSeq2Seq.from_pretrained(trained)
+    assert model.generation_config.num_beams == 6
+    assert EspnetAsrProcessor.from_pretrained(trained).feature_extractor.mean is not None
+    assert (trained / "README.md").is_file()
+    new = speak("ad cb", np.random.default_rng(99)).astype(np.float32)
+    assert recogniser(new)["text"] == "ad cb"
+
+
+def test_a_saved_recogniser_is_fine_tuned(trained, few, tmp_path, caplog):
+    flags = [flag for flag in FLAGS if flag not in ("--config_overrides", json.dumps(TINY))]
+    at = flags.index("--feature_extractor_overrides")
+    flags = flags[:at] + flags[at + 2 :]
+    start = ["--model_name_or_path", str(trained), "--learning_rate", "1e-6", "--max_steps", "1"]
+    asr.main(["--dataset_name", str(few), "--output_dir", str(tmp_path / "tuned"), *flags, *start])
+    before, after = load_file(trained / "model.safetensors"), load_file(tmp_path / "tuned" / "model.safetensors")
+    name = "ctc.ctc_lo.weight"
+    assert torch.allclose(before[name], after[name], atol=1e-5) and not torch.equal(before[name], after[name])
+    statistics = [EspnetAsrProcessor.from_pretrained(f).feature_extractor.mean for f in (trained, tmp_path / "tuned")]
+    assert statistics[0] == statistics[1]
+    with pytest.raises(
+        ValueError, match="--config_overrides, --feature_extractor_overrides: for recognisers from scratch"
+    ):
+        asr.main(["--dataset_name", str(few), "--output_dir", str(tmp_path / "no"), *FLAGS, *start])
+
+
+def test_a_killed_run_ends_in_the_same_weights(few, tmp_path):
+    flags = ["--dataset_name", str(few), *FLAGS, "--num_train_epochs", "3"]
+    flags += ["--save_strategy", "steps", "--save_steps", "3", "--eval_strategy", "steps", "--eval_steps", "3"]
+    asr.main([*flags, "--output_dir", str(tmp_path / "whole")])
+    # Step 5 lies between the checkpoints of steps 3 and 6, in the middle of an epoch of 3 steps.
+    command = [sys.executable, "-c", _KILLED, "5", *flags, "--output_dir", str(tmp_path / "model")]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not (tmp_path / "model" / "model.safetensors").exists()
+    asr.main([*flags, "--output_dir", str(tmp_path / "model")])
+    expected, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "model"))
+    assert expected.keys() == resumed.keys()
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+def test_corpora_are_joined_and_what_cannot_be_used_is_listed(few, tmp_path, capsys):
+    other = write_tone_words(tmp_path / "other", {"train": 8, "test": 2}, seed=3)
+    flags = ["--dataset_name", str(few), str(other), "--output_dir", str(tmp_path / "model"), *FLAGS]
+    asr.main([*flags, "--max_steps", "1", "--validation_fraction", "0.25"])
+    results = json.loads((tmp_path / "model" / "results.json").read_text())["test_sets"]
+    assert set(results) == {"few validation", "other validation", "few test", "other test"}
+    assert results["other validation"]["num_utterances"] == 2  # one of the four training speakers
+    with (tmp_path / "model" / "rejected.csv").open(newline="") as file:
+        rejected = [(row["corpus"], row["split"], row["id"], row["reason"]) for row in csv.DictReader(file)]
+    reason = "nothing is left of its transcript '.' when it is normalised"
+    assert rejected == [("few", "train", "0", "no transcript"), ("few", "train", "1", reason)]
+    assert "2 utterances without a usable transcript" in (tmp_path / "model" / "report.md").read_text()
+    assert "| other test | 2 |" in capsys.readouterr().out
+
+
+def parse(*flags):
+    kinds = (AsrDataArguments, AsrModelArguments, AsrRecipeArguments)
+    return HfArgumentParser(kinds).parse_args_into_dataclasses(list(flags))
+
+
+def test_what_does_not_fit_is_refused(few, tmp_path):
+    def load(*flags):
+        return asr.load_transcribed(parse("--output_dir", str(tmp_path), *flags)[0], Normalization())
+
+    with pytest.raises(ValueError, match="2 --dataset_name but 1 --data_dir"):
+        load("--dataset_name", "ravdess", "emodb", "--data_dir", "x")
+    with pytest.raises(
+        ValueError, match="few, split 'train' has no column 'transcript'; it has audio, text, speaker_id"
+    ):
+        load("--dataset_name", str(few))
+    with pytest.raises(ValueError, match="has no split 'nothing'"):
+        load("--dataset_name", str(few), "--transcript_column_name", "text", "--train_split_name", "nothing")
+    with pytest.raises(ValueError, match="no transcribed utterance is left for train"):
+        empty = write_tone_words(tmp_path / "empty", {"train": 2, "validation": 1}, texts=[".", None])
+        load("--dataset_name", str(empty), "--transcript_column_name", "text")
+
+
+def test_pieces_are_learnt_and_saved(few, tmp_path):
+    pytest.importorskip("sentencepiece")
+    data_args, model_args, _ = parse(
+        *("--dataset_name", str(few), "--transcript_column_name", "text", "--output_dir", str(tmp_path)),
+        *("--token_type", "bpe", "--vocab_size", "12", "--config_overrides", json.dumps(TINY)),
+    )
+    splits, _ = asr.load_transcribed(data_args, Normalization())
+    model, processor = asr.build_recogniser(model_args, splits["train"]["transcript"], tmp_path)
+    assert model.config.vocab_size == len(processor.tokenizer) <= 12 - 3 + 3
+    processor.save_pretrained(tmp_path / "saved")
+    again = EspnetAsrProcessor.from_pretrained(tmp_path / "saved").tokenizer
+    for text in splits["train"]["transcript"]:
+        ids = again(text).input_ids
+        assert 1 not in ids and again.decode(ids) == text
+    model_args.vocab_size = 4
+    with pytest.raises(ValueError, match="--vocab_size 4 is too small: the transcripts' characters alone take 9"):
+        asr.build_recogniser(model_args, splits["train"]["transcript"], tmp_path)
+
+
+def test_the_warm_up_is_espnets():
+    # Its own formula: rate * warmup ** 0.5 * min(n ** -0.5, n * warmup ** -1.5).
+    for warmup in (1, 25, 400):
+        for step in (0, 1, 24, 399, 5000):
+            n = step + 1
+            expected = warmup**0.5 * min(n**-0.5, n * warmup**-1.5)
+            assert asr.warmup_factor(step, warmup) == pytest.approx(expected)
+    assert asr.warmup_factor(399, 400) == 1
+
+
+def test_the_first_update_already_learns(few, tmp_path):
+    flags = ["--dataset_name", str(few), "--output_dir", str(tmp_path / "model"), *FLAGS]
+    asr.main([*flags, "--max_steps", "3", "--logging_steps", "1", "--learning_rate", "0.01", "--warmup_steps", "2"])
+    history = json.loads((tmp_path / "model" / "trainer_state.json").read_text())["log_history"]
+    rates = [entry["learning_rate"] for entry in history if "learning_rate" in entry]
+    assert rates == pytest.approx([0.005, 0.01, 0.01 * (2 / 3) ** 0.5])
+
+
+@pytest.mark.parametrize("encoder_type", ["conformer", "transformer", "e_branchformer"])
+def test_masked_frames_leave_first_gradients_as_they_are(encoder_type):
+    # SpecAugment's zeros, from a network whose biases are all zero, once met layer norms with an epsilon of 1e-12.
+    def gradient(masked):
+        torch.manual_seed(0)
+        config = EspnetAsrConfig(vocab_size=8, num_mel_bins=20, encoder_type=encoder_type, **TINY)
+        model = EspnetAsrForSpeechSeq2Seq(config).train()
+        features = torch.randn(4, 60, 20)
+        features[:, 20:40] *= not masked
+        model(features, labels=torch.randint(2, 7, (4, 4))).loss.backward()
+        return torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+
+    assert gradient(masked=True) < 10 * gradient(masked=False)
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=200), st.integers(1, 16), st.integers(0, 3))
+def test_batches_are_of_about_one_length(lengths, batch_size, epoch):
+    sampler = asr.LengthSampler(lengths, batch_size, seed=1, pool=10**6)
+    sampler.set_epoch(epoch)
+    order = list(sampler)
+    assert sorted(order) == list(range(len(lengths))) and len(sampler) == len(lengths)
+    assert order == list(sampler)
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    # Sorted as a whole, batches do not overlap in length.
+    spans = sorted((min(lengths[i] for i in batch), max(lengths[i] for i in batch)) for batch in batches)
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
+
+
+def test_epochs_differ_in_order():
+    sampler = asr.LengthSampler(list(range(100)), 4, seed=0)
+    first = list(sampler)
+    sampler.set_epoch(1)
+    assert list(sampler) != first
+    assert list(asr.LengthSampler(list(range(100)), 4, seed=1)) != first
