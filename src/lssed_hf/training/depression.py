@@ -29,8 +29,7 @@ from ..evaluation.depression import (
 from ..evaluation.plots import plot_people, plot_roc
 from ..evaluation.runs import read_run
 from ..files import replacing
-from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
-from ..models.registry import list_models
+from ..models.registry import create_feature_extractor, list_models
 from .benchmark import parse_systems, refuse_flags
 from .cells import Cell, check_settings, claimed, is_main_process, recipe, run_cells, training_settings, write_json
 
@@ -231,7 +230,7 @@ def _windows(front_end: str) -> list[str]:
 
 
 def _feature_extractor(model: str) -> SequenceFeatureExtractor:
-    return PyResNetFeatureExtractor() if model in list_models() else AutoFeatureExtractor.from_pretrained(model)
+    return create_feature_extractor(model) if model in list_models() else AutoFeatureExtractor.from_pretrained(model)
 
 
 def window_overrides(feature_extractor: SequenceFeatureExtractor, win_length: int, hop_length: int) -> dict[str, int]:
