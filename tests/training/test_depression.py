@@ -90,7 +90,19 @@ def start(interviews, tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(interviews, start, tmp_path_factory):
     out = tmp_path_factory.mktemp("daic") / "out"
-    more = ["--models", f"ser={start}", "pyresnet50", "--train", "full", "head", "--seeds", "0", "1"]
+    more = [
+        "--note",
+        "**Tones**",
+        "--models",
+        f"ser={start}",
+        "pyresnet50",
+        "--train",
+        "full",
+        "head",
+        "--seeds",
+        "0",
+        "1",
+    ]
     argv = flags(interviews, out, *more)
     # The configuration of the network is that of the folder, and no flag for it.
     argv = [*argv[: argv.index("--config_overrides")], *argv[argv.index("--config_overrides") + 2 :]]
@@ -122,7 +134,7 @@ def test_starts_and_parts_are_compared(finished):
             assert [group["value"] for group in cell["groups"]["gender_code"]] == ["0", "1"]
     assert {"report.md", "table.tex", "roc.png", "participants.png"} <= {path.name for path in out.iterdir()}
     text = (out / "report.md").read_text(encoding="utf-8")
-    assert "**Synthetic interviews**" in text and "held-out training participants" in text
+    assert "\n**Tones**\n" in text and "held-out training participants" in text
     assert "scratch, random weights" not in text and "| scratch | pyresnet50, random weights | all |" in text
     assert "not a medical" in (out / "cells" / "ser" / "seed_0" / "README.md").read_text(encoding="utf-8").lower()
 

@@ -169,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
         default="mean",
         help="how a participant is decided on: by the mean probability, or by a majority vote, of the utterances",
     )
+    parser.add_argument("--note", metavar="TEXT", help="a line for the head of the report")
     parser.add_argument("--reference", metavar="NAME", help="system to test the others against (default: best UA)")
     parser.add_argument(
         "--report_only", action="store_true", help="write the report of an --output_dir again, from what is finished"
@@ -294,8 +295,8 @@ def write_report(plans: Sequence[Plan], args: argparse.Namespace) -> Path | None
             plot_roc(scores, labels, path, title="Participants, mean of seeds")
     with replacing(output_dir / "report.md") as path:
         text = f"# Depression detection on {corpus}\n\n"
-        if "synthetic" in corpus:
-            text += "**Synthetic interviews**: the figures say that the command works, nothing about depression.\n\n"
+        if args.note:
+            text += f"{args.note}\n\n"
         text += depression_markdown(comparison, corpus, args.evaluate_on, pictures)
         text += f"\n## How it was done\n\n{_method(args, plans)}\n"
         if failures:
