@@ -70,6 +70,16 @@ def test_the_zoo_by_name():
         lssed_hf.create_model("lenet", num_labels=4)
 
 
+def test_every_network_of_the_zoo_has_its_front_end():
+    from lssed_hf.models.registry import create_feature_extractor
+
+    for name in ("pyresnet50", "vgg16", "espnet-conformer"):
+        extractor = create_feature_extractor(name, num_mel_bins=40)
+        own = lssed_hf.EspnetAsrFeatureExtractor if "espnet" in name else lssed_hf.PyResNetFeatureExtractor
+        assert type(extractor) is own and extractor.num_mel_bins == 40
+    assert {"espnet-transformer", "espnet-conformer"} <= set(lssed_hf.list_models("espnet-*"))
+
+
 def test_a_corpus_that_is_missing_or_unknown_is_named(tmp_path):
     assert {"lssed", "ravdess", "emodb", "synthetic"} <= set(lssed_hf.list_corpora())
     with pytest.raises(ValueError, match="unknown corpus 'ravdes'; known are"):

@@ -314,7 +314,10 @@ def _find_named(files: _Files, name: str | os.PathLike | None, default: str | No
 
 
 def _card(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -> str:
-    digest = hashlib.sha256(files.checkpoint.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(files.checkpoint, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
     model, extractor = settings.model, settings.feature_extractor
     parts = [model["encoder_type"].replace("_", "-") + " encoder"]
     parts += ["CTC"] if model["ctc_weight"] > 0 else []
@@ -333,8 +336,8 @@ def _card(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -> str:
         f"{', '.join(parts)}; {model['vocab_size']} tokens ({settings.token_type}); {extractor['num_mel_bins']} mel "
         f"bins at {extractor['sampling_rate']} Hz, {extractor['normalization']}.",
         "",
-        f"Weights: `{files.checkpoint.name}`, SHA-256 `{digest}`. Licence, training data and error rates are those of "
-        "the original, see there.",
+        f"Weights: `{files.checkpoint.name}`, SHA-256 `{digest.hexdigest()}`. Licence, training data and error rates "
+        "are those of the original, see there.",
         "",
         "```python",
         "from transformers import pipeline",
