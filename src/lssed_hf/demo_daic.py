@@ -9,6 +9,7 @@ people.
 import argparse
 import json
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,9 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--output_dir", type=Path, default=Path("outputs/demo_daic"), help="default: outputs/demo_daic"
     )
     parser.add_argument("--num_participants", type=int, default=40, help="synthetic participants (default: 40)")
-    parser.add_argument("--num_train_epochs", type=float, default=5, help="of each training (default: 5)")
+    parser.add_argument(
+        "--num_train_epochs",
+        type=float,
+        default=5,
+        help="of each training, four times as many of the recogniser (default: 5)",
+    )
     args = parser.parse_args(argv)
-    output_dir, epochs = args.output_dir.resolve(), str(args.num_train_epochs)
+    output_dir = args.output_dir.resolve()
+    epochs = ["--num_train_epochs", str(args.num_train_epochs)]
     speech, interviews = output_dir / "synthetic_lssed", output_dir / "synthetic_daic_woz"
     ser, asr = output_dir / "ser", output_dir / "asr"
 
@@ -60,12 +67,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .training import asr as asr_training  # the Trainer takes seconds to import
     from .training import depression, train
 
-    common = ["--num_train_epochs", epochs, "--restart", "--report_to", "none"]
+    common = ["--restart", "--report_to", "none"]
     batches = ["--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"]
     print("2. A small PyResNet learns emotions (SER)")
     train.main(
         [
-            *("--dataset_name", "lssed", "--data_dir", str(speech), "--output_dir", str(ser), *common, *batches),
+            *(
+                "--dataset_name",
+                "lssed",
+                "--data_dir",
+                str(speech),
+                "--output_dir",
+                str(ser),
+                *common,
+                *epochs,
+                *batches,
+            ),
             *("--config_overrides", json.dumps(SMALL_PYRESNET), "--crop_seconds", "2", "--warmup_steps", "10"),
         ]
     )
@@ -74,25 +91,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         [
             *("--dataset_name", "lssed", "--data_dir", str(speech), "--output_dir", str(asr), *common),
             *("--config_overrides", json.dumps(SMALL_RECOGNISER), "--generation_overrides", '{"ctc_greedy": true}'),
-            *("--warmup_steps", "20"),
+            *("--warmup_steps", "20", "--num_train_epochs", str(4 * args.num_train_epochs)),
         ]
     )
+    shutil.rmtree(output_dir / "table6", ignore_errors=True)  # of other starts
     print("4. Both, and random weights, are fine-tuned on interviews (Table 6)")
     scratch = f"scratch=pyresnet50 --config_overrides {shlex.quote(json.dumps(SMALL_PYRESNET))}"
     return depression.main(
         [
-            *("--data_dir", str(interviews), "--output_dir", str(output_dir / "table6"), *common, *batches),
-            *(
-                "--note",
-                NOTE,
-                "--models",
-                f"ser={ser}",
-                f"asr={asr}",
-                scratch,
-                "--learning_rate",
-                "1e-3",
-                "--crop_seconds",
-                "2",
-            ),
+            *("--data_dir", str(interviews), "--output_dir", str(output_dir / "table6"), *common, *epochs, *batches),
+            *("--models", f"ser={ser}", f"asr={asr}", scratch, "--learning_rate", "1e-3", "--crop_seconds", "2"),
+            *("--note", NOTE),
         ]
     )
