@@ -99,7 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     scratch = f"scratch=pyresnet50 --config_overrides {shlex.quote(json.dumps(SMALL_PYRESNET))}"
     return depression.main(
         [
-            *("--data_dir", str(interviews), "--output_dir", str(output_dir / "table6"), *common, *epochs, *batches),
+            *("--data_dir", str(interviews), "--output_dir", str(output_dir / "table6")),
+            *(*common, *epochs, *batches),
             *("--models", f"ser={ser}", f"asr={asr}", scratch, "--learning_rate", "1e-3", "--crop_seconds", "2"),
             *("--note", NOTE),
         ]
