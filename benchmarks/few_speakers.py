@@ -1,0 +1,109 @@
+"""What a start is worth when only a few speakers are labelled: UA on EMO-DB by number of training speakers.
+
+Each start is fine-tuned on 1, 2, 4 and 8 speakers and tested on one who is left out, in ten folds, so that all ten
+speakers are tested on; a seed draws the same speakers for every start. Scores are those of the ten folds together,
+with intervals over the ten test speakers. Stopped and started again, it goes on where it was.
+
+    python benchmarks/few_speakers.py --data_dir EMODB --output_dir outputs/few_speakers \\
+        --starts ser=outputs/ser asr=outputs/asr "scratch=pyresnet50 --config_overrides '{...}'" --num_train_epochs 20
+
+All other flags are those of `lssed-hf train`. The start called `scratch` is what the others are compared with.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lssed_hf.corpora.emodb import SPEAKERS
+from lssed_hf.evaluation.few_shot import compare_few_shot, few_shot_markdown, start_name
+from lssed_hf.evaluation.plots import plot_curves
+from lssed_hf.evaluation.runs import Run, read_run
+from lssed_hf.training import cells
+from lssed_hf.training.benchmark import parse_systems
+from lssed_hf.training.cells import Cell, check_settings, claimed, recipe, run_cells, training_settings, write_json
+
+
+SCRATCH = "scratch"
+RECIPE = [
+    *("--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1", "--num_train_epochs", "20"),
+    *("--optim", "adamw_torch", "--learning_rate", "1e-3", "--weight_decay", "0.01", "--decay_norm_and_bias", "false"),
+    *("--lr_scheduler_type", "cosine", "--warmup_steps", "0.1", "--max_grad_norm", "1", "--crop_seconds", "2"),
+    # The last epoch: choosing one would take more labelled speakers than there are.
+    *("--load_best_model_at_end", "false", "--eval_strategy", "no", "--save_strategy", "no", "--report_to", "none"),
+    *("--disable_tqdm", "true"),
+]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data_dir", required=True, help="the folder that holds EMO-DB")
+    parser.add_argument("--output_dir", type=Path, required=True, help="where trainings and the report go")
+    parser.add_argument("--starts", nargs="+", required=True, metavar="NAME=MODEL FLAGS", help="what to fine-tune")
+    parser.add_argument("--speakers", type=int, nargs="+", default=[1, 2, 4, 8], help="default: 1 2 4 8")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
+    args, flags = parser.parse_known_args(argv)
+
+    common = [*RECIPE, "--dataset_name", "emodb", "--data_dir", args.data_dir, *flags]
+    # By start, number of speakers, seed and the speaker who is left out.
+    made: dict[tuple[str, int, int, str], Cell] = {}
+    for start in parse_systems(args.starts):
+        for number in args.speakers:
+            for seed in args.seeds:
+                for speaker in SPEAKERS:
+                    folder = args.output_dir / "cells" / start.name / f"{number}_speakers_seed_{seed}" / speaker
+                    own = ["--model_name_or_path", start.model, "--seed", str(seed), "--output_dir", str(folder)]
+                    own += ["--split_scheme", f"speaker_{speaker}", "--max_train_speakers", str(number)]
+                    settings = training_settings([*common, *start.flags, *own], "few_speakers.py")
+                    title = f"{start.name}, {number} speaker(s), seed {seed}, tested on {speaker}"
+                    made[start.name, number, seed, speaker] = Cell(title, folder, "train", settings, keep_model=False)
+    cells.run_in_process = lambda folder: cells.main([str(folder)])  # trainings of seconds, less than a process takes
+    with claimed(args.output_dir):
+        check_settings(list(made.values()))
+        run_cells(list(made.values()))
+        failed = [cell for cell in made.values() if cell.problem]
+        if not failed:
+            write_report(made, args.output_dir)
+    for cell in failed:
+        print(f"{cell.title}: {cell.problem}")
+    return 1 if failed else 0
+
+
+def write_report(made: dict[tuple[str, int, int, str], Cell], output_dir: Path) -> None:
+    folds: dict[tuple[str | None, str, int], dict[int, list[Run]]] = {}
+    for (start, number, seed, _), cell in made.items():
+        key = (None if start == SCRATCH else start), "emodb", number
+        folds.setdefault(key, {}).setdefault(seed, []).append(read_run(cell.folder))
+    curves = {key: {seed: joined(runs) for seed, runs in by_seed.items()} for key, by_seed in folds.items()}
+    rows = compare_few_shot(curves)
+    points: dict[str, list[dict]] = {}
+    for row in rows:
+        score = row["unweighted_accuracy"]
+        point = {"x": row["num_train_speakers"], "value": score["mean"], "low": score["low"], "high": score["high"]}
+        points.setdefault(start_name(row["source"]), []).append(point)
+    write_json(output_dir / "results.json", {"corpus": "emodb", "few_shot": rows})
+    plot_curves({"EMO-DB": points}, output_dir / "few_speakers.png", xlabel="training speakers")
+    first = {start: cell for (start, *_), cell in reversed(made.items())}
+    text = f"# EMO-DB with a few speakers\n\n{few_shot_markdown(rows, 'few_speakers.png')}\n\n"
+    text += "Ten folds, each tested on one speaker, are scored together.\n\n"
+    text += f"## Recipe\n\n{recipe(dict(reversed(first.items())))}\n"
+    (output_dir / "report.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def joined(runs: Sequence[Run]) -> Run:
+    """The test sets of several folds as one."""
+    return Run(
+        runs[0].results,
+        [name for run in runs for name in run.ids],
+        np.concatenate([run.references for run in runs]),
+        np.concatenate([run.predictions for run in runs]),
+        np.concatenate([run.probabilities for run in runs]),
+        [speaker for run in runs for speaker in run.speakers],
+        {name: [value for run in runs for value in run.groups[name]] for name in runs[0].groups},
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
