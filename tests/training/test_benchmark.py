@@ -9,33 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tones import FLAGS, write_ravdess
+from tones import FLAGS, KILLED, write_ravdess
 
 from lssed_hf import cli
 from lssed_hf.evaluation.intervals import SCORES
 from lssed_hf.training import benchmark, cells
-
-
-# Runs a benchmark, trains in this very process, and dies at a step of a cell, as a machine that loses power does.
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from transformers import TrainerCallback
-from lssed_hf.training import benchmark, cells, train
-
-class Kill(TrainerCallback):
-    def on_step_end(self, args, state, control, **kwargs):
-        if args.output_dir.endswith(sys.argv[1]) and state.global_step == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-original = train.SpeechTrainer.__init__
-def patched(self, **kwargs):
-    original(self, **kwargs)
-    self.add_callback(Kill())
-train.SpeechTrainer.__init__ = patched
-cells.run_in_process = lambda folder: cells.main([str(folder)])
-benchmark.main(sys.argv[3:])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +142,9 @@ def test_killed_in_a_cell_it_goes_on_there(finished, corpus, tmp_path):
     out = tmp_path / "out"
     argv = flags(corpus, out, "--models", *SYSTEMS, "--seeds", "0", "1")
     killed = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(Path("pyresnet50") / "seed_1"), "6", *argv], capture_output=True, text=True
+        [sys.executable, "-c", KILLED, str(Path("pyresnet50") / "seed_1"), "6", "benchmark", *argv],
+        capture_output=True,
+        text=True,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     first, second = (out / "cells" / "pyresnet50" / f"seed_{seed}" for seed in (0, 1))
@@ -246,7 +226,7 @@ def test_systems_are_models_or_names_with_flags():
         (["--models", "a", "--reference", "b"], "no system 'b'; there are a"),
         (["--models", "a", "--figure2", "a", "b"], "no system 'b'"),
         (["--models", "a", "--learning_rat", "b"], "--learning_rat"),
-        (["--report_only"], "there is no benchmark in"),
+        (["--report_only"], "nothing was begun in"),
     ],
 )
 def test_flags_that_make_no_sense_end_the_program(tmp_path, capsys, argv, message):

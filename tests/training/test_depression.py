@@ -14,7 +14,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
-from tones import FLAGS
+from tones import FLAGS, KILLED
 from transformers import WhisperFeatureExtractor
 
 from lssed_hf import PyResNetFeatureExtractor, cli
@@ -216,32 +216,12 @@ def test_windows_are_exchanged_and_features_normalised_anew(start, interviews, t
     assert WhisperFeatureExtractor().n_fft == 400
 
 
-_KILLED = """
-import os, signal, sys
-from transformers import TrainerCallback
-from lssed_hf.training import cells, depression, train
-
-class Kill(TrainerCallback):
-    def on_step_end(self, args, state, control, **kwargs):
-        if args.output_dir.endswith(sys.argv[1]) and state.global_step == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-original = train.SpeechTrainer.__init__
-def patched(self, **kwargs):
-    original(self, **kwargs)
-    self.add_callback(Kill())
-train.SpeechTrainer.__init__ = patched
-cells.run_in_process = lambda folder: cells.main([str(folder)])
-depression.main(sys.argv[3:])
-"""
-
-
 def test_killed_it_goes_on_and_ends_with_the_same(finished, tmp_path):
     whole, argv = finished
     out = tmp_path / "out"
     argv = [str(out) if text == str(whole) else text for text in argv]
     killed = subprocess.run(
-        [sys.executable, "-c", _KILLED, "ser-head/seed_1", "5", *argv], capture_output=True, text=True
+        [sys.executable, "-c", KILLED, "ser-head/seed_1", "5", "depression", *argv], capture_output=True, text=True
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (out / "report.md").exists() and (out / "cells" / "ser" / "seed_1" / "cell.json").is_file()
@@ -258,7 +238,7 @@ def test_killed_it_goes_on_and_ends_with_the_same(finished, tmp_path):
         (["--models", "a", "--seed", "1"], "--seeds takes the place of --seed"),
         (["--models", "a", "--test_split_name", "test"], "--evaluate_on takes the place of"),
         (["--models", "pyresnet50", "--reference", "b"], "no system 'b'; there are pyresnet50"),
-        (["--report_only"], "there is nothing in"),
+        (["--report_only"], "nothing was begun in"),
     ],
 )
 def test_flags_that_make_no_sense_end_the_program(tmp_path, capsys, argv, message):

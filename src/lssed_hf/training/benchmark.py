@@ -6,10 +6,8 @@ with the rest. It takes all flags of `lssed-hf train` as well, for every system.
 """
 
 import argparse
-import json
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +17,7 @@ from ..evaluation.comparison import System, compare_systems, comparison_latex, c
 from ..evaluation.plots import plot_confusion_matrices, plot_scores
 from ..evaluation.runs import read_run
 from ..files import replacing
-from .cells import (
-    Cell,
-    check_settings,
-    claimed,
-    is_main_process,
-    recipe,
-    run_cells,
-    training_settings,
-    write_json,
-)
+from .cells import Cell, parse_asked, recipe, refuse_flags, run_and_report, training_settings, write_json
 
 
 EXAMPLE = """example:
@@ -50,14 +39,8 @@ Cells = Mapping[Spec, Mapping[int, Cell]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    argv = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    args, flags = parser.parse_known_args(argv)
-    asked = args.output_dir / "asked.json"
-    if args.report_only:
-        if not asked.is_file():
-            parser.error(f"--report_only: there is no benchmark in {args.output_dir}")
-        args, flags = parser.parse_known_args([*json.loads(asked.read_text(encoding="utf-8")), *argv])
+    args, flags, argv = parse_asked(parser, argv)
     if not args.models:
         parser.error("the following arguments are required: --models")
     refuse_flags(parser, flags, {"--seed": "--seeds", "--model_name_or_path": "--models"})
@@ -71,22 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         spec: {seed: make_cell(spec, seed, flags, args.output_dir, args.keep_models) for seed in args.seeds}
         for spec in specs
     }
-    all_cells = [cell for of_system in cells.values() for cell in of_system.values()]
-    with claimed(args.output_dir):
-        if not args.report_only:
-            check_settings(all_cells)
-            if is_main_process():
-                write_json(asked, argv)
-            run_cells(all_cells)
-        if not is_main_process():
-            return 0
-        report = write_benchmark(cells, args.output_dir, args.reference, args.figure2)
-    if report:
-        print(f"Report: {report}")
-    failed = [cell for cell in all_cells if cell.problem]
-    for cell in failed:
-        print(f"lssed-hf benchmark: {cell.title}: {cell.problem}", file=sys.stderr)
-    return 1 if failed else 0
+    return run_and_report(
+        "lssed-hf benchmark",
+        [cell for of_system in cells.values() for cell in of_system.values()],
+        args,
+        argv,
+        lambda: write_benchmark(cells, args.output_dir, args.reference, args.figure2),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,13 +92,6 @@ def _parser() -> argparse.ArgumentParser:
         "--report_only", action="store_true", help="write the report of an --output_dir again, from what is finished"
     )
     return parser
-
-
-def refuse_flags(parser: argparse.ArgumentParser, flags: Sequence[str], instead: Mapping[str, str]) -> None:
-    """End the program at flags of `train` that a benchmark sets itself."""
-    for flag in flags:
-        if flag.split("=")[0] in instead:
-            parser.error(f"{instead[flag.split('=')[0]]} takes the place of {flag.split('=')[0]}")
 
 
 def parse_systems(texts: Sequence[str]) -> list[Spec]:

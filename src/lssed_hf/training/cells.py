@@ -6,6 +6,7 @@ A cell's folder holds `settings.json` (what is asked), `log.txt`, whatever the w
 the other cells.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .train import train
 
 
+#: In an output folder: the flags of the command that began it.
+_ASKED = "asked.json"
 #: Flags of `lssed-hf train` that change no result: a cell may be asked for again with others.
 IRRELEVANT = {
     *("output_dir", "restart", "disable_tqdm", "report_to", "run_name", "log_level", "logging_steps"),
@@ -142,6 +145,67 @@ def recipe(cells: Mapping[str, Cell]) -> str:
 def _flags(settings: Mapping[str, Any]) -> str:
     shown = {key: Path(value).name if os.path.isabs(str(value)) else value for key, value in settings.items()}
     return ", ".join(f"{key} `{value}`" for key, value in shown.items())
+
+
+def parse_asked(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> tuple[argparse.Namespace, list[str], list[str]]:
+    """What a command with `--output_dir` and `--report_only` is asked for.
+
+    Returns:
+        The parsed arguments, the flags that are left for `lssed-hf train`, and all of them as they were given. With
+        `--report_only` they are those that the folder was begun with, and what is given now besides.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    args, flags = parser.parse_known_args(argv)
+    if args.report_only:
+        asked = args.output_dir / _ASKED
+        if not asked.is_file():
+            parser.error(f"--report_only: nothing was begun in {args.output_dir}")
+        args, flags = parser.parse_known_args([*json.loads(asked.read_text(encoding="utf-8")), *argv])
+    return args, flags, argv
+
+
+def refuse_flags(parser: argparse.ArgumentParser, flags: Sequence[str], instead: Mapping[str, str]) -> None:
+    """End the program at flags of `train` that a command sets itself."""
+    for flag in flags:
+        if flag.split("=")[0] in instead:
+            parser.error(f"{instead[flag.split('=')[0]]} takes the place of {flag.split('=')[0]}")
+
+
+def run_and_report(
+    prog: str,
+    cells: Sequence[Cell],
+    args: argparse.Namespace,
+    argv: Sequence[str],
+    write_report: Callable[[], Path | None],
+) -> int:
+    """Do all cells, unless `args.report_only`, and write the report; the exit status.
+
+    Args:
+        prog: the command, for messages.
+        cells: in the order of work.
+        args, argv: from `parse_asked`.
+        write_report: gives the path of the report, None without one.
+
+    Raises:
+        ValueError: see `check_settings` and `claimed`.
+    """
+    with claimed(args.output_dir):
+        if not args.report_only:
+            check_settings(cells)
+            if is_main_process():
+                write_json(args.output_dir / _ASKED, list(argv))
+            run_cells(cells)
+        if not is_main_process():
+            return 0
+        report = write_report()
+    if report:
+        print(f"Report: {report}")
+    failed = [cell for cell in cells if cell.problem]
+    for cell in failed:
+        print(f"{prog}: {cell.title}: {cell.problem}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def run_cells(cells: Sequence[Cell]) -> None:

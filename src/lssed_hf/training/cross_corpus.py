@@ -7,10 +7,8 @@ goes on with the rest. It takes all flags of `lssed-hf train` as well, for every
 
 import argparse
 import dataclasses
-import json
 import re
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,16 +20,14 @@ from ..evaluation.plots import plot_curves, plot_losses
 from ..evaluation.runs import Run, read_run
 from ..files import replacing
 from .arguments import DataArguments
-from .benchmark import refuse_flags
 from .cells import (
     Cell,
-    check_settings,
-    claimed,
     data_arguments,
-    is_main_process,
     load_dataset_of,
+    parse_asked,
     recipe,
-    run_cells,
+    refuse_flags,
+    run_and_report,
     training_settings,
     write_json,
 )
@@ -52,14 +48,8 @@ INSTEAD = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    argv = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    args, flags = parser.parse_known_args(argv)
-    asked = args.output_dir / "asked.json"
-    if args.report_only:
-        if not asked.is_file():
-            parser.error(f"--report_only: there is no comparison in {args.output_dir}")
-        args, flags = parser.parse_known_args([*json.loads(asked.read_text(encoding="utf-8")), *argv])
+    args, flags, argv = parse_asked(parser, argv)
     if bool(args.source) != bool(args.target) or bool(args.source) == bool(args.corpora):
         parser.error("give --source and --target, or --corpora for all of them both ways")
     sources, targets = args.source or args.corpora, args.target or args.corpora
@@ -79,22 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     few_shot = make_few_shot_cells(
         flags_of, sources, targets, args.seeds, args.output_dir, args.few_shot, shlex.split(args.few_shot_flags)
     )
-    all_cells = [*cells.values(), *few_shot.values()]
-    with claimed(args.output_dir):
-        if not args.report_only:
-            check_settings(all_cells)
-            if is_main_process():
-                write_json(asked, argv)
-            run_cells(all_cells)
-        if not is_main_process():
-            return 0
-        report = write_cross_corpus(cells, few_shot, corpora, args.output_dir, args.target_split)
-    if report:
-        print(f"Report: {report}")
-    failed = [cell for cell in all_cells if cell.problem]
-    for cell in failed:
-        print(f"lssed-hf cross-corpus: {cell.title}: {cell.problem}", file=sys.stderr)
-    return 1 if failed else 0
+    return run_and_report(
+        "lssed-hf cross-corpus",
+        [*cells.values(), *few_shot.values()],
+        args,
+        argv,
+        lambda: write_cross_corpus(cells, few_shot, corpora, args.output_dir, args.target_split),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,6 @@ Epochs are chosen on a part of the training participants, and nothing else looks
 
 import argparse
 import json
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +29,17 @@ from ..evaluation.plots import plot_people, plot_roc
 from ..evaluation.runs import read_run
 from ..files import replacing
 from ..models.registry import create_feature_extractor, list_models
-from .benchmark import parse_systems, refuse_flags
-from .cells import Cell, check_settings, claimed, is_main_process, recipe, run_cells, training_settings, write_json
+from .benchmark import parse_systems
+from .cells import (
+    Cell,
+    is_main_process,
+    parse_asked,
+    recipe,
+    refuse_flags,
+    run_and_report,
+    training_settings,
+    write_json,
+)
 
 
 EXAMPLE = """example:
@@ -52,8 +60,7 @@ FRONT_ENDS = {"own": None, "65ms": (1024, 512), "25ms": (400, 160)}
 INSTEAD = {
     "--seed": "--seeds",
     "--model_name_or_path": "--models",
-    "--label_column_name": "nothing",
-    "--train_split_name": "nothing",
+    "--label_column_name": "the column depression",
     "--validation_split_name": "--select_on",
     "--test_split_name": "--evaluate_on",
     "--num_trainable_stages": "--train",
@@ -77,14 +84,8 @@ passing on the corpus or parts of it, and may bear on models trained on it: read
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    argv = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    args, flags = parser.parse_known_args(argv)
-    asked = args.output_dir / "asked.json"
-    if args.report_only:
-        if not asked.is_file():
-            parser.error(f"--report_only: there is nothing in {args.output_dir}")
-        args, flags = parser.parse_known_args([*json.loads(asked.read_text(encoding="utf-8")), *argv])
+    args, flags, argv = parse_asked(parser, argv)
     if not args.models:
         parser.error("the following arguments are required: --models")
     refuse_flags(parser, flags, INSTEAD)
@@ -99,25 +100,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = [plan.name for plan in plans]
     if args.reference is not None and args.reference not in names:
         parser.error(f"no system {args.reference!r}; there are {', '.join(names)}")
-    all_cells = [cell for plan in plans for cell in plan.cells.values()]
-    with claimed(args.output_dir):
-        if not args.report_only:
-            check_settings(all_cells)
-            if is_main_process():
-                write_json(asked, argv)
-            run_cells(all_cells)
-        if not is_main_process():
-            return 0
-        for cell in all_cells:
+    cells = [cell for plan in plans for cell in plan.cells.values()]
+
+    def report() -> Path | None:
+        for cell in cells:
             if not cell.problem:
                 _warn_in_card(cell.folder)
-        report = write_report(plans, args)
-    if report:
-        print(f"Report: {report}")
-    failed = [cell for cell in all_cells if cell.problem]
-    for cell in failed:
-        print(f"lssed-hf finetune-daic: {cell.title}: {cell.problem}", file=sys.stderr)
-    return 1 if failed else 0
+        return write_report(plans, args)
+
+    return run_and_report("lssed-hf finetune-daic", cells, args, argv, report)
 
 
 def _parser() -> argparse.ArgumentParser:
