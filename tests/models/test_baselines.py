@@ -420,4 +420,7 @@ class TestTraining:
         model.train()
         model(torch.randn(4, 100, MEL_BINS), labels=torch.arange(4)).loss.backward()
         torch.optim.SGD(model.parameters(), lr=0.1).step()
-        assert not any(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+        unchanged = {name for name, tensor in model.state_dict().items() if torch.equal(tensor, before[name])}
+        # Batch norm takes a bias in front of it off again: its gradient is 0 but for rounding, if that.
+        batch_norm = getattr(model.config, "norm", None) == "batch"
+        assert unchanged <= {name for name in before if batch_norm and name.endswith("convolution.bias")}

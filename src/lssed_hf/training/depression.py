@@ -43,10 +43,11 @@ from .cells import (
 
 
 EXAMPLE = """example:
-  accelerate launch scripts/finetune_daic.py --data_dir DAIC --models outputs/pyresnet50 outputs/asr pyresnet50 \\
-      --train full head --seeds 0 1 2 --output_dir outputs/daic
+  lssed-hf finetune-daic --data_dir DAIC --models outputs/pyresnet50 outputs/asr pyresnet50 --train full head \\
+      --seeds 0 1 2 --output_dir outputs/daic
 
-A folder is a start of its own kind (SER, ASR); a name of lssed_hf.list_models() starts from random weights."""
+A folder is a start of its own kind (SER, ASR); a name of lssed_hf.list_models() starts from random weights. For
+several processes, scripts/finetune_daic.py under torchrun is the same."""
 #: Fine-tuning of the paper is not described; these are ours, and any flag of `lssed-hf train` takes their place.
 RECIPE = [
     *("--num_train_epochs", "20", "--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
