@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lssed_hf.corpora.emodb import SPEAKERS
-from lssed_hf.evaluation.few_shot import compare_few_shot, few_shot_markdown, start_name
+from lssed_hf.evaluation.few_shot import compare_few_shot, few_shot_markdown, few_shot_panels
 from lssed_hf.evaluation.plots import plot_curves
 from lssed_hf.evaluation.runs import Run, read_run
 from lssed_hf.training import cells
@@ -77,13 +77,8 @@ def write_report(made: dict[tuple[str, int, int, str], Cell], output_dir: Path) 
         folds.setdefault(key, {}).setdefault(seed, []).append(read_run(cell.folder))
     curves = {key: {seed: joined(runs) for seed, runs in by_seed.items()} for key, by_seed in folds.items()}
     rows = compare_few_shot(curves)
-    points: dict[str, list[dict]] = {}
-    for row in rows:
-        score = row["unweighted_accuracy"]
-        point = {"x": row["num_train_speakers"], "value": score["mean"], "low": score["low"], "high": score["high"]}
-        points.setdefault(start_name(row["source"]), []).append(point)
     write_json(output_dir / "results.json", {"corpus": "emodb", "few_shot": rows})
-    plot_curves({"EMO-DB": points}, output_dir / "few_speakers.png", xlabel="training speakers")
+    plot_curves(few_shot_panels(rows), output_dir / "few_speakers.png", xlabel="training speakers")
     first = {start: cell for (start, *_), cell in reversed(made.items())}
     text = f"# EMO-DB with a few speakers\n\n{few_shot_markdown(rows, 'few_speakers.png')}\n\n"
     text += "Ten folds, each tested on one speaker, are scored together.\n\n"

@@ -74,5 +74,15 @@ def few_shot_markdown(rows: list[Mapping[str, Any]], picture: str) -> str:
     return "\n\n".join(parts)
 
 
+def few_shot_panels(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """UA by number of training speakers, by target and start, as `plot_curves` draws it."""
+    panels: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in rows:
+        score = row["unweighted_accuracy"]
+        point = {"x": row["num_train_speakers"], "value": score["mean"], "low": score["low"], "high": score["high"]}
+        panels.setdefault(row["target"], {}).setdefault(start_name(row["source"]), []).append(point)
+    return panels
+
+
 def start_name(source: str | None) -> str:
     return "scratch" if source is None else f"from {source}"

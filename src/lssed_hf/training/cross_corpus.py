@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.cross_corpus import compare_corpora, cross_corpus_latex, cross_corpus_markdown, loss_matrices
-from ..evaluation.few_shot import compare_few_shot, few_shot_markdown, start_name
+from ..evaluation.few_shot import compare_few_shot, few_shot_markdown, few_shot_panels, start_name
 from ..evaluation.plots import plot_curves, plot_losses
 from ..evaluation.runs import Run, read_run
 from ..files import replacing
@@ -306,7 +306,7 @@ def write_cross_corpus(
         plot_losses(*loss_matrices(comparison, corpora), corpora, path)
     if curves:
         with replacing(output_dir / "few_shot.png") as path:
-            plot_curves(_panels(curves), path, xlabel="training speakers of the target")
+            plot_curves(few_shot_panels(curves), path, xlabel="training speakers of the target")
     with replacing(output_dir / "report.md") as path:
         model = next(iter(cells.values())).settings.get("model_name_or_path", "pyresnet50")
         text = f"# {model} across corpora\n\n{cross_corpus_markdown(comparison, target_split, 'table.png')}"
@@ -334,12 +334,3 @@ def _few_shot_runs(
         if not cell.problem:
             runs.setdefault((source, target, number), {})[seed] = read_run(cell.folder).restricted(labels)
     return runs
-
-
-def _panels(curves: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    panels: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for row in curves:
-        score = row["unweighted_accuracy"]
-        point = {"x": row["num_train_speakers"], "value": score["mean"], "low": score["low"], "high": score["high"]}
-        panels.setdefault(row["target"], {}).setdefault(start_name(row["source"]), []).append(point)
-    return panels
