@@ -6,15 +6,12 @@ import json
 import signal
 import subprocess
 import sys
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tone_words import FLAGS, TINY, speak, write_tone_words
 from transformers import HfArgumentParser, pipeline
@@ -230,24 +227,3 @@ def test_masked_frames_leave_first_gradients_as_they_are(encoder_type):
         return torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
 
     assert gradient(masked=True) < 10 * gradient(masked=False)
-
-
-@given(st.lists(st.integers(1, 500), min_size=1, max_size=200), st.integers(1, 16), st.integers(0, 3))
-def test_batches_are_of_about_one_length(lengths, batch_size, epoch):
-    sampler = asr.LengthSampler(lengths, batch_size, seed=1, pool=10**6)
-    sampler.set_epoch(epoch)
-    order = list(sampler)
-    assert sorted(order) == list(range(len(lengths))) and len(sampler) == len(lengths)
-    assert order == list(sampler)
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    # Sorted as a whole, batches do not overlap in length.
-    spans = sorted((min(lengths[i] for i in batch), max(lengths[i] for i in batch)) for batch in batches)
-    assert all(first[1] <= second[0] for first, second in pairwise(spans))
-
-
-def test_epochs_differ_in_order():
-    sampler = asr.LengthSampler(list(range(100)), 4, seed=0)
-    first = list(sampler)
-    sampler.set_epoch(1)
-    assert list(sampler) != first
-    assert list(asr.LengthSampler(list(range(100)), 4, seed=1)) != first

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from types import SimpleNamespace
 
 import datasets
@@ -14,7 +15,10 @@ from lssed_hf.training.data import (
     BalancedSampler,
     ClipCollator,
     EpochCallback,
+    LengthSampler,
     SpeechDataset,
+    by_length,
+    frame_counts,
     spec_augment,
     stretch_and_shift,
 )
@@ -275,6 +279,39 @@ class TestBalancedSampler:
         assert first != list(sampler)
         sampler.set_epoch(0)
         assert first == list(sampler) != list(BalancedSampler(self.labels, seed=2))
+
+
+class TestLengthSampler:
+    @given(st.lists(st.integers(1, 500), min_size=1, max_size=200), st.integers(1, 16), st.integers(0, 3))
+    def test_batches_are_of_about_one_length(self, lengths, batch_size, epoch):
+        sampler = LengthSampler(lengths, batch_size, seed=1, pool=10**6)
+        sampler.set_epoch(epoch)
+        order = list(sampler)
+        assert sorted(order) == list(range(len(lengths))) and len(sampler) == len(lengths)
+        assert order == list(sampler)
+        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        # Sorted as a whole, batches do not overlap in length.
+        spans = sorted((min(lengths[i] for i in batch), max(lengths[i] for i in batch)) for batch in batches)
+        assert all(first[1] <= second[0] for first, second in pairwise(spans))
+
+    def test_epochs_differ_in_order(self):
+        sampler = LengthSampler(list(range(100)), 4, seed=0)
+        first = list(sampler)
+        sampler.set_epoch(1)
+        assert list(sampler) != first
+        assert list(LengthSampler(list(range(100)), 4, seed=1)) != first
+
+
+def test_lengths_are_those_of_the_crops():
+    assert SpeechDataset(COUNTING, PLAIN, "emotion").lengths.tolist() == list(FRAMES)
+    cropped = SpeechDataset(COUNTING, PLAIN, "emotion", CROP)
+    assert cropped.lengths.tolist() == [len(clip["values"]) for clip in everything(cropped)]
+
+
+def test_rows_by_length():
+    assert frame_counts(by_length(COUNTING)) == sorted(FRAMES)
+    labels = by_length(COUNTING)["emotion"]
+    assert list(labels) == [int(np.argsort(FRAMES)[index]) % 4 for index in range(len(FRAMES))]
 
 
 def test_any_number_of_workers_gives_the_same_batches():

@@ -88,27 +88,18 @@ def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags
     assert {"report.md", "confusion_matrix.png", "predictions.csv", "README.md"} <= {
         path.name for path in folder.iterdir()
     }
+    assert json.loads((folder / "train_results.json").read_text())["peak_memory_mb"] > 100
     assert 'always "neutral"' in capsys.readouterr().out
     assert "trained from scratch on" in (folder / "README.md").read_text()
     assert PyResNetFeatureExtractor.from_pretrained(folder).mean is not None
     assert AutoModelForAudioClassification.from_pretrained(folder).config.id2label[0] == "angry"
 
 
-@pytest.mark.parametrize("sampling", ["random", "balanced"])
+@pytest.mark.parametrize("sampling", ["random", "balanced", "by length"])
 def test_a_killed_run_ends_in_the_same_weights(flags, tmp_path, sampling):
     flags += ["--save_strategy", "steps", "--save_steps", "3", "--eval_strategy", "steps", "--eval_steps", "3"]
-    flags += [
-        "--mixup",
-        "0.3",
-        "--time_mask",
-        "8",
-        "--freq_mask",
-        "8",
-        "--sampling",
-        sampling,
-        "--optim",
-        "adamw_torch",
-    ]
+    flags += ["--mixup", "0.3", "--time_mask", "8", "--freq_mask", "8", "--optim", "adamw_torch"]
+    flags += ["--train_sampling_strategy", "group_by_length"] if sampling == "by length" else ["--sampling", sampling]
     whole = [flag.replace(str(tmp_path / "model"), str(tmp_path / "whole")) for flag in flags]
     train.main(whole)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import datasets
 import numpy as np
-import pyarrow.compute as pc
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
@@ -37,6 +36,7 @@ from ..models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
 from ..models.espnet.processing_espnet_asr import IGNORED, EspnetAsrProcessor
 from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
 from .asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
+from .data import LengthSampler, frame_counts
 from .features import compute_features, fit_normalization
 from .train import find_checkpoint, with_validation
 from .vocabulary import character_tokens, sentencepiece_tokens
@@ -289,7 +289,7 @@ class TranscribedDataset(torch.utils.data.Dataset):
     def __init__(self, rows: datasets.Dataset, processor: EspnetAsrProcessor):
         self.values = rows.select_columns(["values", "width"]).with_format("numpy")
         self.labels = processor.tokenizer(list(rows["transcript"])).input_ids
-        self.lengths = _frame_counts(rows)
+        self.lengths = frame_counts(rows)
         self.feature_extractor = processor.feature_extractor
         self.tokenizer = processor.tokenizer
         unknown = sum(self.tokenizer.unk_token_id in ids for ids in self.labels)
@@ -306,13 +306,6 @@ class TranscribedDataset(torch.utils.data.Dataset):
         row = self.values[index]
         features = self.feature_extractor.normalize(row["values"].reshape(-1, int(row["width"])))
         return {"input_features": features.astype(np.float32), "labels": self.labels[index]}
-
-
-def _frame_counts(rows: datasets.Dataset) -> list[int]:
-    counts: list[int] = []
-    for batch in rows.select_columns(["values", "width"]).with_format("arrow").iter(1000):
-        counts += pc.divide(pc.list_value_length(batch["values"]), batch["width"]).to_pylist()
-    return counts
 
 
 class AsrTrainer(Trainer):
@@ -368,45 +361,6 @@ def warmup_factor(step: int, warmup_steps: int) -> float:
     """
     number = step + 1
     return min(number / warmup_steps, (warmup_steps / number) ** 0.5)
-
-
-class LengthSampler(torch.utils.data.Sampler):
-    """Every utterance once an epoch, those of a batch about equally long, batches in random order.
-
-    A function of seed and epoch alone, as everything random in training, so that a resumed run sees what an
-    uninterrupted one would have seen.
-
-    Args:
-        lengths: of the utterances.
-        batch_size: of each batch.
-        seed: of the order.
-        pool: batches whose utterances are drawn together and sorted by length.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int = 0, pool: int = 50):
-        self.lengths = np.asarray(lengths)
-        self.batch_size = batch_size
-        self.seed = seed
-        self.pool = pool
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(self.lengths))
-        size = self.batch_size * self.pool
-        pools = [order[start : start + size] for start in range(0, len(order), size)]
-        order = np.concatenate([pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools])
-        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
-        # The short batch stays last: the loader cuts the order anew into batches.
-        full, rest = [b for b in batches if len(b) == self.batch_size], batches[len(order) // self.batch_size :]
-        for batch in [*(full[index] for index in rng.permutation(len(full))), *rest]:
-            yield from batch.tolist()
 
 
 @torch.no_grad()

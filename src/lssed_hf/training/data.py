@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import datasets
 import numpy as np
+import pyarrow.compute as pc
 import torch
 from transformers import SequenceFeatureExtractor, TrainerCallback
 
@@ -75,6 +76,8 @@ class SpeechDataset(torch.utils.data.Dataset):
             samples = round(crop_seconds * feature_extractor.sampling_rate)
             # As many frames as a clip of that many samples has.
             self.crop_length = 1 + samples // feature_extractor.hop_length if self.cacheable else samples
+        #: What a clip comes to, but for stretching and mixup.
+        self.lengths = np.minimum(frame_counts(dataset), self.crop_length or np.inf).astype(int)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -108,6 +111,19 @@ class SpeechDataset(torch.utils.data.Dataset):
             return values[:, 0]
         values = self.feature_extractor.normalize(values).astype(np.float32)
         return values if self.augmentation is None else spec_augment(values, self.augmentation, rng)
+
+
+def frame_counts(rows: datasets.Dataset) -> list[int]:
+    """Frames of each row of `compute_features` (samples, where it holds waveforms), without reading the frames."""
+    counts: list[int] = []
+    for batch in rows.select_columns(["values", "width"]).with_format("arrow").iter(1000):
+        counts += pc.divide(pc.list_value_length(batch["values"]), batch["width"]).to_pylist()
+    return counts
+
+
+def by_length(rows: datasets.Dataset) -> datasets.Dataset:
+    """The rows of `compute_features`, the shortest first, so that batches in this order pad little."""
+    return rows.select(np.argsort(frame_counts(rows), kind="stable"))
 
 
 def stretch_and_shift(
@@ -163,6 +179,45 @@ class ClipCollator:
             )
         batch["labels"] = torch.as_tensor(np.asarray([clip["labels"] for clip in clips]))
         return dict(batch)
+
+
+class LengthSampler(torch.utils.data.Sampler):
+    """Every clip once an epoch, those of a batch about equally long, batches in random order.
+
+    A function of seed and epoch alone, as everything random in training, so that a resumed run sees what an
+    uninterrupted one would have seen.
+
+    Args:
+        lengths: of the clips.
+        batch_size: of each batch.
+        seed: of the order.
+        pool: batches whose clips are drawn together and sorted by length.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int = 0, pool: int = 50):
+        self.lengths = np.asarray(lengths)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.pool = pool
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(len(self.lengths))
+        size = self.batch_size * self.pool
+        pools = [order[start : start + size] for start in range(0, len(order), size)]
+        order = np.concatenate([pool[np.argsort(self.lengths[pool], kind="stable")] for pool in pools])
+        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        # The short batch stays last: the loader cuts the order anew into batches.
+        full, rest = [b for b in batches if len(b) == self.batch_size], batches[len(order) // self.batch_size :]
+        for batch in [*(full[index] for index in rng.permutation(len(full))), *rest]:
+            yield from batch.tolist()
 
 
 class BalancedSampler(torch.utils.data.Sampler):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import torch
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -27,7 +28,7 @@ from ..corpora.splits import speaker_split
 from ..evaluation.evaluate import evaluate_model
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
-from .data import Augmentation, ClipCollator, SpeechDataset
+from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
 from .trainer import SpeechTrainer
@@ -101,7 +102,9 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         num_labels=len(labels),
         seed=args.seed,
     )
-    validation_dataset = SpeechDataset(features[validation_split], feature_extractor, data_args.label_column_name)
+    validation_dataset = SpeechDataset(
+        by_length(features[validation_split]), feature_extractor, data_args.label_column_name
+    )
     trainer = SpeechTrainer(
         model=model,
         args=args,
@@ -117,7 +120,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     )
     outcome = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
-    trainer.save_metrics("train", outcome.metrics)
+    trainer.save_metrics("train", {**outcome.metrics, **peak_memory()})
     trainer.save_metrics("eval", trainer.evaluate())
     trainer.save_state()
 
@@ -195,6 +198,19 @@ def find_checkpoint(args: TrainingArguments) -> str | None:
     if checkpoint is not None:
         logger.info(f"going on from {checkpoint}; --restart begins anew")
     return checkpoint
+
+
+def peak_memory() -> dict[str, int]:
+    """Most memory that this process, and its share of the GPU, has taken so far, in MB, as far as that is known."""
+    peaks = {}
+    if sys.platform != "win32":
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes
+        peaks["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20
+    if torch.cuda.is_available():
+        peaks["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() // 2**20
+    return peaks
 
 
 def with_validation(

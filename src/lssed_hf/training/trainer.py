@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, Trainer
 
 from ..evaluation.ser_metrics.ser_metrics import score
 from .adversarial import AdversarialLoss, forward_real_and_fake
 from .arguments import RecipeArguments
-from .data import BalancedSampler, EpochCallback, SpeechDataset
+from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
 
 
 class SpeechTrainer(Trainer):
@@ -57,7 +58,14 @@ class SpeechTrainer(Trainer):
     def _get_train_sampler(self, train_dataset=None):
         if self.args.sampling == "balanced":
             return BalancedSampler((train_dataset or self.train_dataset).labels, self.args.seed)
+        if self.args.train_sampling_strategy == "group_by_length":
+            lengths = (train_dataset or self.train_dataset).lengths
+            return LengthSampler(lengths, self.args.train_batch_size, self.args.seed)
         return super()._get_train_sampler(train_dataset)
+
+    def _get_eval_sampler(self, eval_dataset):
+        # In the order given, whatever the training's: `by_length` has sorted the clips.
+        return SequentialSampler(eval_dataset) if self.args.world_size <= 1 else None
 
     def get_decay_parameter_names(self, model) -> list[str]:
         if self.args.decay_norm_and_bias:

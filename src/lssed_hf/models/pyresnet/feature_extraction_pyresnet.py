@@ -1,7 +1,8 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
 """Feature extractor class for PyResNet: spectral subtraction, gain, log-mel spectrogram, normalisation."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.fft
@@ -14,6 +15,7 @@ from transformers.utils import TensorType, logging
 logger = logging.get_logger(__name__)
 
 NORMALIZATIONS = ("corpus", "utterance", "none")
+_BLOCK = 1024  # frames transformed at once, which bounds the memory that long recordings take
 
 
 class PyResNetFeatureExtractor(SequenceFeatureExtractor):
@@ -132,7 +134,8 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         self.normalization = normalization
         self.mean = None if mean is None else [float(value) for value in mean]
         self.std = None if std is None else [float(value) for value in std]
-        self.window = scipy.signal.get_window("hann", n_fft)  # periodic; to_dict leaves it out
+        self.window = scipy.signal.get_window("hann", n_fft)  # periodic
+        self.denoise_window = scipy.signal.get_window("hann", denoise_win_length).astype(np.float32)
         self.mel_filters = mel_filter_bank(
             num_frequency_bins=n_fft // 2 + 1,
             num_mel_filters=num_mel_bins,
@@ -142,6 +145,11 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             norm="slaney",
             mel_scale="slaney",
         ).astype(np.float32)
+        self.mel_blocks = list(_dense_blocks(self.mel_filters))
+
+    def to_dict(self) -> dict:
+        """The settings, without what is computed from them."""
+        return {key: value for key, value in super().to_dict().items() if key not in ("denoise_window", "mel_blocks")}
 
     def denoise(self, waveform: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         """Spectral subtraction with overlap-add resynthesis.
@@ -161,10 +169,10 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             float32 of shape (samples,).
         """
         length, hop = self.denoise_win_length, self.denoise_win_length // 2
-        window = scipy.signal.get_window("hann", length).astype(np.float32)  # its halves add up to 1
+        window = self.denoise_window  # its halves add up to 1
         # One hop of zeros in front and behind, so that every sample lies under two windows.
         padded = np.pad(waveform, (hop, hop + -len(waveform) % hop))
-        spectrum = scipy.fft.rfft(_frames(padded, length, hop) * window, axis=1)
+        spectrum = scipy.fft.rfft(_frames(padded, length, hop) * window, axis=1, overwrite_x=True)
         magnitude = np.abs(spectrum)
 
         if noise is None:
@@ -179,13 +187,16 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             noise = np.pad(noise, (0, max(0, length - len(noise))))
             noise_magnitude = np.abs(scipy.fft.rfft(_frames(noise, length, hop) * window, axis=1)).mean(axis=0)
 
+        # In place from here on: at these sizes new arrays cost as much as the arithmetic.
+        reduced = magnitude
         with np.errstate(divide="ignore", invalid="ignore"):
-            reduced = 1 - self.over_subtraction * noise_magnitude / magnitude
+            np.divide(self.over_subtraction * noise_magnitude, magnitude, out=reduced)
+        np.subtract(1, reduced, out=reduced)
         # fmax also turns the 0/0 of an empty bin into the floor.
-        spectrum *= np.fmax(reduced, np.float32(self.spectral_floor))
-        clean = scipy.fft.irfft(spectrum, n=length, axis=1)
+        spectrum *= np.fmax(reduced, np.float32(self.spectral_floor), out=reduced)
+        clean = scipy.fft.irfft(spectrum, n=length, axis=1, overwrite_x=True)
         restored = np.zeros((len(clean) + 1, hop), dtype=np.float32)
-        restored[:-1] += clean[:, :hop]
+        restored[:-1] = clean[:, :hop]
         restored[1:] += clean[:, hop:]
         return restored.ravel()[hop : hop + len(waveform)]
 
@@ -195,12 +206,17 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         Equals `librosa.feature.melspectrogram(y=waveform, sr=sampling_rate, n_fft=n_fft, hop_length=hop_length,
         n_mels=num_mel_bins)` transposed.
         """
-        padded = np.pad(waveform, self.n_fft // 2)
-        # The window is float64, so the transform is too: in float32, bins 80 dB below the frame's peak drown in
-        # rounding (relative errors of 1e-3).
-        spectrum = scipy.fft.rfft(_frames(padded, self.n_fft, self.hop_length) * self.window, axis=1)
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
-        return power.astype(np.float32) @ self.mel_filters
+        frames = _frames(np.pad(waveform, self.n_fft // 2), self.n_fft, self.hop_length)
+        mel = np.empty((len(frames), self.num_mel_bins), dtype=np.float32)
+        for start in range(0, len(frames), _BLOCK):
+            # The window is float64, so the transform is too: in float32, bins 80 dB below the frame's peak drown in
+            # rounding (relative errors of 1e-3).
+            windowed = frames[start : start + _BLOCK] * self.window
+            spectrum = scipy.fft.rfft(windowed, axis=1, overwrite_x=True)
+            power = (np.square(spectrum.real) + np.square(spectrum.imag)).astype(np.float32)
+            for bins, filters, weights in self.mel_blocks:
+                np.matmul(power[:, bins], weights, out=mel[start : start + _BLOCK, filters])
+        return mel
 
     def extract(self, waveform: np.ndarray) -> np.ndarray:
         """The chain up to but without normalisation: float32 (samples,) to float32 (frames, num_mel_bins)."""
@@ -208,9 +224,11 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             waveform = self.denoise(waveform)
         features = self.mel_spectrogram(waveform * np.float32(self.gain))
         if self.log_mel:
-            features = 10 * np.log10(np.maximum(features, np.float32(1e-10)))
+            np.maximum(features, np.float32(1e-10), out=features)
+            np.log(features, out=features)  # numpy has no fast log10
+            features *= np.float32(10 / math.log(10))
             if self.top_db is not None:
-                features = np.maximum(features, features.max() - np.float32(self.top_db))
+                np.maximum(features, features.max() - np.float32(self.top_db), out=features)
         return features
 
     def normalize(self, features: np.ndarray) -> np.ndarray:
@@ -290,6 +308,18 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
 def _frames(signal: np.ndarray, length: int, hop: int) -> np.ndarray:
     """View of (samples,) as overlapping frames (1 + (samples - length) // hop, length)."""
     return np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
+
+
+def _dense_blocks(filters: np.ndarray, size: int = 16) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Cut (bins, filters), triangles of growing frequency, into blocks of filters that leave out most of the zeros.
+
+    Yields the bins that a block sees, its filters, and the weights between them.
+    """
+    for start in range(0, filters.shape[1], size):
+        block = filters[:, start : start + size]
+        bins = np.flatnonzero(block.any(axis=1))
+        bins = slice(bins[0], bins[-1] + 1) if len(bins) else slice(0, 0)
+        yield bins, slice(start, start + size), np.ascontiguousarray(block[bins])
 
 
 def _mono(clip, index: int) -> np.ndarray:
