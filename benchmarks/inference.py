@@ -1,0 +1,58 @@
+"""PyResNet-50 on 5 s clips: eager, folded, compiled and exported."""
+
+import copy
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from lssed_hf.hub.export import export_model
+from lssed_hf.models.folding import fold_batch_norm
+
+import lssed_hf
+from lssed_hf.inference import load_classifier
+from timing import Case
+
+
+FRAMES = 1 + 5 * 16000 // 512
+
+
+def plain(model: torch.nn.Module) -> torch.nn.Module:
+    """A copy whose feature maps stay in the order (batch, channels, mel, frames), as in networks left as they are."""
+    model = copy.deepcopy(model)
+    model.pyresnet.stages[0].register_forward_pre_hook(lambda module, args: (args[0].contiguous(), *args[1:]))
+    return model
+
+
+def cases() -> Iterator[Case]:
+    model = lssed_hf.create_model("pyresnet50", num_labels=4).eval()
+    folded = fold_batch_norm(model)
+    compiled = torch.compile(fold_batch_norm(model), dynamic=False)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "model")
+        model.save_pretrained(source)
+        lssed_hf.PyResNetFeatureExtractor(normalization="none").save_pretrained(source)
+        exported = {}
+        for export_format in ("onnx", "openvino"):
+            export_model(source, Path(folder, export_format), export_format)
+            exported[export_format] = load_classifier(Path(folder, export_format))
+        for batch, repeats in ((1, 20), (16, 5)):
+            features = torch.randn(batch, FRAMES, 128)
+            contestants = {
+                "as it is (NCHW)": run(plain(model), features),
+                "channels-last": run(model, features),
+                "batch norm folded": run(folded, features),
+                "the same, torch.compile": run(compiled, features),
+                "ONNX Runtime": lambda features=features: exported["onnx"].logits(features.numpy()),
+                "OpenVINO": lambda features=features: exported["openvino"].logits(features.numpy()),
+            }
+            targets = {"batch norm folded": 1.4, "ONNX Runtime": 2.5, "OpenVINO": 2.5} if batch == 1 else {}
+            yield Case(f"PyResNet-50, a clip, batch {batch}", contestants, targets, repeats, per=batch)
+
+
+def run(model: torch.nn.Module, features: torch.Tensor) -> Callable[[], torch.Tensor]:
+    def forward() -> torch.Tensor:
+        with torch.inference_mode():
+            return model(features).logits
+
+    return forward

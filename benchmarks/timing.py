@@ -1,0 +1,125 @@
+"""Contestants that alternate within one process, so that the noise of a shared machine hits all of them."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+
+PACKAGES = ("lssed-hf", "torch", "torchaudio", "transformers", "librosa", "numpy", "scipy", "onnxruntime", "openvino")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Ways to do the same thing.
+
+    Attributes:
+        what: is done.
+        contestants: name -> a call that does it once. The first one is what the others are compared with.
+        targets: contestant -> how many times as fast as the first it is meant to be.
+        repeats: turns.
+        per: a turn does so many (clips), by which times are divided.
+    """
+
+    what: str
+    contestants: dict[str, Callable[[], object]]
+    targets: dict[str, float]
+    repeats: int = 30
+    per: int = 1
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of one contestant: median and quartiles, and the median over turns of how much faster it was."""
+
+    what: str
+    contestant: str
+    median: float
+    low: float
+    high: float
+    ratio: float
+    target: float | None
+
+
+def measure(case: Case, warmup: int = 2) -> list[Timing]:
+    """Let the contestants take turns; the first turns warm caches and compile, and do not count."""
+    times: dict[str, list[float]] = {name: [] for name in case.contestants}
+    for turn in range(case.repeats + warmup):
+        for name, run in case.contestants.items():
+            start = time.perf_counter()
+            run()
+            if turn >= warmup:
+                times[name].append((time.perf_counter() - start) * 1e3 / case.per)
+    first = next(iter(times.values()))
+    return [
+        Timing(
+            case.what,
+            name,
+            *quartiles(values),
+            statistics.median(theirs / ours for theirs, ours in zip(first, values)),
+            case.targets.get(name),
+        )
+        for name, values in times.items()
+    ]
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median, lower and upper quartile."""
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
+    return middle, low, high
+
+
+def table(timings: Iterable[Timing]) -> str:
+    lines = ["| what | contestant | median ms | quartiles | times as fast | target |", "|---|---|---|---|---|---|"]
+    for timing in timings:
+        target = f"≥ {timing.target:g}" if timing.target else ""
+        spread = f"{timing.low:.2f} to {timing.high:.2f}"
+        lines.append(
+            f"| {timing.what} | {timing.contestant} | {timing.median:.2f} | {spread} | {timing.ratio:.2f} | {target} |"
+        )
+    return "\n".join(lines)
+
+
+def as_json(timings: Iterable[Timing]) -> list[dict]:
+    return [asdict(timing) for timing in timings]
+
+
+def gigaflops(size: int = 2048, repeats: int = 5) -> float:
+    """What a large matrix product reaches on this machine, in GFLOP/s: the ceiling of every network."""
+    left, right = torch.randn(size, size), torch.randn(size, size)
+    left @ right
+    start = time.perf_counter()
+    for _ in range(repeats):
+        left @ right
+    return repeats * 2 * size**3 / (time.perf_counter() - start) / 1e9
+
+
+def machine() -> dict:
+    """Processor, threads and versions."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "python": platform.python_version(),
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
