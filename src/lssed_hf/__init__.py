@@ -40,6 +40,7 @@ _PUBLIC = {
     "SerCnnModel": "models.cnn.modeling_cnn",
     "create_model": "models.registry",
     "list_models": "models.registry",
+    "load_classifier": "inference",
     "metric_path": "evaluation",
     "fit_normalization": "training.features",
 }

@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -165,6 +165,16 @@ def find_audio_files(folder: str | os.PathLike, suffixes: tuple[str, ...] = AUDI
     if not files:
         raise FileNotFoundError(f"no audio file below {folder}; looked for {', '.join(suffixes)}")
     return files
+
+
+def expand_paths(inputs: Sequence[Path]) -> list[Path]:
+    """Files as given, and the audio files below each folder; a path given twice counts once.
+
+    Raises:
+        FileNotFoundError: a folder holds no audio file.
+    """
+    paths = [path for given in inputs for path in (find_audio_files(given) if given.is_dir() else [given])]
+    return list(dict.fromkeys(paths))
 
 
 def _name(source) -> str:

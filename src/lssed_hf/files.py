@@ -1,6 +1,7 @@
 """Files that are either complete or absent."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,3 +22,24 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Fill the folder this yields; once the block succeeds it becomes `path`; if it fails it is removed.
+
+    Raises:
+        FileExistsError: `path` is there already and not an empty folder.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"{path} is there already and not empty; give another folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, because a rename is atomic within one file system only.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
+        folder = Path(temporary, path.name)  # within, since the outer one is for its owner's eyes only
+        folder.mkdir()
+        yield folder
+        if path.exists():
+            path.rmdir()
+        os.replace(folder, path)

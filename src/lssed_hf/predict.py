@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from .audio import find_audio_files, load_audio
+from .audio import expand_paths, load_audio
 from .files import replacing
-from .inference import AudioClassifier
+from .inference import load_classifier
+from .inference.base import Classifier
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Prediction:
     error: str | None = None
 
 
-def predict_files(classifier: AudioClassifier, paths: Iterable[Path]) -> Iterator[Prediction]:
+def predict_files(classifier: Classifier, paths: Iterable[Path]) -> Iterator[Prediction]:
     """Classify files batch by batch, in order; a file that cannot be read gives its reason instead."""
     pending: list[Prediction] = []
     waveforms: list[np.ndarray] = []
@@ -47,23 +48,13 @@ def predict_files(classifier: AudioClassifier, paths: Iterable[Path]) -> Iterato
     yield from finished()
 
 
-def expand_paths(inputs: Sequence[Path]) -> list[Path]:
-    """Files as given, and the audio files below each folder; a path given twice counts once.
-
-    Raises:
-        FileNotFoundError: a folder holds no audio file.
-    """
-    paths = [path for given in inputs for path in (find_audio_files(given) if given.is_dir() else [given])]
-    return list(dict.fromkeys(paths))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="lssed-hf predict",
         description=__doc__,
         epilog="example: lssed-hf predict outputs/pyresnet50 recordings/ --csv emotions.csv",
     )
-    parser.add_argument("model", help="folder or Hub name of an audio classifier")
+    parser.add_argument("model", help="folder or Hub name of an audio classifier, or an exported folder")
     parser.add_argument(
         "inputs", nargs="+", type=Path, help="audio files of any rate, or folders that are searched for them"
     )
@@ -74,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     paths = expand_paths(args.inputs)
-    classifier = AudioClassifier(args.model, args.batch_size, args.device, args.trust_remote_code)
+    classifier = load_classifier(args.model, args.batch_size, args.device, args.trust_remote_code)
     predictions = list(tqdm(predict_files(classifier, paths), total=len(paths), desc="Classifying", unit="file"))
     if args.csv:
         with replacing(args.csv) as partial, open(partial, "w", newline="", encoding="utf-8") as file:

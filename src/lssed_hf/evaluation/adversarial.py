@@ -95,9 +95,7 @@ def real_and_fake_probabilities(
     """
     waveforms = iter(waveforms)
     while batch := list(islice(waveforms, classifier.batch_size)):
-        inputs = classifier.feature_extractor(
-            batch, sampling_rate=classifier.sampling_rate, padding=True, return_tensors="pt"
-        ).to(classifier.device)
+        inputs = classifier.inputs(batch)
         fake = fgsm(classifier.model, inputs, epsilon)
         with torch.inference_mode():
             logits = torch.stack([classifier.model(**real_or_fake).logits for real_or_fake in (inputs, fake)], dim=1)

@@ -16,7 +16,7 @@ from transformers.hf_argparser import HfArg
 from ..audio import load_audio
 from ..corpora.loading import encode_labels, load_splits
 from ..files import replacing
-from ..inference import AudioClassifier
+from ..inference import AudioClassifier, load_classifier
 from .adversarial import adversarial_table, real_and_fake_probabilities
 from .report import evaluate_predictions, summary_table, write_predictions, write_report
 
@@ -33,7 +33,7 @@ GROUP_COLUMNS = ("gender", "gender_code", "age_group")
 class EvaluateArguments:
     """What to score, and on what."""
 
-    model_name_or_path: str = HfArg(help="Folder or Hub name of an audio classifier.")
+    model_name_or_path: str = HfArg(help="Folder or Hub name of an audio classifier, or an exported folder.")
     dataset_name: str = HfArg(aliases=["--corpus"], help="A corpus of lssed_hf, or anything load_dataset takes.")
     output_dir: str = HfArg(help="Where results.json, report.md, confusion_matrix.png and predictions.csv go.")
     dataset_config_name: str | None = HfArg(default=None, help="Configuration; 'benchmark' for lssed_hf's corpora.")
@@ -93,7 +93,7 @@ def evaluate_model(
     """Score a saved model on the whole clips of a dataset and write a report.
 
     Args:
-        model_name_or_path: folder or Hub name of an audio classifier.
+        model_name_or_path: folder or Hub name of an audio classifier, or a folder that `lssed-hf export` wrote.
         dataset: with an audio column and a ClassLabel column.
         output_dir: gets `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`.
         majority_label: what the majority row predicts, the dataset's own majority by default.
@@ -105,10 +105,16 @@ def evaluate_model(
         `epsilon`, and `metrics` and `intervals` of the `real` clips and of the `fake` ones.
 
     Raises:
-        ValueError: the dataset holds a label that the model does not know.
+        ValueError: the dataset holds a label that the model does not know, or adversarial clips are asked of an
+            exported network.
         AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
     """
-    classifier = AudioClassifier(model_name_or_path, batch_size=batch_size, trust_remote_code=trust_remote_code)
+    classifier = load_classifier(model_name_or_path, batch_size=batch_size, trust_remote_code=trust_remote_code)
+    if adversarial_epsilon is not None and not isinstance(classifier, AudioClassifier):
+        raise ValueError(
+            f"{os.fspath(model_name_or_path)} is an exported network, which has no gradients for adversarial clips: "
+            "give the model that it was exported from"
+        )
     references = match_labels(dataset, label_column, classifier.labels)
     audio = dataset.cast_column(audio_column, datasets.Audio(decode=False))[audio_column]
     waveforms = (load_audio(clip, classifier.sampling_rate) for clip in audio)

@@ -1,0 +1,415 @@
+"""`lssed-hf export`: an audio classifier for ONNX Runtime or OpenVINO, in floating point or quantised to 8 bits.
+
+What was written is compared with PyTorch before it is kept. `lssed-hf predict` and `evaluate` and
+`lssed_hf.load_classifier` take the folder as they take that of the model.
+"""
+
+import argparse
+import contextlib
+import importlib.metadata
+import json
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+
+from .. import __version__
+from ..audio import AudioError, expand_paths, load_audio
+from ..files import new_folder
+from ..inference.exported import (
+    MARKER,
+    MODEL_FILES,
+    ExportedClassifier,
+    ExportSettings,
+    Network,
+    open_network,
+    run_network,
+)
+from ..models.folding import fold_batch_norm
+from .quantization import errors_only, quantize_onnx, quantize_openvino
+
+
+#: Greatest difference of a logit from PyTorch's that a network in floating point may have.
+TOLERANCE = 1e-4
+#: Format -> the packages that its extra installs.
+PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino", "nncf")}
+
+
+class ExportError(ValueError):
+    """A model cannot be exported. The message says why."""
+
+
+@dataclass
+class _Source:
+    """The model to export.
+
+    Attributes:
+        model: as it was saved, in `eval` mode.
+        inputs: names of what it takes, the features first.
+        tail: the features' axes behind (batch, length).
+        example_length: clips to trace the network with; long enough that no length is a special case of its layers.
+        check_lengths: of the clips to compare it with, from the shortest.
+    """
+
+    name: str
+    model: nn.Module
+    extractor: Any
+    inputs: tuple[str, ...]
+    tail: tuple[int, ...]
+    example_length: int
+    check_lengths: tuple[int, ...]
+
+    def batch(self, lengths: Sequence[int], seed: int = 0) -> dict[str, torch.Tensor]:
+        """Normally distributed features of clips of these lengths, zeros behind their ends, and their mask."""
+        generator = torch.Generator().manual_seed(seed)
+        features = torch.randn(len(lengths), max(lengths), *self.tail, generator=generator)
+        mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+        features[~mask] = 0
+        return dict(zip(self.inputs, (features, mask.long())))
+
+    def logits(self, inputs) -> np.ndarray:
+        with torch.inference_mode():
+            return self.model(**inputs).logits.float().numpy()
+
+
+def export_model(
+    model_name_or_path: str | os.PathLike,
+    output_dir: str | os.PathLike,
+    format: str = "onnx",
+    *,
+    int8: bool = False,
+    calibration_data: Sequence[str | os.PathLike] = (),
+    num_calibration_clips: int = 128,
+    trust_remote_code: bool = False,
+) -> dict[str, Any]:
+    """Export an audio classifier for any number of clips of any length.
+
+    The folder then holds the network (`model.onnx`, or `openvino_model.xml` and `.bin`), `config.json`,
+    `preprocessor_config.json` and their code, and `export.json`. It is written whole or not at all.
+
+    Args:
+        model_name_or_path: folder or Hub name of an audio classifier.
+        output_dir: new, or empty.
+        format: "onnx" or "openvino".
+        int8: quantise weights and activations to 8 bits after training.
+        calibration_data: audio files, or folders of them, that the ranges of activations are taken from.
+        num_calibration_clips: as many of them, drawn at random with a fixed seed.
+        trust_remote_code: allow code from the model's repository to run.
+
+    Returns:
+        What `export.json` holds.
+
+    Raises:
+        ExportError: a model that depends on the length of its input, or that comes out other than in PyTorch.
+        ValueError: int8 without calibration data, or no clip among them that can be read.
+        FileNotFoundError, FileExistsError: files are missing, or in the way.
+        ImportError: packages of the extra are missing.
+    """
+    if format not in MODEL_FILES:
+        raise ValueError(f"format={format!r} is not one of {', '.join(MODEL_FILES)}")
+    if int8 and not calibration_data:
+        raise ValueError("int8 needs clips to calibrate with: give files or folders with --calibration_data")
+    if calibration_data and not int8:
+        raise ValueError("--calibration_data is for --int8, which is not given")
+    if num_calibration_clips < 1:
+        raise ValueError(f"num_calibration_clips={num_calibration_clips} must be at least 1")
+    versions = _versions(format)
+    with new_folder(output_dir) as folder:
+        source = _open_source(model_name_or_path, trust_remote_code)
+        clips, skipped = _load_clips(calibration_data, num_calibration_clips, source) if int8 else ([], {})
+        network_file = folder / MODEL_FILES[format]
+        _write_network(source, network_file, format)
+        settings, parity = _check(source, open_network(network_file, format), format)
+        facts = {
+            "format": format,
+            "precision": "int8" if int8 else "float32",
+            "inputs": list(settings.inputs),
+            "min_length": settings.min_length,
+            "by_length": settings.by_length,
+            "source": os.fspath(model_name_or_path),
+            "versions": versions,
+            "float32_parity": parity,
+        }
+        if int8:
+            calibration = [_calibration_inputs(source, settings, clip) for clip in clips]
+            (quantize_onnx if format == "onnx" else quantize_openvino)(network_file, calibration)
+        _write_configs(source, folder)
+        (folder / MARKER).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        classifier = ExportedClassifier(folder, trust_remote_code=trust_remote_code)  # as a user will open it
+        if int8:
+            facts["int8_agreement"] = {**_agreement(source, classifier, clips), "skipped_files": skipped}
+            (folder / MARKER).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return facts
+
+
+def _versions(format: str) -> dict[str, str]:
+    versions = {"lssed_hf": __version__}
+    for package in ("torch", "transformers", *PACKAGES[format]):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise ImportError(f"{format} needs {package}; run pip install 'lssed-hf[{format}]'") from error
+    return versions
+
+
+def _open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool) -> _Source:
+    name = os.fspath(model_name_or_path)
+    if Path(name, MARKER).is_file():
+        raise ValueError(f"{name} was exported already; give the folder of its model")
+    extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
+    model = AutoModelForAudioClassification.from_pretrained(name, trust_remote_code=trust_remote_code).eval().float()
+    rate = extractor.sampling_rate
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * rate).astype(np.float32)
+    short, long = (
+        extractor([clip], sampling_rate=rate, padding=True, return_tensors="np") for clip in (noise[:rate], noise)
+    )
+    features = model.main_input_name
+    if features not in long or set(long) - {features, "attention_mask"}:
+        raise ExportError(f"{name}: takes {', '.join(long)}; only {features} and attention_mask can be exported")
+    if short[features].shape[1] >= long[features].shape[1]:
+        raise ExportError(
+            f"{name}: its feature extractor gives (batch, frames, ...) of one length for clips of any length; only "
+            "models with a length of their own for each clip can be exported"
+        )
+    if long[features].ndim == 2:  # waveforms
+        example, check = 2 * rate, tuple(round(seconds * rate) for seconds in (0.2, 0.5, 1.1, 3))
+    else:
+        example, check = 161, (1, 2, 8, 17, 31, 33, 50, 64, 65, 98, 130, 157, 300)
+    inputs = tuple(name for name in (features, "attention_mask") if name in long)
+    return _Source(name, model, extractor, inputs, long[features].shape[2:], example, check)
+
+
+class _Logits(nn.Module):
+    """A classifier with tensors in and a tensor out, which is what exporters take."""
+
+    def __init__(self, model: nn.Module, features: str):
+        super().__init__()
+        self.model = model
+        self.features = features
+
+    def forward(self, features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        masks = {} if attention_mask is None else {"attention_mask": attention_mask}
+        return self.model(**{self.features: features}, **masks, return_dict=True).logits
+
+
+def _write_network(source: _Source, path: Path, format: str) -> None:
+    """ONNX by torch.export, which refuses what depends on the length; OpenVINO reads that file.
+
+    Straight from the exported program, OpenVINO 2026.4 gives a PyResNet other logits.
+    """
+    length = source.example_length
+    example = source.batch([length, length * 3 // 4, length * 2 // 3])
+    folded = fold_batch_norm(source.model, example)
+    shape = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("length", min=length * 3 // 4)}
+    shapes = (shape,) * len(source.inputs)
+    try:
+        with torch.no_grad(), _quiet():
+            program = torch.export.export(
+                _Logits(folded, source.inputs[0]).eval(), tuple(example.values()), dynamic_shapes=shapes, strict=False
+            )
+            onnx_program = torch.onnx.export(
+                program,
+                dynamo=True,
+                verbose=False,
+                input_names=list(source.inputs),
+                output_names=["logits"],
+                dynamic_shapes=shapes,
+            )
+    except Exception as error:  # exporters raise many kinds
+        reason = str(error).strip().split("\n\n")[0]
+        raise ExportError(
+            f"{source.name} cannot be exported for any batch and length, most likely because its layers depend on the "
+            f"length (docs/models.md says which of ours do): {reason}"
+        ) from error
+    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        onnx_file = path if format == "onnx" else Path(temporary, "model.onnx")
+        onnx_program.save(onnx_file)
+        if format == "openvino":
+            import openvino
+
+            openvino.save_model(openvino.Core().read_model(onnx_file), path, compress_to_fp16=False)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporters' remarks on operators that nothing here uses."""
+    with warnings.catch_warnings(), errors_only(logging.getLogger("torch.onnx")):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _check(source: _Source, network: Network, format: str) -> tuple[ExportSettings, dict[str, Any]]:
+    """How the network has to be run, and its greatest difference from PyTorch when it is.
+
+    Clips are padded as far as the network needs, and run by length where padding changes what it says. Both are tried
+    out: networks of this package are among those that treat a batch as one when they are exported.
+
+    Raises:
+        ExportError: the difference exceeds the tolerance either way.
+    """
+    lengths = source.check_lengths
+    batches = [[length] for length in lengths]
+    batches += [[length] * 3 for length in lengths[len(lengths) // 2 :: 2]]
+    batches += [list(lengths[-2:]), list(lengths[::-2]), [lengths[1], lengths[-1], lengths[1], lengths[-3]]]
+    inputs = [source.batch(batch, seed) for seed, batch in enumerate(batches)]
+    expected = []
+    for batch in inputs:
+        try:
+            expected.append(source.logits(batch))
+        except Exception:  # clips that are too short for PyTorch as well
+            expected.append(None)
+    own_minimum = getattr(source.model.config, "min_frames", 1)
+    minima = sorted({1, own_minimum, source.example_length * 3 // 4}) if source.tail else [1]
+    least = np.inf
+    for by_length in (False, True):
+        for min_length in minima:
+            settings = ExportSettings(format, source.inputs, min_length, by_length)
+            difference = _difference(network, settings, inputs, expected)
+            least = min(least, difference)
+            if difference <= TOLERANCE:
+                compared = [batch for batch, logits in zip(batches, expected) if logits is not None]
+                return settings, {
+                    "max_logit_difference": float(f"{difference:.2g}"),
+                    "tolerance": TOLERANCE,
+                    "batches": len(compared),
+                    "shortest": min(map(min, compared)),
+                    "longest": max(map(max, compared)),
+                }
+    raise ExportError(
+        f"{source.name}: the exported network's logits differ from PyTorch's by up to {least:.2g}, and {TOLERANCE:g} "
+        "is allowed; its layers may depend on the length (docs/models.md says which of ours do)"
+    )
+
+
+def _difference(network: Network, settings: ExportSettings, inputs, expected) -> float:
+    """Greatest difference of any logit, infinite where the network fails; ends early above the tolerance."""
+    greatest = 0.0
+    for batch, logits in zip(inputs, expected):
+        if logits is not None:
+            try:
+                answer = run_network(network, settings, {name: value.numpy() for name, value in batch.items()})
+            except Exception:  # a length that the runtime's layers cannot take; its own kind of error
+                return np.inf
+            greatest = max(greatest, float(np.abs(answer - logits).max()))
+        if not greatest <= TOLERANCE:  # NaN too
+            return greatest
+    return greatest
+
+
+def _load_clips(
+    calibration_data: Sequence[str | os.PathLike], count: int, source: _Source
+) -> tuple[list[np.ndarray], dict[str, str]]:
+    """Up to `count` waveforms (samples,), and the reason for each file that was skipped."""
+    paths = expand_paths([Path(given) for given in calibration_data])
+    clips, skipped = [], {}
+    for index in np.random.default_rng(0).permutation(len(paths)):
+        if len(clips) == count:
+            break
+        try:
+            clip = load_audio(paths[index], source.extractor.sampling_rate)
+            source.extractor([clip], sampling_rate=source.extractor.sampling_rate)
+            clips.append(clip)
+        except (AudioError, OSError, ValueError) as error:
+            skipped[str(paths[index])] = str(error)
+    for reason in skipped.values():
+        print(f"skipped: {reason}", file=sys.stderr)
+    if not clips:
+        reason = next(iter(skipped.values()))
+        raise ValueError(f"none of the {len(paths)} calibration files can be used, the first because: {reason}")
+    return clips, skipped
+
+
+def _calibration_inputs(source: _Source, settings: ExportSettings, clip: np.ndarray) -> dict[str, np.ndarray]:
+    """One clip, alone, as the network takes it."""
+    seen = {}
+
+    def network(feed):
+        seen.update(feed)
+        return np.zeros((1, source.model.config.num_labels), dtype=np.float32)
+
+    features = source.extractor(
+        [clip], sampling_rate=source.extractor.sampling_rate, padding=True, return_tensors="np"
+    )
+    run_network(network, settings, features)
+    return seen
+
+
+def _write_configs(source: _Source, folder: Path) -> None:
+    config = source.model.config
+    remote = getattr(config, "auto_map", None) or {}
+    # The code of the network stays behind, so nothing may point to it.
+    config.auto_map = {name: where for name, where in remote.items() if name in ("AutoConfig", "AutoFeatureExtractor")}
+    if not config.auto_map:
+        del config.auto_map
+    config.save_pretrained(folder)
+    source.extractor.save_pretrained(folder)
+
+
+def _agreement(source: _Source, classifier: ExportedClassifier, clips: Sequence[np.ndarray]) -> dict[str, Any]:
+    """How far the probabilities of clips, each alone, are from those of PyTorch."""
+    classifier.batch_size = 1
+    quantized = np.stack(list(classifier.probabilities(clips)))
+    rate, rows = source.extractor.sampling_rate, []
+    for clip in clips:
+        inputs = source.extractor([clip], sampling_rate=rate, padding=True, return_tensors="pt")
+        rows.append(torch.from_numpy(source.logits(inputs)).softmax(dim=-1).numpy()[0])
+    exact = np.stack(rows)
+    difference = np.abs(quantized - exact)
+    return {
+        "clips": len(clips),
+        "max_probability_difference": round(float(difference.max()), 4),
+        "mean_probability_difference": round(float(difference.mean()), 4),
+        "same_label": round(float((quantized.argmax(axis=1) == exact.argmax(axis=1)).mean()), 4),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="lssed-hf export",
+        description=__doc__,
+        epilog="example: lssed-hf export outputs/pyresnet50 outputs/pyresnet50_int8 --format openvino --int8 "
+        "--calibration_data recordings/",
+    )
+    parser.add_argument("model", help="folder or Hub name of an audio classifier")
+    parser.add_argument("output_dir", type=Path, help="folder to write, new or empty")
+    parser.add_argument("--format", choices=list(MODEL_FILES), default="onnx", help="default: onnx")
+    parser.add_argument("--int8", action="store_true", help="quantise to 8 bits; needs --calibration_data")
+    parser.add_argument(
+        "--calibration_data", nargs="+", type=Path, default=[], help="audio files like those to come, or folders"
+    )
+    parser.add_argument("--num_calibration_clips", type=int, default=128, help="drawn from them (default: 128)")
+    parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    args = parser.parse_args(argv)
+    facts = export_model(
+        args.model,
+        args.output_dir,
+        args.format,
+        int8=args.int8,
+        calibration_data=args.calibration_data,
+        num_calibration_clips=args.num_calibration_clips,
+        trust_remote_code=args.trust_remote_code,
+    )
+    parity = facts["float32_parity"]
+    print(
+        f"float32: logits differ from PyTorch's by at most {parity['max_logit_difference']:.2g} "
+        f"({parity['batches']} batches of {parity['shortest']} to {parity['longest']} frames)"
+    )
+    if args.int8:
+        agreement = facts["int8_agreement"]
+        print(
+            f"int8: probabilities differ by at most {agreement['max_probability_difference']:.4f}, on average "
+            f"{agreement['mean_probability_difference']:.4f}; same label for {agreement['same_label']:.1%} of "
+            f"{agreement['clips']} calibration clips"
+        )
+    print(f"{args.model} -> {args.output_dir}")
+    return 0

@@ -1,0 +1,8 @@
+"""Batched inference on waveforms, by PyTorch or by an exported network."""
+
+from .classifier import AudioClassifier
+from .exported import ExportedClassifier
+from .loading import load_classifier
+
+
+__all__ = ["AudioClassifier", "ExportedClassifier", "load_classifier"]

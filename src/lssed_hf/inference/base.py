@@ -1,0 +1,75 @@
+"""What all classifiers of waveforms have in common."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..audio import load_audio
+
+
+class Classifier(ABC):
+    """A network and its feature extractor.
+
+    Attributes:
+        config: the model's configuration.
+        feature_extractor: its front end.
+        batch_size: clips per forward pass.
+    """
+
+    config: Any
+    feature_extractor: Any
+    batch_size: int
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names, in the order of the probabilities."""
+        return [self.config.id2label[index] for index in range(self.config.num_labels)]
+
+    @property
+    def sampling_rate(self) -> int:
+        """What the waveforms must have, in Hz."""
+        return self.feature_extractor.sampling_rate
+
+    @abstractmethod
+    def logits(self, batch: list[np.ndarray]) -> np.ndarray:
+        """float32 (batch, num_labels) of float32 waveforms (samples,), in one pass."""
+
+    def probabilities(self, waveforms: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Class probabilities (num_labels,) of each float32 waveform (samples,), in order."""
+        waveforms = iter(waveforms)
+        while batch := list(islice(waveforms, self.batch_size)):
+            yield from torch.from_numpy(self.logits(batch)).softmax(dim=-1).numpy()
+
+    def __call__(self, inputs, top_k: int | None = 5) -> list:
+        """Classify as `transformers.pipeline("audio-classification")` does.
+
+        Args:
+            inputs: a clip: a path, the bytes of an audio file, `{"array", "sampling_rate"}`, or an array (samples,)
+                at `sampling_rate`; or a list of clips.
+            top_k: how many labels to return, all for None.
+
+        Returns:
+            The best labels as `{"score", "label"}`, the best first; a list of that for a list of clips.
+
+        Raises:
+            FileNotFoundError, AudioError: a clip cannot be used.
+        """
+        many = isinstance(inputs, (list, tuple))
+        rows = self.probabilities(self._waveform(clip) for clip in (inputs if many else [inputs]))
+        answers = [
+            [{"score": float(row[index]), "label": self.labels[index]} for index in np.argsort(-row)[:top_k]]
+            for row in rows
+        ]
+        return answers if many else answers[0]
+
+    def _waveform(self, clip) -> np.ndarray:
+        if isinstance(clip, Mapping) and "raw" in clip:  # the pipeline's other name for it
+            clip = {"array": clip["raw"], "sampling_rate": clip["sampling_rate"]}
+        elif not isinstance(clip, (str, os.PathLike, bytes, Mapping)) and hasattr(clip, "__array__"):
+            clip = {"array": np.asarray(clip), "sampling_rate": self.sampling_rate}
+        return load_audio(clip, self.sampling_rate)

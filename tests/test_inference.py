@@ -1,0 +1,132 @@
+"""Classifiers of waveforms: `load_classifier`, and calling one like a pipeline."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from transformers import pipeline
+
+import lssed_hf
+from lssed_hf.audio import AudioError
+from lssed_hf.inference import AudioClassifier, load_classifier
+
+
+LABELS = ["angry", "neutral", "sad"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    config = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
+    lssed_hf.create_model("pyresnet50", id2label=dict(enumerate(LABELS)), **config).save_pretrained(folder)
+    lssed_hf.PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return np.random.default_rng(0).uniform(-0.3, 0.3, 16000).astype(np.float32)
+
+
+def scores(answer):
+    return {row["label"]: pytest.approx(row["score"], abs=1e-5) for row in answer}
+
+
+def test_a_folder_of_transformers_opens_and_answers_as_its_pipeline(model, clip):
+    classifier = lssed_hf.load_classifier(model, batch_size=2)
+    assert isinstance(classifier, AudioClassifier)
+    assert (classifier.labels, classifier.sampling_rate, classifier.batch_size) == (LABELS, 16000, 2)
+    expected = pipeline("audio-classification", model=str(model))({"array": clip, "sampling_rate": 16000})
+    answer = classifier({"array": clip, "sampling_rate": 16000})
+    assert [row["label"] for row in answer] == [row["label"] for row in expected]
+    assert scores(answer) == {row["label"]: row["score"] for row in expected}
+    assert classifier({"raw": clip, "sampling_rate": 16000}) == classifier(clip) == answer
+
+
+def test_what_can_be_given_and_what_comes_back(model, clip, tmp_path):
+    classifier = load_classifier(model)
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, clip, 16000, subtype="FLOAT")
+    one = classifier(clip)
+    assert len(one) == 3 and sum(row["score"] for row in one) == pytest.approx(1)
+    assert [row["score"] for row in one] == sorted((row["score"] for row in one), reverse=True)
+    assert classifier(path) == classifier(str(path)) == classifier(path.read_bytes()) == one
+    many = classifier([path, {"array": clip[:8000], "sampling_rate": 8000}, clip[:4000]], top_k=1)
+    assert [len(answer) for answer in many] == [1, 1, 1]
+    assert scores(many[0]) == {one[0]["label"]: one[0]["score"]}
+    assert len(classifier(clip, top_k=None)) == 3 and len(classifier(clip, top_k=2)) == 2
+    assert classifier([]) == []
+
+
+def test_a_clip_that_cannot_be_used_is_named(model, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_text("text")
+    with pytest.raises(AudioError, match=r"bad\.wav"):
+        load_classifier(model)([bad])
+
+
+def test_batch_norms_are_folded_on_the_cpu(model):
+    names = {type(module).__name__ for module in load_classifier(model, device="cpu").model.modules()}
+    assert "BatchNorm2d" not in names and "Conv2d" in names
+
+
+def test_a_folder_that_is_neither_is_described(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"neither config\.json.* nor export\.json.* it holds nothing"):
+        load_classifier(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(FileNotFoundError, match=r"it holds notes\.txt"):
+        load_classifier(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", "null", '{"format": "tflite", "inputs": ["x"], "min_length": 1, "by_length": false}'],
+)
+def test_a_damaged_export_json_is_named(tmp_path, content):
+    (tmp_path / "export.json").write_text(content)
+    with pytest.raises(ValueError, match=r"export\.json is not one that this version writes"):
+        load_classifier(tmp_path)
+
+
+def exported_folder(path, format="onnx"):
+    settings = {"format": format, "inputs": ["input_features"], "min_length": 1, "by_length": False}
+    (path / "export.json").write_text(json.dumps(settings))
+    return path
+
+
+@pytest.mark.parametrize(
+    "format, name", [("onnx", "model.onnx"), ("openvino", "openvino_model.xml"), ("openvino", "openvino_model.bin")]
+)
+def test_a_missing_network_file_is_named(tmp_path, format, name):
+    exported_folder(tmp_path, format)
+    if name.endswith(".bin"):
+        (tmp_path / "openvino_model.xml").touch()
+    with pytest.raises(FileNotFoundError, match=name):
+        load_classifier(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "format, module, name", [("onnx", "onnxruntime", "model.onnx"), ("openvino", "openvino", "openvino_model.xml")]
+)
+def test_an_unreadable_network_file_is_named(tmp_path, format, module, name):
+    pytest.importorskip(module)
+    exported_folder(tmp_path, format)
+    (tmp_path / "openvino_model.bin").touch()
+    (tmp_path / name).write_bytes(b"no network")
+    with pytest.raises(ValueError, match=rf"{name} cannot be read"):
+        load_classifier(tmp_path)
+
+
+def test_a_missing_runtime_is_named_with_its_extra(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (exported_folder(tmp_path) / "model.onnx").touch()
+    with pytest.raises(ImportError, match=r"onnxruntime; run pip install 'lssed-hf\[onnx\]'"):
+        load_classifier(tmp_path)
+
+
+def test_an_exported_network_refuses_another_device(tmp_path):
+    with pytest.raises(ValueError, match="runs on the CPU and not on cuda"):
+        load_classifier(exported_folder(tmp_path), device="cuda")
