@@ -40,6 +40,10 @@ ray = SimpleNamespace(
 )
 
 
+def describe(item: int) -> str:
+    return f"item {item:d}"
+
+
 def fails_with(error):
     def function(item):
         raise error
@@ -49,14 +53,14 @@ def fails_with(error):
 
 def test_every_item_is_done_once():
     slots = [Slot(lambda item: 2 * item) for _ in range(3)]
-    found = list(work_off(ray, {Reference(): slot for slot in slots}, range(10), str))
+    found = list(work_off(ray, {Reference(): slot for slot in slots}, range(10), describe))
     assert sorted(found) == [(number, 2 * number) for number in range(10)]
     assert sorted(item for slot in slots for item in slot.given) == list(range(10))
 
 
 def test_a_slot_that_is_never_ready_gets_nothing_and_holds_nothing_up():
     here, never = Slot(), Slot()
-    found = list(work_off(ray, {Reference(done=False): never, Reference(): here}, range(4), str))
+    found = list(work_off(ray, {Reference(done=False): never, Reference(): here}, range(4), describe))
     assert [item for item, _ in found] == here.given == [0, 1, 2, 3]
     assert never.given == []
 
@@ -64,7 +68,7 @@ def test_a_slot_that_is_never_ready_gets_nothing_and_holds_nothing_up():
 def test_no_more_is_under_way_than_there_are_slots():
     drawn = []
     items = (drawn.append(number) or number for number in range(100))
-    results = work_off(ray, {Reference(): Slot() for _ in range(4)}, items, str)
+    results = work_off(ray, {Reference(): Slot() for _ in range(4)}, items, describe)
     for done in range(1, 21):
         next(results)
         assert len(drawn) <= done + 5
@@ -72,16 +76,16 @@ def test_no_more_is_under_way_than_there_are_slots():
 
 
 def test_no_items():
-    assert list(work_off(ray, {Reference(done=False): Slot()}, [], str)) == []
+    assert list(work_off(ray, {Reference(done=False): Slot()}, [], describe)) == []
 
 
 def test_what_a_call_raises_is_raised():
     slots = {Reference(): Slot(fails_with(TaskError(ValueError("odd"))))}
     with pytest.raises(ValueError, match="odd"):
-        list(work_off(ray, slots, range(3), str))
+        list(work_off(ray, slots, range(3), describe))
 
 
 def test_what_was_given_up_is_named():
     slots = {Reference(): Slot(fails_with(WorkerDied()))}
     with pytest.raises(OSError, match=r"item 0: given up \(WorkerDied\)"):
-        list(work_off(ray, slots, range(3), "item {}".format))
+        list(work_off(ray, slots, range(3), describe))

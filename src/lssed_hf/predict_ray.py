@@ -116,9 +116,7 @@ def _in_order(ray: ModuleType, slots: dict, paths: Sequence[Path], batch_size: i
             following += batch_size
 
 
-def _describe(batch: tuple[int, Sequence[tuple[Path, bool]]] | None) -> str:
-    if batch is None:
-        return "loading the model"
+def _describe(batch: tuple[int, Sequence[tuple[Path, bool]]]) -> str:
     paths = [str(path) for path, _ in batch[1]]
     return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 

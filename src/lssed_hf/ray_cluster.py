@@ -115,7 +115,7 @@ def work_off(
             A slot that is never ready, for want of machines, gets no item; one that is not needed any more is let go.
             Emptied.
         items: what to call them with; None is no item.
-        describe: an item in words, for errors; None stands for the start of a slot.
+        describe: an item in words, for errors.
 
     Raises:
         Exception: what a call raised, as if it had been made here.
@@ -129,7 +129,7 @@ def work_off(
         while following is not None or any(item is not None for _, item in running.values()):
             [finished], _ = ray.wait(list(running), num_returns=1)
             slot, item = running.pop(finished)
-            result = value(ray, finished, describe(item))
+            result = value(ray, finished, "the start of a worker" if item is None else describe(item))
             if following is not None:
                 running[slot.remote(following)] = slot, following
                 following = next(items, None)
