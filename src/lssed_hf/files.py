@@ -1,6 +1,7 @@
 """Files that are either complete or absent."""
 
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, because a rename is atomic within one file system only.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Beside the target, because a rename is atomic within one file system only; on shared storage process ids recur.
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -4,7 +4,9 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from .audio import expand_paths, load_audio
 from .files import replacing
 from .inference import load_classifier
 from .inference.base import Classifier
+from .ray_cluster import add_engine_arguments
 
 
 @dataclass(frozen=True)
@@ -27,25 +30,17 @@ class Prediction:
 
 def predict_files(classifier: Classifier, paths: Iterable[Path]) -> Iterator[Prediction]:
     """Classify files batch by batch, in order; a file that cannot be read gives its reason instead."""
-    pending: list[Prediction] = []
-    waveforms: list[np.ndarray] = []
-
-    def finished() -> Iterator[Prediction]:
+    paths = iter(paths)
+    while batch := list(islice(paths, classifier.batch_size)):
+        waveforms, errors = [], {}
+        for path in batch:
+            try:
+                waveforms.append(load_audio(path, classifier.sampling_rate))
+            except (OSError, ValueError) as error:
+                errors[path] = str(error)
         probabilities = classifier.probabilities(waveforms)
-        for prediction in pending:
-            yield prediction if prediction.error else Prediction(prediction.path, next(probabilities))
-        pending.clear()
-        waveforms.clear()
-
-    for path in paths:
-        try:
-            waveforms.append(load_audio(path, classifier.sampling_rate))
-            pending.append(Prediction(path))
-        except (OSError, ValueError) as error:
-            pending.append(Prediction(path, error=str(error)))
-        if len(waveforms) == classifier.batch_size:
-            yield from finished()
-    yield from finished()
+        for path in batch:
+            yield Prediction(path, error=errors[path]) if path in errors else Prediction(path, next(probabilities))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,16 +57,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=8, help="clips per forward pass (default: 8)")
     parser.add_argument("--device", help="torch device, e.g. cuda:0 (default: the GPU if there is one)")
     parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    add_engine_arguments(parser)
+    parser.add_argument(
+        "--num_proc",
+        type=int,
+        help="with --engine ray: models at work at once (default: as many as there is room for)",
+    )
+    parser.add_argument(
+        "--cpus_per_proc", type=int, default=1, help="with --engine ray: CPUs, and threads, of each (default: 1)"
+    )
     args = parser.parse_args(argv)
 
     paths = expand_paths(args.inputs)
-    classifier = load_classifier(args.model, args.batch_size, args.device, args.trust_remote_code)
-    predictions = list(tqdm(predict_files(classifier, paths), total=len(paths), desc="Classifying", unit="file"))
+    model = (args.model, args.batch_size, args.device, args.trust_remote_code)
+    with ExitStack() as stack:
+        if args.engine == "ray":
+            from .predict_ray import predict_on_ray
+
+            labels, results = stack.enter_context(
+                predict_on_ray(
+                    paths,
+                    *model,
+                    address=args.ray_address,
+                    num_proc=args.num_proc,
+                    cpus_per_proc=args.cpus_per_proc,
+                )
+            )
+        else:
+            classifier = load_classifier(*model)
+            labels, results = classifier.labels, predict_files(classifier, paths)
+        predictions = list(tqdm(results, total=len(paths), desc="Classifying", unit="file"))
     if args.csv:
         with replacing(args.csv) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-            _write_csv(file, predictions, classifier.labels)
+            _write_csv(file, predictions, labels)
     else:
-        _write_csv(sys.stdout, predictions, classifier.labels)
+        _write_csv(sys.stdout, predictions, labels)
 
     failed = [prediction for prediction in predictions if prediction.error]
     for prediction in failed:

@@ -15,11 +15,12 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -30,9 +31,10 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..corpora import CorpusBuilder, CorpusDataError, Reject, corpus_builder, list_corpora
 from ..files import replacing
+from ..ray_cluster import ENGINES, add_engine_arguments
 from .card import write_card
 from .plan import Plan, group_name, make_plan
-from .shards import AUDIO_FORMATS, AudioOptions, Shard, ShardReport, sha256, write_shard
+from .shards import AUDIO_FORMATS, AudioOptions, Shard, ShardReport, sha256, write_and_report
 
 
 MANIFEST = "manifest.json"
@@ -52,8 +54,10 @@ def prepare(
     denoise: bool = False,
     gain: float = 1.0,
     utterances_per_shard: int = 1000,
-    num_proc: int = 1,
+    num_proc: int | None = 1,
     data_files: str | os.PathLike | None = None,
+    engine: str = "local",
+    ray_address: str | None = None,
     **config_kwargs,
 ) -> dict:
     """Write a corpus as a Hub-ready folder: Parquet shards with the audio inside, card, manifest and rejects.
@@ -73,8 +77,12 @@ def prepare(
         denoise: bake the paper's spectral subtraction in, so that the front end has to leave it out.
         gain: factor on the amplitude (2 in the paper) to bake in; what exceeds full scale is clipped and counted.
         utterances_per_shard: rows of a Parquet file; about 90 KB of FLAC each at LSSED's mean of 5 s.
-        num_proc: processes. With more than one, a script has to be guarded by `if __name__ == "__main__":`.
+        num_proc: shards at once; None is one for each core, of the cluster with Ray. With more than one on this
+            machine, a script has to be guarded by `if __name__ == "__main__":`.
         data_files: metadata file, where the corpus accepts one.
+        engine: `local`, or `ray` for a task per shard on a Ray cluster, all of whose machines must see `data_dir` and
+            `output_dir` under these names. Either continues what the other began.
+        ray_address: cluster to join, as of `ray_cluster`; by default one is started on this machine.
         config_kwargs: switches of the corpus, such as LSSED's `keep_chinese`.
 
     Returns:
@@ -84,10 +92,12 @@ def prepare(
     Raises:
         CorpusDataError: `data_dir` is not that corpus, or no utterance of it can be used.
         FileExistsError: `output_dir` holds something else, or an unfinished run with other arguments.
-        OSError: the disk is full; what is finished stays, and the same call continues.
+        OSError: the disk is full, or workers kept dying; what is finished stays, and the same call continues.
     """
-    if utterances_per_shard < 1 or num_proc < 1:
+    if utterances_per_shard < 1 or (num_proc is not None and num_proc < 1):
         raise ValueError("utterances_per_shard and num_proc must be 1 or more")
+    if engine not in ENGINES:
+        raise ValueError(f"engine={engine!r}; known are {', '.join(ENGINES)}")
     options = AudioOptions(audio_format, denoise, gain)
     builder_class = corpus_builder(corpus)
     data_dir = builder_class.default_data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
@@ -123,7 +133,16 @@ def prepare(
         return _check_finished(output_dir, fingerprint)
     with _claimed(output_dir, fingerprint), _disk_full_explained(output_dir):
         if not (work / _COMPLETE).exists():
-            reports = _write_shards(plan, utterances_per_shard, work, spec(config_name), options, num_proc)
+            if engine == "ray":
+                from .shards_ray import on_ray
+
+                folders = builders[0].folders(data_dir)
+                write = partial(on_ray, folders=folders, address=ray_address, num_proc=num_proc)
+            elif num_proc == 1:
+                write = _in_this_process
+            else:
+                write = partial(_in_processes, num_proc=num_proc or os.cpu_count())
+            reports = _write_shards(plan, utterances_per_shard, work, spec(config_name), options, write)
             manifest = _manifest({**setting, "fingerprint": fingerprint}, plan, reports, work / "data")
             rejects = [*plan.rejects, *_rejects(plan, reports)]
             _write_rejects(work / "rejects.csv", rejects, builders[0].folders(data_dir))
@@ -210,29 +229,32 @@ def damaged_shards(output_dir: str | os.PathLike) -> list[str]:
 
 
 def _write_shards(
-    plan: Plan, utterances_per_shard: int, work: Path, spec: tuple[str, dict], options: AudioOptions, num_proc: int
+    plan: Plan,
+    utterances_per_shard: int,
+    work: Path,
+    spec: tuple[str, dict],
+    options: AudioOptions,
+    write: Callable[..., Iterator[ShardReport]],
 ) -> list[ShardReport]:
-    """Write what is missing, in `num_proc` processes; reports of all shards in the plan's order."""
+    """Write what is missing, by one of the engines below or `on_ray`; reports of all shards in the plan's order."""
     shards = [shard for group in plan.groups for shard in group.shards(utterances_per_shard)]
-    data, reports = work / "data", work / "reports"
-    data.mkdir(exist_ok=True)
-    reports.mkdir(exist_ok=True)
+    (work / "data").mkdir(exist_ok=True)
+    (work / "reports").mkdir(exist_ok=True)
     finished = {shard.name: report for shard in shards if (report := _finished(shard, work))}
-    for path in (*data.iterdir(), *reports.iterdir()):  # what a killed run left half-written
-        if path.name.removesuffix(".json") not in finished:
-            path.unlink()
+    _remove_others(work, finished)  # what a killed run left half-written
     todo = [shard for shard in shards if shard.name not in finished]
     kept = sum(len(shard.rows) for shard in shards if shard.name in finished)
     total = sum(len(shard.rows) for shard in shards)
     with tqdm(total=total, initial=kept, desc="Preparing", unit="clip", disable=None) as bar:
-        if num_proc == 1:
-            builder = _build(*spec)
-            for shard in todo:
-                finished[shard.name] = _write_and_report(shard, work, builder, options, bar.update)
-        else:
-            for report in _in_processes(todo, work, spec, options, num_proc, bar):
-                finished[report.name] = report
+        finished |= {report.name: report for report in write(todo, work, spec, options, bar)}
+    _remove_others(work, finished)  # what a killed worker left, where another took over
     return [finished[shard.name] for shard in shards]
+
+
+def _remove_others(work: Path, finished: Mapping[str, ShardReport]) -> None:
+    for path in (*(work / "data").iterdir(), *(work / "reports").iterdir()):
+        if path.name.removesuffix(".json") not in finished:
+            path.unlink()
 
 
 def _finished(shard: Shard, work: Path) -> ShardReport | None:
@@ -244,16 +266,16 @@ def _finished(shard: Shard, work: Path) -> ShardReport | None:
     return report if sha256(path) == report.sha256 else None
 
 
-def _write_and_report(
-    shard: Shard, work: Path, builder: CorpusBuilder, options: AudioOptions, advance: Callable[[], None]
-) -> ShardReport:
-    report = write_shard(shard, work / "data", builder, options, advance)
-    report.write(work / "reports" / f"{shard.name}.json")
-    return report
+def _in_this_process(
+    shards: Iterable[Shard], work: Path, spec: tuple[str, dict], options: AudioOptions, bar: tqdm
+) -> Iterator[ShardReport]:
+    builder = _build(*spec)
+    for shard in shards:
+        yield write_and_report(shard, work, builder, options, bar.update)
 
 
 def _in_processes(
-    shards: Iterable[Shard], work: Path, spec: tuple[str, dict], options: AudioOptions, num_proc: int, bar: tqdm
+    shards: Iterable[Shard], work: Path, spec: tuple[str, dict], options: AudioOptions, bar: tqdm, num_proc: int
 ) -> Iterator[ShardReport]:
     # Not forked off this process, which may have threads; the server is forked instead, and imports once.
     context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
@@ -300,7 +322,7 @@ def _die_with_parent() -> None:
 
 
 def _work(shard: Shard) -> ShardReport:
-    return _write_and_report(shard, *_worker)
+    return write_and_report(shard, *_worker)
 
 
 def _rejects(plan: Plan, reports: Sequence[ShardReport]) -> list[Reject]:
@@ -375,11 +397,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--denoise", action="store_true", help="bake spectral subtraction in; the front end can do it")
     parser.add_argument("--gain", type=float, default=1.0, help="factor to bake in, 2 in the paper (default: 1)")
     parser.add_argument("--utterances_per_shard", type=int, default=1000, help="default: 1000")
-    parser.add_argument("--num_proc", type=int, default=os.cpu_count(), help="processes (default: one for each core)")
+    parser.add_argument("--num_proc", type=int, help="shards at once (default: one for each core)")
     parser.add_argument("--data_files", type=Path, help="the metadata file, where it is not found by itself")
     parser.add_argument(
         "--options", nargs="+", default=[], metavar="NAME=VALUE", help="switches of the corpus, e.g. keep_chinese=true"
     )
+    add_engine_arguments(parser)
     args = vars(parser.parse_args(argv))
     options = dict(map(_option, args.pop("options")))
     manifest = prepare(**args, **options)

@@ -97,6 +97,15 @@ def write_shard(
     return ShardReport(shard.name, tally.rows, tally.seconds, tally.clipped, num_bytes, digest, tuple(tally.rejects))
 
 
+def write_and_report(
+    shard: Shard, work: Path, builder: CorpusBuilder, options: AudioOptions, advance: Callable[[], None]
+) -> ShardReport:
+    """`write_shard` to `work / "data"`, and then its report to `work / "reports"`."""
+    report = write_shard(shard, work / "data", builder, options, advance)
+    report.write(work / "reports" / f"{shard.name}.json")
+    return report
+
+
 def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:

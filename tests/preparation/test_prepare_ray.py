@@ -1,0 +1,136 @@
+"""`prepare` on Ray: the bytes of the local engine, whoever is killed."""
+
+import json
+import os
+import signal
+
+import pytest
+from test_prepare import contents, killed_child
+
+
+pytest.importorskip("ray")
+
+from lssed_hf.cli import main as cli
+from lssed_hf.preparation import prepare as module
+from lssed_hf.preparation import shards_ray
+from lssed_hf.preparation.prepare import prepare
+from lssed_hf.preparation.shards_ray import write_in_task
+
+
+@pytest.fixture
+def whole(raw, tmp_path):
+    """A corpus with an utterance to reject, and what the local engine makes of it."""
+    folder = raw(extra=("E0001_gone,sad", "E0001_text,sad"))
+    (folder / "wav_all" / "E0001_text.wav").write_text("no sound at all")
+    prepare("lssed", folder, tmp_path / "whole", utterances_per_shard=5)
+    return folder, contents(tmp_path / "whole")
+
+
+def killing(after: int, marker=None, name=None):
+    """A task that kills its worker at the n-th clip of a shard, of a name if given: once, if there is a marker."""
+
+    def write(call):
+        from lssed_hf.preparation import shards
+
+        calls, original = iter(range(after, -1000, -1)), shards.encode_audio
+
+        def encode(*args):
+            if next(calls) == 0 and name in (None, call[0].name) and not (marker and marker.exists()):
+                if marker:
+                    marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*args)
+
+        shards.encode_audio = encode
+        try:
+            return write_in_task(call)
+        finally:
+            shards.encode_audio = original
+
+    return write
+
+
+def test_same_bytes_on_a_cluster_of_its_own(whole, tmp_path, capsys):
+    folder, expected = whole
+    arguments = [str(folder), str(tmp_path / "out"), "--utterances_per_shard", "5", "--engine", "ray"]
+    assert cli(["prepare", "lssed", *arguments, "--num_proc", "2"]) == 0
+    assert contents(tmp_path / "out") == expected
+    assert "60 of 62 utterances" in capsys.readouterr().out
+    import ray
+
+    assert not ray.is_initialized()
+
+
+def test_a_killed_worker_costs_nothing_and_leaves_nothing(whole, tmp_path, monkeypatch, ray_address):
+    folder, expected = whole
+    monkeypatch.setattr(shards_ray, "write_in_task", killing(3, tmp_path / "killed"))
+    prepare("lssed", folder, tmp_path / "out", utterances_per_shard=5, engine="ray", ray_address=ray_address)
+    assert (tmp_path / "killed").exists()
+    assert contents(tmp_path / "out") == expected
+
+
+def test_a_shard_that_kills_every_worker_is_named_and_the_local_engine_goes_on(
+    whole, tmp_path, monkeypatch, ray_address
+):
+    folder, expected = whole
+    out = tmp_path / "out"
+    last = json.loads((tmp_path / "whole" / "manifest.json").read_text())["shards"][-1]["path"].removeprefix("data/")
+    monkeypatch.setattr(shards_ray, "write_in_task", killing(2, name=last))
+    monkeypatch.setattr(shards_ray, "RETRIES", 1)
+    with pytest.raises(OSError, match=f"{last}: given up"):
+        prepare("lssed", folder, out, utterances_per_shard=5, engine="ray", ray_address=ray_address)
+    assert {path.name for path in out.iterdir()} == {".partial"}
+    assert any((out / ".partial" / "reports").iterdir())
+    prepare("lssed", folder, out, utterances_per_shard=5)
+    assert contents(out) == expected
+
+
+def test_ray_goes_on_where_the_local_engine_was_killed(whole, tmp_path, ray_address):
+    folder, expected = whole
+    out = tmp_path / "out"
+
+    def patch():
+        write = module.write_and_report
+        calls = iter(range(3, -1, -1))
+
+        def call(*args):
+            if next(calls) == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return write(*args)
+
+        module.write_and_report = call
+
+    assert killed_child(("lssed", folder, out), {"utterances_per_shard": 5}, patch) == -signal.SIGKILL
+    kept = {path: path.stat().st_mtime_ns for path in (out / ".partial" / "data").iterdir()}
+    assert len(kept) == 3
+    prepare("lssed", folder, out, utterances_per_shard=5, engine="ray", ray_address=ray_address)
+    assert contents(out) == expected
+    assert {out / "data" / path.name: time for path, time in kept.items()}.items() <= {
+        path: path.stat().st_mtime_ns for path in (out / "data").iterdir()
+    }.items()
+
+
+def test_a_finished_folder_is_checked_without_a_cluster(whole, tmp_path):
+    folder, expected = whole
+    manifest = prepare("lssed", folder, tmp_path / "whole", utterances_per_shard=5, engine="ray", ray_address="gone:1")
+    assert manifest == json.loads((tmp_path / "whole" / "manifest.json").read_text())
+    assert contents(tmp_path / "whole") == expected
+
+
+class TestRefusals:
+    def test_a_machine_without_the_corpus_rejects_nothing(self, tmp_path):
+        call = (None, tmp_path, ("lssed", {}), None, [tmp_path / "gone"])
+        with pytest.raises(
+            FileNotFoundError, match=r"gone is not there on .*; all machines of the cluster must share"
+        ):
+            write_in_task(call)
+
+    def test_an_address_where_nothing_listens(self, whole, tmp_path):
+        folder, _ = whole
+        with pytest.raises(OSError, match="no Ray cluster answers at localhost:1 "):
+            prepare("lssed", folder, tmp_path / "out", engine="ray", ray_address="localhost:1")
+        assert not (tmp_path / "out" / "manifest.json").exists()
+
+    def test_another_engine(self, whole, tmp_path):
+        with pytest.raises(ValueError, match="engine='spark'; known are local, ray"):
+            prepare("lssed", whole[0], tmp_path / "out", engine="spark")
