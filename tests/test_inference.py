@@ -9,7 +9,7 @@ from transformers import pipeline
 
 import lssed_hf
 from lssed_hf.audio import AudioError
-from lssed_hf.inference import AudioClassifier, load_classifier
+from lssed_hf.inference import AudioClassifier, base, load_classifier
 
 
 LABELS = ["angry", "neutral", "sad"]
@@ -57,6 +57,24 @@ def test_what_can_be_given_and_what_comes_back(model, clip, tmp_path):
     assert scores(many[0]) == {one[0]["label"]: one[0]["score"]}
     assert len(classifier(clip, top_k=None)) == 3 and len(classifier(clip, top_k=2)) == 2
     assert classifier([]) == []
+
+
+@pytest.mark.parametrize("bounds", [{}, {"_WINDOW": 2}, {"_WINDOW_SAMPLES": 30_000}])
+def test_clips_of_all_lengths_answer_in_order(model, monkeypatch, bounds):
+    for name, value in bounds.items():
+        monkeypatch.setattr(base, name, value)
+    classifier = load_classifier(model, batch_size=3)
+    rng = np.random.default_rng(0)
+    clips = [rng.uniform(-0.3, 0.3, length).astype(np.float32) for length in rng.integers(500, 20_000, 29)]
+    batches = []
+    logits = classifier.logits
+    monkeypatch.setattr(classifier, "logits", lambda batch: batches.append([*map(len, batch)]) or logits(batch))
+    together = list(classifier.probabilities(iter(clips)))
+    assert sorted(length for batch in batches for length in batch) == sorted(map(len, clips))
+    assert all(batch == sorted(batch) and len(batch) <= 3 for batch in batches)
+    alone = [next(classifier.probabilities([clip])) for clip in clips]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert list(classifier.probabilities([])) == []
 
 
 def test_a_clip_that_cannot_be_used_is_named(model, tmp_path):

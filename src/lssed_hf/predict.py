@@ -3,7 +3,9 @@
 import argparse
 import csv
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +21,10 @@ from .inference.base import Classifier
 from .ray_cluster import add_engine_arguments
 
 
+_DECODERS = 2  # threads
+_AHEAD = 8  # files
+
+
 @dataclass(frozen=True)
 class Prediction:
     """One file's class probabilities (num_labels,), or the reason why there are none."""
@@ -29,18 +35,37 @@ class Prediction:
 
 
 def predict_files(classifier: Classifier, paths: Iterable[Path]) -> Iterator[Prediction]:
-    """Classify files batch by batch, in order; a file that cannot be read gives its reason instead."""
+    """Classify files, in order; a file that cannot be read gives its reason instead."""
+    waiting: deque[Prediction] = deque()
+
+    def waveforms() -> Iterator[np.ndarray]:
+        for path, waveform, error in _decode(paths, classifier.sampling_rate):
+            waiting.append(Prediction(path, error=error))
+            if waveform is not None:
+                yield waveform
+
+    for probabilities in classifier.probabilities(waveforms()):
+        while waiting[0].error:
+            yield waiting.popleft()
+        yield Prediction(waiting.popleft().path, probabilities)
+    yield from waiting
+
+
+def _decode(paths: Iterable[Path], sampling_rate: int) -> Iterator[tuple[Path, np.ndarray | None, str | None]]:
+    """Waveforms or what is wrong with them, in order. A few files are read ahead, while the network is at work."""
+
+    def load(path: Path) -> tuple[Path, np.ndarray | None, str | None]:
+        try:
+            return path, load_audio(path, sampling_rate), None
+        except (OSError, ValueError) as error:
+            return path, None, str(error)
+
     paths = iter(paths)
-    while batch := list(islice(paths, classifier.batch_size)):
-        waveforms, errors = [], {}
-        for path in batch:
-            try:
-                waveforms.append(load_audio(path, classifier.sampling_rate))
-            except (OSError, ValueError) as error:
-                errors[path] = str(error)
-        probabilities = classifier.probabilities(waveforms)
-        for path in batch:
-            yield Prediction(path, error=errors[path]) if path in errors else Prediction(path, next(probabilities))
+    with ThreadPoolExecutor(_DECODERS) as pool:
+        ahead = deque(pool.submit(load, path) for path in islice(paths, _AHEAD))
+        while ahead:
+            yield ahead.popleft().result()
+            ahead.extend(pool.submit(load, path) for path in islice(paths, 1))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,13 +3,16 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..audio import load_audio
+
+
+_WINDOW = 8  # batches whose clips are sorted by length
+_WINDOW_SAMPLES = 2**24
 
 
 class Classifier(ABC):
@@ -40,10 +43,19 @@ class Classifier(ABC):
         """float32 (batch, num_labels) of float32 waveforms (samples,), in one pass."""
 
     def probabilities(self, waveforms: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Class probabilities (num_labels,) of each float32 waveform (samples,), in order."""
-        waveforms = iter(waveforms)
-        while batch := list(islice(waveforms, self.batch_size)):
-            yield from torch.from_numpy(self.logits(batch)).softmax(dim=-1).numpy()
+        """Class probabilities (num_labels,) of each float32 waveform (samples,), in order.
+
+        Waveforms are drawn ahead of their turn, up to 17 minutes of them, so that those of a batch are about equally
+        long.
+        """
+        for window in _windows(waveforms, _WINDOW * self.batch_size, _WINDOW_SAMPLES):
+            order = np.argsort([len(waveform) for waveform in window], kind="stable")
+            rows = np.empty((len(window), len(self.labels)), dtype=np.float32)
+            for start in range(0, len(window), self.batch_size):
+                chosen = order[start : start + self.batch_size]
+                logits = self.logits([window[index] for index in chosen])
+                rows[chosen] = torch.from_numpy(logits).softmax(dim=-1).numpy()
+            yield from rows
 
     def __call__(self, inputs, top_k: int | None = 5) -> list:
         """Classify as `transformers.pipeline("audio-classification")` does.
@@ -73,3 +85,15 @@ class Classifier(ABC):
         elif not isinstance(clip, (str, os.PathLike, bytes, Mapping)) and hasattr(clip, "__array__"):
             clip = {"array": np.asarray(clip), "sampling_rate": self.sampling_rate}
         return load_audio(clip, self.sampling_rate)
+
+
+def _windows(waveforms: Iterable[np.ndarray], most: int, most_samples: int) -> Iterator[list[np.ndarray]]:
+    """Cut a stream of waveforms where either bound is reached."""
+    window: list[np.ndarray] = []
+    for waveform in waveforms:
+        window.append(waveform)
+        if len(window) == most or sum(map(len, window)) >= most_samples:
+            yield window
+            window = []
+    if window:
+        yield window
