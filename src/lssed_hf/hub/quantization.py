@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 
-# OpenVINO's layers by which the mean over a clip's frames is taken: in 8 bits, the number of its frames would be wrong.
+# OpenVINO's layers that take the mean over a clip's frames: in 8 bits, the number of its frames would be wrong.
 _COUNTING = ["ReduceSum", "Maximum", "Minimum", "Clamp", "Divide"]
 
 
