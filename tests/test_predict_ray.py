@@ -45,7 +45,11 @@ def run(folder, monkeypatch, tmp_path, capsys):
         out.unlink(missing_ok=True)
         status = cli.main(["predict", model, "clips", "nowhere.wav", "--batch_size", "3", "--csv", str(out), *flags])
         lines = capsys.readouterr().err.splitlines()
-        return status, out.read_bytes() if out.exists() else None, [line for line in lines if ".wav: " in line]
+        return (
+            status,
+            out.read_bytes() if out.exists() else None,
+            [line for line in lines if ".wav: " in line or "error: " in line],
+        )
 
     return run
 
@@ -129,6 +133,11 @@ class TestRefusals:
         flags = ["--engine", "ray", "--ray_address", address]
         assert cli.main(["predict", str(folder / "model"), str(folder / "clips"), *flags]) == 1
         assert f"'{address}' is not auto, host:port" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("flag", ["--batch_size", "--num_proc", "--cpus_per_proc"])
+    def test_nothing_at_a_time(self, folder, capsys, flag):
+        assert cli.main(["predict", str(folder / "model"), str(folder / "clips"), flag, "0"]) == 1
+        assert "must be 1 or more" in capsys.readouterr().err
 
     def test_a_gpu_by_number(self, folder, capsys):
         flags = ["--engine", "ray", "--device", "cuda:1"]

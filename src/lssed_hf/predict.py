@@ -92,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--cpus_per_proc", type=int, default=1, help="with --engine ray: CPUs, and threads, of each (default: 1)"
     )
     args = parser.parse_args(argv)
+    if min(args.batch_size, args.cpus_per_proc, 1 if args.num_proc is None else args.num_proc) < 1:
+        raise ValueError("--batch_size, --num_proc and --cpus_per_proc must be 1 or more")
 
     paths = expand_paths(args.inputs)
     model = (args.model, args.batch_size, args.device, args.trust_remote_code)
