@@ -104,8 +104,16 @@ def test_no_room_for_the_model(folder, capsys, ray_address):
     assert "no machine of the Ray cluster has 64 CPUs" in capsys.readouterr().err
 
 
+def test_a_worker_that_was_started_again_needs_no_call_before(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    worker = ModelWorker(("model", 8, "cpu", False), folder, 1)
+    [prediction] = worker.predict((0, [(Path("clips/00.wav"), True)]))
+    assert prediction.error is None and prediction.probabilities.shape == (2,)
+
+
 class TestStorageThatIsNotShared:
-    def test_files(self, folder):
+    def test_files(self, folder, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
         worker = ModelWorker((folder / "model", 8, "cpu", False), folder, 1)
         with pytest.raises(FileNotFoundError, match=r"gone.wav is not there on .* storage that all machines"):
             worker.predict((0, [(Path("gone.wav"), True)]))

@@ -54,6 +54,7 @@ class ModelWorker:
         Raises:
             FileNotFoundError: there is none here.
         """
+        classifier = self.classifier()  # first, because it goes to the folder of relative paths
         _, paths = batch
         for path, seen in paths:
             if seen and not path.is_file():
@@ -61,7 +62,7 @@ class ModelWorker:
                     f"{path} is not there on {socket.gethostname()}; the files must lie on storage that all machines "
                     "of the cluster share"
                 )
-        return list(predict_files(self.classifier(), [path for path, _ in paths]))
+        return list(predict_files(classifier, [path for path, _ in paths]))
 
 
 @contextmanager
