@@ -195,6 +195,17 @@ def test_a_network_that_does_not_mask_padding_is_run_by_length(waveforms, tmp_pa
     )
 
 
+def test_a_front_end_of_one_length_is_refused(tmp_path):
+    from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    ASTForAudioClassification(ASTConfig(max_length=64, **sizes)).save_pretrained(tmp_path / "model")
+    ASTFeatureExtractor(max_length=64).save_pretrained(tmp_path / "model")
+    with pytest.raises(export.ExportError, match="of one length for clips of any length"):
+        export.export_model(tmp_path / "model", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 def test_a_model_that_depends_on_the_length_is_refused(tmp_path, capsys):
     model = save_model(tmp_path / "model", "vgg11", **VGG)
     assert cli.main(["export", str(model), str(tmp_path / "out")]) == 1

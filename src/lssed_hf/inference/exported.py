@@ -138,7 +138,7 @@ def _open_onnx(path: Path) -> Network:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors; its warnings are about its own optimisations
+    options.log_severity_level = 4  # warnings are about its own optimisations, and errors are raised
     session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
     return lambda feed: session.run(["logits"], dict(feed))[0]
 
