@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from lssed_hf.hub.export import export_model
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification, pipeline
 
 import lssed_hf
+from lssed_hf.hub.export import export_model
 from lssed_hf.inference import load_classifier
 from lssed_hf.predict import predict_files
 from timing import Case

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from lssed_hf.hub.export import export_model
-from lssed_hf.models.folding import fold_batch_norm
 
 import lssed_hf
+from lssed_hf.hub.export import export_model
 from lssed_hf.inference import load_classifier
+from lssed_hf.models.folding import fold_batch_norm
 from timing import Case
 
 
