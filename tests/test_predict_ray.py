@@ -4,18 +4,27 @@ import os
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 
 pytest.importorskip("ray")
 
-from lssed_hf import PyResNetFeatureExtractor, cli, create_model, predict_ray
-from lssed_hf.predict_ray import ModelWorker
+from lssed_hf import PyResNetFeatureExtractor, cli, create_model
+from lssed_hf.inference import files_ray
+from lssed_hf.inference.files_ray import ModelWorker
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """A worker sets torch's number of threads, which changes rounding in the tests to come."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +85,14 @@ def test_same_rows_in_the_same_order(run, ray_address):
 
 def test_a_killed_worker_costs_no_row(run, ray_address, monkeypatch, tmp_path):
     local = run()
-    monkeypatch.setattr(predict_ray, "ModelWorker", killing(tmp_path / "killed", "04.wav"))
+    monkeypatch.setattr(files_ray, "ModelWorker", killing(tmp_path / "killed", "04.wav"))
     assert run("--engine", "ray", "--ray_address", ray_address) == local
     assert (tmp_path / "killed").exists()
 
 
 def test_a_file_that_kills_every_worker_is_named(run, ray_address, monkeypatch):
-    monkeypatch.setattr(predict_ray, "ModelWorker", killing(None, "04.wav"))
-    monkeypatch.setattr(predict_ray, "RETRIES", 1)
+    monkeypatch.setattr(files_ray, "ModelWorker", killing(None, "04.wav"))
+    monkeypatch.setattr(files_ray, "RETRIES", 1)
     status, table, [message] = run("--engine", "ray", "--ray_address", ray_address, "--num_proc", "1")
     assert (status, table) == (1, None)
     assert "clips/03.wav, clips/04.wav, clips/05.wav: given up" in message
@@ -130,11 +139,9 @@ class TestRefusals:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             address = f"{scheme}127.0.0.1:{unused.getsockname()[1]}"
-            begin = time.monotonic()
             flags = ["--engine", "ray", "--ray_address", address]
             assert cli.main(["predict", str(folder / "model"), str(folder / "clips"), *flags]) == 1
         assert f"no Ray cluster answers at {address}" in capsys.readouterr().err
-        assert time.monotonic() - begin < 20
 
     @pytest.mark.parametrize("address", ["head", "head:", "head:port"])
     def test_what_is_no_address(self, folder, capsys, address):

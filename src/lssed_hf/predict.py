@@ -3,69 +3,17 @@
 import argparse
 import csv
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from tqdm.auto import tqdm
 
-from .audio import expand_paths, load_audio
+from .audio import expand_paths
 from .files import replacing
 from .inference import load_classifier
-from .inference.base import Classifier
+from .inference.files import Prediction, predict_files
 from .ray_cluster import add_engine_arguments
-
-
-_DECODERS = 2  # threads
-_AHEAD = 8  # files
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One file's class probabilities (num_labels,), or the reason why there are none."""
-
-    path: Path
-    probabilities: np.ndarray | None = None
-    error: str | None = None
-
-
-def predict_files(classifier: Classifier, paths: Iterable[Path]) -> Iterator[Prediction]:
-    """Classify files, in order; a file that cannot be read gives its reason instead."""
-    waiting: deque[Prediction] = deque()
-
-    def waveforms() -> Iterator[np.ndarray]:
-        for path, waveform, error in _decode(paths, classifier.sampling_rate):
-            waiting.append(Prediction(path, error=error))
-            if waveform is not None:
-                yield waveform
-
-    for probabilities in classifier.probabilities(waveforms()):
-        while waiting[0].error:
-            yield waiting.popleft()
-        yield Prediction(waiting.popleft().path, probabilities)
-    yield from waiting
-
-
-def _decode(paths: Iterable[Path], sampling_rate: int) -> Iterator[tuple[Path, np.ndarray | None, str | None]]:
-    """Waveforms or what is wrong with them, in order. A few files are read ahead, while the network is at work."""
-
-    def load(path: Path) -> tuple[Path, np.ndarray | None, str | None]:
-        try:
-            return path, load_audio(path, sampling_rate), None
-        except (OSError, ValueError) as error:
-            return path, None, str(error)
-
-    paths = iter(paths)
-    with ThreadPoolExecutor(_DECODERS) as pool:
-        ahead = deque(pool.submit(load, path) for path in islice(paths, _AHEAD))
-        while ahead:
-            yield ahead.popleft().result()
-            ahead.extend(pool.submit(load, path) for path in islice(paths, 1))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     model = (args.model, args.batch_size, args.device, args.trust_remote_code)
     with ExitStack() as stack:
         if args.engine == "ray":
-            from .predict_ray import predict_on_ray
+            from .inference.files_ray import predict_on_ray
 
             labels, results = stack.enter_context(
                 predict_on_ray(

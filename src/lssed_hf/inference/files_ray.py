@@ -13,10 +13,10 @@ from types import ModuleType
 
 import torch
 
-from .inference import load_classifier
-from .inference.base import Classifier
-from .predict import Prediction, predict_files
-from .ray_cluster import RETRIES, ray_cluster, value, work_off
+from ..ray_cluster import RETRIES, ray_cluster, value, work_off
+from .base import Classifier
+from .files import Prediction, predict_files
+from .loading import load_classifier
 
 
 class ModelWorker:
