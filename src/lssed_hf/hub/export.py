@@ -39,7 +39,8 @@ from ..models.folding import fold_batch_norm
 from .quantization import errors_only, quantize_onnx, quantize_openvino
 
 
-#: Greatest difference of a logit from PyTorch's that a network in floating point may have.
+#: Greatest difference of a logit from PyTorch's that a network in floating point may have, as a share of the batch's
+#: largest logit where that exceeds 1.
 TOLERANCE = 1e-4
 #: Format -> the packages that its extra installs.
 PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino", "nncf")}
@@ -292,7 +293,7 @@ def _check(source: _Source, network: Network, format: str) -> tuple[ExportSettin
 
 
 def _difference(network: Network, settings: ExportSettings, inputs, expected) -> float:
-    """Greatest difference of any logit, infinite where the network fails; ends early above the tolerance."""
+    """Greatest difference as `TOLERANCE` counts it, infinite where the network fails; ends early above that."""
     greatest = 0.0
     for batch, logits in zip(inputs, expected):
         if logits is not None:
@@ -300,7 +301,7 @@ def _difference(network: Network, settings: ExportSettings, inputs, expected) ->
                 answer = run_network(network, settings, {name: value.numpy() for name, value in batch.items()})
             except Exception:  # a length that the runtime's layers cannot take; its own kind of error
                 return np.inf
-            greatest = max(greatest, float(np.abs(answer - logits).max()))
+            greatest = max(greatest, float(np.abs(answer - logits).max() / max(1, np.abs(logits).max())))
         if not greatest <= TOLERANCE:  # NaN too
             return greatest
     return greatest
