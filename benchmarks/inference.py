@@ -5,11 +5,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import lssed_hf
 from lssed_hf.hub.export import export_model
-from lssed_hf.inference import load_classifier
+from lssed_hf.inference import ExportedClassifier, load_classifier
+from lssed_hf.inference.exported import run_network
 from lssed_hf.models.folding import fold_batch_norm
 from timing import Case
 
@@ -43,11 +45,16 @@ def cases() -> Iterator[Case]:
                 "channels-last": run(model, features),
                 "batch norm folded": run(folded, features),
                 "the same, torch.compile": run(compiled, features),
-                "ONNX Runtime": lambda features=features: exported["onnx"].logits(features.numpy()),
-                "OpenVINO": lambda features=features: exported["openvino"].logits(features.numpy()),
+                "ONNX Runtime": run_exported(exported["onnx"], features),
+                "OpenVINO": run_exported(exported["openvino"], features),
             }
             targets = {"batch norm folded": 1.4, "ONNX Runtime": 2.5, "OpenVINO": 2.5} if batch == 1 else {}
             yield Case(f"PyResNet-50, a clip, batch {batch}", contestants, targets, repeats, per=batch)
+
+
+def run_exported(classifier: ExportedClassifier, features: torch.Tensor) -> Callable[[], np.ndarray]:
+    inputs = {"input_features": features.numpy(), "attention_mask": np.ones(features.shape[:2], dtype=np.int64)}
+    return lambda: run_network(classifier.network, classifier.settings, inputs)
 
 
 def run(model: torch.nn.Module, features: torch.Tensor) -> Callable[[], torch.Tensor]:

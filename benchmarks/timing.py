@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 
+PAUSE = 0.05  # seconds
 PACKAGES = ("lssed-hf", "torch", "torchaudio", "transformers", "librosa", "numpy", "scipy", "onnxruntime", "openvino")
 
 
@@ -46,14 +47,20 @@ class Timing:
     target: float | None
 
 
-def measure(case: Case, warmup: int = 2) -> list[Timing]:
-    """Let the contestants take turns; the first turns warm caches and compile, and do not count."""
+def measure(case: Case) -> list[Timing]:
+    """Let the contestants take turns; the first turn compiles, and does not count.
+
+    Each runs as it does when it goes on alone: threads of the one before, which spin for a while in the wait for more,
+    are left to fall asleep, and an untimed call fetches weights into the caches and pages that were given back.
+    """
     times: dict[str, list[float]] = {name: [] for name in case.contestants}
-    for turn in range(case.repeats + warmup):
+    for turn in range(case.repeats + 1):
         for name, run in case.contestants.items():
-            start = time.perf_counter()
+            time.sleep(PAUSE)
             run()
-            if turn >= warmup:
+            if turn:
+                start = time.perf_counter()
+                run()
                 times[name].append((time.perf_counter() - start) * 1e3 / case.per)
     first = next(iter(times.values()))
     return [

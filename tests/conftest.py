@@ -61,6 +61,20 @@ def write_clip():
 
 
 @pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny networks are no faster on more threads, and many times slower beside another busy process.
+
+    Whatever number of threads a test sets, those after the module have the one from before.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
 def ray_address() -> Iterator[str]:
     """The address of a Ray cluster with two CPUs."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read on import

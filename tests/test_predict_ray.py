@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 
 pytest.importorskip("ray")
@@ -19,12 +18,8 @@ from lssed_hf.inference import files_ray
 from lssed_hf.inference.files_ray import ModelWorker
 
 
-@pytest.fixture(autouse=True)
-def threads():
-    """A worker sets torch's number of threads, which changes rounding in the tests to come."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+# A worker sets the number of threads of its process, which is this one in some tests.
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

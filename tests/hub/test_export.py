@@ -20,6 +20,8 @@ from lssed_hf.inference.exported import ExportSettings, run_network
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LABELS = {0: "angry", 1: "sad", 2: "happy"}
 MEL_BINS = 32
 ONE_STAGE = {"embedding_size": 4, "hidden_sizes": [16], "depths": [1], "kernel_sizes": [[3, 5]], "groups": [[1, 2]]}
@@ -38,14 +40,6 @@ def save_model(folder, name, **fields):
     model.save_pretrained(folder)
     lssed_hf.PyResNetFeatureExtractor(num_mel_bins=MEL_BINS, normalization="utterance").save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,8 @@ from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Networks this small are no faster on more threads, and many times slower beside another busy process."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def tiny_networks(one_thread):
+    """All that stand here."""
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lssed_hf import PyResNetForAudioClassification, create_model
 from lssed_hf.evaluation.adversarial import fgsm
-from lssed_hf.models.folding import fold_batch_norm
+from lssed_hf.models.folding import fold_batch_norm, merge_small_groups
 
 
 def count_norms(model: nn.Module) -> int:
@@ -139,3 +139,28 @@ def randomise_batch_norm_without_scale(model: nn.Module) -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "merged_groups"), [((64, 16), 16, 2), ((128, 32), 4, 4), ((24, 12), 6, 1), ((36, 18), 9, 1)]
+)
+def test_merged_groups_compute_the_same(channels, groups, merged_groups):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(*channels, 3, stride=2, padding=1, groups=groups))
+    merged = merge_small_groups(model)
+    pixels = torch.randn(2, channels[0], 9, 7)
+    torch.testing.assert_close(merged(pixels), model(pixels), atol=1e-6, rtol=1e-5)
+    assert (model[0].groups, merged[0].groups) == (groups, merged_groups)
+
+
+def test_depthwise_groups_stay():
+    model = nn.Sequential(nn.Conv2d(16, 16, 3, groups=16), nn.Conv2d(16, 32, 3, groups=16))
+    assert [module.groups for module in merge_small_groups(model)] == [16, 16]
+
+
+def test_a_network_with_merged_groups_gives_the_same_logits(tiny):
+    folded = fold_batch_norm(tiny)
+    merged = merge_small_groups(folded)
+    groups = [[m.groups for m in model.modules() if type(m) is nn.Conv2d] for model in (folded, merged)]
+    assert sum(groups[1]) < sum(groups[0])
+    assert_same(tiny, merged, 32)

@@ -35,7 +35,7 @@ from ..inference.exported import (
     open_network,
     run_network,
 )
-from ..models.folding import fold_batch_norm
+from ..models.folding import fold_batch_norm, merge_small_groups
 from .quantization import errors_only, quantize_onnx, quantize_openvino
 
 
@@ -210,13 +210,15 @@ def _write_network(source: _Source, path: Path, format: str) -> None:
     """
     length = source.example_length
     example = source.batch([length, length * 3 // 4, length * 2 // 3])
-    folded = fold_batch_norm(source.model, example)
+    network = fold_batch_norm(source.model, example)
+    if format == "onnx":
+        network = merge_small_groups(network)
     shape = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("length", min=length * 3 // 4)}
     shapes = (shape,) * len(source.inputs)
     try:
         with torch.no_grad(), _quiet():
             program = torch.export.export(
-                _Logits(folded, source.inputs[0]).eval(), tuple(example.values()), dynamic_shapes=shapes, strict=False
+                _Logits(network, source.inputs[0]).eval(), tuple(example.values()), dynamic_shapes=shapes, strict=False
             )
             onnx_program = torch.onnx.export(
                 program,

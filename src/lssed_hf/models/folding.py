@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions in front of them, for inference."""
+"""Networks rewritten for inference: batch norms folded into convolutions, and small groups of channels merged."""
 
 import copy
 from collections import defaultdict
@@ -163,4 +163,31 @@ def _fold(norm: nn.Module, convolutions: Sequence[nn.Module]) -> None:
         convolution.bias = nn.Parameter(offset.to(weight.dtype), weight.requires_grad)
 
 
-__all__ = ["fold_batch_norm"]
+@torch.no_grad()
+def merge_small_groups(model: PreTrainedModel, least: int = 8) -> PreTrainedModel:
+    """A copy in which every group of a 2-D convolution has `least` output channels or more, depthwise ones excepted.
+
+    Neighbouring groups become one; the weights between what they had apart are zero, so the output stays. ONNX Runtime
+    computes blocks of 8 channels: a 9x9 convolution of 64 to 16 channels takes three fifths of the time in 2 groups
+    that it takes in 16, in spite of eight times the arithmetic.
+    """
+    merged = copy.deepcopy(model)
+    for module in merged.modules():
+        if type(module) is not nn.Conv2d or module.groups in (1, module.in_channels):
+            continue
+        together = min(
+            factor
+            for factor in range(1, module.groups + 1)
+            if module.groups % factor == 0
+            and (factor * module.out_channels >= least * module.groups or factor == module.groups)
+        )
+        weight = module.weight
+        apart = weight.view(-1, together, module.out_channels // module.groups, *weight.shape[1:])
+        # (merged group, its part, output, input, ...) -> (..., output, part of the input, input, ...)
+        dense = torch.einsum("gpoikl,pq->gpoqikl", apart, torch.eye(together).to(weight))
+        module.groups //= together
+        module.weight = nn.Parameter(dense.reshape(len(weight), -1, *weight.shape[2:]), weight.requires_grad)
+    return merged
+
+
+__all__ = ["fold_batch_norm", "merge_small_groups"]
