@@ -3,6 +3,7 @@
 import inspect
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import librosa
 import numpy as np
@@ -531,6 +532,30 @@ class TestProperties:
         restored = PLAIN.denoise(waveform)
         assert restored.shape == waveform.shape and restored.dtype == np.float32
         assert np.square(restored).sum() <= np.square(waveform).sum() * 1.001
+
+
+class TestKeptMemory:
+    def test_results_outlive_the_next_clip(self):
+        clips = [noise(RATE, seed) for seed in range(3)]
+        for method in (PLAIN.denoise, PLAIN.mel_spectrogram, PLAIN.extract):
+            results = [method(clip) for clip in clips]
+            for clip, result in zip(clips, results):
+                np.testing.assert_array_equal(result, method(clip))
+
+    def test_threads_do_not_share_it(self):
+        clips = [noise(2 * RATE + 777 * seed, seed) for seed in range(16)]
+        expected = [PLAIN.extract(clip) for clip in clips]
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(3):
+                for result, alone in zip(pool.map(PLAIN.extract, clips), expected, strict=True):
+                    np.testing.assert_array_equal(result, alone)
+
+    def test_clips_too_long_to_be_kept(self, monkeypatch):
+        clip = noise(10 * RATE)
+        expected = PLAIN.extract(clip)
+        monkeypatch.setattr(module, "_KEPT", 1000)
+        monkeypatch.setattr(module, "_BLOCK", 7)
+        np.testing.assert_allclose(PLAIN.extract(clip), expected, atol=1e-3)
 
 
 class TestConfiguration:

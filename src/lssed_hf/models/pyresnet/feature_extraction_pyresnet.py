@@ -2,6 +2,7 @@
 """Feature extractor class for PyResNet: spectral subtraction, gain, log-mel spectrogram, normalisation."""
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,7 +16,8 @@ from transformers.utils import TensorType, logging
 logger = logging.get_logger(__name__)
 
 NORMALIZATIONS = ("corpus", "utterance", "none")
-_BLOCK = 1024  # frames transformed at once, which bounds the memory that long recordings take
+_BLOCK = 256  # frames transformed at once, which bounds the memory that long recordings take
+_KEPT = 2**22  # bytes of an array that is kept for the next clip
 
 
 class PyResNetFeatureExtractor(SequenceFeatureExtractor):
@@ -168,12 +170,18 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         Returns:
             float32 of shape (samples,).
         """
+        return self._denoise(waveform, noise).copy()
+
+    def _denoise(self, waveform: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        """As `denoise`, in memory that the thread's next clip overwrites."""
         length, hop = self.denoise_win_length, self.denoise_win_length // 2
-        window = self.denoise_window  # its halves add up to 1
         # One hop of zeros in front and behind, so that every sample lies under two windows.
-        padded = np.pad(waveform, (hop, hop + -len(waveform) % hop))
-        spectrum = scipy.fft.rfft(_frames(padded, length, hop) * window, axis=1, overwrite_x=True)
-        magnitude = np.abs(spectrum)
+        frames = _frames(_zero_padded("padded", waveform, hop, hop + -len(waveform) % hop), length, hop)
+        blocks = list(_blocks(len(frames)))
+        spectrum = _scratch("spectrum", (len(frames), hop + 1), np.complex64)
+        for block in blocks:
+            spectrum[block] = self._noisy_spectrum(frames[block])
+        magnitude = np.abs(spectrum, out=_scratch("magnitude", spectrum.shape, np.float32))
 
         if noise is None:
             energy = np.einsum("ij,ij->i", magnitude, magnitude)
@@ -185,20 +193,26 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             noise_magnitude = magnitude[quietest].mean(axis=0)
         else:
             noise = np.pad(noise, (0, max(0, length - len(noise))))
-            noise_magnitude = np.abs(scipy.fft.rfft(_frames(noise, length, hop) * window, axis=1)).mean(axis=0)
+            noise_magnitude = np.abs(self._noisy_spectrum(_frames(noise, length, hop))).mean(axis=0)
 
-        # In place from here on: at these sizes new arrays cost as much as the arithmetic.
         reduced = magnitude
         with np.errstate(divide="ignore", invalid="ignore"):
             np.divide(self.over_subtraction * noise_magnitude, magnitude, out=reduced)
         np.subtract(1, reduced, out=reduced)
         # fmax also turns the 0/0 of an empty bin into the floor.
         spectrum *= np.fmax(reduced, np.float32(self.spectral_floor), out=reduced)
-        clean = scipy.fft.irfft(spectrum, n=length, axis=1, overwrite_x=True)
-        restored = np.zeros((len(clean) + 1, hop), dtype=np.float32)
-        restored[:-1] = clean[:, :hop]
-        restored[1:] += clean[:, hop:]
-        return restored.ravel()[hop : hop + len(waveform)]
+        restored = _scratch("restored", (len(frames) + 1, hop), np.float32)
+        restored[0] = 0
+        for block in blocks:  # overlap-add; the two halves of the window add up to 1
+            clean = _scratch("clean", (len(frames[block]), length), np.float32)
+            np.fft.irfft(spectrum[block], n=length, axis=1, out=clean)
+            restored[block.start + 1 : block.stop + 1] = clean[:, hop:]
+            restored[block] += clean[:, :hop]
+        return restored.reshape(-1)[hop : hop + len(waveform)]
+
+    def _noisy_spectrum(self, frames: np.ndarray) -> np.ndarray:
+        windowed = np.multiply(frames, self.denoise_window, out=_scratch("clean", frames.shape, np.float32))
+        return scipy.fft.rfft(windowed, axis=1)  # numpy's takes twice as long in float32
 
     def mel_spectrogram(self, waveform: np.ndarray) -> np.ndarray:
         """Mel power spectrogram (paper, section 2.3), float32 of shape (frames, num_mel_bins).
@@ -206,23 +220,33 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         Equals `librosa.feature.melspectrogram(y=waveform, sr=sampling_rate, n_fft=n_fft, hop_length=hop_length,
         n_mels=num_mel_bins)` transposed.
         """
-        frames = _frames(np.pad(waveform, self.n_fft // 2), self.n_fft, self.hop_length)
+        return self._mel_spectrogram(waveform, 1.0)
+
+    def _mel_spectrogram(self, waveform: np.ndarray, gain: float) -> np.ndarray:
+        padded = _zero_padded("padded", waveform, self.n_fft // 2, self.n_fft // 2)
+        padded *= np.float32(gain)
+        frames = _frames(padded, self.n_fft, self.hop_length)
         mel = np.empty((len(frames), self.num_mel_bins), dtype=np.float32)
-        for start in range(0, len(frames), _BLOCK):
+        for rows in _blocks(len(frames)):
+            block = frames[rows]
             # The window is float64, so the transform is too: in float32, bins 80 dB below the frame's peak drown in
             # rounding (relative errors of 1e-3).
-            windowed = frames[start : start + _BLOCK] * self.window
-            spectrum = scipy.fft.rfft(windowed, axis=1, overwrite_x=True)
-            power = (np.square(spectrum.real) + np.square(spectrum.imag)).astype(np.float32)
+            windowed = np.multiply(block, self.window, out=_scratch("windowed", block.shape, np.float64))
+            spectrum = _scratch("spectrum", (len(block), self.n_fft // 2 + 1), np.complex128)
+            np.fft.rfft(windowed, axis=1, out=spectrum)
+            squares = spectrum.view(np.float64)
+            np.multiply(squares, squares, out=squares)
+            power = _scratch("power", spectrum.shape, np.float32)
+            np.add(squares[:, ::2], squares[:, 1::2], out=power, casting="same_kind")
             for bins, filters, weights in self.mel_blocks:
-                np.matmul(power[:, bins], weights, out=mel[start : start + _BLOCK, filters])
+                np.matmul(power[:, bins], weights, out=mel[rows, filters])
         return mel
 
     def extract(self, waveform: np.ndarray) -> np.ndarray:
         """The chain up to but without normalisation: float32 (samples,) to float32 (frames, num_mel_bins)."""
         if self.do_denoise:
-            waveform = self.denoise(waveform)
-        features = self.mel_spectrogram(waveform * np.float32(self.gain))
+            waveform = self._denoise(waveform)
+        features = self._mel_spectrogram(waveform, self.gain)
         if self.log_mel:
             np.maximum(features, np.float32(1e-10), out=features)
             np.log(features, out=features)  # numpy has no fast log10
@@ -303,6 +327,38 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             return_attention_mask=return_attention_mask,
             return_tensors=return_tensors,
         )
+
+
+class _Kept(threading.local):
+    """Memory by what it is used for, kept from clip to clip: fresh pages cost more than the arithmetic on them."""
+
+    def __init__(self):
+        self.buffers: dict[str, np.ndarray] = {}
+
+
+_kept = _Kept()
+
+
+def _scratch(use: str, shape: tuple[int, int] | int, dtype: type) -> np.ndarray:
+    """An array with arbitrary content; the thread's next one for the same use lies in the same place."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if size > _KEPT:
+        return np.empty(shape, dtype)
+    buffer = _kept.buffers.get(use)
+    if buffer is None or len(buffer) < size:
+        buffer = _kept.buffers[use] = np.empty(size, np.uint8)
+    return buffer[:size].view(dtype).reshape(shape)
+
+
+def _zero_padded(use: str, signal: np.ndarray, before: int, behind: int) -> np.ndarray:
+    padded = _scratch(use, before + len(signal) + behind, np.float32)
+    padded[:before] = padded[before + len(signal) :] = 0
+    padded[before : before + len(signal)] = signal
+    return padded
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
 
 
 def _frames(signal: np.ndarray, length: int, hop: int) -> np.ndarray:
