@@ -37,6 +37,14 @@ def cases() -> Iterator[Case]:
     )
     ast, whisper = ASTFeatureExtractor(), WhisperFeatureExtractor()
 
+    def torch_mel_on_one_thread() -> torch.Tensor:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return torch_mel(tensor)
+        finally:
+            torch.set_num_threads(threads)
+
     def librosa_mel() -> np.ndarray:
         return librosa.feature.melspectrogram(y=clip, sr=RATE, n_fft=1024, hop_length=512)
 
@@ -53,7 +61,11 @@ def cases() -> Iterator[Case]:
     )
     yield Case(
         "the same",
-        {"torchaudio": lambda: torch_mel(tensor), "lssed_hf": lambda: ours.mel_spectrogram(clip)},
+        {
+            "torchaudio": lambda: torch_mel(tensor),
+            "torchaudio, one thread": torch_mel_on_one_thread,
+            "lssed_hf": lambda: ours.mel_spectrogram(clip),
+        },
         {"lssed_hf": 2},
     )
     yield Case(

@@ -14,7 +14,7 @@ from pathlib import Path
 from timing import Timing, as_json, gigaflops, machine, measure, table
 
 
-PARTS = ("front_end", "inference", "training_step", "folder")
+PARTS = ("front_end", "inference", "training_step", "loader", "folder")
 
 
 def main() -> None:
