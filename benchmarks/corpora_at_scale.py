@@ -114,7 +114,7 @@ def measured(command: list[str]) -> tuple[str, float]:
     watcher.join()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
-    return output.strip().splitlines()[-1], peak
+    return next(iter(output.strip().splitlines()[::-1]), ""), peak
 
 
 def _memory(session: int) -> float:

@@ -139,7 +139,7 @@ def test_by_its_name_from_the_folder_beside_it(prepared, tmp_path):
         "print({split: len(rows) for split, rows in corpus.items()}, 'lssed_hf' in sys.modules)\n"
         "stream = datasets.load_dataset('lssed', 'benchmark', split='train', streaming=True)\n"
         "stream = stream.cast_column('audio', datasets.Audio(decode=False))\n"
-        # To the end: a thread of pyarrow that still reads ahead can abort an interpreter that ends.
+        # To the end: a stream that is left before may abort Python at its own end (apache/arrow#45214).
         "print([row['audio']['bytes'][:4] for row in stream][0])\n"
     )
     output = subprocess.run(
