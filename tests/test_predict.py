@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from lssed_hf import PyResNetFeatureExtractor, cli, create_model
+from lssed_hf import PyResNetFeatureExtractor, cli, create_model, default_model, load_classifier
+from lssed_hf.inference.loading import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,26 @@ def test_usage_and_unknown_commands(capsys):
     assert "predict" in capsys.readouterr().out
     assert cli.main(["dance"]) == 2
     assert "unknown command 'dance'" in capsys.readouterr().err
+
+
+class TestDefaultModel:
+    def test_without_a_name_the_one_in_the_package_is_taken_and_named(self, clips, tmp_path, caplog):
+        assert cli.main(["predict", str(clips), "--csv", str(tmp_path / "out.csv")]) == 0
+        rows = read_csv(tmp_path / "out.csv")
+        assert len(rows) == 3 and {row["label"] for row in rows} <= {"angry", "neutral", "happy", "sad"}
+        assert "No model was named" in caplog.text and "README.md" in caplog.text
+        assert cli.main(["predict", *(str(clips / name) for name in ("a.wav", "b.flac"))]) == 0
+
+    def test_in_python(self, clips, caplog):
+        named, unnamed = default_model(), load_classifier()
+        assert named.labels == unnamed.labels == ["angry", "neutral", "happy", "sad"]
+        assert named(str(clips / "a.wav")) == unnamed(str(clips / "a.wav"))
+
+    def test_it_is_small_and_safe(self):
+        files = sorted(DEFAULT_MODEL.iterdir())
+        assert sum(file.stat().st_size for file in files) <= 6 * 2**20
+        assert {file.suffix for file in files} <= {".json", ".safetensors", ".md", ".py"}
+
+    def test_a_model_without_recordings(self, model, capsys):
+        assert cli.main(["predict", str(model)]) == 1
+        assert "name audio files" in capsys.readouterr().err

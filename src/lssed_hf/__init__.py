@@ -39,6 +39,7 @@ _PUBLIC = {
     "SerCnnForAudioClassification": "models.cnn.modeling_cnn",
     "SerCnnModel": "models.cnn.modeling_cnn",
     "create_model": "models.registry",
+    "default_model": "inference",
     "list_models": "models.registry",
     "load_classifier": "inference",
     "metric_path": "evaluation",

@@ -13,18 +13,23 @@ from .audio import expand_paths
 from .files import replacing
 from .inference import load_classifier
 from .inference.files import Prediction, predict_files
+from .inference.loading import split_model
 from .ray_cluster import add_engine_arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="lssed-hf predict",
+        usage="%(prog)s [MODEL] INPUT [INPUT ...] [flags]",
         description=__doc__,
         epilog="example: lssed-hf predict outputs/pyresnet50 recordings/ --csv emotions.csv",
     )
-    parser.add_argument("model", help="folder or Hub name of an audio classifier, or an exported folder")
     parser.add_argument(
-        "inputs", nargs="+", type=Path, help="audio files of any rate, or folders that are searched for them"
+        "arguments",
+        nargs="+",
+        metavar="INPUT",
+        help="audio files of any rate, or folders that are searched for them; in front of them the folder or Hub name "
+        "of an audio classifier, or an exported folder (default: the model that comes with the package)",
     )
     parser.add_argument("--csv", type=Path, help="write file, label, score, error and every probability here")
     parser.add_argument("--batch_size", type=int, default=8, help="clips per forward pass (default: 8)")
@@ -43,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if min(args.batch_size, args.cpus_per_proc, 1 if args.num_proc is None else args.num_proc) < 1:
         raise ValueError("--batch_size, --num_proc and --cpus_per_proc must be 1 or more")
 
-    paths = expand_paths(args.inputs)
-    model = (args.model, args.batch_size, args.device, args.trust_remote_code)
+    model_name, inputs = split_model(args.arguments)
+    paths = expand_paths(inputs)
+    model = (model_name, args.batch_size, args.device, args.trust_remote_code)
     with ExitStack() as stack:
         if args.engine == "ray":
             from .inference.files_ray import predict_on_ray

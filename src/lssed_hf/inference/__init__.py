@@ -2,7 +2,7 @@
 
 from .classifier import AudioClassifier
 from .exported import ExportedClassifier
-from .loading import load_classifier
+from .loading import default_model, load_classifier
 
 
-__all__ = ["AudioClassifier", "ExportedClassifier", "load_classifier"]
+__all__ = ["AudioClassifier", "ExportedClassifier", "default_model", "load_classifier"]

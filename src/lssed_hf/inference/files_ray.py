@@ -68,7 +68,7 @@ class ModelWorker:
 @contextmanager
 def predict_on_ray(
     paths: Sequence[Path],
-    model: str,
+    model: str | None,
     batch_size: int,
     device: str | None,
     trust_remote_code: bool,
@@ -103,7 +103,7 @@ def predict_on_ray(
         slots = {actor.labels.remote(): actor.predict for actor in actors}
         del actors  # so that the slots' are the last references
         [first], _ = ray.wait(list(slots), num_returns=1)
-        labels = value(ray, first, f"loading {model}")
+        labels = value(ray, first, f"loading {model or 'the default model'}")
         yield labels, _in_order(ray, slots, paths, batch_size)
 
 

@@ -1,15 +1,24 @@
 """The right classifier for a folder."""
 
+import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from .base import Classifier
 from .classifier import AudioClassifier
 from .exported import MARKER, ExportedClassifier
 
 
+logger = logging.getLogger(__name__)
+
+#: The model that comes with the package; its card lies beside the weights.
+DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
+
+
 def load_classifier(
-    path: str | os.PathLike, batch_size: int = 8, device=None, trust_remote_code: bool = False
+    path: str | os.PathLike | None = None, batch_size: int = 8, device=None, trust_remote_code: bool = False
 ) -> Classifier:
     """Open a saved audio classifier: one of transformers, or a folder that `lssed-hf export` wrote.
 
@@ -20,7 +29,8 @@ def load_classifier(
     ```
 
     Args:
-        path: such a folder, or the name of an audio classifier on the Hub.
+        path: such a folder, or the name of an audio classifier on the Hub; None for the `default_model`, with a
+            warning that says so.
         batch_size: clips per forward pass.
         device: a torch device, the GPU if there is one by default; exported networks run on the CPU.
         trust_remote_code: allow code from the folder or repository to run.
@@ -33,6 +43,12 @@ def load_classifier(
         ValueError: a file that cannot be read, or another device for an exported network.
         ImportError: the runtime of an exported network is not installed.
     """
+    if path is None:
+        logger.warning(
+            "No model was named: this is the one that comes with lssed-hf, a small PyResNet that has heard 20 actors. "
+            f"{DEFAULT_MODEL / 'README.md'} says how good it is and what it is not for."
+        )
+        return default_model(batch_size, device)
     folder = Path(path)
     if (folder / MARKER).is_file():
         return ExportedClassifier(folder, batch_size, device, trust_remote_code)
@@ -44,3 +60,35 @@ def load_classifier(
             f"that lssed-hf export wrote; it holds {found}"
         )
     return AudioClassifier(path, batch_size, device, trust_remote_code)
+
+
+def default_model(batch_size: int = 8, device=None) -> AudioClassifier:
+    """The classifier that comes with the package, of angry, neutral, happy and sad speech.
+
+    A small PyResNet trained on RAVDESS and EMO-DB, whose licences rule out commercial use.
+    `scripts/train_default_model.py` trained it; its card is `DEFAULT_MODEL / "README.md"`.
+
+    Args:
+        batch_size: clips per forward pass.
+        device: a torch device, the GPU if there is one by default.
+    """
+    return AudioClassifier(DEFAULT_MODEL, batch_size, device)
+
+
+def split_model(arguments: Sequence[str]) -> tuple[str | None, list[Path]]:
+    """The model and the recordings of a command whose model comes first, or is left out for the default one.
+
+    The first argument is a model unless it is alone, a file, a folder without a model's files, or named like audio.
+
+    Raises:
+        ValueError: a model without recordings.
+    """
+    first = Path(arguments[0])
+    is_model = any((first / name).is_file() for name in ("config.json", MARKER))
+    if len(arguments) == 1:
+        if is_model:
+            raise ValueError(f"{first} is a model: name audio files, or folders of them, behind it")
+        return None, [first]
+    if not is_model and (first.exists() or first.suffix.lower() in {*AUDIO_SUFFIXES, *VIDEO_SUFFIXES}):
+        return None, [Path(argument) for argument in arguments]
+    return arguments[0], [Path(argument) for argument in arguments[1:]]
