@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.audio_utils import mel_filter_bank
 from transformers.utils import TensorType, logging
@@ -132,6 +131,8 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         shape = "boxcar" if window_function is None else window_function
         left = (n_fft - win_length) // 2
         # Periodic; to_dict leaves it out.
+        import scipy.signal  # half a second, which nobody else has to wait for
+
         self.window = np.pad(scipy.signal.get_window(shape, win_length), (left, n_fft - win_length - left))
         self.mel_filters = mel_filter_bank(
             num_frequency_bins=n_fft // 2 + 1,

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.audio_utils import mel_filter_bank
 from transformers.utils import TensorType, logging
@@ -136,8 +135,9 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         self.normalization = normalization
         self.mean = None if mean is None else [float(value) for value in mean]
         self.std = None if std is None else [float(value) for value in std]
-        self.window = scipy.signal.get_window("hann", n_fft)  # periodic
-        self.denoise_window = scipy.signal.get_window("hann", denoise_win_length).astype(np.float32)
+        # Periodic; scipy.signal has them too, and takes half a second to import.
+        self.window = np.hanning(n_fft + 1)[:-1]
+        self.denoise_window = np.hanning(denoise_win_length + 1)[:-1].astype(np.float32)
         self.mel_filters = mel_filter_bank(
             num_frequency_bins=n_fft // 2 + 1,
             num_mel_filters=num_mel_bins,
