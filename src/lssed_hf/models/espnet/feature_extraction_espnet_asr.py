@@ -128,11 +128,11 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         self.mean = None if mean is None else [float(value) for value in mean]
         self.std = None if std is None else [float(value) for value in std]
         self.pad_waveforms = pad_waveforms
+        import scipy.signal  # half a second, which nobody else has to wait for
+
         shape = "boxcar" if window_function is None else window_function
         left = (n_fft - win_length) // 2
         # Periodic; to_dict leaves it out.
-        import scipy.signal  # half a second, which nobody else has to wait for
-
         self.window = np.pad(scipy.signal.get_window(shape, win_length), (left, n_fft - win_length - left))
         self.mel_filters = mel_filter_bank(
             num_frequency_bins=n_fft // 2 + 1,
