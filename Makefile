@@ -48,8 +48,13 @@ lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: .venv/.installed  ## side-by-side timings
-	$(BIN)/python benchmarks/run.py
+bench: .venv/.installed  ## side-by-side timings, and what they come to, in outputs/bench; half an hour
+	rm -rf outputs/bench
+	$(BIN)/python benchmarks/run.py --output_dir outputs/bench
+	$(BIN)/python benchmarks/operators.py > outputs/bench/operators.md
+	$(BIN)/python benchmarks/processes.py --work_dir outputs/bench/processes > outputs/bench/processes.md
+	$(BIN)/python benchmarks/linear_cost.py --work_dir outputs/bench/linear --clips 1000 > outputs/bench/linear_cost.md
+	$(BIN)/python benchmarks/projection.py --results outputs/bench/results.json > outputs/bench/projection.md
 
 conformance: .venv/.installed  ## transformers' own test suite for models and feature extractors
 	$(BIN)/python tests/conformance/run.py

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import librosa
 import numpy as np
+import scipy.fft
 import torch
 import torchaudio
 from transformers import ASTFeatureExtractor, WhisperFeatureExtractor
@@ -72,6 +73,20 @@ def cases() -> Iterator[Case]:
         "whole chain with denoising",
         {"librosa": lambda: librosa_chain(clip), "lssed_hf": lambda: ours.extract(clip)},
         {"lssed_hf": 6},
+    )
+    frames = rng.uniform(-0.3, 0.3, (159, 1024))
+    narrow, spectrum, output = frames.astype(np.float32), np.fft.rfft(frames), np.empty((159, 513), np.complex128)
+    yield Case(
+        "the chain, its halves, and their transforms alone",
+        {
+            "whole chain": lambda: ours.extract(clip),
+            "denoise": lambda: ours.denoise(clip),
+            "forward transform, float32": lambda: scipy.fft.rfft(narrow, axis=1),
+            "inverse transform, float32": lambda: np.fft.irfft(spectrum.astype(np.complex64), axis=1, out=narrow),
+            "mel_spectrogram": lambda: ours.mel_spectrogram(clip),
+            "forward transform, float64": lambda: np.fft.rfft(frames, axis=1, out=output),
+        },
+        {},
     )
     clips = [rng.uniform(-0.3, 0.3, length).astype(np.float32) for length in rng.integers(RATE, 10 * RATE, 32)]
     yield Case(
