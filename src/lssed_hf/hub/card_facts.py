@@ -155,7 +155,7 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
         settings=record.get("settings"),
         settings_note="Flags of the training that are not named had their defaults.",
         versions=record.get("versions") or _config_versions(config),
-        results=[_read_json(path) for path in here],
+        results=[_read_results(path) for path in here],
         people=_people(folder),
         saved=any(path.suffix in (".safetensors", ".onnx", ".xml") for path in folder.iterdir()),
         remote_code=bool(config.get("auto_map")),
@@ -188,7 +188,7 @@ def recorded_systems(folder: str | os.PathLike) -> Iterator[tuple[str, CardFacts
 
 
 def _recorded(cell: Path, title: str, recipe: Mapping[str, str], system: str, seed: str) -> CardFacts:
-    results = [_read_json(path) for path in (cell / "results.json", *sorted(cell.glob("on_*/results.json")))]
+    results = [_read_results(path) for path in (cell / "results.json", *sorted(cell.glob("on_*/results.json")))]
     results = [part for index, part in enumerate(results) if not _repeated(part, results[:index])]
     first = results[0]
     dataset = first["context"]["dataset"]
@@ -260,6 +260,13 @@ def _people(folder: Path) -> dict[str, Any] | None:
 def _config_versions(config: Mapping[str, Any]) -> dict[str, str] | None:
     version = config.get("transformers_version")
     return {"transformers, which wrote the configuration": version} if version else None
+
+
+def _read_results(path: Path) -> dict[str, Any]:
+    results = _read_json(path)
+    if "metrics" not in results and "test_sets" not in results:
+        raise ValueError(f"{path} holds no results of lssed-hf train, evaluate or train_asr: move it elsewhere")
+    return results
 
 
 def _read_json(path: Path) -> dict[str, Any]:

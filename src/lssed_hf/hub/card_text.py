@@ -29,7 +29,7 @@ def plain(text: object) -> str:
     line = one_line(text)
     # An underscore between letters marks nothing.
     line = re.sub(r"[^\w\s.,:;()%/'\"=+?×–±-]|(?<![^\W_])_|_(?![^\W_])", lambda match: _references(match[0]), line)
-    return re.sub(r"^([-+=]|\d+(?=[.)]))", lambda match: _references(match[0]), line)
+    return re.sub(r"^(\d*)([-+=]|[.)](?=\s|$))", lambda match: match[1] + _references(match[2]), line)
 
 
 def _references(text: str) -> str:
