@@ -90,6 +90,7 @@ def _metadata(facts: CardFacts) -> ModelCardData:
         tags[-1] = "depression-detection"
     if facts.model_type:
         tags.append(one_line(facts.model_type))
+    tags += map(one_line, facts.tags)
     eval_results = _eval_results(facts)
     data = ModelCardData(
         license=facts.license or "unknown",

@@ -44,6 +44,7 @@ class CardFacts:
         results: contents of `results.json` files.
         people: of depression, by decision of participants: the shares `right`, `found` and `cleared`
             (see `clopper_pearson`).
+        tags: more of them.
         license: of the weights.
         saved: whether there is a folder with weights.
         remote_code: whether the folder carries the model's code.
@@ -67,6 +68,7 @@ class CardFacts:
     versions: Mapping[str, str] | None = None
     results: Sequence[Mapping[str, Any]] = ()
     people: Mapping[str, Any] | None = None
+    tags: Sequence[str] = ()
     license: str | None = None
     saved: bool = True
     remote_code: bool = False
