@@ -165,7 +165,7 @@ def test_what_is_not_known_is_said(saved):
     for sentence in (
         "What it was trained on is unknown.",
         "What training started from is not recorded.",
-        "Which splits it was trained and selected on is unknown.",
+        "Sizes of the splits that it was trained and selected on are unknown.",
         "Whether splits share speakers is unknown",
         "No results are recorded: how well it does is unknown.",
         "Hyper-parameters are unknown.",
