@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-daic test test-datasets36 test-espnet lint bench conformance clean
+.PHONY: demo demo-daic test test-datasets36 test-espnet lint model-cards bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -47,6 +47,10 @@ test-espnet: .venv/.installed .venv-espnet/.installed  ## the recogniser against
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+model-cards: .venv/.installed  ## the cards of the recorded results
+	$(BIN)/lssed-hf card $(addprefix benchmarks/results/,ravdess_table5 ravdess_adversarial ravdess_emodb) \
+	    --output_dir model_cards
 
 bench: .venv/.installed  ## side-by-side timings, and what they come to, in outputs/bench; half an hour
 	rm -rf outputs/bench

@@ -20,6 +20,8 @@ COMMANDS = {
     "cross-corpus": ("training.cross_corpus", "train on each corpus and test on the others, as the paper's Table 4"),
     "finetune-daic": ("training.depression", "fine-tune models for depression detection, as the paper's Table 6"),
     "predict": ("predict", "classify audio files"),
+    "card": ("hub.card", "write the model card of a saved model, or those of recorded systems"),
+    "push": ("hub.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
     "export": ("hub.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
     "convert": ("hub.convert_espnet", "turn an ESPnet2 speech recogniser into a folder for transformers"),
     "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),

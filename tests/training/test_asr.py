@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from tone_words import FLAGS, TINY, speak, write_tone_words
 from transformers import HfArgumentParser, pipeline
@@ -80,6 +82,26 @@ def test_it_learns_to_hear(trained):
     assert {"eval_loss", "eval_wer", "eval_cer"} <= set(history[-2]) | set(history[-1])
 
 
+def test_the_card_has_the_error_rates_and_its_code_works(trained, tmp_path, capsys):
+    card = ModelCard.load(trained / "README.md")
+    results = json.loads((trained / "results.json").read_text())["test_sets"]
+    assert card.data.pipeline_tag == "automatic-speech-recognition"
+    found = {(r.dataset_name, r.dataset_split, r.metric_type): r.metric_value for r in card.data.eval_results}
+    assert found == {
+        ("tones", split, rate): results[f"tones {split}"][rate]["value"]
+        for split in ("validation", "test")
+        for rate in ("wer", "cer")
+    }
+    record = json.loads((trained / "training.json").read_text())
+    assert record["splits"]["test"] == {"num_utterances": 24, "num_speakers": 4, "labels": None}
+    assert "| test | – | 24 | 4 |" in card.text and "No speaker is in two splits." in card.text
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, speak("ad cb", np.random.default_rng(99)), 16000)
+    (block,) = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
+    exec(block.replace("path/to/this/folder", str(trained)).replace("clip.wav", str(clip)), {})
+    assert "'text'" in capsys.readouterr().out
+
+
 def test_every_transcript_is_kept(trained, corpus):
     with (trained / "transcripts.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -103,7 +125,6 @@ def test_the_pipeline_serves_the_folder(trained, corpus):
     model = EspnetAsrForSpeechSeq2Seq.from_pretrained(trained)
     assert model.generation_config.num_beams == 6
     assert EspnetAsrProcessor.from_pretrained(trained).feature_extractor.mean is not None
-    assert (trained / "README.md").is_file()
     new = speak("ad cb", np.random.default_rng(99)).astype(np.float32)
     assert recogniser(new)["text"] == "ad cb"
 

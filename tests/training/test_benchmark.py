@@ -76,6 +76,7 @@ def test_two_systems_with_two_seeds(finished):
 def test_finished_cells_have_no_checkpoints_and_no_weights(finished):
     for folder in (finished / "cells").glob("*/*"):
         assert not list(folder.glob("checkpoint-*")) and not list(folder.glob("*.safetensors"))
+        assert not (folder / "README.md").exists(), "a card of no model"
         with (folder / "predictions.csv").open(encoding="utf-8") as file:
             assert {row["speaker"] for row in csv.DictReader(file)} == {"17", "18", "19"}
 

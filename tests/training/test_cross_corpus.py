@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from huggingface_hub import ModelCard
 from tones import FLAGS, write_emodb, write_ravdess
 
 from lssed_hf import cli
@@ -68,6 +69,16 @@ def test_the_matrix_is_that_of_separate_evaluations(finished, corpora, tmp_path)
 def test_models_are_kept_and_checkpoints_are_not(finished):
     for folder in (finished / "cells").glob("*/*"):
         assert (folder / "model.safetensors").is_file() and not list(folder.glob("checkpoint-*"))
+
+
+def test_the_card_has_the_scores_on_every_corpus(finished):
+    folder = finished / "cells" / "ravdess" / "seed_0"
+    results = ModelCard.load(folder / "README.md").data.eval_results
+    found = {(result.dataset_name, result.metric_type): result.metric_value for result in results}
+    for target in ("ravdess", "emodb"):
+        metrics = read(folder / f"on_{target}_test" / "results.json")["metrics"]
+        assert found[target, "accuracy"] == metrics["weighted_accuracy"]
+        assert found[target, "recall"] == metrics["unweighted_accuracy"]
 
 
 def test_all_clips_of_the_target_are_tested_on_without_training_again(finished, corpora):

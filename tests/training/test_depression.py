@@ -136,7 +136,13 @@ def test_starts_and_parts_are_compared(finished):
     text = (out / "report.md").read_text(encoding="utf-8")
     assert "\n**Tones**\n" in text and "held-out training participants" in text
     assert "scratch, random weights" not in text and "| scratch | pyresnet50, random weights | all |" in text
-    assert "not a medical" in (out / "cells" / "ser" / "seed_0" / "README.md").read_text(encoding="utf-8").lower()
+    card = (out / "cells" / "ser" / "seed_0" / "README.md").read_text(encoding="utf-8")
+    assert "not a medical device" in card and "depression-detection" in card and str(out) not in card
+    right = results["systems"][0]["exact"]["0"]
+    shares = [f"{right[name]['successes']} of {right[name]['trials']} [" for name in ("right", "found", "cleared")]
+    (row,) = [line for line in card.splitlines() if line.startswith("| mean probability |")]
+    assert all(share in cell for share, cell in zip(shares, row.split(" | ")[1:], strict=True))
+    assert "Training started from `ser`, which had been trained on `synthetic_interviews`." in card
 
 
 def test_the_head_alone_leaves_the_encoder_as_it_was(finished, start):

@@ -90,7 +90,7 @@ def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags
     }
     assert json.loads((folder / "train_results.json").read_text())["peak_memory_mb"] > 100
     assert 'always "neutral"' in capsys.readouterr().out
-    assert "trained from scratch on" in (folder / "README.md").read_text()
+    assert "Training started from random weights." in (folder / "README.md").read_text()
     assert PyResNetFeatureExtractor.from_pretrained(folder).mean is not None
     assert AutoModelForAudioClassification.from_pretrained(folder).config.id2label[0] == "angry"
 

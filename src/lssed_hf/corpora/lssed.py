@@ -85,6 +85,7 @@ class Lssed(CorpusBuilder):
     SPLIT_SCHEMES = ("speaker", "paper", "speaker_883")
     HOMEPAGE = "https://github.com/tobefans/LSSED"
     LICENSE = "LSSED EULA: academic, non-commercial, no redistribution"
+    NO_REDISTRIBUTION = "The agreement forbids redistribution of the corpus in any form, which this folder is."
     CITATION = """@inproceedings{fan2021lssed,
   title={{LSSED}: a large-scale dataset and benchmark for speech emotion recognition},
   author={Fan, Weiquan and Xu, Xiangmin and Xing, Xiaofen and Chen, Weidong and Huang, Dongyan},

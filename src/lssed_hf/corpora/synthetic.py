@@ -12,6 +12,7 @@ class Synthetic(Lssed):
 
     HOMEPAGE = "https://github.com/espeak-ng/espeak-ng"
     LICENSE = "Apache-2.0"
+    NO_REDISTRIBUTION = ""
     CITATION = ""
 
     @classmethod

@@ -199,7 +199,7 @@ def _check_unique(name: str, values: Sequence[str]) -> None:
 
 
 def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]) -> str:
-    labels, metrics = results["labels"], results["metrics"]
+    metrics = results["metrics"]
     size = f"{results['num_utterances']:,} utterances"
     if results["num_speakers"] is not None:
         size += f", {results['num_speakers']:,} speakers"
@@ -215,33 +215,11 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
         f"95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives none. The second "
         f"row always answers with the largest class of {source}.",
         "## Classes",
-        markdown_table(
-            ["class", "utterances", "predicted", "recall"],
-            [
-                [label, f"{sum(row):,}", f"{sum(column):,}", "–" if recall is None else f"{recall:.3f}"]
-                for label, row, column, recall in zip(
-                    labels,
-                    metrics["confusion_matrix"],
-                    zip(*metrics["confusion_matrix"], strict=True),
-                    metrics["per_class_recall"],
-                    strict=True,
-                )
-            ],
-        ),
+        classes_table(results),
         "![Confusion matrix](confusion_matrix.png)",
     ]
     if any(results["groups"].values()):
-        rows = [
-            [
-                f"{attribute}: {part['value']}",
-                f"{part['num_utterances']:,}",
-                "–" if part["num_speakers"] is None else f"{part['num_speakers']:,}",
-                *interval_cells(part["intervals"]),
-            ]
-            for attribute, group in results["groups"].items()
-            for part in group
-        ]
-        parts += ["## Groups", markdown_table(["group", "utterances", "speakers", "WA", "UA"], rows)]
+        parts += ["## Groups", groups_table(results)]
     if results.get("speakers"):
         rows = speaker_rows(results["speakers"])
         parts += ["## Speakers", markdown_table(["", "speaker", "utterances", "WA", "UA"], rows), SPEAKER_NOTE]
@@ -258,6 +236,39 @@ def summary_table(results: Mapping[str, Any]) -> str:
             [f'always "{results["labels"][majority["label"]]}"', *(f"{majority[name]:.3f}" for name in SCORES)],
         ],
     )
+
+
+def classes_table(results: Mapping[str, Any]) -> str:
+    """Clips, answers and recall of each class, as a Markdown table."""
+    metrics = results["metrics"]
+    return markdown_table(
+        ["class", "utterances", "predicted", "recall"],
+        [
+            [label, f"{sum(row):,}", f"{sum(column):,}", "–" if recall is None else f"{recall:.3f}"]
+            for label, row, column, recall in zip(
+                results["labels"],
+                metrics["confusion_matrix"],
+                zip(*metrics["confusion_matrix"], strict=True),
+                metrics["per_class_recall"],
+                strict=True,
+            )
+        ],
+    )
+
+
+def groups_table(results: Mapping[str, Any]) -> str:
+    """WA and UA of each group, as a Markdown table."""
+    rows = [
+        [
+            f"{attribute}: {part['value']}",
+            f"{part['num_utterances']:,}",
+            "–" if part["num_speakers"] is None else f"{part['num_speakers']:,}",
+            *interval_cells(part["intervals"]),
+        ]
+        for attribute, group in results["groups"].items()
+        for part in group
+    ]
+    return markdown_table(["group", "utterances", "speakers", "WA", "UA"], rows)
 
 
 def interval_cells(intervals: Mapping[str, Mapping[str, float | None]]) -> list[str]:

@@ -27,6 +27,7 @@ from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtrac
 from ..models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
 from ..models.espnet.processing_espnet_asr import EspnetAsrProcessor
 from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
+from .card import write_model_card
 from .espnet_config import EspnetSettings, UnsupportedModelError, read_settings
 
 
@@ -95,7 +96,7 @@ def convert_espnet(
         extractor = _make_extractor(settings, state, files)
         model = _make_model(settings, state, extractor, notes)
         tokenizer = _make_tokenizer(settings, files, bpe_model, notes)
-        card = _card(settings, files, notes)
+        card = _card_facts(settings, files, notes)
 
         output_dir.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output_dir.parent, prefix=f".{output_dir.name}.") as temporary:
@@ -103,7 +104,7 @@ def convert_espnet(
             model.save_pretrained(folder)
             EspnetAsrProcessor(extractor, tokenizer).save_pretrained(folder)
             extractor.save_pretrained(folder)  # for those who want no tokenizer, as pipelines of classifiers
-            (folder / "README.md").write_text(card, encoding="utf-8")
+            write_model_card(folder, **card)
             if output_dir.exists():
                 output_dir.rmdir()
             shutil.move(folder, output_dir)
@@ -313,7 +314,8 @@ def _find_named(files: _Files, name: str | os.PathLike | None, default: str | No
     return found[0] if len(found) == 1 and found[0].is_file() else None
 
 
-def _card(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -> str:
+def _card_facts(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -> dict[str, Any]:
+    """What `write_model_card` is told of a conversion."""
     digest = hashlib.sha256()
     with open(files.checkpoint, "rb") as file:
         while chunk := file.read(1 << 20):
@@ -322,38 +324,20 @@ def _card(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -> str:
     parts = [model["encoder_type"].replace("_", "-") + " encoder"]
     parts += ["CTC"] if model["ctc_weight"] > 0 else []
     parts += [f"{model['decoder_type']} decoder"] if model["ctc_weight"] < 1 else []
-    lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: automatic-speech-recognition",
-        "tags:",
-        "- espnet",
-        "- automatic-speech-recognition",
-        "---",
-        "",
-        "# Speech recogniser, converted from ESPnet2",
-        "",
-        f"{', '.join(parts)}; {model['vocab_size']} tokens ({settings.token_type}); {extractor['num_mel_bins']} mel "
-        f"bins at {extractor['sampling_rate']} Hz, {extractor['normalization']}.",
-        "",
-        f"Weights: `{files.checkpoint.name}`, SHA-256 `{digest.hexdigest()}`. Licence, training data and error rates "
-        "are those of the original, see there.",
-        "",
-        "```python",
-        "from transformers import pipeline",
-        "",
-        "import lssed_hf  # or trust_remote_code=True below, which runs the code in this folder",
-        "",
-        'recognise = pipeline("automatic-speech-recognition", model="PATH_OF_THIS_FOLDER")',
-        'recognise("speech.wav", generate_kwargs={"num_beams": 10, "ctc_weight": 0.3})',
-        "```",
-        "",
-        "A clip's result is that of ESPnet for the clip alone, also in a batch (`mask_padding=True`; `False` follows",
-        "ESPnet's batches to the letter).",
-    ]
-    if notes:
-        lines += ["", "Not taken over:", "", *(f"- {note}" for note in notes)]
-    return "\n".join(lines) + "\n"
+    return {
+        "name": "Speech recogniser, converted from ESPnet2",
+        "description": f"{', '.join(parts)}; {model['vocab_size']} tokens ({settings.token_type}); "
+        f"{extractor['num_mel_bins']} mel bins at {extractor['sampling_rate']} Hz, {extractor['normalization']}.",
+        "notes": [
+            f"Weights: {files.checkpoint.name}, SHA-256 {digest.hexdigest()}. Licence, training data and error rates "
+            "are those of the original, see there.",
+            "Decoding is set by generate_kwargs of the pipeline's call, as in {'num_beams': 10, 'ctc_weight': 0.3}.",
+            "A clip's result is that of ESPnet for the clip alone, also in a batch (mask_padding=True; False follows "
+            "ESPnet's batches to the letter).",
+            *(f"Not taken over: {note}" for note in notes),
+        ],
+        "tags": ["espnet"],
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -29,6 +29,7 @@ from ..evaluation.wer import (
     write_transcript_report,
     write_transcripts,
 )
+from ..hub.card import write_model_card
 from ..models.espnet.configuration_espnet_asr import EspnetAsrConfig
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ..models.espnet.generation_espnet_asr import DEFAULTS
@@ -38,6 +39,7 @@ from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
 from .asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
 from .data import LengthSampler, frame_counts
 from .features import compute_features, fit_normalization
+from .record import corpus_facts, split_facts, start_facts, write_record
 from .train import find_checkpoint, with_validation
 from .vocabulary import character_tokens, sentencepiece_tokens
 
@@ -110,20 +112,14 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
         f"{model.num_parameters():,} parameters, {len(processor.tokenizer)} tokens, {len(train_rows)} training and "
         f"{len(validation_rows)} validation utterances, {args.world_size} process(es)"
     )
+    if trainer.is_world_process_zero():
+        _record(data_args, model_args, args, splits, model.num_parameters())
     outcome = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     trainer.save_metrics("train", outcome.metrics)
     trainer.save_state()
     if not trainer.is_world_process_zero():
         return {}
-    if not model.config.name_or_path:
-        model.config.name_or_path = args.output_dir  # else the card calls a network from scratch fine-tuned from ""
-    trainer.create_model_card(
-        model_name=f"ESPnet-style recogniser on {', '.join(data_args.dataset_name)}",
-        tasks="automatic-speech-recognition",
-        dataset_tags=data_args.dataset_name,
-        dataset=data_args.dataset_name,
-    )
 
     results, transcripts = {}, []
     for split in ("validation", "test"):
@@ -146,7 +142,37 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
             said = {"split": split, **{name: columns[name][index] for name in _COLUMNS}}
             transcripts.append({**said, "recognised": hypothesis, "word_errors": sum(counts[:3]), "words": counts[3]})
     _report(results, transcripts, rejected, data_args, model, args, normalization)
+    trainer.create_model_card()
     return results
+
+
+def _record(
+    data_args: AsrDataArguments,
+    model_args: AsrModelArguments,
+    args: AsrRecipeArguments,
+    splits: dict[str, datasets.Dataset],
+    num_parameters: int,
+) -> None:
+    """Write `training.json`, before the training so that every card has it."""
+    name = model_args.model_name_or_path
+    folders = data_args.data_dir or ["-"] * len(data_args.dataset_name)
+    speakers = {
+        use: [speaker and f"{corpus}/{speaker}" for corpus, speaker in zip(rows["corpus"], rows["speaker"])]
+        for use, rows in splits.items()
+    }
+    facts = {
+        "model": "ESPnet-style recogniser" if name is None else Path(name).name,
+        "start": start_facts(name),
+        "corpora": [
+            corpus_facts(
+                corpus, None if folder == "-" else folder, data_args.dataset_config_name, data_args.split_scheme
+            )
+            for corpus, folder in zip(data_args.dataset_name, folders)
+        ],
+        "num_parameters": num_parameters,
+        **split_facts(speakers),
+    }
+    write_record(args.output_dir, facts, (data_args, model_args, args))
 
 
 def load_transcribed(
@@ -313,6 +339,11 @@ class AsrTrainer(Trainer):
 
     def __init__(self, **kwargs):
         super().__init__(compute_metrics=self._error_rates, **kwargs)
+
+    def create_model_card(self, *args, **kwargs) -> None:
+        """Write the card of this package, in place of transformers' draft, which its arguments are for."""
+        if self.is_world_process_zero():
+            write_model_card(self.args.output_dir)
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
         if self.args.lr_scheduler_type != "inverse_sqrt":

@@ -29,6 +29,7 @@ from transformers import AutoModelForAudioClassification, HfArgumentParser
 from ..corpora.loading import encode_labels, load_splits
 from ..evaluation.evaluate import evaluate_model
 from ..files import replacing
+from ..hub.card import write_model_card
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .train import train
 
@@ -279,8 +280,8 @@ def do_cell(folder: Path) -> None:
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     if not asked["keep_model"]:
-        for weights in folder.glob("model*.safetensors*"):
-            weights.unlink()
+        for part in (*folder.glob("model*.safetensors*"), *folder.glob("README.md")):  # nor a card of no model
+            part.unlink()
 
 
 def train_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -318,6 +319,7 @@ def evaluate_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         trust_remote_code=settings.get("trust_remote_code", False),
         context={"dataset": data_args.dataset_name, "split": ", ".join(splits)},
     )
+    write_model_card(folder.parent)  # with these scores
     return {}
 
 

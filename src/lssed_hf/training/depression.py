@@ -70,18 +70,6 @@ INSTEAD = {
 #: Official names of the splits, and what `datasets` calls them.
 SPLITS = {"development": "validation", "test": "test"}
 LABELS = ["not_depressed", "depressed"]
-CARD = """
-
-## What this model is not for
-
-This model was fine-tuned on interviews of DAIC-WOZ to study how representations transfer. It is **not a medical
-device**: do not use it, or anything built on it, to diagnose, screen, triage, monitor or treat people, to decide on
-insurance, employment, credit or custody, or on recordings of people who have not agreed to it. Its training set has
-about a hundred participants of one study, labelled by a questionnaire (PHQ-8) and not by a clinician; its errors on
-other people, microphones, languages and kinds of conversation are unknown, and how its scores differ between groups is
-something that so few people cannot show. The licence of DAIC-WOZ allows research that is not commercial, forbids
-passing on the corpus or parts of it, and may bear on models trained on it: read it before you share these weights.
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -103,13 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"no system {args.reference!r}; there are {', '.join(names)}")
     cells = [cell for plan in plans for cell in plan.cells.values()]
 
-    def report() -> Path | None:
-        for cell in cells:
-            if not cell.problem:
-                _warn_in_card(cell.folder)
-        return write_report(plans, args)
-
-    return run_and_report("lssed-hf finetune-daic", cells, args, argv, report)
+    return run_and_report("lssed-hf finetune-daic", cells, args, argv, lambda: write_report(plans, args))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -238,14 +220,6 @@ def window_overrides(feature_extractor: SequenceFeatureExtractor, win_length: in
         n_fft = 1 << (win_length - 1).bit_length()
         return {"n_fft": n_fft, "win_length": win_length, "hop_length": hop_length}
     return {"n_fft": win_length, "hop_length": hop_length}
-
-
-def _warn_in_card(folder: Path) -> None:
-    card = folder / "README.md"
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    if CARD.strip() not in text:
-        with replacing(card) as path:
-            path.write_text(text.rstrip() + CARD, encoding="utf-8")
 
 
 def write_report(plans: Sequence[Plan], args: argparse.Namespace) -> Path | None:

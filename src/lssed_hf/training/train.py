@@ -31,6 +31,7 @@ from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
+from .record import corpus_facts, split_facts, start_facts, write_record
 from .trainer import SpeechTrainer
 
 
@@ -52,7 +53,8 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     """Train, keep the best model on the validation split, and score it once on the test split.
 
     `args.output_dir` then holds the model and its feature extractor, `results.json`, `report.md` and
-    `confusion_matrix.png` of the test split, the Trainer's logs and checkpoints, and a model card. A run that was
+    `confusion_matrix.png` of the test split, the Trainer's logs and checkpoints, `training.json` (what the card knows
+    of the training), and the model card. A run that was
     stopped goes on from its last checkpoint when it is started again, and ends in the same weights.
 
     Returns:
@@ -118,6 +120,8 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         f"{model.num_parameters():,} parameters, {len(train_dataset)} training and {len(validation_dataset)} "
         f"validation clips, {args.world_size} process(es)"
     )
+    if trainer.is_world_process_zero():
+        _record(data_args, model_args, args, dataset, model.num_parameters())
     outcome = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     trainer.save_metrics("train", {**outcome.metrics, **peak_memory()})
@@ -126,21 +130,12 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
 
     if not trainer.is_world_process_zero():
         return {}
-    if not model.config.name_or_path:
-        model.config.name_or_path = args.output_dir  # else the card calls a network from scratch fine-tuned from ""
-    trainer.create_model_card(
-        model_name=f"{model_args.model_name_or_path} on {data_args.dataset_name}",
-        tasks="audio-classification",
-        tags=["speech-emotion-recognition"],
-        dataset_tags=data_args.dataset_name,
-        dataset=data_args.dataset_name,
-        dataset_args=f"split: {validation_split}",
-    )
     if data_args.test_split_name not in dataset:
         logger.warning(f"{data_args.dataset_name} has no split {data_args.test_split_name!r}: nothing to score on")
+        trainer.create_model_card()
         return {}
     train_labels = np.asarray(dataset[train_split][data_args.label_column_name])
-    return evaluate_model(
+    results = evaluate_model(
         args.output_dir,
         dataset[data_args.test_split_name],
         args.output_dir,
@@ -151,6 +146,42 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
         context={"dataset": data_args.dataset_name, "split": data_args.test_split_name},
     )
+    trainer.create_model_card()
+    return results
+
+
+def _record(
+    data_args: DataArguments,
+    model_args: ModelArguments,
+    args: RecipeArguments,
+    dataset: datasets.DatasetDict,
+    num_parameters: int,
+) -> None:
+    """Write `training.json`, before the training so that every card has it."""
+    uses = {
+        "train": data_args.train_split_name,
+        "validation": data_args.validation_split_name,
+        "test": data_args.test_split_name,
+    }
+    speakers, labels = {}, {}
+    for use, split in uses.items():
+        if split in dataset:
+            rows = dataset[split]
+            known = data_args.speaker_column_name in rows.column_names
+            speakers[use] = list(rows[data_args.speaker_column_name]) if known else [None] * len(rows)
+            names = rows.features[data_args.label_column_name].names
+            labels[use] = [names[label] for label in rows[data_args.label_column_name]]
+    name = model_args.model_name_or_path
+    corpus = (data_args.dataset_name, data_args.data_dir, data_args.dataset_config_name, data_args.split_scheme)
+    facts = {
+        "model": Path(name).name if os.path.isdir(name) else name,
+        "start": start_facts(name),
+        "corpora": [corpus_facts(*corpus, dataset[uses["train"]].info)],
+        "num_parameters": num_parameters,
+        "selected_on_test": args.load_best_model_at_end and uses["validation"] == uses["test"],
+        **split_facts(speakers, labels),
+    }
+    write_record(args.output_dir, facts, (data_args, model_args, args))
 
 
 def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:

@@ -9,6 +9,7 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, Trainer
 
 from ..evaluation.ser_metrics.ser_metrics import score
+from ..hub.card import write_model_card
 from .adversarial import AdversarialLoss, forward_real_and_fake
 from .arguments import RecipeArguments
 from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
@@ -54,6 +55,11 @@ class SpeechTrainer(Trainer):
 
         adversarial = self.args.adversarial != "none" and model.training
         return super().compute_loss(forward if adversarial else model, inputs, return_outputs, num_items_in_batch)
+
+    def create_model_card(self, *args, **kwargs) -> None:
+        """Write the card of this package, in place of transformers' draft, which its arguments are for."""
+        if self.is_world_process_zero():
+            write_model_card(self.args.output_dir)
 
     def _get_train_sampler(self, train_dataset=None):
         if self.args.sampling == "balanced":

@@ -1,0 +1,36 @@
+"""Names and prose of others, made harmless for a model card: Markdown, tables, HTML and YAML.
+
+Whatever could be markup becomes a character reference, which Markdown shows as text and never reads as structure, in
+the cells of tables too.
+"""
+
+import re
+import unicodedata
+
+
+_PLAIN = re.compile(r"[\w ,.:;/()=+@%'\"{}\[\]-]+")
+
+
+def one_line(text: object) -> str:
+    """White space joined; control characters, also those that turn the direction of writing, gone."""
+    return "".join(c for c in " ".join(str(text).split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+
+
+def code(text: object) -> str:
+    """Text in the type of code, whatever it holds."""
+    line = one_line(text)
+    if _PLAIN.fullmatch(line) and line == line.strip():
+        return f"`{line}`"
+    return f"<code>{_references(line)}</code>"
+
+
+def plain(text: object) -> str:
+    """Text as a part of a paragraph, a heading or a cell."""
+    line = one_line(text)
+    # An underscore between letters marks nothing.
+    line = re.sub(r"[^\w\s.,:;()%/'\"=+?×–±-]|(?<![^\W_])_|_(?![^\W_])", lambda match: _references(match[0]), line)
+    return re.sub(r"^(\d*)([-+=]|[.)](?=\s|$))", lambda match: match[1] + _references(match[2]), line)
+
+
+def _references(text: str) -> str:
+    return "".join(c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in text)

@@ -1,0 +1,243 @@
+"""`lssed-hf push`: upload a saved model to the Hub, and nothing else of its folder.
+
+Without --yes it only says what would go up. What goes up is chosen by name: weights, configuration, code and the
+card. Data never do.
+"""
+
+import argparse
+import fnmatch
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import HfApi, ModelCard
+from huggingface_hub.utils import validate_repo_id
+
+from ..inference.exported import MARKER
+from .card import FORBIDDEN
+
+
+EXAMPLE = "example: lssed-hf push outputs/pyresnet50 me/pyresnet50-ravdess --yes"
+#: What a model consists of. `training.json` and the picture count clips, and name nobody.
+ALLOWED = (
+    *("README.md", "LICENSE", "NOTICE", "config.json", "generation_config.json", "training.json", MARKER),
+    *("preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json"),
+    *("special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "*.model"),
+    *("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
+    *("model.onnx", "model.onnx.data", "openvino_model.xml", "openvino_model.bin"),
+    *("*.py", "confusion_matrix.png"),
+)
+_WEIGHTS = (".safetensors", ".onnx", ".xml")
+#: Kinds of files that never go up, by their names ...
+_FORBIDDEN_NAMES = {
+    "audio": "*.wav *.flac *.mp3 *.ogg *.opus *.m4a *.aac *.aif *.aiff *.sph *.au *.wma *.mp4 *.avi *.mkv",
+    "data": "*.parquet *.arrow *.csv *.tsv *.jsonl *.npy *.npz *.h5 *.hdf5 *.mat *.zip *.tar *.gz *.tgz *.7z",
+    "a pickle": "*.pkl *.pickle *.pt *.pth *.ckpt *.joblib pytorch_model*.bin training_args.bin",
+    "a state of training": "checkpoint-*/* optimizer.* scheduler.* rng_state* trainer_state.json scaler.*",
+    "a secret": ".env *.pem *.key token",
+}
+#: ... and by their first bytes, whatever they are called.
+_FORBIDDEN_BYTES = {
+    "audio": (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM"),
+    "data": (b"PAR1", b"ARROW1", b"\x93NUMPY", b"\x89HDF"),
+    "a pickle or archive": (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04"),
+}
+
+
+class PushError(ValueError):
+    """A folder may not be uploaded. The message says why."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What an upload consists of.
+
+    Attributes:
+        files: paths within the folder that go up, and their sizes in bytes.
+        left_out: paths that stay.
+        forbidden: whether the card says that the licence of the data forbids redistribution.
+        warnings: what to think about first.
+    """
+
+    files: dict[str, int]
+    left_out: list[str]
+    forbidden: bool
+    warnings: list[str]
+
+
+def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -> Upload:
+    """What of a folder would go up.
+
+    Args:
+        folder: of a saved model, with its card.
+        allow_patterns: of file names, besides `ALLOWED`.
+
+    Raises:
+        FileNotFoundError: no folder, no `config.json`, no weights, or no card.
+        PushError: a file that would go up holds audio, data, pickled objects, states of training or secrets, or is a
+            link out of the folder; or the card cannot be read or is none.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder: push takes that of a saved model")
+    files, left_out = {}, []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            continue
+        # A pattern without a slash is of the folder itself: what lies deeper is of other models, or of training.
+        if not any(_matches(name, pattern) for pattern in (*ALLOWED, *allow_patterns)):
+            left_out.append(name)
+            continue
+        _check_file(path, name, folder)
+        files[name] = path.stat().st_size
+    if "config.json" not in files:
+        raise FileNotFoundError(f"{folder} holds no config.json: push takes the folder of a saved model")
+    if not any(name.endswith(_WEIGHTS) for name in files):
+        raise FileNotFoundError(f"{folder} holds no weights ({', '.join(f'*{suffix}' for suffix in _WEIGHTS)})")
+    if "README.md" not in files:
+        raise FileNotFoundError(f"{folder} holds no model card: write one with `lssed-hf card {folder}`")
+    return Upload(files, left_out, *_check_card(folder / "README.md"))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)
+
+
+def _check_file(path: Path, name: str, folder: Path) -> None:
+    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        raise PushError(f"{path} is a link out of the folder, or to nothing; put the file itself there")
+    lower = name.lower()
+    for kind, patterns in _FORBIDDEN_NAMES.items():
+        for pattern in patterns.split():
+            if fnmatch.fnmatchcase(lower if "/" in pattern else lower.rpartition("/")[2], pattern):
+                raise PushError(f"{path} is {kind}, by its name ({pattern}), and push uploads models alone: remove it")
+    with path.open("rb") as file:
+        start = file.read(8)
+    for kind, marks in _FORBIDDEN_BYTES.items():
+        if start.startswith(marks):
+            raise PushError(f"{path} is {kind}, by its first bytes, and push uploads models alone: remove it")
+
+
+def _check_card(path: Path) -> tuple[bool, list[str]]:
+    """Whether the card forbids, and warnings."""
+    try:
+        card = ModelCard.load(path)
+    except Exception as error:  # of YAML, of the text's encoding, of the model index
+        raise PushError(f"{path} cannot be read as a model card: {error}") from error
+    if not card.data.to_dict() or not card.text.strip():
+        raise PushError(f"{path} is no model card with YAML and text: write one with `lssed-hf card {path.parent}`")
+    warnings = []
+    if card.data.get("license", "unknown") == "unknown":
+        warnings.append("the card names no licence of the weights (`lssed-hf card --license`)")
+    forbidden = card.data.get(FORBIDDEN)
+    if forbidden is None:
+        warnings.append("the card does not say whether the licence of the training data forbids redistribution")
+    elif not isinstance(forbidden, bool):
+        raise PushError(f"{path}: {FORBIDDEN} must be true or false, got {forbidden!r}")
+    if "Licence: unknown" in card.text or "trained on is unknown" in card.text:
+        warnings.append("the licence of training data is unknown")
+    return bool(forbidden), warnings
+
+
+def push(
+    folder: str | os.PathLike,
+    repo_id: str,
+    *,
+    dry_run: bool = True,
+    public: bool = False,
+    data_license_allows_sharing: bool = False,
+    allow_patterns: Sequence[str] = (),
+    commit_message: str = "Upload model",
+) -> Upload:
+    """Upload a saved model, or see what would be uploaded.
+
+    Args:
+        folder: of a saved model, with its card.
+        repo_id: "owner/name". The repository is made if need be.
+        dry_run: upload nothing.
+        public: make the repository one that everybody sees. (One that is there stays what it is.)
+        data_license_allows_sharing: that you made sure of it, although the card says that the licence of the data
+            forbids redistribution of the data.
+        allow_patterns: see `plan_upload`.
+        commit_message: of the commit.
+
+    Returns:
+        What went up, or would.
+
+    Raises:
+        PushError: see `plan_upload`; the licence of the data; a public repository that was not asked for.
+        FileNotFoundError: see `plan_upload`.
+        ValueError: `repo_id` is no name of a repository.
+    """
+    validate_repo_id(repo_id)
+    if "/" not in repo_id:
+        raise ValueError(f"{repo_id!r} names no owner: write OWNER/{repo_id}")
+    upload = plan_upload(folder, allow_patterns)
+    if upload.forbidden and not data_license_allows_sharing:
+        raise PushError(
+            f"the card of {folder} says that the licence of its training data forbids redistribution, which may "
+            "bear on the model. Read the licence or ask who gave you the data; if you may share the weights, say so "
+            "with --data_license_allows_sharing"
+        )
+    if dry_run:
+        return upload
+    api = HfApi()
+    api.create_repo(repo_id, repo_type="model", private=not public, exist_ok=True)
+    if not public and not api.repo_info(repo_id, repo_type="model").private:
+        raise PushError(f"{repo_id} is public already: say --public if that is meant, or choose another name")
+    api.upload_folder(
+        folder_path=folder,
+        repo_id=repo_id,
+        repo_type="model",
+        allow_patterns=[glob.escape(name) for name in upload.files],
+        commit_message=commit_message,
+    )
+    return upload
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="lssed-hf push",
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved model, with its card")
+    parser.add_argument("repo_id", metavar="REPO_ID", help="OWNER/NAME on the Hub")
+    parser.add_argument("--yes", "--no_dry_run", action="store_true", help="upload; without it nothing leaves")
+    parser.add_argument("--public", action="store_true", help="a repository for everybody (default: private)")
+    parser.add_argument(
+        "--data_license_allows_sharing",
+        action="store_true",
+        help="you made sure that the licence of the training data lets you share the model, although the card says "
+        "that it forbids redistribution of the data",
+    )
+    parser.add_argument(
+        "--allow_patterns", nargs="+", default=[], metavar="PATTERN", help="more files to upload, e.g. 'report.md'"
+    )
+    parser.add_argument("--commit_message", default="Upload model", help="default: Upload model")
+    args = parser.parse_args(argv)
+    upload = push(
+        args.model,
+        args.repo_id,
+        dry_run=not args.yes,
+        public=args.public,
+        data_license_allows_sharing=args.data_license_allows_sharing,
+        allow_patterns=args.allow_patterns,
+        commit_message=args.commit_message,
+    )
+    width = max(map(len, upload.files))
+    for name, size in upload.files.items():
+        print(f"  {name:<{width}}  {size:>13,} bytes")
+    print(f"{len(upload.files)} files, {sum(upload.files.values()):,} bytes; {len(upload.left_out)} others stay here")
+    for warning in upload.warnings:
+        print(f"note: {warning}")
+    kind = "public" if args.public else "private"
+    if args.yes:
+        print(f"Uploaded to {args.repo_id} ({kind})")
+    else:
+        print(f"Nothing was uploaded. With --yes these files go to {args.repo_id}, made {kind} if it is not there.")
+    return 0
