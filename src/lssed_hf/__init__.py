@@ -41,6 +41,8 @@ _PUBLIC = {
     "create_model": "models.registry",
     "list_models": "models.registry",
     "load_classifier": "inference",
+    "read_turns": "inference.turns",
+    "score_timeline": "inference.timeline",
     "metric_path": "evaluation",
     "fit_normalization": "training.features",
 }
