@@ -50,8 +50,7 @@ def draw_timeline(
     segments = list(segments)
     if not segments:
         raise ValueError("there are no segments to draw")
-    # Where nobody has a turn there is still a panel, a grey one.
-    panels = tiers(segments) or {None: segments}
+    panels = tiers(segments)
     end = max(segment.end for segment in segments)
     heights = [*([1.0] if envelope else []), *[1.3] * len(panels)]
     figure = Figure(figsize=(11, 1.1 + 1.4 * sum(heights)), dpi=150, layout="constrained", facecolor="white")
@@ -61,7 +60,8 @@ def draw_timeline(
         _draw_waveform(all_axes[0], envelope, end)
     for axes, (speaker, pieces) in zip(all_axes[-len(panels) :], panels.items()):
         _draw_probabilities(axes, pieces, labels)
-        axes.set_ylabel("probability" if speaker is None else speaker, fontsize=9, color=_FAINT_INK)
+        name = "probability" if speaker is None else speaker
+        axes.set_ylabel(name, fontsize=9, color=_FAINT_INK, parse_math=False)
     for axes in all_axes:
         axes.tick_params(length=0, labelsize=8, labelcolor=_INK)
         for side in ("top", "right", "left"):
@@ -70,10 +70,18 @@ def draw_timeline(
     bottom.set_xlim(0, end)
     bottom.xaxis.set_major_locator(MultipleLocator(next((step for step in _STEPS if end / step <= _MOST_TICKS), end)))
     bottom.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds)))
-    handles, names = bottom.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 8), frameon=False, fontsize=9)
+    meaning = {}
+    for axes in all_axes:
+        handles, names = axes.get_legend_handles_labels()
+        meaning |= dict(zip(names, handles))
+    columns = min(len(meaning), 8)
+    legend = figure.legend(
+        meaning.values(), meaning, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     if title:
-        figure.suptitle(title, fontsize=12, color=_INK)
+        figure.suptitle(title, fontsize=12, color=_INK, parse_math=False)
     return figure
 
 

@@ -47,13 +47,13 @@ def flatten(segments: Sequence[TimelineSegment], end: float) -> list[TimelineSeg
 
 
 def tiers(segments: Sequence[TimelineSegment]) -> dict[str | None, list[TimelineSegment]]:
-    """Speaker -> flattened segments over the whole recording, in the order in which they first speak."""
+    """Speaker -> flattened segments over the whole recording, in the order in which they first speak; at least one."""
     end = max(segment.end for segment in segments)
-    speakers = dict.fromkeys(segment.speaker for segment in segments if segment.skipped != NO_TURN)
-    return {
-        speaker: flatten([one for one in segments if one.speaker == speaker and one.skipped != NO_TURN], end)
-        for speaker in speakers
-    }
+    spoken: dict[str | None, list[TimelineSegment]] = {}
+    for segment in segments:
+        if segment.skipped != NO_TURN:
+            spoken.setdefault(segment.speaker, []).append(segment)
+    return {speaker: flatten(own, end) for speaker, own in (spoken or {None: segments}).items()}
 
 
 def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str]) -> list[Interval]:
