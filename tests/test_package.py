@@ -21,7 +21,7 @@ RANKS = [
     {"evaluation"},
     {"hub"},
     {"training"},
-    {"predict", "demo"},
+    {"predict", "timeline", "demo"},
     {"demo_daic"},
     {"cli"},
 ]

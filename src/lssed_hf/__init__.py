@@ -42,6 +42,9 @@ _PUBLIC = {
     "default_model": "inference",
     "list_models": "models.registry",
     "load_classifier": "inference",
+    "draw_timeline": "inference.timeline_figure",
+    "read_turns": "inference.turns",
+    "score_timeline": "inference.timeline",
     "metric_path": "evaluation",
     "fit_normalization": "training.features",
 }

@@ -7,8 +7,8 @@ import io
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ END_TOLERANCE = 0.05
 
 # In libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes of audio than there are.
 _DATA_SIZE = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
+_BLOCK = 2**16  # samples that `stream_audio` reads at once
 _UNKNOWN_LENGTH = 2**48  # samples; more is what libsndfile says of streamed FLAC
 _STREAMED_SIZE = 0x7FFFF000  # sizes from here on are what sox and ffmpeg write where they cannot know
 _SETTLING = 0.5  # seconds
@@ -83,6 +84,47 @@ def load_audio(
     if len(samples) == 0:
         raise AudioError(f"{name}: holds no samples; remove it or record it again")
     return samples
+
+
+def stream_audio(path: str | os.PathLike, sampling_rate: int = 16000) -> Iterator[np.ndarray]:
+    """The samples that `load_audio` returns, block by block, in memory that does not grow with the recording.
+
+    The file is closed when the iterator ends or is closed.
+
+    Args:
+        path: of the recording. Videos (`VIDEO_SUFFIXES`) need PyAV.
+        sampling_rate: of the result, in Hz.
+
+    Yields:
+        float32 of shape (samples,), a few seconds each, never empty.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        AudioError: as `load_audio`, once the iterator gets there; what came before it is sound.
+    """
+    name, file = _open(path)
+    blocks = _video_blocks(file, name) if _is_video(name) else _sound_blocks(file, name)
+    resampler, passed, made = None, 0, 0
+    with closing(blocks):
+        for block, rate in blocks:
+            if block.ndim == 2:
+                block = block.mean(axis=1, dtype=np.float32)
+            finite = np.isfinite(block)
+            if not finite.all():
+                first = passed + int(np.argmin(finite))
+                raise AudioError(f"{name}: sample {first} is NaN or infinite; repair or remove the file")
+            passed += len(block)
+            if rate != sampling_rate:
+                resampler = resampler or soxr.ResampleStream(rate, sampling_rate, 1, dtype="float32")
+                block = resampler.resample_chunk(block)
+            if len(block):
+                made += len(block)
+                yield block
+    if resampler is not None and len(block := resampler.resample_chunk(np.empty(0, np.float32), last=True)):
+        made += len(block)
+        yield block
+    if made == 0:
+        raise AudioError(f"{name}: holds no samples; remove it or record it again")
 
 
 def encode_audio(samples: np.ndarray, sampling_rate: int = 16000, audio_format: str = "flac") -> bytes:
@@ -318,6 +360,39 @@ def _decode_video(file: str | io.BytesIO, name: str, start: float | None, end: f
     first, last = _bounds(total, rate, start, end, name)
     skipped = round(began * rate)
     return samples[max(first - skipped, 0) : max(last - skipped, 0)], rate
+
+
+def _sound_blocks(file: str | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, int]]:
+    """Blocks (samples,) or (samples, channels) of what libsndfile reads, and their rate."""
+    try:
+        with soundfile.SoundFile(file) as sound:
+            expected, rate = sound.frames, sound.samplerate
+            if expected > _UNKNOWN_LENGTH:
+                raise AudioError(f"{name}: does not say how long it is (it was streamed); convert it to WAV or FLAC")
+            _check_size(name, sound.extra_info)
+            found = 0
+            while len(block := sound.read(min(_BLOCK, expected - found), dtype="float32")):
+                found += len(block)
+                yield block, rate
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
+        raise _unreadable(name, error) from error
+    if found < expected:
+        raise AudioError(
+            f"{name}: truncated, {found} of {expected} samples could be read; copy it again from its source"
+        )
+
+
+def _video_blocks(file: str | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, int]]:
+    """Blocks (samples, channels) of the sound track of a video, and their rate."""
+    with _sound_track(file, name) as (container, stream):
+        from av import AudioResampler
+
+        resampler = AudioResampler(format="fltp", rate=stream.rate)
+        for frame in container.decode(stream):
+            for piece in resampler.resample(frame):
+                yield piece.to_ndarray().T, stream.rate  # from (channels, samples)
+        for piece in resampler.resample(None):
+            yield piece.to_ndarray().T, stream.rate
 
 
 def _channels_last(samples: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": ("predict", "classify audio files"),
     "card": ("hub.card", "write the model card of a saved model, or those of recorded systems"),
     "push": ("hub.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
+    "timeline": ("timeline", "follow emotion through a long recording, by windows or speaker turns"),
     "export": ("hub.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
     "convert": ("hub.convert_espnet", "turn an ESPnet2 speech recogniser into a folder for transformers"),
     "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),

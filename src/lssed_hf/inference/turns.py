@@ -1,0 +1,131 @@
+"""Who speaks when: turns out of RTTM files, tables and transcripts."""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..corpora.daic_transcripts import HEADER as DAIC_WOZ_HEADER
+from ..corpora.daic_transcripts import read_daic_woz
+from ..corpora.tables import TABLE_SUFFIXES, read_table
+
+
+_COLUMNS = {"start": ("start", "start_time"), "end": ("end", "end_time", "stop", "stop_time")}
+_NOTHING = "<NA>"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """From `start` to `end` seconds of a recording somebody speaks."""
+
+    start: float
+    end: float
+    speaker: str | None = None
+
+    def __str__(self) -> str:
+        speaker = "" if self.speaker is None else f" of {self.speaker}"
+        return f"turn{speaker} from {self.start} to {self.end} s"
+
+
+def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = None) -> list[Turn]:
+    """The turns in a file, sorted by their start.
+
+    | file | |
+    |---|---|
+    | `.rttm` | the SPEAKER lines of NIST's Rich Transcription Time Marked format (RT-09 evaluation plan, appendix A) |
+    | `.csv`, `.tsv`, `.jsonl` | columns `start`, `end` and perhaps `speaker`; `,`, `;` or tabs between cells |
+    | `XXX_TRANSCRIPT.csv` of DAIC-WOZ | `start_time`, `stop_time`, `speaker` |
+    | `XXX_Transcript.csv` of E-DAIC | `Start_Time`, `End_Time`; it names no speakers |
+
+    Args:
+        path: of the file.
+        recording: whose turns to take out of an RTTM file on several recordings, by its name without the suffix.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not of these formats, not UTF-8, has no turn, or a line without usable times; the message
+            names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file of turns")
+    if path.suffix.lower() == ".rttm":
+        turns = _read_rttm(path, recording)
+    elif path.suffix.lower() in TABLE_SUFFIXES:
+        turns = list(_read_daic_woz(path) if _is_daic_woz(path) else _read_table(path))
+    else:
+        raise ValueError(f"{path}: turns are read from .rttm, {', '.join(TABLE_SUFFIXES)}; rename or convert the file")
+    if not turns:
+        raise ValueError(f"{path}: holds no turn; give another file, or none to score the recording as a whole")
+    return sorted(turns, key=lambda turn: (turn.start, turn.end))
+
+
+def _read_rttm(path: Path, recording: str | os.PathLike | None) -> list[Turn]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
+    turns: dict[str, list[Turn]] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        cells = line.split()
+        if not cells or cells[0].startswith(";;") or cells[0] != "SPEAKER":  # comments, words, noises, ...
+            continue
+        if len(cells) not in (9, 10):  # the tenth, signal look-ahead time, came with RT-09
+            raise ValueError(f"{path}, line {number}: a SPEAKER line has 9 or 10 fields, this one has {len(cells)}")
+        start = _seconds(path, number, "onset", cells[3])
+        length = _seconds(path, number, "duration", cells[4])
+        speaker = None if cells[7] == _NOTHING else cells[7]
+        turns.setdefault(cells[1], []).append(_turn(path, number, start, start + length, speaker))
+    if len(turns) > 1:
+        if recording is None or (name := Path(recording).stem) not in turns:
+            raise ValueError(
+                f"{path}: is on the recordings {', '.join(sorted(turns)[:8])}, none of which is called "
+                f"{'this one' if recording is None else name}; keep the lines of one of them"
+            )
+        return turns[name]
+    return next(iter(turns.values()), [])
+
+
+def _is_daic_woz(path: Path) -> bool:
+    """Whether the header is that of a DAIC-WOZ transcript, whose quotes mean nothing."""
+    with path.open("rb") as file:
+        header = file.readline(1000).decode("utf-8-sig", "replace")
+    return tuple(cell.strip().lower() for cell in header.split("\t") if cell.strip()) == DAIC_WOZ_HEADER
+
+
+def _read_daic_woz(path: Path) -> Iterator[Turn]:
+    for row in read_daic_woz(path):
+        if row.start is None:
+            raise ValueError(f"{path}, line {row.line}: {row.problem}; correct or remove the line")
+        yield Turn(row.start, row.stop, row.speaker or None)
+
+
+def _read_table(path: Path) -> Iterator[Turn]:
+    for row in read_table(path, _COLUMNS):
+        if row.problem:
+            raise ValueError(f"{path}, line {row.line}: {row.problem}")
+        start, end = (_seconds(path, row.line, field, row.first(*names) or "") for field, names in _COLUMNS.items())
+        yield _turn(path, row.line, start, end, row.first("speaker"))
+
+
+def _seconds(path: Path, line: int, field: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError(f"{path}, line {line}: the {field} {text!r} is no number of seconds; correct it")
+    return seconds
+
+
+def _turn(path: Path, line: int, start: float, end: float, speaker: str | None) -> Turn:
+    if not 0 <= start < end < math.inf:
+        raise ValueError(
+            f"{path}, line {line}: a turn from {start:g} to {end:g} s begins before the recording, or ends before or "
+            "when it starts; correct or remove it"
+        )
+    return Turn(start, end, speaker)
+
+
+__all__ = ["Turn", "read_turns"]

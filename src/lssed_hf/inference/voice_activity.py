@@ -1,0 +1,86 @@
+"""Where there is speech in a stream of samples.
+
+A gate takes blocks of float32 samples (samples,) and their rate, and yields them again, cut as it likes, each with a
+bool array (samples,) that is true where there is speech.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import soxr
+
+
+#: Blocks and their rate to (samples, is speech).
+Gate = Callable[[Iterable[np.ndarray], int], Iterator[tuple[np.ndarray, np.ndarray]]]
+
+#: Silero's own threshold on the probability of speech.
+THRESHOLD = 0.5
+_RATE, _FRAME, _CONTEXT = 16000, 512, 64  # Hz, and samples, of Silero VAD
+_STATE = (1, 1, 128)
+
+
+def silero_gate(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Silero VAD (snakers4/silero-vad, MIT licence) on frames of 32 ms: speech where its probability is 0.5 or more.
+
+    Its weights come with the package; nothing is downloaded. Its state goes on from block to block.
+
+    Args:
+        blocks: float32 samples (samples,).
+        sampling_rate: in Hz; other rates than 16000 are resampled for the detector alone.
+
+    Yields:
+        Samples as they came, and whether each is speech (bool), of equal shape (samples,).
+
+    Raises:
+        ImportError: the extra `vad` is not installed.
+    """
+    session = _load_silero().session
+    resampler = soxr.ResampleStream(sampling_rate, _RATE, 1, dtype="float32") if sampling_rate != _RATE else None
+    hidden, cell = np.zeros(_STATE, np.float32), np.zeros(_STATE, np.float32)
+    context = np.zeros(_CONTEXT, np.float32)
+    undecided, heard = np.empty(0, np.float32), np.empty(0, np.float32)  # at either rate
+    passed = frames = 0  # samples that were yielded, and frames that were decided on
+
+    def decide(count: int) -> np.ndarray:
+        nonlocal hidden, cell, context, heard
+        taken, heard = heard[: count * _FRAME], heard[count * _FRAME :]
+        rows = np.pad(taken, (0, count * _FRAME - len(taken))).reshape(count, _FRAME)
+        contexts = np.concatenate([context[None], rows[:-1, -_CONTEXT:]])
+        context = rows[-1, -_CONTEXT:]
+        feed = {"input": np.concatenate([contexts, rows], axis=1), "h": hidden, "c": cell}
+        probabilities, hidden, cell = session.run(["speech_probs", "hn", "cn"], feed)
+        return np.asarray(probabilities).reshape(-1) >= THRESHOLD
+
+    for block in blocks:
+        undecided = np.concatenate([undecided, block])
+        heard = np.concatenate([heard, block if resampler is None else resampler.resample_chunk(block)])
+        if count := len(heard) // _FRAME:
+            speech = decide(count)
+            ends = np.rint((frames + 1 + np.arange(count)) * (_FRAME * sampling_rate / _RATE)).astype(int) - passed
+            ends = np.minimum(ends, len(undecided))  # a resampler may be ahead by a fraction of a sample
+            yield undecided[: ends[-1]], np.repeat(speech, np.diff(ends, prepend=0))
+            undecided = undecided[ends[-1] :]
+            passed, frames = passed + int(ends[-1]), frames + count
+    if resampler is not None:
+        heard = np.concatenate([heard, resampler.resample_chunk(np.empty(0, np.float32), last=True)])
+    if len(undecided):
+        speech = decide(max(1, -(-len(heard) // _FRAME)))
+        frame = np.minimum(np.arange(len(undecided)) * _RATE // (sampling_rate * _FRAME), len(speech) - 1)
+        yield undecided, speech[frame]
+
+
+def _load_silero():
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        from silero_vad import load_silero_vad
+
+        return load_silero_vad(sequence=True)
+    except ImportError as error:
+        raise ImportError(f"voice activity needs {error.name}; run pip install 'lssed-hf[vad]'") from error
+    finally:
+        torch.set_num_threads(threads)  # the package sets it to 1 on import
+
+
+__all__ = ["THRESHOLD", "Gate", "silero_gate"]
