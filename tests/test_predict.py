@@ -111,6 +111,13 @@ class TestDefaultModel:
         assert "No model was named" in caplog.text and "README.md" in caplog.text
         assert cli.main(["predict", *(str(clips / name) for name in ("a.wav", "b.flac"))]) == 0
 
+    def test_flags_may_stand_anywhere(self, model, clips, tmp_path):
+        arguments = [str(model), "--csv", str(tmp_path / "out.csv"), str(clips / "a.wav")]
+        assert cli.main(["predict", *arguments]) == 0
+        assert set(read_csv(tmp_path / "out.csv")[0]) >= {"probability_angry", "probability_sad"}
+        arguments = ["timeline", "--csv", str(tmp_path / "timeline.csv"), str(clips / "a.wav")]
+        assert cli.main(arguments) == 0 and cli.main([arguments[0], str(model), *arguments[1:]]) == 0
+
     def test_in_python(self, clips, caplog):
         named, unnamed = default_model(), load_classifier()
         assert named.labels == unnamed.labels == ["angry", "neutral", "happy", "sad"]

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--cpus_per_proc", type=int, default=1, help="with --engine ray: CPUs, and threads, of each (default: 1)"
     )
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)  # MODEL --csv FILE INPUT is as good as any order
     if min(args.batch_size, args.cpus_per_proc, 1 if args.num_proc is None else args.num_proc) < 1:
         raise ValueError("--batch_size, --num_proc and --cpus_per_proc must be 1 or more")
 

@@ -27,7 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         epilog="example: lssed-hf timeline outputs/pyresnet50 interview.wav --csv emotions.csv --figure emotions.png",
     )
-    parser.add_argument("model", help="folder or Hub name of an audio classifier, or an exported folder")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        help="folder or Hub name of an audio classifier, or an exported folder (default: the one in the package)",
+    )
     parser.add_argument("recording", type=Path, help="an audio file of any rate and length")
     parser.add_argument("--csv", type=Path, help="write a row per window here (default: print them)")
     parser.add_argument("--json", type=Path, help="write the same as JSON")
@@ -46,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=8, help="windows per forward pass (default: 8)")
     parser.add_argument("--device", help="torch device, e.g. cuda:0 (default: the GPU if there is one)")
     parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     if args.batch_size < 1:
         raise ValueError("--batch_size must be 1 or more")
     _check_outputs(args)
@@ -95,7 +99,7 @@ def _write(
     """All outputs, or none if one fails."""
     settings = {
         "recording": str(args.recording),
-        "model": args.model,
+        "model": args.model or "default",
         "window_seconds": args.window_seconds,
         "hop_seconds": args.hop_seconds,
         "vad": args.vad,
