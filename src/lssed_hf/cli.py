@@ -21,7 +21,7 @@ COMMANDS = {
     "finetune-daic": ("training.depression", "fine-tune models for depression detection, as the paper's Table 6"),
     "predict": ("predict", "classify audio files"),
     "export": ("hub.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
-    "convert": ("hub.convert_espnet", "turn an ESPnet2 speech recogniser into a folder for transformers"),
+    "convert": ("hub.convert", "turn a released PyResNet or an ESPnet2 recogniser into a folder for transformers"),
     "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),
 }
 
