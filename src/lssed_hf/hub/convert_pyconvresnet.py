@@ -38,6 +38,7 @@ UNKNOWN = (
     "logarithm: none, since none is named (`log_mel`, `top_db`)",
     "normalisation of features: none, since none is named (`normalization`, `mean`, `std`)",
     "length of training clips: clips are taken whole",
+    "order of the axes: mel first, which the pooling to 4 x 1 fits, since 128 bins leave 4 rows",
 )
 
 _CARD = """

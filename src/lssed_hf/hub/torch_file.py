@@ -6,7 +6,6 @@ import os
 import struct
 import warnings
 import zipfile
-import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +29,8 @@ from .restricted_pickle import (
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"  # its first operation, from protocol 2 on
 _MAGIC = 0x1950A86A20F9469CFC6C
+#: What zipfile raises for damaged archives.
+_DAMAGE = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OverflowError, struct.error)
 
 
 def is_torch_file(path: str | os.PathLike) -> bool:
@@ -41,7 +42,7 @@ def is_torch_file(path: str | os.PathLike) -> bool:
         try:
             with zipfile.ZipFile(file) as archive:
                 return any(_is_root_pickle(name) for name in archive.namelist())
-        except (zipfile.BadZipFile, NotImplementedError):
+        except _DAMAGE:
             return False
 
 
@@ -164,7 +165,7 @@ class _ZipStorages:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._archive = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        except _DAMAGE as error:
             raise CheckpointError(f"it is a damaged zip archive ({error})") from error
         members = self._archive.infolist()
         (name, count), *_ = collections.Counter(info.filename for info in members).most_common(1) or [("", 1)]
@@ -201,7 +202,7 @@ class _ZipStorages:
             raise CheckpointError(f"{shown(info.filename)} has {info.file_size} bytes; {most} are read at most")
         try:
             return self._archive.read(info)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, zlib.error, struct.error) as error:
+        except _DAMAGE as error:
             raise CheckpointError(f"{shown(info.filename)} is damaged ({error})") from error
 
 
