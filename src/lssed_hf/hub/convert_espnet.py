@@ -26,7 +26,7 @@ from ..models.espnet.processing_espnet_asr import EspnetAsrProcessor
 from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
 from .conversion import Conversion, UnsupportedModelError, check_shapes, sha256
 from .espnet_config import EspnetSettings, read_settings
-from .restricted_pickle import SavedTensor
+from .restricted_pickle import SavedTensor, shown
 from .torch_file import TorchFile
 
 
@@ -169,20 +169,16 @@ def _read_yaml(path: Path) -> Any:
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     with TorchFile(path) as file:
-        return _tensors(file, path.name)
-
-
-def _tensors(file: TorchFile, file_name: str) -> dict[str, torch.Tensor]:
-    content = file.content
-    for key in ("module", "model"):  # DeepSpeed; ESPnet's checkpoint.pth
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not content:
-        raise ValueError(f"{file_name} holds no weights by name")
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, SavedTensor):
-            raise ValueError(f"{file_name}: {name!r} is no tensor")
-    return {name: file.tensor(value) for name, value in content.items()}
+        content = file.content
+        for key in ("module", "model"):  # DeepSpeed; ESPnet's checkpoint.pth
+            if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+                content = content[key]
+        if not isinstance(content, Mapping) or not content:
+            raise ValueError(f"{path.name} holds no weights by name")
+        for name, value in content.items():
+            if not isinstance(name, str) or not isinstance(value, SavedTensor):
+                raise ValueError(f"{path.name}: {shown(name)} is no tensor")
+        return {name: file.tensor(value) for name, value in content.items()}
 
 
 def _make_extractor(
