@@ -38,6 +38,7 @@ _PUBLIC = {
     "SerCnnConfig": "models.cnn.configuration_cnn",
     "SerCnnForAudioClassification": "models.cnn.modeling_cnn",
     "SerCnnModel": "models.cnn.modeling_cnn",
+    "convert_checkpoint": "hub.convert",
     "create_model": "models.registry",
     "default_model": "inference",
     "list_models": "models.registry",

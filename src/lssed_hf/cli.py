@@ -24,7 +24,7 @@ COMMANDS = {
     "push": ("hub.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
     "timeline": ("timeline", "follow emotion through a long recording, by windows or speaker turns"),
     "export": ("hub.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
-    "convert": ("hub.convert_espnet", "turn an ESPnet2 speech recogniser into a folder for transformers"),
+    "convert": ("hub.convert", "turn a released PyResNet or an ESPnet2 recogniser into a folder for transformers"),
     "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),
 }
 

@@ -25,9 +25,8 @@ from .card_facts import CardFacts, read_facts, recorded_systems, terms
 from .card_text import code, one_line, plain
 
 
-EXAMPLE = """examples:
-  lssed-hf card outputs/pyresnet50 --license cc-by-nc-sa-4.0 --results outputs/on_emodb
-  lssed-hf card benchmarks/results/ravdess_table5 --output_dir model_cards"""
+EXAMPLE = """example: lssed-hf card outputs/pyresnet50 --license cc-by-nc-sa-4.0 --results outputs/on_emodb
+         lssed-hf card benchmarks/results/ravdess_table5 --output_dir model_cards"""
 #: In the YAML of a card: whether the licence of the data forbids redistribution. `lssed-hf push` asks for it.
 FORBIDDEN = "training_data_forbids_redistribution"
 #: Scores of classification -> metric of the Hub, its arguments, and its name for people.

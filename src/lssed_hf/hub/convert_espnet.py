@@ -1,18 +1,15 @@
-"""`lssed-hf convert`: an ESPnet2 speech recogniser, as released, to a folder for transformers.
+"""An ESPnet2 speech recogniser, as released, to a folder for transformers.
 
 Nothing in it is run: weights are read without unpickling objects, YAML and statistics without constructing any. Every
 weight has to find its place.
 """
 
-import argparse
 import contextlib
-import hashlib
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,27 +25,15 @@ from ..models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
 from ..models.espnet.processing_espnet_asr import EspnetAsrProcessor
 from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
 from .card import write_model_card
-from .espnet_config import EspnetSettings, UnsupportedModelError, read_settings
+from .conversion import Conversion, UnsupportedModelError, check_shapes, sha256
+from .espnet_config import EspnetSettings, read_settings
+from .restricted_pickle import SavedTensor, shown
+from .torch_file import TorchFile
 
 
 #: Names that ESPnet gives to averaged weights, the best first.
 _CHECKPOINTS = ("valid.acc.ave*.pth", "valid.*.ave*.pth", "*.ave*.pth", "valid.acc.best.pth", "*.best.pth", "*.pth")
 _WANTED = (".yaml", ".yml", ".pth", ".model", ".npz", ".txt")
-
-
-@dataclass
-class Conversion:
-    """What `convert_espnet` made.
-
-    Attributes:
-        folder: the new folder.
-        checkpoint: file whose weights were taken.
-        notes: what was not taken over, and why.
-    """
-
-    folder: Path
-    checkpoint: str
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -108,7 +93,8 @@ def convert_espnet(
             if output_dir.exists():
                 output_dir.rmdir()
             shutil.move(folder, output_dir)
-        return Conversion(output_dir, files.checkpoint.name, notes)
+        kind = f"ESPnet2 recogniser, {settings.model['encoder_type'].replace('_', '-')}"
+        return Conversion(output_dir, files.checkpoint.name, kind, notes)
 
 
 @contextlib.contextmanager
@@ -183,21 +169,17 @@ def _read_yaml(path: Path) -> Any:
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch raise whatever they like
-        raise ValueError(
-            f"{path.name} cannot be read as weights alone (nothing else is unpickled): {error}"
-        ) from error
-    for key in ("module", "model"):  # DeepSpeed; ESPnet's checkpoint.pth
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not content:
-        raise ValueError(f"{path.name} holds no weights by name")
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-            raise ValueError(f"{path.name}: {name!r} is no tensor")
-    return dict(content)
+    with TorchFile(path) as file:
+        content = file.content
+        for key in ("module", "model"):  # DeepSpeed; ESPnet's checkpoint.pth
+            if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+                content = content[key]
+        if not isinstance(content, Mapping) or not content:
+            raise ValueError(f"{path.name} holds no weights by name")
+        for name, value in content.items():
+            if not isinstance(name, str) or not isinstance(value, SavedTensor):
+                raise ValueError(f"{path.name}: {shown(name)} is no tensor")
+        return {name: file.tensor(value) for name, value in content.items()}
 
 
 def _make_extractor(
@@ -268,16 +250,11 @@ def _make_model(
             continue
         weights[f"model.{name}" if part == "encoder" else name] = value
     expected = model.state_dict()
-    problems = [f"{name} is missing" for name in sorted(expected.keys() - weights.keys())]
-    problems += [f"{name} has no place" for name in sorted(weights.keys() - expected.keys())]
-    problems += [
-        f"{name} has the shape {tuple(value.shape)} instead of {tuple(expected[name].shape)}"
-        for name, value in sorted(weights.items())
-        if name in expected and value.shape != expected[name].shape
-    ]
-    if problems:
-        shown = "; ".join(problems[:10]) + (f"; and {len(problems) - 10} more" if len(problems) > 10 else "")
-        raise UnsupportedModelError(f"the weights are not those of the model that config.yaml describes: {shown}")
+    check_shapes(
+        {name: value.shape for name, value in expected.items()},
+        {name: value.shape for name, value in weights.items()},
+        "the model that config.yaml describes",
+    )
     model.load_state_dict(weights, strict=True)
     return model.eval()
 
@@ -316,10 +293,6 @@ def _find_named(files: _Files, name: str | os.PathLike | None, default: str | No
 
 def _card_facts(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -> dict[str, Any]:
     """What `write_model_card` is told of a conversion."""
-    digest = hashlib.sha256()
-    with open(files.checkpoint, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
     model, extractor = settings.model, settings.feature_extractor
     parts = [model["encoder_type"].replace("_", "-") + " encoder"]
     parts += ["CTC"] if model["ctc_weight"] > 0 else []
@@ -329,8 +302,8 @@ def _card_facts(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -
         "description": f"{', '.join(parts)}; {model['vocab_size']} tokens ({settings.token_type}); "
         f"{extractor['num_mel_bins']} mel bins at {extractor['sampling_rate']} Hz, {extractor['normalization']}.",
         "notes": [
-            f"Weights: {files.checkpoint.name}, SHA-256 {digest.hexdigest()}. Licence, training data and error rates "
-            "are those of the original, see there.",
+            f"Weights: {files.checkpoint.name}, SHA-256 {sha256(files.checkpoint)}. Licence, training data and error "
+            "rates are those of the original, see there.",
             "Decoding is set by generate_kwargs of the pipeline's call, as in {'num_beams': 10, 'ctc_weight': 0.3}.",
             "A clip's result is that of ESPnet for the clip alone, also in a batch (mask_padding=True; False follows "
             "ESPnet's batches to the letter).",
@@ -338,22 +311,3 @@ def _card_facts(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -
         ],
         "tags": ["espnet"],
     }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf convert",
-        description=__doc__,
-        epilog="example: lssed-hf convert asr_train_asr_conformer_valid.acc.ave.zip outputs/conformer",
-    )
-    parser.add_argument("source", type=Path, help="ESPnet2 model: a .zip as released, or a folder")
-    parser.add_argument("output_dir", type=Path, help="folder to write, new or empty")
-    parser.add_argument("--config_file", help="config.yaml within the model, where it has several")
-    parser.add_argument("--checkpoint_file", help=".pth file within the model, where it has several")
-    parser.add_argument("--bpe_model", help="sentencepiece model within the model, where config.yaml names another")
-    args = parser.parse_args(argv)
-    made = convert_espnet(args.source, args.output_dir, args.config_file, args.checkpoint_file, args.bpe_model)
-    for note in made.notes:
-        print(f"not taken over: {note}", file=sys.stderr)
-    print(f"{args.source} ({made.checkpoint}) -> {made.folder}")
-    return 0

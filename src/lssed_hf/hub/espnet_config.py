@@ -10,10 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..models.espnet.configuration_espnet_asr import SPECAUG_DEFAULTS, SUBSAMPLING
-
-
-class UnsupportedModelError(ValueError):
-    """An ESPnet model that this package cannot represent exactly."""
+from .conversion import UnsupportedModelError
 
 
 @dataclass
