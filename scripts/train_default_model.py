@@ -50,16 +50,13 @@ def main() -> None:
 
     corpora = {"ravdess": args.ravdess, "emodb": args.emodb}
     splits = {name: lssed_hf.load_corpus(name, folder, "benchmark") for name, folder in corpora.items()}
-    for name, chosen in {**{name: [name] for name in corpora}, "both": list(corpora)}.items():
-        write_folder(args.output_dir / "data" / name, {corpus: splits[corpus] for corpus in chosen})
+    write_folder(args.output_dir / "data", splits)
     model = str(args.output_dir / "model")
-    data = [f"--data_dir={args.output_dir / 'data' / 'both'}", "--dataset_name=folder"]
+    data = ["--dataset_name", "folder", "--data_dir", str(args.output_dir / "data")]
     lssed_hf_command(["train", *data, "--output_dir", model, "--config_overrides", json.dumps(NETWORK), *RECIPE])
-    for name in corpora:
-        data = [f"--data_dir={args.output_dir / 'data' / name}", "--dataset_name=folder"]
-        lssed_hf_command(
-            ["evaluate", *data, "--model_name_or_path", model, "--output_dir", str(args.output_dir / name)]
-        )
+    for name, folder in corpora.items():
+        data = ["--dataset_name", name, "--data_dir", str(folder), "--output_dir", str(args.output_dir / name)]
+        lssed_hf_command(["evaluate", "--model_name_or_path", model, *data])
     if args.install:
         install(args.output_dir, list(corpora))
 
@@ -76,6 +73,7 @@ def install(folder: Path, corpora: list[str]) -> None:
             "Both corpora are of actors who say a few fixed sentences, the same ones in training and test. On "
             "spontaneous speech, children, other languages and noisy recordings it has not been measured.",
             "Their licences rule out commercial use.",
+            "In the results, folder is the test speakers of both together.",
         ],
         corpora=[{"name": name, "corpus": name} for name in corpora],
         license="cc-by-nc-sa-4.0",

@@ -1,10 +1,13 @@
 """`lssed-hf predict` and the dispatch of the command line."""
 
 import csv
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from huggingface_hub import ModelCard
 
 from lssed_hf import PyResNetFeatureExtractor, cli, create_model, default_model, load_classifier
 from lssed_hf.inference.loading import DEFAULT_MODEL
@@ -127,6 +130,16 @@ class TestDefaultModel:
         files = sorted(DEFAULT_MODEL.iterdir())
         assert sum(file.stat().st_size for file in files) <= 6 * 2**20
         assert {file.suffix for file in files} <= {".json", ".safetensors", ".md", ".py"}
+
+    def test_its_card_has_the_recorded_figures(self):
+        recorded = Path(__file__).parents[1] / "benchmarks" / "results" / "default_model"
+        expected = []
+        for part in ("both", "ravdess", "emodb"):
+            metrics = json.loads((recorded / part / "results.json").read_text(encoding="utf-8"))["metrics"]
+            expected += [metrics["weighted_accuracy"], metrics["unweighted_accuracy"]]
+        card = ModelCard.load(DEFAULT_MODEL / "README.md", ignore_metadata_errors=False)
+        assert [result.metric_value for result in card.data.eval_results] == expected
+        assert card.data.license == "cc-by-nc-sa-4.0"
 
     def test_a_model_without_recordings(self, model, capsys):
         assert cli.main(["predict", str(model)]) == 1

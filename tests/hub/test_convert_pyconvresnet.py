@@ -15,6 +15,7 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, 
 
 import lssed_hf
 from lssed_hf import PyResNetFeatureExtractor, PyResNetForAudioClassification, cli
+from lssed_hf.hub.card import FORBIDDEN
 from lssed_hf.hub.conversion import UnsupportedModelError
 
 
