@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="lssed-hf convert",
         description=__doc__,
-        epilog="examples: lssed-hf convert PyResNet50.pth outputs/pyresnet50_lssed; "
+        epilog="example: lssed-hf convert PyResNet50.pth outputs/pyresnet50_lssed; "
         "lssed-hf convert asr_train_asr_conformer_valid.acc.ave.zip outputs/conformer",
     )
     parser.add_argument(
