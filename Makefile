@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-daic test test-datasets36 test-espnet lint bench conformance clean
+.PHONY: demo demo-daic test test-datasets36 test-espnet lint api bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -47,6 +47,9 @@ test-espnet: .venv/.installed .venv-espnet/.installed  ## the recogniser against
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+api: .venv/.installed  ## docs/api.md, the reference of all public names
+	$(BIN)/python scripts/api_reference.py
 
 bench: .venv/.installed  ## side-by-side timings
 	$(BIN)/python benchmarks/run.py

@@ -99,6 +99,7 @@ def names_at_hand() -> dict[str, object]:
     clips = [0.1 * rng.normal(size=size).astype(np.float32) for size in (16000, 24000)]
     return {
         "samples": clips[0],
+        "waveform": clips[0],
         "clips": clips,
         "waveforms": clips,
         "input_features": torch.from_numpy(rng.normal(size=(2, 60, 80)).astype(np.float32)),

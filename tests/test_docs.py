@@ -5,6 +5,7 @@ read by bash, with a recorder in place of every program; what it recorded is the
 take minutes are run as far as their flags are checked and their work begins.
 """
 
+import doctest
 import re
 import runpy
 import shutil
@@ -20,6 +21,7 @@ from unittest import mock
 import pytest
 import reader_home
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from lssed_hf import cli
 from lssed_hf.corpora import corpus_builder, synthetic_speech
@@ -102,13 +104,22 @@ def test_blocks_run(page, home, quick, monkeypatch):
     for block in read_blocks(page):
         if key(block) in NOT_RUN or block.language == "text":
             continue
-        if block.language == "python":
+        if block.language == "python" and block.code.startswith(">>>"):
+            run_session(block, names)
+        elif block.language == "python":
             code = "\n" * (block.line - 1) + block.code  # so that errors name the page's own lines
             exec(compile(code, str(page), "exec"), names)
         elif block.language == "sh":
             run_shell(block, home, monkeypatch)
         else:
             pytest.fail(f"{block.page}:{block.line}: a block of {block.language or 'no language'}; see NOT_RUN")
+
+
+def run_session(block: Block, names: dict) -> None:
+    """A session of Python, whose answers have to be those that it shows."""
+    session = doctest.DocTestParser().get_doctest(block.code, names, block.page, block.page, block.line - 1)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert not runner.run(session, clear_globs=False).failed, f"{block.page}:{block.line}: see above"
 
 
 def test_what_is_not_run_is_listed_exactly():
@@ -124,6 +135,12 @@ def test_every_command_is_in_an_example():
     assert set(cli.COMMANDS) - {"demo", "demo-daic"} <= shown  # those two are `make demo` and `make demo-daic`
 
 
+def test_the_reference_is_current():
+    command = [sys.executable, str(ROOT / "scripts" / "api_reference.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page):
     for target in links(page):
@@ -136,12 +153,42 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(path), f"{page.name} links to {target}; {path.name} has no such heading"
 
 
-def links(page: Path) -> list[str]:
+def test_flags_and_commands_in_the_text_exist():
+    known = known_flags()
+    assert {"--learning_rate", "--few_shot", "--specaug", "--csv"} <= known
+    for page in PAGES:
+        for span in [token.content for token in inline_tokens(page) if token.type == "code_inline"]:
+            first, *words = span.split() or [""]
+            if first == "lssed-hf" and words and words[0].islower():
+                assert words[0] in cli.COMMANDS, f"{page.name}: there is no command `{span}`"
+            if first.startswith("--") or first in ("lssed-hf", *cli.COMMANDS):
+                unknown = set(re.findall(r"(?<!\S)--\w[\w-]*", span)) - known
+                assert not unknown, f"{page.name}: no command has {', '.join(unknown)} of `{span}`"
+
+
+def known_flags() -> set[str]:
+    """Flags of all commands."""
+    found: set[str] = {"--help", "--version"}
+
+    def parse_known_args(parser, *args, **kwargs):
+        found.update(parser._option_string_actions)
+        raise Stopped
+
+    with mock.patch("argparse.ArgumentParser.parse_known_args", parse_known_args):
+        for main in (*(lambda name=name: cli.main([name]) for name in cli.COMMANDS), lambda: asr.main([])):
+            with pytest.raises(Stopped):
+                main()
+    return found
+
+
+def inline_tokens(page: Path) -> list[Token]:
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(page.read_text(encoding="utf-8"))
-    inline = [child for token in tokens for child in token.children or ()]
-    return [
-        str(child.attrs.get("href") or child.attrs["src"]) for child in inline if child.type in ("link_open", "image")
-    ]
+    return [child for token in tokens for child in token.children or ()]
+
+
+def links(page: Path) -> list[str]:
+    found = [token.attrs for token in inline_tokens(page) if token.type in ("link_open", "image")]
+    return [str(attributes.get("href") or attributes["src"]) for attributes in found]
 
 
 def anchors(page: Path) -> set[str]:
@@ -242,9 +289,8 @@ def pip(argv: Sequence[str], patch: pytest.MonkeyPatch) -> None:
     """Installing takes the network: only the extras are looked up."""
     assert argv[0] == "install"
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")  # tomllib is in Python 3.11 and later
-    known = re.findall(
-        r"(?m)^(\w+) = ", re.search(r"\[project\.optional-dependencies\]\n([^\[]|\[(?!\w+\.))*", text)[0]
-    )
+    table = text.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+    known = re.findall(r"(?m)^(\w+) = \[", table)
     for extras in re.findall(r"\[(.+?)\]", " ".join(argv)):
         assert set(extras.split(",")) <= set(known)
 
