@@ -1,4 +1,4 @@
-"""A folder that holds, tiny, what the documentation's examples name: corpora, recordings and saved models.
+"""A folder that holds, tiny, what the documentation's examples name: corpora, recordings, models and their scores.
 
 pytest puts this folder on the path, because it holds a conftest.py.
 """
@@ -20,6 +20,7 @@ from lssed_hf import (
     create_model,
 )
 from lssed_hf.corpora import synthetic_speech
+from lssed_hf.evaluation import evaluate
 from lssed_hf.labels import BENCHMARK_EMOTIONS
 from lssed_hf.preparation.synthesize import synthesize
 
@@ -48,12 +49,31 @@ def write_home(folder: Path) -> Path:
 
     rng = np.random.default_rng(0)
     (folder / "recordings").mkdir()
-    for name in ("clip.wav", "clip.flac", "other.wav", *(f"recordings/{number}.wav" for number in range(4))):
-        soundfile.write(folder / name, 0.1 * rng.normal(size=32000).clip(-3, 3), 16000)
+    names = (
+        "clip.wav",
+        "clip.flac",
+        "other.wav",
+        "interview.wav",
+        *(f"recordings/{number}.wav" for number in range(4)),
+    )
+    for name in names:
+        seconds = 12 if name == "interview.wav" else 2
+        soundfile.write(folder / name, 0.1 * rng.normal(size=seconds * 16000).clip(-3, 3), 16000)
+    session = next(path for path in sorted((folder / "DAIC-WOZ").glob("*_P")) if path.is_dir())
+    for path in session.glob("*_[AT]*"):  # a session as it comes, under the number that examples have
+        shutil.copy(path, folder / path.name.replace(session.name[:3], "300", 1))
 
+    outputs = folder / "outputs"
     for name in ("pyresnet50", "plain"):
-        write_classifier(folder / "outputs" / name)
-    write_recogniser(folder / "outputs" / "recogniser")
+        write_classifier(outputs / name)
+    write_recogniser(outputs / "recogniser")
+    flags = {
+        "--model_name_or_path": outputs / "pyresnet50",
+        "--dataset_name": "emodb",
+        "--data_dir": folder / "EMODB",
+        "--output_dir": outputs / "on_emodb",
+    }
+    assert evaluate.main([str(word) for flag in flags.items() for word in flag]) == 0
     return folder
 
 

@@ -74,7 +74,10 @@ def key(block: Block) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def first_home(tmp_path_factory) -> Path:
-    return reader_home.write_home(tmp_path_factory.mktemp("reader"))
+    folder = reader_home.write_home(tmp_path_factory.mktemp("reader"))
+    for name in ("benchmarks", "scripts"):  # copies: an example may write beside them
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("cells", "__pycache__"))
+    return folder
 
 
 @pytest.fixture
@@ -82,8 +85,6 @@ def home(first_home, tmp_path, monkeypatch) -> Path:
     """The reader's folder, a new one for each page, and the current one."""
     folder = tmp_path / "home"
     shutil.copytree(first_home, folder, symlinks=True)
-    for name in ("benchmarks", "dataset_script", "scripts"):
-        (folder / name).symlink_to(ROOT / name)
     monkeypatch.chdir(folder)
     return folder
 
