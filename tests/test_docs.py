@@ -136,6 +136,12 @@ def test_every_command_is_in_an_example():
     assert set(cli.COMMANDS) - {"demo", "demo-daic"} <= shown  # those two are `make demo` and `make demo-daic`
 
 
+def test_the_index_has_every_page():
+    index = ROOT / "docs" / "README.md"
+    listed = {(index.parent / target.partition("#")[0]).resolve() for target in links(index)}
+    assert {page for page in PAGES if page.parent == index.parent} - {index} <= listed
+
+
 def test_the_reference_is_current():
     command = [sys.executable, str(ROOT / "scripts" / "api_reference.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
