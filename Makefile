@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-daic test test-datasets36 test-espnet lint model-cards bench conformance clean
+.PHONY: demo demo-daic test test-datasets36 test-espnet lint api model-cards bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -47,6 +47,9 @@ test-espnet: .venv/.installed .venv-espnet/.installed  ## the recogniser against
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+api: .venv/.installed  ## docs/api.md, the reference of all public names
+	$(BIN)/python scripts/api_reference.py
 
 model-cards: .venv/.installed  ## the cards of the recorded results
 	$(BIN)/lssed-hf card $(addprefix benchmarks/results/,ravdess_table5 ravdess_adversarial ravdess_emodb) \

@@ -23,6 +23,8 @@ def load_classifier(
     """Open a saved audio classifier: one of transformers, or a folder that `lssed-hf export` wrote.
 
     ```python
+    import lssed_hf
+
     classifier = lssed_hf.load_classifier("outputs/pyresnet50")
     classifier("clip.flac")  # [{"score": ..., "label": ...}, ...]
     list(classifier.probabilities([waveform]))
