@@ -46,6 +46,7 @@ def write_home(folder: Path) -> Path:
     for actor in set(range(1, 25)) - set(ACTORS):
         shutil.rmtree(folder / "RAVDESS" / f"Actor_{actor:02}")
     (folder / "DAIC").symlink_to("DAIC-WOZ")
+    (folder / "benchmarks").symlink_to(Path(__file__).parents[1] / "benchmarks")
 
     rng = np.random.default_rng(0)
     (folder / "recordings").mkdir()
@@ -59,8 +60,8 @@ def write_home(folder: Path) -> Path:
     for name in names:
         seconds = 12 if name == "interview.wav" else 2
         soundfile.write(folder / name, 0.1 * rng.normal(size=seconds * 16000).clip(-3, 3), 16000)
-    session = next(path for path in sorted((folder / "DAIC-WOZ").glob("*_P")) if path.is_dir())
-    for path in session.glob("*_[AT]*"):  # a session as it comes, under the number that examples have
+    session = folder / "DAIC-WOZ" / "363_P"  # its transcript is as it should be
+    for path in session.glob("363_[AT]*"):  # a session as it comes, under the number that examples have
         shutil.copy(path, folder / path.name.replace(session.name[:3], "300", 1))
 
     outputs = folder / "outputs"

@@ -252,13 +252,15 @@ def parsing() -> Iterator[None]:
     """Stop where flags are parsed."""
     from argparse import ArgumentParser
 
-    original = ArgumentParser.parse_args
+    def stopping(parse):
+        def parse_and_stop(*args, **kwargs):
+            parse(*args, **kwargs)
+            raise Stopped
 
-    def parse_args(*args, **kwargs):
-        original(*args, **kwargs)
-        raise Stopped
+        return parse_and_stop
 
-    with mock.patch.object(ArgumentParser, "parse_args", parse_args):
+    ways = {name: stopping(getattr(ArgumentParser, name)) for name in ("parse_args", "parse_intermixed_args")}
+    with mock.patch.multiple(ArgumentParser, **ways):
         yield
     pytest.fail("no flags were parsed")
 
