@@ -46,7 +46,6 @@ def write_home(folder: Path) -> Path:
     for actor in set(range(1, 25)) - set(ACTORS):
         shutil.rmtree(folder / "RAVDESS" / f"Actor_{actor:02}")
     (folder / "DAIC").symlink_to("DAIC-WOZ")
-    (folder / "benchmarks").symlink_to(Path(__file__).parents[1] / "benchmarks")
 
     rng = np.random.default_rng(0)
     (folder / "recordings").mkdir()

@@ -76,7 +76,7 @@ def key(block: Block) -> tuple[str, str]:
 def first_home(tmp_path_factory) -> Path:
     folder = reader_home.write_home(tmp_path_factory.mktemp("reader"))
     for name in ("benchmarks", "scripts"):  # copies: an example may write beside them
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("cells", "__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
