@@ -21,7 +21,7 @@ RANKS = [
     {"evaluation"},
     {"hub"},
     {"training"},
-    {"predict", "demo"},
+    {"predict", "demo", "web"},
     {"demo_daic"},
     {"cli"},
 ]

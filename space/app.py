@@ -1,0 +1,15 @@
+"""A Hugging Face Space that serves classifiers: what `lssed-hf serve` shows, with the models that lie beside it."""
+
+import os
+import sys
+from pathlib import Path
+
+from lssed_hf.web.serve import open_models, serve
+
+
+# Names on the Hub, separated by spaces (a variable of the Space), or else the folders in models/.
+folder = Path(__file__).parent / "models"
+models = os.environ.get("MODELS", "").split() or sorted(path for path in folder.glob("*") if path.is_dir())
+if not models:
+    sys.exit(f"put model folders into {folder}, or names on the Hub into the variable MODELS")
+serve(open_models(models), limits={"max_seconds": 300, "max_file_mb": 20}, server_name="0.0.0.0")
