@@ -128,7 +128,8 @@ class Visitor:
     def present(self):
         """As long as the browser's tab is open."""
         with self.http.stream("GET", f"gradio_api/heartbeat/{self.session}") as heartbeat:
-            next(heartbeat.iter_lines())
+            lines = heartbeat.iter_lines()  # held, because the connection closes with it
+            next(lines)
             yield
 
 

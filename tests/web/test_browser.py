@@ -69,7 +69,7 @@ def test_a_clip_and_another_model(tab, make_speech, tmp_path):
     assert not tab.locator("#timeline").is_visible()
     tab.get_by_label("Model").click()
     tab.get_by_role("option", name="four").click()
-    scores.get_by_text("sad").wait_for()
+    scores.get_by_text("sad").first.wait_for()
 
 
 def test_a_long_recording(tab, make_speech, tmp_path):
