@@ -21,7 +21,7 @@ RANKS = [
     {"evaluation"},
     {"hub"},
     {"training"},
-    {"predict", "demo", "web"},
+    {"predict", "timeline", "demo", "web"},
     {"demo_daic"},
     {"cli"},
 ]

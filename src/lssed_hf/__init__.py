@@ -41,6 +41,7 @@ _PUBLIC = {
     "create_model": "models.registry",
     "list_models": "models.registry",
     "load_classifier": "inference",
+    "draw_timeline": "inference.timeline_figure",
     "read_turns": "inference.turns",
     "score_timeline": "inference.timeline",
     "metric_path": "evaluation",

@@ -20,6 +20,7 @@ COMMANDS = {
     "cross-corpus": ("training.cross_corpus", "train on each corpus and test on the others, as the paper's Table 4"),
     "finetune-daic": ("training.depression", "fine-tune models for depression detection, as the paper's Table 6"),
     "predict": ("predict", "classify audio files"),
+    "timeline": ("timeline", "follow emotion through a long recording, by windows or speaker turns"),
     "serve": ("web.serve", "open a page to try models on, by upload or microphone"),
     "export": ("hub.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
     "convert": ("hub.convert_espnet", "turn an ESPnet2 speech recogniser into a folder for transformers"),

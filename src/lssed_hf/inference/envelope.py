@@ -40,11 +40,17 @@ class Envelope:
             self._bounds[:, first : first + len(starts)] = low, high
             self._samples += len(part)
 
-    def outline(self, sampling_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Seconds at which the stretches begin, and the lowest and highest sample of each, all (stretches,)."""
+    def outline(self, seconds: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What was added, spread over so many seconds.
+
+        Returns:
+            Seconds at the edges of the stretches (stretches + 1,), and the lowest and highest sample of each, both
+            (stretches,).
+        """
         count = -(-self._samples // self._stretch)
+        edges = np.minimum(np.arange(count + 1) * self._stretch, self._samples) * (seconds / max(self._samples, 1))
         low, high = self._bounds[:, :count].copy()
-        return np.arange(count) * (self._stretch / sampling_rate), low, high
+        return edges, low, high
 
 
 __all__ = ["Envelope"]

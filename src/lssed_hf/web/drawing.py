@@ -56,6 +56,7 @@ def fit_timeline(figure: Figure, width: int) -> Figure:
     _fit(figure, width)
     time = figure.axes[-1].xaxis
     time.set_major_locator(MaxNLocator(nbins=max(3, width // 70), steps=[1, 1.5, 3, 6, 10], integer=True))
+    figure.axes[-1].tick_params(axis="x", pad=7)  # clear of the 0 of the other axis
     handles, names = figure.axes[-1].get_legend_handles_labels()
     for legend in figure.legends:
         legend.remove()

@@ -1,0 +1,124 @@
+"""`lssed-hf timeline`: emotion over time in a recording of any length, window by window or turn by turn."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO
+
+from tqdm.auto import tqdm
+
+from .audio import audio_duration
+from .files import replacing
+from .inference import load_classifier
+from .inference.envelope import Envelope
+from .inference.timeline import TimelineSegment, score_timeline
+from .inference.timeline_formats import write_csv, write_json, write_rttm, write_textgrid
+from .inference.turns import read_turns
+
+
+_FIGURES = (".png", ".pdf", ".svg")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="lssed-hf timeline",
+        description=__doc__,
+        epilog="example: lssed-hf timeline outputs/pyresnet50 interview.wav --csv emotions.csv --figure emotions.png",
+    )
+    parser.add_argument("model", help="folder or Hub name of an audio classifier, or an exported folder")
+    parser.add_argument("recording", type=Path, help="an audio file of any rate and length")
+    parser.add_argument("--csv", type=Path, help="write a row per window here (default: print them)")
+    parser.add_argument("--json", type=Path, help="write the same as JSON")
+    parser.add_argument("--textgrid", type=Path, help="write an interval tier (per speaker) for Praat")
+    parser.add_argument("--rttm", type=Path, help="write stretches of one emotion in NIST's format")
+    parser.add_argument("--figure", type=Path, help="draw probabilities below the waveform (.png, .pdf or .svg)")
+    parser.add_argument("--window_seconds", type=float, default=3.0, help="length of a window (default: 3)")
+    parser.add_argument("--hop_seconds", type=float, default=1.0, help="from window to window (default: 1)")
+    parser.add_argument("--vad", action="store_true", help="leave windows without speech unscored (Silero VAD)")
+    parser.add_argument(
+        "--min_speech", type=float, default=0.25, help="with --vad: share of a window to be speech (default: 0.25)"
+    )
+    parser.add_argument(
+        "--turns", type=Path, help="who speaks when: .rttm, a table of start, end and speaker, or a DAIC transcript"
+    )
+    parser.add_argument("--batch_size", type=int, default=8, help="windows per forward pass (default: 8)")
+    parser.add_argument("--device", help="torch device, e.g. cuda:0 (default: the GPU if there is one)")
+    parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    args = parser.parse_args(argv)
+    if args.batch_size < 1:
+        raise ValueError("--batch_size must be 1 or more")
+    _check_outputs(args)
+
+    duration = audio_duration(args.recording)
+    turns = read_turns(args.turns, args.recording) if args.turns else None
+    classifier = load_classifier(args.model, args.batch_size, args.device, args.trust_remote_code)
+    envelope = Envelope() if args.figure else None
+    windows = score_timeline(
+        classifier,
+        args.recording,
+        window_seconds=args.window_seconds,
+        hop_seconds=args.hop_seconds,
+        vad=args.vad,
+        min_speech=args.min_speech,
+        turns=turns,
+        envelope=envelope,
+    )
+    segments = []
+    with tqdm(total=round(duration), desc="Scoring", unit="s") as bar:
+        for segment in windows:
+            segments.append(segment)
+            bar.update(max(0, min(round(segment.end), bar.total) - bar.n))
+    _write(args, segments, classifier.labels, envelope)
+
+    scored = sum(segment.skipped is None for segment in segments)
+    print(f"{scored} of {len(segments)} segments scored", file=sys.stderr)
+    return 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Find before hours of work what would fail after them."""
+    given = [path for path in (args.csv, args.json, args.textgrid, args.rttm, args.figure) if path]
+    inputs = [path for path in (args.recording, args.turns) if path]
+    resolved = [path.resolve() for path in [*given, *inputs]]
+    for path in given:
+        if resolved.count(path.resolve()) > 1:
+            raise ValueError(f"{path} is given twice; outputs need files of their own")
+    if args.figure and args.figure.suffix.lower() not in _FIGURES:
+        raise ValueError(f"--figure {args.figure}: cannot draw that; the name must end in {', '.join(_FIGURES)}")
+
+
+def _write(
+    args: argparse.Namespace, segments: Sequence[TimelineSegment], labels: Sequence[str], envelope: Envelope | None
+) -> None:
+    """All outputs, or none if one fails."""
+    settings = {
+        "recording": str(args.recording),
+        "model": args.model,
+        "window_seconds": args.window_seconds,
+        "hop_seconds": args.hop_seconds,
+        "vad": args.vad,
+        "min_speech": args.min_speech if args.vad else None,
+        "turns": str(args.turns) if args.turns else None,
+    }
+    writers: list[tuple[Path | None, Callable[[IO[str]], None]]] = [
+        (args.csv, lambda file: write_csv(file, segments, labels)),
+        (args.json, lambda file: write_json(file, segments, labels, settings)),
+        (args.textgrid, lambda file: write_textgrid(file, segments, labels)),
+        (args.rttm, lambda file: write_rttm(file, segments, labels, args.recording.stem)),
+    ]
+    with ExitStack() as stack:
+        for path, write in writers:
+            if path:
+                partial = stack.enter_context(replacing(path))
+                with open(partial, "w", newline="", encoding="utf-8") as file:
+                    write(file)
+        if args.figure:
+            from .inference.timeline_figure import draw_timeline
+
+            figure = draw_timeline(segments, labels, envelope, title=args.recording.name)
+            partial = stack.enter_context(replacing(args.figure))
+            figure.savefig(partial, format=args.figure.suffix.lower().removeprefix("."))
+    if not args.figure and not any(path for path, _ in writers):
+        write_csv(sys.stdout, segments, labels)
