@@ -50,7 +50,8 @@ test-browser: .venv-web/.installed  ## the page of `lssed-hf serve` in Chromium;
 # Gradio wants an older Pillow than .venv may hold, so it lives in a layer on top. Chromium is Debian's or Playwright's.
 .venv-web/.installed: .venv/.installed
 	test -x .venv-web/bin/python || $(BIN)/python -m venv .venv-web
-	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > "$$(echo .venv-web/lib/python*/site-packages)/below.pth"
+	$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
+	    > "$$(echo .venv-web/lib/python*/site-packages)/below.pth"
 	.venv-web/bin/python -m pip install --quiet --disable-pip-version-check 'gradio>=6.31,<7' 'playwright>=1.50,<2'
 	.venv-web/bin/python tests/web/chromium.py || .venv-web/bin/python -m playwright install --only-shell chromium \
 	    || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium-headless-shell; }

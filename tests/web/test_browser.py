@@ -98,6 +98,7 @@ def test_too_large_a_file(tab, tmp_path):
     (tmp_path / "large.wav").write_bytes(bytes(3 * 2**20))
     give(tab, tmp_path / "large.wav")
     tab.get_by_text("maximum allowed size").first.wait_for()
+    tab.wait_for_timeout(500)  # until it has slid in, for the screenshot
 
 
 def test_the_microphone(tab):

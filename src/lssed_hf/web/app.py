@@ -104,7 +104,12 @@ def build_app(
         with gr.Row():
             with gr.Column(min_width=300):
                 recording = gr.Audio(
-                    sources=["upload", "microphone"], type="filepath", label="Recording", editable=False, buttons=[]
+                    sources=["upload", "microphone"],
+                    type="filepath",
+                    label="Recording",
+                    editable=False,
+                    buttons=[],
+                    waveform_options=gr.WaveformOptions(waveform_color="#6992bf", waveform_progress_color="#1f5f9f"),
                 )
                 model = gr.Dropdown(
                     names, value=names[0], label="Model", visible=len(names) > 1, interactive=True, filterable=False
