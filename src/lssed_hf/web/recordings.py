@@ -53,11 +53,11 @@ def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> np.nda
 
 
 def clock(seconds: float) -> str:
-    """Such as "3.2 s" and "12:05 min"."""
+    """Such as "3.2 s", "10 min" and "12:05 min"."""
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02} min"
+    return f"{minutes}:{rest:02} min" if rest else f"{minutes} min"
 
 
 class Uploads:
