@@ -1,14 +1,12 @@
 """Two tiny classifiers, and the page with them behind its own port."""
 
-import json
 import os
-import uuid
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from visitor import Visitor
 
 import lssed_hf
 
@@ -89,60 +87,16 @@ def page(classifiers, tmp_path_factory):
             os.environ["GRADIO_TEMP_DIR"] = before
 
 
-class Visitor:
-    """Somebody at the page, without a browser: the requests that the browser would send.
+@pytest.fixture
+def kept(page):
+    """Tells which uploads are on the disk, beyond those that there were before the test."""
 
-    `results` are by the `elem_id` or type of the output.
-    """
+    def files() -> set[Path]:
+        # os.walk, unlike glob, is not upset by a folder that goes meanwhile.
+        return {Path(folder, name) for folder, _, names in os.walk(page[1]) for name in names}
 
-    def __init__(self, address: str):
-        import httpx
-
-        self.session = uuid.uuid4().hex
-        self.http = httpx.Client(base_url=address, timeout=60)
-        config = self.http.get("config").json()
-        self.config = config
-        self.components = {component["id"]: component for component in config["components"]}
-        self.event = next(event for event in config["dependencies"] if event["inputs"])
-
-    def upload(self, path: Path, name: str | None = None):
-        return self.http.post("gradio_api/upload", files={"files": (name or path.name, path.read_bytes())})
-
-    def classify(self, uploaded: str | None, model: str, width=1280) -> list:
-        """Values and visibilities of the outputs, or the message of the error that Gradio reports."""
-        file = uploaded and {"path": uploaded, "meta": {"_type": "gradio.FileData"}}
-        body = {"data": [file, model, width], "fn_index": self.event["id"], "session_hash": self.session}
-        self.http.post("gradio_api/queue/join", json=body).raise_for_status()
-        with self.http.stream("GET", "gradio_api/queue/data", params={"session_hash": self.session}) as events:
-            for line in events.iter_lines():
-                event = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
-                if event.get("msg") == "process_completed":
-                    return event["output"]
-        raise AssertionError("no answer")
-
-    def see(self, path: Path | None, model: str = "three", width=1280) -> "Results":
-        uploaded = self.upload(path).raise_for_status().json()[0] if path else None
-        return Results(*self.classify(uploaded, model, width)["data"])
-
-    @contextmanager
-    def present(self):
-        """As long as the browser's tab is open."""
-        with self.http.stream("GET", f"gradio_api/heartbeat/{self.session}") as heartbeat:
-            lines = heartbeat.iter_lines()  # held, because the connection closes with it
-            next(lines)
-            yield
-
-
-class Results:
-    """What is on the page: None where an output is hidden."""
-
-    def __init__(self, message, scores, note, timeline_part, timeline, picture_part, picture):
-        self.message = message["value"] if message["visible"] else None
-        shown = scores["visible"] and scores["value"]
-        self.scores = shown and {row["label"]: row["confidence"] for row in scores["value"]["confidences"]}
-        self.note = note["value"] if note["visible"] else None
-        self.timeline = timeline["plot"] if timeline_part["visible"] else None
-        self.picture = picture["plot"] if picture_part["visible"] else None
+    before = files()
+    return lambda: sorted(path.name for path in files() - before)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,8 @@ import lssed_hf
 
 pytest.importorskip("gradio")
 
+from visitor import wait_until
+
 from lssed_hf.web.app import build_app
 
 
@@ -23,10 +24,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def image(plot: str) -> Image.Image:
     assert plot.startswith("data:image/png;base64,")
     return Image.open(io.BytesIO(base64.b64decode(plot.split(",")[1])))
-
-
-def uploads(page) -> list[Path]:
-    return [path for path in page[1].rglob("*") if path.is_file()]
 
 
 def test_a_clip_gets_its_scores_and_a_picture(visitor, classifiers, make_speech, tmp_path):
@@ -107,42 +104,43 @@ def test_a_model_that_fails_is_reported(page, tmp_path, make_speech, monkeypatch
     assert "clip.wav: the model cannot classify these 2 s (Kernel size can" in results.message
 
 
-def test_larger_uploads_are_refused(visitor, tmp_path, page):
+def test_larger_uploads_are_refused(visitor, tmp_path, kept):
     (tmp_path / "large.wav").write_bytes(bytes(3 * 2**20))
-    before = uploads(page)
     answer = visitor.upload(tmp_path / "large.wav")
     assert answer.status_code == 413 and "maximum allowed size" in answer.text
-    assert uploads(page) == before
+    assert kept() == []
 
 
-def test_uploads_go_with_the_next_one_and_with_the_visit(visitor, another_visitor, page, make_speech, tmp_path):
+def test_uploads_go_with_the_next_one_and_with_the_visit(visitor, another_visitor, kept, make_speech, tmp_path):
     first, second = (make_speech(tmp_path / f"{seed}.wav", seed=seed) for seed in (11, 12))
-    before = set(uploads(page))
-    with visitor.present():
-        visitor.see(first)
-        assert {path.name for path in set(uploads(page)) - before} == {"11.wav"}
-        visitor.see(second)
-        assert {path.name for path in set(uploads(page)) - before} == {"12.wav"}
-        visitor.see(None)
-        assert set(uploads(page)) == before
-        visitor.see(first)
-        another_visitor.see(first)
-    # The tab is closed; the other visitor's equal file stays.
-    time.sleep(0.5)
-    assert {path.name for path in set(uploads(page)) - before} == {"11.wav"}
     with another_visitor.present():
-        pass
-    for _ in range(50):
-        if set(uploads(page)) == before:
-            break
-        time.sleep(0.1)
-    assert set(uploads(page)) == before
+        with visitor.present():
+            visitor.see(first)
+            assert kept() == ["11.wav"]
+            visitor.see(second)
+            assert kept() == ["12.wav"]
+            visitor.see(None)
+            assert kept() == []
+            another_visitor.see(first)
+            visitor.see(first)
+            visitor.see(second)
+            assert kept() == ["11.wav", "12.wav"], "the other visitor's equal file stays"
+        assert wait_until(lambda: kept() == ["11.wav"])
+    assert wait_until(lambda: kept() == [])
 
 
 def test_no_other_file_of_the_disk_is_read_or_deleted(visitor, model_folders, tmp_path, make_speech):
     secret = make_speech(tmp_path / "secret.wav")
     weights = model_folders["three"] / "config.json"
-    for path in (secret, weights, Path("pyproject.toml").resolve(), Path(__file__), "/etc/passwd", "pyproject.toml"):
+    for path in (
+        secret,
+        weights,
+        Path("pyproject.toml").resolve(),
+        Path(__file__),
+        "/etc/passwd",
+        "pyproject.toml",
+        visitor.http.base_url,
+    ):
         for route in ("file=", "file/", "file=../", "proxy="):
             answer = visitor.http.get(f"gradio_api/{route}{path}")
             assert answer.status_code in (400, 403, 404) and "root:" not in answer.text, (route, path)

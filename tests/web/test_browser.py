@@ -9,6 +9,7 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api")
 
 from chromium import find_chromium  # noqa: E402
+from visitor import wait_until  # noqa: E402
 
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("one_thread")]
@@ -110,13 +111,9 @@ def test_the_microphone(tab):
     tab.locator("#note").get_by_text("classified as a whole").wait_for()
 
 
-def test_closing_the_tab_deletes_the_upload(tab, page, make_speech, tmp_path):
+def test_closing_the_tab_deletes_the_upload(tab, kept, make_speech, tmp_path):
     give(tab, make_speech(tmp_path / "closed.wav", seed=5))
     tab.locator("#scores").get_by_text("%").nth(2).wait_for()
-    assert [*page[1].rglob("closed.wav")]
+    assert kept() == ["closed.wav"]
     tab.goto("about:blank")
-    for _ in range(100):
-        if not [*page[1].rglob("closed.wav")]:
-            break
-        tab.wait_for_timeout(100)
-    assert not [*page[1].rglob("closed.wav")]
+    assert wait_until(lambda: kept() == [])
