@@ -1,6 +1,7 @@
 """`score_timeline`: windows over a recording that is streamed."""
 
 import sys
+import tracemalloc
 import types
 
 import numpy as np
@@ -209,6 +210,27 @@ def test_a_recording_is_read_as_it_is_scored(folder):
     list(segments)
     edges, low, high = envelope.outline(600.0)
     assert edges[-1] == 600 and low[0] == 0 and high[-1] == np.float32(599_999 / 2**15)
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [None, [Turn(0, 1)], [Turn(7199, 7200)], [Turn(0, 7200), Turn(5000, 5001)]],
+    ids=["none", "first", "last", "all"],
+)
+def test_memory_does_not_grow_with_the_recording(folder, turns):
+    path = ramp(folder, 7_200_000)  # 29 MB as floats
+    settings = {"window_seconds": 60, "hop_seconds": 60, "turns": turns}
+
+    class Deaf(Listener):
+        def logits(self, batch):
+            return np.zeros((len(batch), 2), np.float32)
+
+    tracemalloc.start()
+    for _ in lssed_hf.score_timeline(Deaf(), path, **settings):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6e6
 
 
 @given(st.lists(st.integers(0, 50), max_size=12), st.sampled_from([2, 4, 10]))

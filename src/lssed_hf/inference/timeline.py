@@ -85,7 +85,7 @@ def score_timeline(
         hop_seconds: from the start of a window to that of the next, at most `window_seconds`.
         vad: whether to leave windows without speech unscored, as `silero_gate` hears them; or another gate.
         min_speech: share of a window that has to be speech for it to be scored, with `vad`.
-        turns: of speakers; they may overlap.
+        turns: of speakers, as `lssed_hf.read_turns` returns them; they may overlap.
         envelope: takes the waveform's outline on the way.
 
     Returns:
@@ -112,7 +112,7 @@ def score_timeline(
     for turn in turns or ():
         if not 0 <= turn.start < turn.end < math.inf:
             raise ValueError(f"{turn} must begin at 0 s or later and end after its beginning")
-        if turn.end > duration + END_TOLERANCE:
+        if 0 < duration < turn.end - END_TOLERANCE:  # some videos say 0
             raise AudioError(f"{recording}: lasts {duration:.3f} s, so it has no {turn}; correct the times")
     gate = (silero_gate if vad is True else vad) or None
     return _score(
@@ -120,18 +120,27 @@ def score_timeline(
     )
 
 
-def _score(classifier, recording, gate, envelope, lengths, min_speech, turns) -> Iterator[TimelineSegment]:
+def _score(
+    classifier: Classifier,
+    recording: str | os.PathLike,
+    gate: Gate | None,
+    envelope: Envelope | None,
+    lengths: tuple[int, float],
+    min_speech: float,
+    turns: Sequence[Turn] | None,
+) -> Iterator[TimelineSegment]:
+    """`lengths` are those of window and hop, in samples."""
     rate, nothing = classifier.sampling_rate, np.full(len(classifier.labels), np.nan, np.float32)
     with closing(stream_audio(recording, rate)) as blocks:
         outlined = blocks if envelope is None else _outlined(blocks, envelope)
         marked = ((block, np.ones(len(block), bool)) for block in outlined) if gate is None else gate(outlined, rate)
         heard = _Heard(marked)
         spans = _windows(heard, *lengths) if turns is None else _turn_windows(heard, *lengths, turns, rate)
-        drawn = (_draw(heard, span, rate, min_speech if gate else 0) for span in spans)
+        drawn = (_draw(heard, span, rate, min_speech) for span in spans)
         while chunk := list(itertools.islice(drawn, _BATCHES * classifier.batch_size)):
             rows = classifier.probabilities(samples for span, samples in chunk if not span.skipped)
             for span, _ in chunk:
-                row = nothing if span.skipped else next(rows)
+                row = nothing.copy() if span.skipped else next(rows)
                 yield TimelineSegment(span.first / rate, span.last / rate, row, span.speaker, span.skipped)
 
 
@@ -154,23 +163,27 @@ class _Heard:
         """Samples that were heard so far."""
         return self._first + len(self._samples)
 
-    def reach(self, last: float) -> bool:
-        """Read on to sample `last`; False where the stream ends before it."""
+    def reach(self, last: float, needed: float = 0) -> bool:
+        """Read on to sample `last`; False where the stream ends before it. What lies before `needed` is forgotten."""
         while self.end < last:
             samples, speech = next(self._marked, (None, None))
             if samples is None:
                 return False
             self._samples = np.concatenate([self._samples, samples])
             self._speech = np.concatenate([self._speech, speech])
+            self._forget(needed)
         return True
 
     def take(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Samples and speech from `first` to `last`; what lies before `first` is forgotten."""
-        passed = min(max(first - self._first, 0), len(self._samples))
-        self._samples, self._speech = self._samples[passed:], self._speech[passed:]
-        self._first += passed
+        self._forget(first)
         # A copy, because a view would keep all of the stretch in memory.
         return self._samples[: last - first].copy(), self._speech[: last - first]
+
+    def _forget(self, before: float) -> None:
+        passed = int(min(max(before - self._first, 0), len(self._samples)))
+        self._samples, self._speech = self._samples[passed:], self._speech[passed:]
+        self._first += passed
 
 
 def _draw(heard: _Heard, span: _Span, rate: int, min_speech: float) -> tuple[_Span, np.ndarray | None]:
@@ -200,13 +213,13 @@ def _windows(heard: _Heard, window: int, hop: float) -> Iterator[_Span]:
 def _turn_windows(heard: _Heard, window: int, hop: float, turns: Sequence[Turn], rate: int) -> Iterator[_Span]:
     covered = 0
     for span in heapq.merge(*(_cut(turn, window, hop, rate) for turn in turns), key=lambda span: span.first):
-        heard.reach(span.last)
+        heard.reach(span.last, needed=span.first)
         first, last = min(span.first, heard.end), min(span.last, heard.end)
         if first > covered:
             yield _Span(covered, first, skipped=NO_TURN)
         yield _Span(first, last, span.speaker)
         covered = max(covered, last)
-    heard.reach(math.inf)
+    heard.reach(math.inf, needed=math.inf)
     if heard.end > covered:
         yield _Span(covered, heard.end, skipped=NO_TURN)
 
