@@ -12,4 +12,4 @@ folder = Path(__file__).parent / "models"
 models = os.environ.get("MODELS", "").split() or sorted(path for path in folder.glob("*") if path.is_dir())
 if not models:
     sys.exit(f"put model folders into {folder}, or names on the Hub into the variable MODELS")
-serve(open_models(models), limits={"max_seconds": 300, "max_file_mb": 20}, server_name="0.0.0.0")
+serve(open_models(models), limits={"max_seconds": 300, "max_file_mb": 60}, server_name="0.0.0.0")

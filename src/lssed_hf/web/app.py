@@ -69,7 +69,7 @@ def build_app(
     classifiers: Mapping[str, Classifier],
     *,
     max_seconds: float = 600.0,
-    max_file_mb: float = 50.0,
+    max_file_mb: float = 120.0,
     long_seconds: float = 10.0,
 ) -> App:
     """The page for one or several classifiers; `.launch()` serves it.

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets others in (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
     parser.add_argument("--max_seconds", type=float, default=600, help="longest recording (default: 600)")
-    parser.add_argument("--max_file_mb", type=float, default=50, help="largest upload in MiB (default: 50)")
+    parser.add_argument("--max_file_mb", type=float, default=120, help="largest upload in MiB (default: 120)")
     parser.add_argument("--inbrowser", action="store_true", help="open the page in a browser")
     parser.add_argument("--device", help="torch device, e.g. cuda:0 (default: the GPU if there is one)")
     parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the models' repositories")
