@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-daic test test-datasets36 test-espnet lint api model-cards bench conformance clean
+.PHONY: demo demo-daic test test-datasets36 test-espnet test-browser lint api model-cards bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -44,6 +44,19 @@ test-espnet: .venv/.installed .venv-espnet/.installed  ## the recogniser against
 	.venv-espnet/bin/python -m pip install --quiet --disable-pip-version-check --no-deps espnet==202511 torch_complex
 	touch $@
 
+test-browser: .venv-web/.installed  ## the page of `lssed-hf serve` in Chromium; screenshots in outputs/screenshots
+	LSSED_HF_SCREENSHOTS=outputs/screenshots .venv-web/bin/python -m pytest -m 'browser or not browser' tests/web
+
+# Gradio wants an older Pillow than .venv may hold, so it lives in a layer on top. Chromium is Debian's or Playwright's.
+.venv-web/.installed: .venv/.installed
+	test -x .venv-web/bin/python || $(BIN)/python -m venv .venv-web
+	$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
+	    > "$$(echo .venv-web/lib/python*/site-packages)/below.pth"
+	.venv-web/bin/python -m pip install --quiet --disable-pip-version-check 'gradio>=6.31,<7' 'playwright>=1.50,<2'
+	.venv-web/bin/python tests/web/chromium.py || .venv-web/bin/python -m playwright install --only-shell chromium \
+	    || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium-headless-shell; }
+	touch $@
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,4 +80,4 @@ conformance: .venv/.installed  ## transformers' own test suite for models and fe
 	$(BIN)/python tests/conformance/run.py
 
 clean:
-	rm -rf .venv .venv-datasets36 .venv-espnet .conformance outputs
+	rm -rf .venv .venv-datasets36 .venv-espnet .venv-web .conformance outputs

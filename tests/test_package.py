@@ -21,7 +21,7 @@ RANKS = [
     {"evaluation"},
     {"hub"},
     {"training"},
-    {"predict", "timeline", "demo"},
+    {"predict", "timeline", "demo", "web"},
     {"demo_daic"},
     {"cli"},
 ]

@@ -23,6 +23,7 @@ COMMANDS = {
     "card": ("hub.card", "write the model card of a saved model, or those of recorded systems"),
     "push": ("hub.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
     "timeline": ("timeline", "follow emotion through a long recording, by windows or speaker turns"),
+    "serve": ("web.serve", "open a page to try models on, by upload or microphone"),
     "export": ("hub.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
     "convert": ("hub.convert", "turn a released PyResNet or an ESPnet2 recogniser into a folder for transformers"),
     "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),

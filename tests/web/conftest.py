@@ -1,0 +1,113 @@
+"""Two tiny classifiers, and the page with them behind its own port."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from visitor import Visitor
+
+import lssed_hf
+
+
+MAX_SECONDS, MAX_FILE_MB = 20.0, 2.0
+
+
+@pytest.fixture(scope="session")
+def model_folders(tmp_path_factory) -> dict[str, Path]:
+    """Random weights: three emotions, and four."""
+    folders = {}
+    for name, labels in {"three": ["angry", "neutral", "happy"], "four": ["angry", "neutral", "happy", "sad"]}.items():
+        folders[name] = tmp_path_factory.mktemp("models") / name
+        config = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
+        lssed_hf.create_model("pyresnet50", id2label=dict(enumerate(labels)), **config).save_pretrained(folders[name])
+        lssed_hf.PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folders[name])
+    return folders
+
+
+@pytest.fixture(scope="session")
+def classifiers(model_folders):
+    return {name: lssed_hf.load_classifier(folder) for name, folder in model_folders.items()}
+
+
+@pytest.fixture(scope="session")
+def make_speech():
+    """Writes a recording that is not steady, so that its windows differ."""
+
+    def make_speech(path: Path, seconds: float = 2.0, seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
+        time = np.arange(round(seconds * 16000)) / 16000
+        tone = np.sin(2 * np.pi * (150 + 60 * np.sin(time)) * time) * (1 + np.sin(2 * np.pi * 3 * time))
+        soundfile.write(path, 0.2 * tone + 0.01 * rng.normal(size=len(time)), 16000)
+        return path
+
+    return make_speech
+
+
+@pytest.fixture(scope="session")
+def bad_files(tmp_path_factory) -> dict[str, Path]:
+    """Files that cannot be classified, by what is wrong with them."""
+    folder = tmp_path_factory.mktemp("bad")
+    rng = np.random.default_rng(0)
+    files = {
+        kind: folder / f"{kind}.wav" for kind in ("text", "empty", "headless", "no_samples", "long", "nan", "cut")
+    }
+    files["text"].write_text("not <b>audio</b>")
+    files["empty"].touch()
+    files["headless"].write_bytes(rng.bytes(4000))
+    soundfile.write(files["no_samples"], np.zeros(0), 16000)
+    soundfile.write(files["long"], np.zeros(round((MAX_SECONDS + 1) * 16000)), 16000)
+    soundfile.write(files["nan"], np.full(16000, np.nan), 16000, subtype="FLOAT")
+    soundfile.write(files["cut"], rng.normal(0, 0.1, 16000), 16000)
+    files["cut"].write_bytes(files["cut"].read_bytes()[:8000])
+    # Compressed silence: a few kilobytes that would be hundreds of megabytes in memory.
+    files["huge"] = folder / "huge.flac"
+    soundfile.write(files["huge"], np.zeros((round(MAX_SECONDS * 96_000), 8), np.int16), 96_000)
+    return files
+
+
+@pytest.fixture(scope="session")
+def page(classifiers, tmp_path_factory):
+    """The address of the page, and the folder in which Gradio keeps files."""
+    pytest.importorskip("gradio")
+    folder = tmp_path_factory.mktemp("uploads")
+    before = os.environ.get("GRADIO_TEMP_DIR")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    from lssed_hf.web.app import build_app
+
+    app = build_app(classifiers, max_seconds=MAX_SECONDS, max_file_mb=MAX_FILE_MB, long_seconds=5.0)
+    try:
+        _, address, _ = app.launch(prevent_thread_lock=True, quiet=True)
+        yield address, folder
+    finally:
+        app.close(verbose=False)
+        os.environ.pop("GRADIO_TEMP_DIR")
+        if before:
+            os.environ["GRADIO_TEMP_DIR"] = before
+
+
+@pytest.fixture
+def kept(page):
+    """Tells which uploads are on the disk, beyond those that there were before the test."""
+
+    def files() -> set[Path]:
+        # os.walk, unlike glob, is not upset by a folder that goes meanwhile.
+        return {Path(folder, name) for folder, _, names in os.walk(page[1]) for name in names}
+
+    before = files()
+    return lambda: sorted(path.name for path in files() - before)
+
+
+@pytest.fixture
+def visitor(page):
+    visitor = Visitor(page[0])
+    yield visitor
+    visitor.http.close()
+
+
+@pytest.fixture
+def another_visitor(page):
+    visitor = Visitor(page[0])
+    yield visitor
+    visitor.http.close()
