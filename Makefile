@@ -44,16 +44,13 @@ test-espnet: .venv/.installed .venv-espnet/.installed  ## the recogniser against
 	.venv-espnet/bin/python -m pip install --quiet --disable-pip-version-check --no-deps espnet==202511 torch_complex
 	touch $@
 
-test-browser: .venv-web/.installed  ## the page of `lssed-hf serve` in Chromium; screenshots in outputs/screenshots
-	LSSED_HF_SCREENSHOTS=outputs/screenshots .venv-web/bin/python -m pytest -m 'browser or not browser' tests/web
+test-browser: .venv/.browser  ## the page of `lssed-hf serve` in Chromium; screenshots in outputs/screenshots
+	LSSED_HF_SCREENSHOTS=outputs/screenshots $(BIN)/python -m pytest -m browser tests/web
 
-# Gradio wants an older Pillow than .venv may hold, so it lives in a layer on top. Chromium is Debian's or Playwright's.
-.venv-web/.installed: .venv/.installed
-	test -x .venv-web/bin/python || $(BIN)/python -m venv .venv-web
-	$(BIN)/python -c 'import site; print("import site; site.addsitedir(%r)" % site.getsitepackages()[0])' \
-	    > "$$(echo .venv-web/lib/python*/site-packages)/below.pth"
-	.venv-web/bin/python -m pip install --quiet --disable-pip-version-check 'gradio>=6.31,<7' 'playwright>=1.50,<2'
-	.venv-web/bin/python tests/web/chromium.py || .venv-web/bin/python -m playwright install --only-shell chromium \
+# Chromium is the system's, Playwright's or Debian's, whichever can be had.
+.venv/.browser: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.50,<2'
+	$(BIN)/python tests/web/chromium.py || $(BIN)/python -m playwright install --only-shell chromium \
 	    || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium-headless-shell; }
 	touch $@
 
@@ -80,4 +77,4 @@ conformance: .venv/.installed  ## transformers' own test suite for models and fe
 	$(BIN)/python tests/conformance/run.py
 
 clean:
-	rm -rf .venv .venv-datasets36 .venv-espnet .venv-web .conformance outputs
+	rm -rf .venv .venv-datasets36 .venv-espnet .conformance outputs

@@ -34,6 +34,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Blocks that are not run, by page and first line, and why.
 NOT_RUN = {
     ("docs/corpora.md", "# In datasets before 4, by the loading script:"): "this is datasets 5; see test_routes.py",
+    ("docs/serve.md", "cp -r space my_space"): "it needs the Hub; tests/web/test_serve.py runs the Space's app",
     ("docs/scaling.md", "cluster_name: lssed-hf"): "YAML, for `ray up` and machines that are not there",
 }
 #: Commands of lssed-hf that are stopped when their own flags are parsed. (What is trained is stopped by `quick`.)
@@ -102,6 +103,10 @@ def quick(monkeypatch, home, one_thread) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_blocks_run(page, home, quick, monkeypatch):
     names = {"__name__": "__main__", **reader_home.names_at_hand()}
+    if page.name == "serve.md":
+        gradio = pytest.importorskip("gradio")
+        # It would wait for Ctrl-C.
+        monkeypatch.setattr(gradio.Blocks, "block_thread", lambda app: app.close(verbose=False))
     for block in read_blocks(page):
         if key(block) in NOT_RUN or block.language == "text":
             continue

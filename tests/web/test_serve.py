@@ -78,11 +78,16 @@ def test_a_space_shows_the_models_beside_it(model_folders, tmp_path, monkeypatch
     assert [name for name, _ in picker["choices"]] == ["four"]
 
 
-def test_a_space_without_models_says_where_they_go(tmp_path, monkeypatch):
+def test_a_space_without_models_shows_the_default_one(tmp_path, monkeypatch):
+    pytest.importorskip("gradio")
+    from lssed_hf.web.app import App
+
     space = shutil.copytree(ROOT / "space", tmp_path / "space")
+    launched = []
+    monkeypatch.setattr(App, "launch", lambda app, **settings: launched.append(settings))
     monkeypatch.delenv("MODELS", raising=False)
-    with pytest.raises(SystemExit, match=r"put model folders into .*models"):
-        runpy.run_path(str(space / "app.py"), run_name="__main__")
+    runpy.run_path(str(space / "app.py"), run_name="__main__")
+    assert launched == [{"server_name": "0.0.0.0"}]
 
 
 def test_the_space_asks_for_what_the_package_asks_for():
