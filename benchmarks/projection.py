@@ -65,7 +65,9 @@ def _hours(seconds: float) -> str:
     hours = seconds / 3600
     if hours >= 48:
         return f"{hours / 24:,.0f} days"
-    return f"{hours:.1f} h" if hours >= 1 else f"{seconds / 60:.0f} min"
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
 if __name__ == "__main__":
