@@ -74,4 +74,5 @@ def test_two_processes_that_share_the_weights_get_the_gradients_of_one(tmp_path)
         command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert {"rank 0 holds 0.50", "rank 1 holds 0.50"} <= set(done.stdout.splitlines())
+    # Both write at once, so their lines may run into each other.
+    assert all(f"rank {rank} holds 0.50" in done.stdout for rank in (0, 1)), done.stdout
