@@ -54,8 +54,8 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
 
     `args.output_dir` then holds the model and its feature extractor, `results.json`, `report.md` and
     `confusion_matrix.png` of the test split, the Trainer's logs and checkpoints, `training.json` (what the card knows
-    of the training), and the model card. A run that was
-    stopped goes on from its last checkpoint when it is started again, and ends in the same weights.
+    of the training), and the model card. A run that was stopped goes on from its last checkpoint when it is started
+    again, and ends in the same weights.
 
     Returns:
         The contents of `results.json`, or an empty dictionary without a test split.
