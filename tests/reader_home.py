@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tiny_classifier import write_classifier
 
 from lssed_hf import (
     EspnetAsrConfig,
@@ -16,8 +17,6 @@ from lssed_hf import (
     EspnetAsrForSpeechSeq2Seq,
     EspnetAsrProcessor,
     EspnetAsrTokenizer,
-    PyResNetFeatureExtractor,
-    create_model,
 )
 from lssed_hf.corpora import synthetic_speech
 from lssed_hf.evaluation import evaluate
@@ -35,7 +34,6 @@ CORPORA = {
 }
 #: Of the 24 actors, those whose clips stay.
 ACTORS = (1, 2, 10, 15, 17, 18)
-TINY = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
 
 
 def write_home(folder: Path) -> Path:
@@ -65,7 +63,7 @@ def write_home(folder: Path) -> Path:
 
     outputs = folder / "outputs"
     for name in ("pyresnet50", "plain"):
-        write_classifier(outputs / name)
+        write_classifier(outputs / name, BENCHMARK_EMOTIONS)
     write_recogniser(outputs / "recogniser")
     flags = {
         "--model_name_or_path": outputs / "pyresnet50",
@@ -84,11 +82,6 @@ def quick_speech(monkeypatch: pytest.MonkeyPatch) -> None:
         return 0.3 * np.sin(2 * np.pi * (200 + 10 * pitch) * np.arange(6400) / 16000, dtype=np.float32), 16000
 
     monkeypatch.setattr(synthetic_speech, "speak", speak)
-
-
-def write_classifier(folder: Path) -> None:
-    create_model("pyresnet50", id2label=dict(enumerate(BENCHMARK_EMOTIONS)), **TINY).save_pretrained(folder)
-    PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folder)
 
 
 def write_recogniser(folder: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from tiny_classifier import write_classifier
 from transformers import pipeline
 
 import lssed_hf
@@ -17,11 +18,7 @@ LABELS = ["angry", "neutral", "sad"]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    config = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
-    lssed_hf.create_model("pyresnet50", id2label=dict(enumerate(LABELS)), **config).save_pretrained(folder)
-    lssed_hf.PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folder)
-    return folder
+    return write_classifier(tmp_path_factory.mktemp("model"), LABELS)
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 from huggingface_hub import ModelCard
+from tiny_classifier import write_classifier
 
-from lssed_hf import PyResNetFeatureExtractor, cli, create_model, default_model, load_classifier
+from lssed_hf import cli, default_model, load_classifier
 from lssed_hf.inference.loading import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    config = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
-    create_model("pyresnet50", id2label={0: "angry", 1: "sad"}, **config).save_pretrained(folder)
-    PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folder)
-    return folder
+    return write_classifier(tmp_path_factory.mktemp("model"), ["angry", "sad"])
 
 
 @pytest.fixture

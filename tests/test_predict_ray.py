@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tiny_classifier import write_classifier
 
 
 pytest.importorskip("ray")
 
-from lssed_hf import PyResNetFeatureExtractor, cli, create_model
+from lssed_hf import cli
 from lssed_hf.inference import files_ray
 from lssed_hf.inference.files_ray import ModelWorker
 
@@ -26,9 +27,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def folder(tmp_path_factory):
     """A model, and clips of which two cannot be read."""
     folder = tmp_path_factory.mktemp("predict")
-    config = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
-    create_model("pyresnet50", id2label={0: "angry", 1: "sad"}, **config).save_pretrained(folder / "model")
-    PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folder / "model")
+    write_classifier(folder / "model", ["angry", "sad"])
     rng = np.random.default_rng(0)
     (folder / "clips").mkdir()
     for number in range(12):

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_classifier import write_classifier
 
 import lssed_hf
 from lssed_hf import cli
@@ -24,11 +25,7 @@ SECONDS = 11.37
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    config = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
-    lssed_hf.create_model("pyresnet50", id2label=dict(enumerate(LABELS)), **config).save_pretrained(folder)
-    lssed_hf.PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folder)
-    return folder
+    return write_classifier(tmp_path_factory.mktemp("model"), LABELS)
 
 
 @pytest.fixture(scope="module")

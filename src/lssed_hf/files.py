@@ -1,5 +1,6 @@
-"""Files that are either complete or absent."""
+"""Files that are either complete or absent, and their digests."""
 
+import hashlib
 import os
 import socket
 import tempfile
@@ -44,3 +45,12 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
         if path.exists():
             path.rmdir()
         os.replace(folder, path)
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Hexadecimal digest of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

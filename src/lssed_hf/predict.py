@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from .audio import expand_paths
 from .files import replacing
 from .inference import load_classifier
+from .inference.base import score_cells, score_columns
 from .inference.files import Prediction, predict_files
 from .inference.loading import split_model
 from .ray_cluster import add_engine_arguments
@@ -83,12 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write_csv(file, predictions: Sequence[Prediction], labels: Sequence[str]) -> None:
     writer = csv.writer(file)
-    writer.writerow(["file", "label", "score", *(f"probability_{label}" for label in labels), "error"])
+    writer.writerow(["file", *score_columns(labels), "error"])
     for prediction in predictions:
-        if prediction.error:
-            cells = [""] * (len(labels) + 2)
-        else:
-            best = int(prediction.probabilities.argmax())
-            scores = [prediction.probabilities[best], *prediction.probabilities]
-            cells = [labels[best], *(f"{score:.4f}" for score in scores)]
+        cells = score_cells(prediction.probabilities, labels)
         writer.writerow([prediction.path, *cells, prediction.error or ""])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tiny_classifier import write_classifier
 from visitor import Visitor
 
 import lssed_hf
@@ -17,13 +18,8 @@ MAX_SECONDS, MAX_FILE_MB = 20.0, 2.0
 @pytest.fixture(scope="session")
 def model_folders(tmp_path_factory) -> dict[str, Path]:
     """Random weights: three emotions, and four."""
-    folders = {}
-    for name, labels in {"three": ["angry", "neutral", "happy"], "four": ["angry", "neutral", "happy", "sad"]}.items():
-        folders[name] = tmp_path_factory.mktemp("models") / name
-        config = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
-        lssed_hf.create_model("pyresnet50", id2label=dict(enumerate(labels)), **config).save_pretrained(folders[name])
-        lssed_hf.PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folders[name])
-    return folders
+    models = {"three": ["angry", "neutral", "happy"], "four": ["angry", "neutral", "happy", "sad"]}
+    return {name: write_classifier(tmp_path_factory.mktemp("models") / name, models[name]) for name in models}
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """What conversions of other projects' models have in common."""
 
-import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,12 +46,3 @@ def check_shapes(expected: Mapping[str, tuple], given: Mapping[str, tuple], mode
     if problems:
         shown = "; ".join(problems[:10]) + (f"; and {len(problems) - 10} more" if len(problems) > 10 else "")
         raise UnsupportedModelError(f"the weights are not those of {model}: {shown}")
-
-
-def sha256(path: str | os.PathLike) -> str:
-    """Hexadecimal digest of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -13,13 +13,13 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 
-from ..files import new_folder
+from ..files import new_folder, sha256
 from ..labels import BENCHMARK_EMOTIONS
 from ..models.pyresnet.configuration_pyresnet import PyResNetConfig
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from ..models.pyresnet.modeling_pyresnet import PyResNetForAudioClassification
 from .card import write_model_card
-from .conversion import Conversion, UnsupportedModelError, check_shapes, sha256
+from .conversion import Conversion, UnsupportedModelError, check_shapes
 from .restricted_pickle import SavedObject, SavedTensor, shown
 from .torch_file import TorchFile
 

@@ -8,6 +8,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from .base import score_cells, score_columns
 from .timeline import NO_SPEECH, NO_TURN, TimelineSegment
 
 
@@ -76,16 +77,9 @@ def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str]) -> list[
 def write_csv(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
     """A row per segment: start, end (seconds), speaker, label, score, every probability, and why it was skipped."""
     writer = csv.writer(file)
-    writer.writerow(
-        ["start", "end", "speaker", "label", "score", *(f"probability_{label}" for label in labels), "skipped"]
-    )
+    writer.writerow(["start", "end", "speaker", *score_columns(labels), "skipped"])
     for segment in segments:
-        if segment.skipped:
-            cells = [""] * (len(labels) + 2)
-        else:
-            best = int(segment.probabilities.argmax())
-            scores = [segment.probabilities[best], *segment.probabilities]
-            cells = [labels[best], *(f"{score:.4f}" for score in scores)]
+        cells = score_cells(None if segment.skipped else segment.probabilities, labels)
         speaker = "" if segment.speaker is None else segment.speaker
         writer.writerow([f"{segment.start:.4f}", f"{segment.end:.4f}", speaker, *cells, segment.skipped or ""])
 

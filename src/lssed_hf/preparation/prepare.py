@@ -30,11 +30,11 @@ from tqdm.auto import tqdm
 
 from .. import __version__
 from ..corpora import CorpusBuilder, CorpusDataError, Reject, corpus_builder, list_corpora
-from ..files import replacing
+from ..files import replacing, sha256
 from ..ray_cluster import ENGINES, add_engine_arguments
 from .card import write_card
 from .plan import Plan, group_name, make_plan
-from .shards import AUDIO_FORMATS, AudioOptions, Shard, ShardReport, sha256, write_and_report
+from .shards import AUDIO_FORMATS, AudioOptions, Shard, ShardReport, write_and_report
 
 
 MANIFEST = "manifest.json"

@@ -1,7 +1,6 @@
 """Writing one Parquet shard: decode, cut, optionally denoise, encode; every utterance is written or rejected."""
 
 import errno
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from ..audio import encode_audio, load_audio
 from ..corpora import CorpusBuilder, Reject, Utterance
 from ..corpora.base import SAMPLING_RATE
-from ..files import replacing
+from ..files import replacing, sha256
 
 
 AUDIO_FORMATS = ("flac", "wav")
@@ -104,14 +103,6 @@ def write_and_report(
     report = write_shard(shard, work / "data", builder, options, advance)
     report.write(work / "reports" / f"{shard.name}.json")
     return report
-
-
-def sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 class _Tally:

@@ -1,0 +1,19 @@
+"""The smallest classifier that all of the package takes, with random weights.
+
+pytest puts this folder on the path, because it holds a conftest.py.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lssed_hf import PyResNetFeatureExtractor, create_model
+
+
+TINY = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
+
+
+def write_classifier(folder: Path, labels: Sequence[str]) -> Path:
+    """Save a PyResNet and its feature extractor."""
+    create_model("pyresnet50", id2label=dict(enumerate(labels)), **TINY).save_pretrained(folder)
+    PyResNetFeatureExtractor(normalization="utterance").save_pretrained(folder)
+    return folder
