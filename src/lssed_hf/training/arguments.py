@@ -9,6 +9,7 @@ from transformers.hf_argparser import HfArg
 
 from .adversarial import DEFAULT_WEIGHTS
 from .data import Augmentation
+from .perturbation import Perturbation
 
 
 @dataclass
@@ -132,6 +133,19 @@ class RecipeArguments(TrainingArguments):
     time_stretch: float = field(default=0.0, metadata={"help": "Random change of speed, 0.1 for +-10 %%."})
     gain_db: float = field(default=0.0, metadata={"help": "Random change of level, in decibels."})
     mixup: float = field(default=0.0, metadata={"help": "Parameter of mixup's Beta distribution, 0 for none."})
+    perturbed_copies: int = field(
+        default=0,
+        metadata={
+            "help": "Perturbed versions of every training clip, computed once; each time a clip is used, one of them "
+            "or the original is drawn. At least one of the four flags below says how they differ."
+        },
+    )
+    speed: float = field(default=0.0, metadata={"help": "Of a copy: tempo and pitch, 0.1 for +-10 %%."})
+    pitch_shift: float = field(default=0.0, metadata={"help": "Of a copy: pitch alone, in semitones."})
+    reverberation: float = field(default=0.0, metadata={"help": "Of a copy: longest reverberation time in seconds."})
+    noise_snr: float | None = field(
+        default=None, metadata={"help": "Of a copy: lowest signal-to-noise ratio in dB; up to 20 dB more are drawn."}
+    )
     adversarial: Literal["none", "vanilla", "similarity"] = field(
         default="none",
         metadata={
@@ -164,6 +178,13 @@ class RecipeArguments(TrainingArguments):
         super().__post_init__()
         if self.adversarial_epsilon < 0:
             raise ValueError(f"--adversarial_epsilon must not be negative, got {self.adversarial_epsilon}")
+        if self.perturbed_copies < 0:
+            raise ValueError(f"--perturbed_copies must not be negative, got {self.perturbed_copies}")
+        if (self.perturbed_copies > 0) != (self.perturbation() != Perturbation()):
+            raise ValueError(
+                "--perturbed_copies needs at least one of --speed, --pitch_shift, --reverberation and --noise_snr, "
+                "and these need --perturbed_copies"
+            )
         if self.adversarial == "none":
             return
         defaults = DEFAULT_WEIGHTS[self.adversarial]
@@ -176,3 +197,6 @@ class RecipeArguments(TrainingArguments):
 
     def augmentation(self) -> Augmentation:
         return Augmentation(**{name: getattr(self, name) for name in Augmentation.__dataclass_fields__})
+
+    def perturbation(self) -> Perturbation:
+        return Perturbation(**{name: getattr(self, name) for name in Perturbation.__dataclass_fields__})

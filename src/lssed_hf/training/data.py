@@ -51,6 +51,7 @@ class SpeechDataset(torch.utils.data.Dataset):
         augmentation: only for cached features; `None` for none.
         num_labels: needed for mixup, which makes labels distributions over the classes.
         seed: of crops and augmentation.
+        copies: perturbed versions of the same rows; every time, a clip is drawn from `dataset` and these.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class SpeechDataset(torch.utils.data.Dataset):
         augmentation: Augmentation | None = None,
         num_labels: int | None = None,
         seed: int = 0,
+        copies: Sequence[datasets.Dataset] = (),
     ):
-        self.rows = dataset.select_columns(["values", "width"]).with_format("arrow")  # a fraction of numpy's overhead
+        # Arrow's format has a fraction of numpy's overhead.
+        self.versions = [rows.select_columns(["values", "width"]).with_format("arrow") for rows in (dataset, *copies)]
         self.labels = np.asarray(dataset[label_column])
         self.feature_extractor = feature_extractor
         self.cacheable = is_cacheable(feature_extractor)
@@ -100,7 +103,8 @@ class SpeechDataset(torch.utils.data.Dataset):
         return {"values": weight * values[:length] + (1 - weight) * other[:length], "labels": labels}
 
     def _clip(self, index: int, rng: np.random.Generator) -> np.ndarray:
-        row = self.rows[index]
+        version = int(rng.integers(len(self.versions))) if len(self.versions) > 1 else 0
+        row = self.versions[version][index]
         values = row["values"].combine_chunks().flatten().to_numpy().reshape(-1, row["width"][0].as_py())
         if self.augmentation is not None:
             values = stretch_and_shift(values, self.augmentation, rng, decibel(self.feature_extractor))

@@ -5,6 +5,7 @@ import inspect
 import json
 import math
 from functools import cache
+from types import ModuleType
 from typing import get_args
 
 import datasets
@@ -15,6 +16,8 @@ from .. import audio
 from ..audio import load_audio
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
+from . import perturbation as perturbation_module
+from .perturbation import Perturbation, perturb
 
 
 #: Extractors that tell features (`extract`) and their normalisation (`normalize`) apart.
@@ -41,12 +44,22 @@ def compute_features(
     feature_extractor: SequenceFeatureExtractor,
     audio_column: str = "audio",
     num_proc: int | None = None,
+    perturbation: Perturbation | None = None,
+    copy: int = 0,
 ) -> datasets.Dataset:
     """Replace the audio column by `values` (float32) and `width`: `values.reshape(-1, width)` are a clip's frames.
 
     For the extractors of this package these are the features before normalisation (`extract`), for any other one the
     waveform at its sampling rate, of width 1. The result is cached by `datasets` under the audio, the extractor's
     settings and the code that computes it.
+
+    Args:
+        dataset: with an audio column.
+        feature_extractor: what computes features, or says at which sampling rate waveforms are.
+        audio_column: its name.
+        num_proc: processes.
+        perturbation: of the waveforms, whose draws depend on `copy` and the row's number alone.
+        copy: number of the copy.
 
     Raises:
         AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
@@ -60,11 +73,14 @@ def compute_features(
     features["width"] = datasets.Value("int32")
     return dataset.cast_column(audio_column, datasets.Audio(decode=False)).map(
         _extract_row,
+        with_indices=True,
         fn_kwargs={
             "audio_column": audio_column,
             "settings": json.dumps(settings),
             "cacheable": cacheable,
-            "code": _code_hash(feature_extractor),
+            "perturbation": perturbation,
+            "copy": copy,
+            "code": _code_hash(feature_extractor, *([] if perturbation is None else [perturbation_module])),
         },
         remove_columns=[audio_column],
         features=features,
@@ -74,18 +90,31 @@ def compute_features(
     )
 
 
-def _code_hash(feature_extractor: SequenceFeatureExtractor) -> str:
+def _code_hash(feature_extractor: SequenceFeatureExtractor, *others: ModuleType) -> str:
     """Of the front end's source: `datasets` hashes a function of a package by its name alone."""
     own = [inspect.getmodule(type(feature_extractor))] if is_cacheable(feature_extractor) else []
-    modules = [audio, *own]
+    modules = [audio, *own, *others]
     return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
 
 
-def _extract_row(row: dict, audio_column: str, settings: str, cacheable: bool, code: str) -> dict:
-    if not cacheable:
-        return {"values": load_audio(row[audio_column], json.loads(settings)["sampling_rate"]), "width": 1}
-    extractor = _extractor(settings)
-    values = extractor.extract(load_audio(row[audio_column], extractor.sampling_rate))
+def _extract_row(
+    row: dict,
+    index: int,
+    audio_column: str,
+    settings: str,
+    cacheable: bool,
+    perturbation: Perturbation | None,
+    copy: int,
+    code: str,
+) -> dict:
+    extractor = _extractor(settings) if cacheable else None
+    sampling_rate = json.loads(settings)["sampling_rate"]
+    waveform = load_audio(row[audio_column], sampling_rate)
+    if perturbation is not None:
+        waveform = perturb(waveform, sampling_rate, perturbation, np.random.default_rng([copy, index]))
+    if extractor is None:
+        return {"values": waveform, "width": 1}
+    values = extractor.extract(waveform)
     return {"values": values.ravel(), "width": values.shape[1]}
 
 

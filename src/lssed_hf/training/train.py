@@ -92,6 +92,17 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
             )
             for split in (train_split, validation_split)
         }
+        copies = [
+            compute_features(
+                dataset[train_split],
+                feature_extractor,
+                data_args.audio_column_name,
+                data_args.preprocessing_num_workers,
+                args.perturbation(),
+                copy,
+            )
+            for copy in range(1, args.perturbed_copies + 1)
+        ]
     if is_cacheable(feature_extractor) and feature_extractor.mean is None:
         fit_normalization(feature_extractor, features[train_split])
 
@@ -103,6 +114,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         augmentation=augmentation,
         num_labels=len(labels),
         seed=args.seed,
+        copies=copies,
     )
     validation_dataset = SpeechDataset(
         by_length(features[validation_split]), feature_extractor, data_args.label_column_name
