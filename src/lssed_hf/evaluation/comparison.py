@@ -23,7 +23,8 @@ class System:
         model: the name in the zoo, or the folder, that it was built from.
         flags: what else sets it apart, for people.
         runs: what it scored, by seed.
-        facts: `num_parameters`, `train_seconds` and `resumed` of each run, as far as known.
+        facts: `num_parameters`, `train_seconds` and `resumed` of each run, and `validation_unweighted_accuracy`, as
+            far as known.
         changed: whether the network's configuration differs from that of its name.
         adversarial: whether it was trained adversarially.
     """
@@ -48,9 +49,9 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
         JSON-ready. `systems`, in the order of Table 5 (others after it): `name`, `model`, `flags`, `changed`,
         `algorithm`, `backbone`, `seeds`, both `SCORES` with `mean` and `std` over seeds (sample deviation; None for
         one seed), `low` and `high` (95 %, the mean's, over speakers) and `by_seed`; `num_parameters`, `train_seconds`
-        (mean) and `resumed`; `published`, both scores of the paper's row or None; `adversarial`, None or the
-        `epsilon` and the scores on fake clips; `confusion_matrix`, summed over seeds; `groups` and `speakers`, see
-        `fairness`.
+        (mean) and `resumed`; `validation_unweighted_accuracy`, None or its `mean` and `std`; `published`, both scores
+        of the paper's row or None; `adversarial`, None or the `epsilon` and the scores on fake clips;
+        `confusion_matrix`, summed over seeds; `groups` and `speakers`, see `fairness`.
         `labels`, `num_utterances`, `num_speakers`, `majority` and `majority_from`, as in `evaluate_predictions`.
         `reference`, its name, `reference_chosen`, "by UA" or "by name", and `comparisons`: for every other system
         `system`, both `SCORES` as in `paired_differences` with `p_holm`, and `mcnemar` with `p_holm` and the `seed`
@@ -115,6 +116,7 @@ def _row(system: System) -> dict[str, Any]:
             fake[name] |= {bound: one.get(bound) for bound in ("low", "high")}
             fake[name]["published"] = getattr(row, name) if row else None
     published = _published(system)
+    validation = [facts.get("validation_unweighted_accuracy") for facts in system.facts] or [None]
     return {
         "name": system.name,
         "model": system.model,
@@ -127,6 +129,7 @@ def _row(system: System) -> dict[str, Any]:
         "num_parameters": next((facts["num_parameters"] for facts in system.facts), None),
         "train_seconds": float(np.mean([f["train_seconds"] for f in system.facts])) if system.facts else None,
         "resumed": any(facts["resumed"] for facts in system.facts),
+        "validation_unweighted_accuracy": mean_and_std(validation) if None not in validation else None,
         "published": {name: getattr(published, name) for name in SCORES} if published else None,
         "adversarial": fake,
         "confusion_matrix": sum(np.array(result["confusion_matrix"]) for result in metrics).tolist(),
@@ -197,6 +200,11 @@ def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str
         notes.append("≥: training was interrupted; the seconds are those since it was last resumed.")
     if any(row["adversarial"] for row in comparison["systems"]):
         notes.append("Fake clips are FGSM versions, made against each system itself (see its own report).")
+    if any(row["validation_unweighted_accuracy"] for row in comparison["systems"]):
+        notes.append(
+            "validation UA is that of the validation split, the only one to choose by: a system chosen by its UA on "
+            "the test split would flatter itself."
+        )
     header, rows = table_cells(comparison)
     parts = [markdown_table(header, rows, 3), "\n".join(f"- {note}" for note in notes), f"![UA]({picture})"]
     if comparison["comparisons"]:
@@ -217,6 +225,9 @@ def comparison_latex(comparison: Mapping[str, Any], corpus: str) -> str:
 def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and rows in the layout of Table 5, the majority row last."""
     header = ["system", "algorithm", "backbone", "WA", "UA", "parameters", "training s", "LSSED WA", "LSSED UA"]
+    validated = any(row["validation_unweighted_accuracy"] for row in comparison["systems"])
+    if validated:
+        header.append("validation UA")
     rows = []
     for row in comparison["systems"]:
         changed = "†" if row["changed"] and row["published"] else ""
@@ -233,6 +244,7 @@ def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str
                 "–" if row["num_parameters"] is None else f"{row['num_parameters']:,}",
                 seconds,
                 *(f"{published[name]:.3f}" if published else "–" for name in SCORES),
+                *_validation_cell(row, validated),
             ]
         )
         if fake := row["adversarial"]:
@@ -246,13 +258,22 @@ def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str
                     "",
                     "",
                     *("–" if value is None else f"{value:.3f}" for value in paper),
+                    *[""] * validated,
                 ]
             )
     majority = comparison["majority"]
     label = comparison["labels"][majority["label"]]
     scores = [f"{majority[name]:.3f}" for name in SCORES]
-    rows.append([f'always "{label}"', "", "", *scores, "", "", *(f"{value:.3f}" for value in LSSED_MAJORITY)])
+    lssed = [f"{value:.3f}" for value in LSSED_MAJORITY]
+    rows.append([f'always "{label}"', "", "", *scores, "", "", *lssed, *[""] * validated])
     return header, rows
+
+
+def _validation_cell(row: Mapping[str, Any], validated: bool) -> list[str]:
+    if not validated:
+        return []
+    validation = row["validation_unweighted_accuracy"]
+    return ["–" if validation is None else score_cell(validation["mean"], std=validation["std"])]
 
 
 def _score_cell(score: Mapping[str, Any]) -> str:

@@ -292,10 +292,12 @@ def train_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{data_args.dataset_name} has no split {data_args.test_split_name!r} to score on")
     model = AutoModelForAudioClassification.from_pretrained(folder, trust_remote_code=model_args.trust_remote_code)
     metrics = json.loads((folder / "train_results.json").read_text(encoding="utf-8"))
+    validation = json.loads((folder / "eval_results.json").read_text(encoding="utf-8"))
     return {
         "num_parameters": model.num_parameters(),
         "train_seconds": metrics["train_runtime"],
         "resumed": resumed,
+        "validation_unweighted_accuracy": validation.get("eval_unweighted_accuracy"),
     }
 
 
