@@ -75,6 +75,16 @@ def test_an_answer_among_the_labels_stays_though_the_digits_of_the_csv_tie(make_
     assert (tied.restricted(LABELS).predictions == run.predictions).all()
 
 
+def test_the_validation_split_has_a_column_where_it_was_scored(make_run):
+    facts = {"num_parameters": 5, "train_seconds": 1, "resumed": False}
+    known = [{**facts, "validation_unweighted_accuracy": value} for value in (0.5, 0.7)]
+    both = [System("a", "x", "", {0: make_run(0), 1: make_run(1)}, known), System("b", "y", "", {0: make_run(2)})]
+    text = comparison_markdown(compare_systems(both), "ravdess", "table.png")
+    assert "| 0.600 ± 0.141 |" in text and "the only one to choose by" in text
+    unknown = [System("a", "x", "", {0: make_run(0)}, [facts]), System("b", "y", "", {0: make_run(2)})]
+    assert "validation UA" not in comparison_markdown(compare_systems(unknown), "ravdess", "table.png")
+
+
 def test_scores_and_tests_are_those_of_the_runs(make_run):
     a, b = make_run(0, 0.7), make_run(1, 0.6)
     c, d = make_run(0, 0.3), make_run(1, 0.4)

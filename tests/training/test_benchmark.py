@@ -67,6 +67,8 @@ def test_two_systems_with_two_seeds(finished):
         assert row["num_parameters"] == 468 and f"| {row['num_parameters']} |" in text
         seconds = [read(folder / "cell.json")["train_seconds"] for folder in folders.values()]
         assert row["train_seconds"] == pytest.approx(sum(seconds) / 2) and not row["resumed"]
+        validation = [read(folder / "eval_results.json")["eval_unweighted_accuracy"] for folder in folders.values()]
+        assert row["validation_unweighted_accuracy"]["mean"] == pytest.approx(sum(validation) / 2)
     assert results["num_utterances"] == 48 and results["num_speakers"] == 3 and results["corpus"] == "ravdess"
     assert len(results["comparisons"]) == 1 and results["failures"] == {}
     assert "**another corpus than ravdess**" in text and "PyResNet†" in text
