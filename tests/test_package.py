@@ -61,7 +61,7 @@ def test_every_public_name_can_be_had():
 
 
 def test_the_zoo_by_name():
-    assert lssed_hf.list_models("pyresnet*") == ["pyresnet50", "pyresnet101", "pyresnet152"]
+    assert lssed_hf.list_models("pyresnet*") == ["pyresnet50", "pyresnet101", "pyresnet152", "pyresnet-small"]
     model = lssed_hf.create_model(
         "pyresnet50", num_labels=3, hidden_sizes=[64] * 4, depths=[1] * 4, groups=[[1] * 4, [1] * 3, [1, 1], [1]]
     )

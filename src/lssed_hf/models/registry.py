@@ -15,6 +15,17 @@ _ZOO = {
     "pyresnet50": ("pyresnet", {"depths": [3, 4, 6, 3]}),
     "pyresnet101": ("pyresnet", {"depths": [3, 4, 23, 3]}),
     "pyresnet152": ("pyresnet", {"depths": [3, 8, 36, 3]}),
+    # One block a stage, three eighths of the channels, for corpora of some hundreds of clips.
+    "pyresnet-small": (
+        "pyresnet",
+        {
+            "depths": [1, 1, 1, 1],
+            "embedding_size": 24,
+            "hidden_sizes": [96, 192, 384, 768],
+            "groups": [[1, 2, 3, 6], [1, 4, 8], [1, 4], [1]],
+            "zero_init_residual": True,
+        },
+    ),
     "resnet18": ("cnn", {"backbone": "resnet18"}),
     "resnet34": ("cnn", {"backbone": "resnet34"}),
     "resnet50": ("cnn", {"backbone": "resnet50"}),

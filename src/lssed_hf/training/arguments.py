@@ -77,6 +77,10 @@ class RecipeArguments(TrainingArguments):
     """transformers' TrainingArguments with the paper's defaults, and what the Trainer lacks."""
 
     output_dir: str | None = HfArg(default=None, help="Where checkpoints, the model and its results go.")
+    recipe: Literal["paper", "small"] = HfArg(
+        default="paper",
+        help="Values of the flags that are not given: the paper's, or what was found best for some hundreds of clips.",
+    )
     num_train_epochs: float = field(default=60.0, metadata={"help": "Passes over the training set (paper: 60)."})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "Clips per step and device."})
     gradient_accumulation_steps: int = field(

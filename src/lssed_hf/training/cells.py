@@ -31,6 +31,7 @@ from ..evaluation.evaluate import evaluate_model
 from ..files import replacing
 from ..hub.card import write_model_card
 from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .recipes import with_recipe
 from .train import train
 
 
@@ -83,7 +84,7 @@ def training_settings(flags: Sequence[str], prog: str) -> dict[str, Any]:
     """
     parser = _parser(prog)
     defaults = vars(parser.parse_args(["--dataset_name", ""]))
-    given = vars(parser.parse_args(list(flags)))
+    given = vars(parser.parse_args(with_recipe(flags)))
     settings = {name: value for name, value in given.items() if value != defaults[name]}
     for name in ("data_dir", "model_name_or_path"):
         if os.path.isdir(settings.get(name) or ""):

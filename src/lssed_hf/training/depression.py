@@ -60,6 +60,7 @@ RECIPE = [
 FRONT_ENDS = {"own": None, "65ms": (1024, 512), "25ms": (400, 160)}
 INSTEAD = {
     "--seed": "--seeds",
+    "--recipe": "the recipe of this command",
     "--model_name_or_path": "--models",
     "--label_column_name": "the column depression",
     "--validation_split_name": "--select_on",

@@ -31,6 +31,7 @@ from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
+from .recipes import with_recipe
 from .record import corpus_facts, split_facts, start_facts, write_record
 from .trainer import SpeechTrainer
 
@@ -44,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = HfArgumentParser(
         (DataArguments, ModelArguments, RecipeArguments), prog="lssed-hf train", description=__doc__, epilog=EXAMPLE
     )
-    data_args, model_args, training_args = parser.parse_args_into_dataclasses(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    data_args, model_args, training_args = parser.parse_args_into_dataclasses(with_recipe(argv))
     train(data_args, model_args, training_args)
     return 0
 

@@ -1,0 +1,27 @@
+"""Named sets of flags for `lssed-hf train`, chosen with `--recipe`."""
+
+import argparse
+from collections.abc import Sequence
+
+
+#: Flags that a name stands for. Those of the paper are the defaults.
+RECIPES: dict[str, tuple[str, ...]] = {
+    "paper": (),
+    "small": (
+        *("--model_name_or_path", "pyresnet-small"),
+        *("--optim", "adamw_torch_fused", "--learning_rate", "1e-3", "--weight_decay", "0.05"),
+        *("--decay_norm_and_bias", "false", "--lr_scheduler_type", "cosine", "--warmup_steps", "100"),
+        *("--max_grad_norm", "1", "--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
+        *("--eval_strategy", "no", "--load_best_model_at_end", "false", "--save_total_limit", "1"),
+        *("--num_train_epochs", "60", "--crop_seconds", "2.5"),
+        *("--freq_mask", "16", "--time_mask", "12", "--mixup", "0.2"),
+    ),
+}
+
+
+def with_recipe(flags: Sequence[str]) -> list[str]:
+    """The flags with those of their `--recipe` in front, so that what is given besides takes their place."""
+    parser = argparse.ArgumentParser(prog="lssed-hf train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--recipe", choices=RECIPES, default="paper")
+    recipe = parser.parse_known_args(flags)[0].recipe
+    return [*RECIPES[recipe], *flags]

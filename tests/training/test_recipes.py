@@ -1,0 +1,38 @@
+"""Named sets of flags."""
+
+import pytest
+
+from lssed_hf.training import cells, train
+from lssed_hf.training.recipes import RECIPES, with_recipe
+
+
+def test_what_is_given_takes_the_place_of_the_recipe():
+    flags = ["--dataset_name", "ravdess", "--num_train_epochs", "7", "--recipe", "small"]
+    settings = cells.training_settings(flags, "lssed-hf benchmark")
+    assert settings["num_train_epochs"] == 7 and settings["recipe"] == "small"
+    assert settings["model_name_or_path"] == "pyresnet-small"
+    assert settings["optim"] == "adamw_torch_fused", "a cell keeps what the name stood for when it was begun"
+
+
+@pytest.mark.parametrize("flags", [[], ["--recipe", "paper"], ["--recipe=paper"]])
+def test_the_paper_s_are_the_defaults(flags):
+    assert with_recipe(flags) == flags
+    assert cells.training_settings(["--dataset_name", "x", *flags], "x") == {"dataset_name": "x"}
+
+
+def test_an_unknown_one_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        train.main(["--dataset_name", "ravdess", "--recipe", "large"])
+    assert "invalid choice: 'large'" in capsys.readouterr().err
+
+
+def test_train_takes_it(monkeypatch):
+    taken = []
+    monkeypatch.setattr(train, "train", lambda *arguments: taken.extend(arguments))
+    train.main(["--dataset_name", "ravdess", "--output_dir", "out", "--recipe", "small", "--mixup", "0.7"])
+    _, model_args, args = taken
+    assert model_args.model_name_or_path == "pyresnet-small"
+    assert (args.mixup, args.recipe) == (0.7, "small")
+    assert args.per_device_train_batch_size == int(
+        dict(zip(RECIPES["small"][::2], RECIPES["small"][1::2]))["--per_device_train_batch_size"]
+    )
