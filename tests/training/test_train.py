@@ -298,3 +298,27 @@ def test_missing_split_and_label_column_are_named(flags):
         train.main([*flags, "--train_split_name", "nope"])
     with pytest.raises(ValueError, match="no column 'nope'"):
         train.main([*flags, "--label_column_name", "nope"])
+
+
+def test_splits_are_joined_and_other_speakers_held_out_for_every_seed():
+    splits = {"train": "abcdefgh", "validation": "ij", "test": "kl"}
+    dataset = datasets.DatasetDict(
+        {
+            name: datasets.Dataset.from_dict({"speaker_id": list(speakers) * 2, "emotion": [0, 1] * len(speakers)})
+            for name, speakers in splits.items()
+        }
+    )
+    data_args = DataArguments("x", train_split_name="train+validation", validation_split_name="selection")
+    data_args.validation_fraction = 0.3
+    held_out = set()
+    for seed in range(4):
+        joined = train.with_validation(dataset, data_args, seed)
+        sets = {name: set(joined[name]["speaker_id"]) for name in ("train+validation", "selection", "test")}
+        assert sets["train+validation"] | sets["selection"] == set("abcdefghij") and len(sets["selection"]) == 3
+        assert not sets["train+validation"] & sets["selection"] and sets["test"] == set("kl")
+        held_out.add("".join(sorted(sets["selection"])))
+    assert len(held_out) > 1
+    for wrong in ("train+test", "train+validation"):
+        data_args = DataArguments("x", train_split_name=wrong)
+        with pytest.raises(ValueError, match="holds the split of validation or test"):
+            train.with_validation(dataset, data_args, 0)

@@ -31,7 +31,7 @@ class DataArguments:
     dataset_options: str | None = HfArg(
         default=None, help='Switches of a corpus of lssed_hf as JSON, e.g. \'{"label_map": {"wut": "angry"}}\'.'
     )
-    train_split_name: str = HfArg(default="train", help="Split to train on.")
+    train_split_name: str = HfArg(default="train", help="Split to train on, or several: train+validation.")
     validation_split_name: str = HfArg(
         default="validation",
         help="Split for model selection. Where it is missing, --validation_fraction of the training speakers is used.",

@@ -263,11 +263,21 @@ def with_validation(
 ) -> datasets.DatasetDict:
     """Make sure of a validation split, from training speakers (or clips, where speakers are unknown) if need be.
 
-    Where each speaker has one label in `label_column`, as people have a diagnosis, every label gives its share.
+    A training split of several names, "train+validation", becomes one split of that name. Where each speaker has one label in `label_column`, as people have a diagnosis, every label gives its share.
     """
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
-    if train_split not in dataset:
-        raise ValueError(f"{data_args.dataset_name} has no split {train_split!r}; it has {', '.join(dataset)}")
+    joined = train_split.split("+")
+    for name in joined:
+        if name not in dataset:
+            raise ValueError(f"{data_args.dataset_name} has no split {name!r}; it has {', '.join(dataset)}")
+    if len(joined) > 1 and {validation_split, data_args.test_split_name} & set(joined):
+        raise ValueError(
+            f"--train_split_name {train_split} holds the split of validation or test; name another, e.g. "
+            "--validation_split_name selection, for which training speakers are then held out"
+        )
+    if len(joined) > 1:
+        rows = datasets.concatenate_datasets([dataset[name] for name in joined])
+        dataset = datasets.DatasetDict({**dataset, train_split: rows})
     if validation_split in dataset:
         return dataset
     rows, fraction = dataset[train_split], data_args.validation_fraction
