@@ -263,7 +263,8 @@ def with_validation(
 ) -> datasets.DatasetDict:
     """Make sure of a validation split, from training speakers (or clips, where speakers are unknown) if need be.
 
-    A training split of several names, "train+validation", becomes one split of that name. Where each speaker has one label in `label_column`, as people have a diagnosis, every label gives its share.
+    A training split of several names, "train+validation", becomes one split of that name. Where each speaker has one
+    label in `label_column`, as people have a diagnosis, every label gives its share.
     """
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
     joined = train_split.split("+")
