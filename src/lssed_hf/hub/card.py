@@ -147,6 +147,10 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
     data_license = "; ".join(licenses) or "unknown"
     if facts.start is not None and facts.start.get("name") and facts.start.get("corpora") is None:
         data_license += "; of what the weights to start from were trained on: unknown"
+    if any(teacher.get("corpora") is None for teacher in facts.teachers):
+        data_license += "; of what its teachers were trained on: unknown"
+    if facts.num_unlabelled:
+        data_license += "; of the clips without labels: unknown"
     groups = [group for results in facts.results for group in (results.get("groups") or {}).values() if group]
     return {
         "title": plain(facts.name),
@@ -160,7 +164,7 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
         "remote_code": facts.remote_code,
         "labels": ", ".join(map(code, facts.labels)),
         "corpora": corpora,
-        "start": _start(facts),
+        "start": " ".join([_start(facts), *_teachers(facts)]),
         "splits": _splits(facts),
         "leakage": _leakage(facts),
         "results": _results(facts),
@@ -219,6 +223,19 @@ def _start(facts: CardFacts) -> str:
     return f"{text}which had been trained on {names}." if names else f"{text}which had random weights."
 
 
+def _teachers(facts: CardFacts) -> list[str]:
+    """Sentences on whom it learnt from, none where labels were all."""
+    sentences = []
+    for teacher in facts.teachers:
+        earlier = teacher.get("corpora")
+        names = ", ".join(dict.fromkeys(code(corpus["name"]) for corpus in earlier or ()))
+        known = f"which had been trained on {names}" if names else "whose training data are unknown"
+        sentences.append(f"It also learnt from the answers of {code(teacher['name'])}, {known}.")
+    if facts.num_unlabelled:
+        sentences.append(f"Of {facts.num_unlabelled:,} more clips, whose source is not recorded, they alone told it.")
+    return sentences
+
+
 def _splits(facts: CardFacts) -> str:
     if not facts.splits:
         return ""
@@ -256,6 +273,9 @@ def _leakage(facts: CardFacts) -> str:
     earlier = (facts.start or {}).get("corpora")
     if (facts.start or {}).get("name") and earlier != []:
         lines.append("Whether the weights to start from have met speakers of the test split is unknown.")
+    if facts.teachers:
+        clips = " and the clips without labels" if facts.num_unlabelled else ""
+        lines.append(f"Whether the teachers{clips} have met speakers of the test split is unknown.")
     return "\n".join(f"- {line}" for line in lines)
 
 

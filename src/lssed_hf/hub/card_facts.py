@@ -34,6 +34,8 @@ class CardFacts:
         num_parameters: of the network.
         start: `name` (None: random weights), `local` (a folder, and not a name on the Hub) and `corpora`, those of
             earlier trainings (None: unknown).
+        teachers: of a distillation; each has `name`, `local` and `corpora` as `start` has.
+        num_unlabelled: clips without labels that it was trained on too.
         corpora: what it was trained on; each has `name`, and may have `corpus` (a name of `list_corpora()`), `local`,
             `config`, `split_scheme` and `license`.
         splits, shared_speakers: see `training.record.split_facts`.
@@ -59,6 +61,8 @@ class CardFacts:
     labels: Sequence[str] = ()
     num_parameters: int | None = None
     start: Mapping[str, Any] | None = None
+    teachers: Sequence[Mapping[str, Any]] = ()
+    num_unlabelled: int = 0
     corpora: Sequence[Mapping[str, Any]] = ()
     splits: Mapping[str, Any] | None = None
     shared_speakers: Mapping[str, int | None] | None = None
@@ -76,8 +80,9 @@ class CardFacts:
 
     @property
     def all_corpora(self) -> list[Mapping[str, Any]]:
-        """Those of this training and of the earlier ones."""
-        return [*self.corpora, *((self.start or {}).get("corpora") or ())]
+        """Those of this training, of the earlier ones, and of its teachers'."""
+        earlier = [(part or {}).get("corpora") or () for part in (self.start, *self.teachers)]
+        return [*self.corpora, *(corpus for corpora in earlier for corpus in corpora)]
 
     @property
     def depression(self) -> bool:
@@ -150,6 +155,8 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
         labels=() if recognition else [labels[key] for key in sorted(labels, key=int)],
         num_parameters=record.get("num_parameters"),
         start=record.get("start"),
+        teachers=record.get("teachers", ()),
+        num_unlabelled=record.get("num_unlabelled", 0),
         corpora=corpora,
         splits=record.get("splits"),
         shared_speakers=record.get("shared_speakers"),
@@ -209,6 +216,7 @@ def _recorded(cell: Path, title: str, recipe: Mapping[str, str], system: str, se
         name=f"{model if system == dataset else system} on {dataset}",
         description=f"{title} of the recorded results.",
         start={"name": None, "corpora": []} if model in list_models() else None,
+        teachers=[{"name": name, "corpora": None} for name in recipe.get("teacher", "").split()],
         labels=first["labels"],
         num_parameters=facts.get("num_parameters"),
         corpora=[corpus],

@@ -1,13 +1,14 @@
 """Adversarial training (Ren et al., ICASSP 2020): a step sees its batch, and what FGSM makes of the batch."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from ..evaluation.adversarial import fgsm
+from .embeddings import pooled
 
 
 if TYPE_CHECKING:
@@ -39,38 +40,12 @@ def forward_real_and_fake(
         `fake_logits` and `fake_embeddings`.
     """
     fake = None if epsilon is None else fgsm(network, inputs, epsilon)
-    with _pooled(network) if with_embeddings else nullcontext([]) as embeddings:
+    watched = pooled(network, "--adversarial similarity", "--adversarial vanilla")
+    with watched if with_embeddings else nullcontext([]) as embeddings:
         outputs = {"logits": model(**inputs)["logits"]}
         if fake is not None:
             outputs["fake_logits"] = network(**fake)["logits"]
     return {**outputs, **dict(zip(("embeddings", "fake_embeddings"), embeddings))}
-
-
-@contextmanager
-def _pooled(network: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collects the `pooler_output` of every pass through the base model while the block runs."""
-    base_model = getattr(network, "base_model", network)
-    if base_model is network:
-        raise ValueError(
-            f"{type(network).__name__} has no base model, whose pooled embeddings --adversarial similarity compares; "
-            "use --adversarial vanilla"
-        )
-    embeddings: list[torch.Tensor] = []
-
-    def collect(module: nn.Module, args: tuple, output: object) -> None:
-        embedding = getattr(output, "pooler_output", None)
-        if embedding is None:
-            raise ValueError(
-                f"{type(module).__name__} returns no pooler_output, the embedding that --adversarial similarity "
-                "compares; use --adversarial vanilla"
-            )
-        embeddings.append(embedding)
-
-    handle = base_model.register_forward_hook(collect)
-    try:
-        yield embeddings
-    finally:
-        handle.remove()
 
 
 class AdversarialLoss:

@@ -174,6 +174,25 @@ class RecipeArguments(TrainingArguments):
         default=False,
         metadata={"help": "Score FGSM versions of the test clips as well, as is always done with --adversarial."},
     )
+    teacher: list[str] | None = field(
+        default=None,
+        metadata={"help": "Learn from what these models say of the clips too: folders or Hub names of classifiers."},
+    )
+    distill: Literal["logits", "features"] = field(
+        default="logits",
+        metadata={
+            "help": "What is learnt from a --teacher: its probabilities (Hinton et al. 2015), or which clips its "
+            "embeddings hold to be alike (Tung and Mori 2019)."
+        },
+    )
+    distill_temperature: float = field(default=2.0, metadata={"help": "Of the probabilities of 'logits'."})
+    distill_weight: float = field(
+        default=0.5, metadata={"help": "Of the teachers in the loss, between 0 and 1; labels have the rest."}
+    )
+    unlabelled_dir: list[str] | None = field(
+        default=None,
+        metadata={"help": "Folders of more training clips, which have no labels: a --teacher alone speaks of them."},
+    )
     restart: bool = field(
         default=False, metadata={"help": "Begin anew although output_dir holds checkpoints, and delete those."}
     )
@@ -189,6 +208,7 @@ class RecipeArguments(TrainingArguments):
                 "--perturbed_copies needs at least one of --speed, --pitch_shift, --reverberation and --noise_snr, "
                 "and these need --perturbed_copies"
             )
+        self._check_distillation()
         if self.adversarial == "none":
             return
         defaults = DEFAULT_WEIGHTS[self.adversarial]
@@ -198,6 +218,18 @@ class RecipeArguments(TrainingArguments):
                 f"--adversarial {self.adversarial} takes {len(defaults)} --adversarial_weights, "
                 f"got {len(self.adversarial_weights)}"
             )
+
+    def _check_distillation(self) -> None:
+        if not self.distill_temperature > 0:
+            raise ValueError(f"--distill_temperature must be above 0, got {self.distill_temperature}")
+        if not 0 <= self.distill_weight <= 1:
+            raise ValueError(f"--distill_weight must be between 0 and 1, got {self.distill_weight}")
+        if self.teacher and self.adversarial != "none":
+            raise ValueError("--teacher and --adversarial are two losses of which a training can have one")
+        if self.unlabelled_dir and not self.teacher:
+            raise ValueError("--unlabelled_dir needs a --teacher: without one, nothing is learnt from those clips")
+        if self.unlabelled_dir and self.sampling == "balanced":
+            raise ValueError("--sampling balanced goes by labels, which the clips of --unlabelled_dir do not have")
 
     def augmentation(self) -> Augmentation:
         return Augmentation(**{name: getattr(self, name) for name in Augmentation.__dataclass_fields__})

@@ -6,6 +6,7 @@ with the rest. It takes all flags of `lssed-hf train` as well, for every system.
 """
 
 import argparse
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -147,7 +148,7 @@ def write_benchmark(
             settings = next(iter(done.values())).settings
             changed = "config_overrides" in settings
             trained = settings.get("adversarial", "none") != "none"
-            systems.append(System(spec.name, spec.model, shlex.join(spec.flags), runs, facts, changed, trained))
+            systems.append(System(spec.name, spec.model, _shown(spec.flags), runs, facts, changed, trained))
     failures = {cell.title: cell.problem for row in cells.values() for cell in row.values() if cell.problem}
     if not systems:
         return None
@@ -179,6 +180,11 @@ def write_benchmark(
         text += f"\n## Recipe\n\n{recipe({spec.name: next(iter(row.values())) for spec, row in cells.items()})}\n"
         path.write_text(text, encoding="utf-8")
     return output_dir / "report.md"
+
+
+def _shown(flags: Sequence[str]) -> str:
+    """Flags without the folders of this machine."""
+    return shlex.join(Path(flag).name if os.path.isabs(flag) else flag for flag in flags)
 
 
 def _ua(row: Mapping[str, Any]) -> float:

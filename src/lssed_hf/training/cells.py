@@ -86,9 +86,12 @@ def training_settings(flags: Sequence[str], prog: str) -> dict[str, Any]:
     defaults = vars(parser.parse_args(["--dataset_name", ""]))
     given = vars(parser.parse_args(with_recipe(flags)))
     settings = {name: value for name, value in given.items() if value != defaults[name]}
-    for name in ("data_dir", "model_name_or_path"):
-        if os.path.isdir(settings.get(name) or ""):
-            settings[name] = os.path.abspath(settings[name])
+    for name in ("data_dir", "model_name_or_path", "teacher", "unlabelled_dir"):
+        value = settings.get(name)
+        if isinstance(value, list):
+            settings[name] = [os.path.abspath(path) if os.path.isdir(path) else path for path in value]
+        elif value is not None and os.path.isdir(value):
+            settings[name] = os.path.abspath(value)
     return json.loads(json.dumps(settings, default=str))
 
 
@@ -145,8 +148,13 @@ def recipe(cells: Mapping[str, Cell]) -> str:
 
 
 def _flags(settings: Mapping[str, Any]) -> str:
-    shown = {key: Path(value).name if os.path.isabs(str(value)) else value for key, value in settings.items()}
-    return ", ".join(f"{key} `{value}`" for key, value in shown.items())
+    return ", ".join(f"{key} `{_without_folders(value)}`" for key, value in settings.items())
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, list):
+        return " ".join(str(_without_folders(part)) for part in value)
+    return Path(value).name if os.path.isabs(str(value)) else value
 
 
 def parse_asked(

@@ -46,12 +46,14 @@ class SpeechDataset(torch.utils.data.Dataset):
     Args:
         dataset: rows with `values`, `width` and the label column.
         feature_extractor: whose `normalize` is applied where features were cached.
-        label_column: integer labels.
+        label_column: integer labels, -1 for none. Where one is missing, all labels are distributions over the classes,
+            and that of a clip without is zero.
         crop_seconds: random crops of this length; `None` gives whole clips.
         augmentation: only for cached features; `None` for none.
-        num_labels: needed for mixup, which makes labels distributions over the classes.
+        num_labels: needed for mixup, which makes labels distributions over the classes, and for missing labels.
         seed: of crops and augmentation.
         copies: perturbed versions of the same rows; every time, a clip is drawn from `dataset` and these.
+        teachers: of each teacher (clips, size), what it says of the clips as they are; mixup mixes that too.
     """
 
     def __init__(
@@ -64,10 +66,15 @@ class SpeechDataset(torch.utils.data.Dataset):
         num_labels: int | None = None,
         seed: int = 0,
         copies: Sequence[datasets.Dataset] = (),
+        teachers: Sequence[np.ndarray] = (),
     ):
         # Arrow's format has a fraction of numpy's overhead.
         self.versions = [rows.select_columns(["values", "width"]).with_format("arrow") for rows in (dataset, *copies)]
         self.labels = np.asarray(dataset[label_column])
+        self.soft = bool((self.labels < 0).any())
+        if self.soft and not teachers:
+            raise ValueError(f"{(self.labels < 0).sum()} clips have no {label_column}, and nothing else to learn from")
+        self.teachers = teachers
         self.feature_extractor = feature_extractor
         self.cacheable = is_cacheable(feature_extractor)
         self.augmentation = augmentation if self.cacheable else None
@@ -90,17 +97,29 @@ class SpeechDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        values, label = self._clip(index, rng), int(self.labels[index])
+        values = self._clip(index, rng)
         if self.augmentation is None or not self.augmentation.mixup:
-            return {"values": values, "labels": label}
+            label = self._soft_label(index) if self.soft else int(self.labels[index])
+            return self._item(values, label, [teacher[index] for teacher in self.teachers])
         partner = int(rng.integers(len(self)))
         weight = rng.beta(self.augmentation.mixup, self.augmentation.mixup)
         other = self._clip(partner, rng)
         length = min(len(values), len(other))
-        labels = np.zeros(self.num_labels, dtype=np.float32)
-        labels[label] += weight
-        labels[int(self.labels[partner])] += 1 - weight
-        return {"values": weight * values[:length] + (1 - weight) * other[:length], "labels": labels}
+        return self._item(
+            weight * values[:length] + (1 - weight) * other[:length],
+            weight * self._soft_label(index) + (1 - weight) * self._soft_label(partner),
+            [weight * teacher[index] + (1 - weight) * teacher[partner] for teacher in self.teachers],
+        )
+
+    def _item(self, values: np.ndarray, label: int | np.ndarray, teachers: Sequence[np.ndarray]) -> dict:
+        item = {"values": values, "labels": label}
+        return {**item, "teachers": teachers} if self.teachers else item
+
+    def _soft_label(self, index: int) -> np.ndarray:
+        label = np.zeros(self.num_labels, dtype=np.float32)
+        if self.labels[index] >= 0:
+            label[self.labels[index]] = 1
+        return label
 
     def _clip(self, index: int, rng: np.random.Generator) -> np.ndarray:
         version = int(rng.integers(len(self.versions))) if len(self.versions) > 1 else 0
@@ -182,6 +201,10 @@ class ClipCollator:
                 values, sampling_rate=self.feature_extractor.sampling_rate, padding=True, return_tensors="pt"
             )
         batch["labels"] = torch.as_tensor(np.asarray([clip["labels"] for clip in clips]))
+        if "teachers" in clips[0]:
+            batch["teachers"] = [
+                torch.as_tensor(np.stack(rows)) for rows in zip(*(clip["teachers"] for clip in clips))
+            ]
         return dict(batch)
 
 

@@ -29,7 +29,14 @@ _LEFT_OUT = (
     *("output_dir", "logging", "log_", "report_to", "run_name", "hub_", "push_to_hub", "trackio", "project"),
     *("disable_tqdm", "restart", "resume_from", "save_", "dataloader_", "preprocessing_num_workers", "do_", "debug"),
     *("data_dir", "dataset_", "split_scheme", "use_cpu", "local_rank", "ddp_", "trust_remote_code", "include_"),
-    *("remove_unused_columns", "greater_is_better", "gradient_checkpointing", "activation_checkpointing"),
+    *(
+        "teacher",
+        "unlabelled_dir",
+        "remove_unused_columns",
+        "greater_is_better",
+        "gradient_checkpointing",
+        "activation_checkpointing",
+    ),
 )
 _STANDARD = {field.name: field for field in dataclasses.fields(TrainingArguments)}
 
@@ -38,7 +45,10 @@ def hyper_parameters(*arguments: Any) -> dict[str, Any]:
     """Fields of dataclasses of arguments: those of a recipe, and of the others what is not at its default."""
     chosen = {}
     for group in arguments:
+        alone = not getattr(group, "teacher", None)
         for field in dataclasses.fields(group):
+            if alone and field.name.startswith("distill"):
+                continue
             value = getattr(group, field.name)
             if field.name.startswith(_LEFT_OUT) or not isinstance(value, (bool, int, float, str, list, type(None))):
                 continue
@@ -109,17 +119,20 @@ def corpus_facts(
 
 
 def start_facts(model_name_or_path: str | None) -> dict[str, Any]:
-    """What training started from: `name` (None: random weights), and the `corpora` behind it (None: unknown)."""
+    """What training started from: `name` (None: random weights), and the `corpora` behind it (None: unknown).
+
+    Those that its teachers had learnt from are among them.
+    """
     name = model_name_or_path
     if name is None or name in list_models():
         return {"name": None, "local": False, "corpora": []}
     local = os.path.isdir(name)
     earlier = read_record(Path(name)) if local else {}
-    known = "corpora" in earlier and (earlier.get("start") or {}).get("corpora") is not None
+    behind = [(part or {}).get("corpora") for part in (earlier.get("start"), earlier, *earlier.get("teachers", ()))]
     return {
         "name": Path(name).name if local else name,
         "local": local,
-        "corpora": [*earlier["start"]["corpora"], *earlier["corpora"]] if known else None,
+        "corpora": None if None in behind else [corpus for corpora in behind for corpus in corpora],
     }
 
 
@@ -128,7 +141,7 @@ def write_record(output_dir: str | os.PathLike, facts: Mapping[str, Any], argume
 
     Args:
         output_dir: the model's.
-        facts: `model`, `task`, `start`, `corpora`, `num_parameters`, and those of `split_facts`.
+        facts: `model`, `task`, `start`, `corpora`, `teachers`, `num_parameters`, and those of `split_facts`.
         arguments: dataclasses of flags.
     """
     versions = {"lssed-hf": __version__, "python": platform.python_version()}

@@ -33,6 +33,7 @@ from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
 from .recipes import with_recipe
 from .record import corpus_facts, split_facts, start_facts, write_record
+from .teachers import Teacher, ask_teachers, unlabelled_clips
 from .trainer import SpeechTrainer
 
 
@@ -63,6 +64,10 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         The contents of `results.json`, or an empty dictionary without a test split.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    for name in args.teacher or ():
+        if os.path.realpath(name) == os.path.realpath(args.output_dir):
+            raise ValueError(f"--output_dir {args.output_dir} is the teacher's folder: choose another one")
+    teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
     checkpoint = find_checkpoint(args)
     set_seed(args.seed)
 
@@ -87,29 +92,26 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
             f"{model_args.model_name_or_path} has a {type(feature_extractor).__name__}: leave those flags out"
         )
 
-    with args.main_process_first(desc="computing features"):
-        features = {
-            split: compute_features(
-                dataset[split], feature_extractor, data_args.audio_column_name, data_args.preprocessing_num_workers
-            )
-            for split in (train_split, validation_split)
-        }
-        copies = [
-            compute_features(
-                dataset[train_split],
-                feature_extractor,
-                data_args.audio_column_name,
-                data_args.preprocessing_num_workers,
-                args.perturbation(),
-                copy,
-            )
-            for copy in range(1, args.perturbed_copies + 1)
-        ]
-    if is_cacheable(feature_extractor) and feature_extractor.mean is None:
-        fit_normalization(feature_extractor, features[train_split])
+    audio_column, label_column = data_args.audio_column_name, data_args.label_column_name
 
+    def features_of(rows: datasets.Dataset, copy: int = 0) -> datasets.Dataset:
+        how, workers = args.perturbation() if copy else None, data_args.preprocessing_num_workers
+        computed = compute_features(rows, feature_extractor, audio_column, workers, how, copy)
+        return computed.select_columns([label_column, "values", "width"])
+
+    with args.main_process_first(desc="computing features"):
+        clips = [dataset[train_split]]
+        if args.unlabelled_dir:
+            clips.append(unlabelled_clips(args.unlabelled_dir, labels, audio_column, label_column))
+        answers = ask_teachers(teachers, clips, args.distill, labels, args.distill_temperature, audio_column)
+        versions = [[features_of(rows, copy) for rows in clips] for copy in range(args.perturbed_copies + 1)]
+        validation_features = features_of(dataset[validation_split])
+    if is_cacheable(feature_extractor) and feature_extractor.mean is None:
+        fit_normalization(feature_extractor, versions[0][0])
+
+    clean, *copies = map(datasets.concatenate_datasets, versions)
     train_dataset = SpeechDataset(
-        features[train_split],
+        clean,
         feature_extractor,
         data_args.label_column_name,
         crop_seconds=args.crop_seconds or None,
@@ -117,10 +119,9 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         num_labels=len(labels),
         seed=args.seed,
         copies=copies,
+        teachers=answers,
     )
-    validation_dataset = SpeechDataset(
-        by_length(features[validation_split]), feature_extractor, data_args.label_column_name
-    )
+    validation_dataset = SpeechDataset(by_length(validation_features), feature_extractor, data_args.label_column_name)
     trainer = SpeechTrainer(
         model=model,
         args=args,
@@ -135,7 +136,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         f"validation clips, {args.world_size} process(es)"
     )
     if trainer.is_world_process_zero():
-        _record(data_args, model_args, args, dataset, model.num_parameters())
+        _record(data_args, model_args, args, dataset, model.num_parameters(), teachers, sum(map(len, clips[1:])))
     outcome = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     trainer.save_metrics("train", {**outcome.metrics, **peak_memory()})
@@ -170,6 +171,8 @@ def _record(
     args: RecipeArguments,
     dataset: datasets.DatasetDict,
     num_parameters: int,
+    teachers: Sequence[Teacher],
+    num_unlabelled: int,
 ) -> None:
     """Write `training.json`, before the training so that every card has it."""
     uses = {
@@ -191,6 +194,8 @@ def _record(
         "model": Path(name).name if os.path.isdir(name) else name,
         "start": start_facts(name),
         "corpora": [corpus_facts(*corpus, dataset[uses["train"]].info)],
+        "teachers": [teacher.facts() for teacher in teachers],
+        "num_unlabelled": num_unlabelled,
         "num_parameters": num_parameters,
         "selected_on_test": args.load_best_model_at_end and uses["validation"] == uses["test"],
         **split_facts(speakers, labels),

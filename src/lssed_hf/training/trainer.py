@@ -13,6 +13,7 @@ from ..hub.card import write_model_card
 from .adversarial import AdversarialLoss, forward_real_and_fake
 from .arguments import RecipeArguments
 from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
+from .distillation import DistillationLoss, forward_student
 
 
 class SpeechTrainer(Trainer):
@@ -32,6 +33,10 @@ class SpeechTrainer(Trainer):
             if args.n_gpu > 1:  # torch's DataParallel splits a batch behind the Trainer's back
                 raise ValueError("--adversarial takes one process per GPU: start the training with torchrun")
             loss = AdversarialLoss(loss, args.adversarial_weights)
+        elif args.teacher:
+            if args.n_gpu > 1 and args.distill == "features":
+                raise ValueError("--distill features takes one process per GPU: start the training with torchrun")
+            loss = DistillationLoss(loss, args.distill_weight, args.distill_temperature)
         super().__init__(
             args=args,
             train_dataset=train_dataset,
@@ -43,6 +48,15 @@ class SpeechTrainer(Trainer):
         self.add_callback(EpochCallback(train_dataset))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        teachers = inputs.pop("teachers", None)
+        if teachers is not None:
+
+            def taught(**inputs):
+                network = self.accelerator.unwrap_model(model)
+                return forward_student(model, network, inputs, teachers, self.args.distill == "features")
+
+            return super().compute_loss(taught, inputs, return_outputs, num_items_in_batch)
+
         def forward(**inputs):
             warm = self.state.global_step >= self.args.adversarial_warmup_steps
             return forward_real_and_fake(
@@ -122,6 +136,7 @@ class ClassificationLoss:
 
 def balanced_class_weights(labels: np.ndarray, num_labels: int) -> list[float]:
     """Inverse class frequencies, scaled to mean 1 over the labels; 0 for a class that does not occur."""
+    labels = labels[labels >= 0]  # others have none
     counts = np.bincount(labels, minlength=num_labels)
     weights = np.divide(len(labels), counts * np.count_nonzero(counts), out=np.zeros(num_labels), where=counts > 0)
     return weights.tolist()
