@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import torch
 from tiny_classifier import write_classifier
 from transformers import pipeline
 
@@ -145,3 +146,17 @@ def test_a_missing_runtime_is_named_with_its_extra(tmp_path, monkeypatch):
 def test_an_exported_network_refuses_another_device(tmp_path):
     with pytest.raises(ValueError, match="runs on the CPU and not on cuda"):
         load_classifier(exported_folder(tmp_path), device="cuda")
+
+
+def test_whisper_gets_the_thirty_seconds_that_it_takes(tmp_path):
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForAudioClassification
+
+    sizes = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 16}
+    model = WhisperForAudioClassification(WhisperConfig(**sizes, num_mel_bins=80, classifier_proj_size=4)).eval()
+    extractor = WhisperFeatureExtractor()
+    model.save_pretrained(tmp_path)
+    extractor.save_pretrained(tmp_path)
+    clips = [np.random.default_rng(0).normal(0, 0.1, length).astype(np.float32) for length in (1600, 2400)]
+    with torch.no_grad():
+        expected = model(**extractor(clips, sampling_rate=16000, return_tensors="pt")).logits
+    np.testing.assert_allclose(lssed_hf.load_classifier(tmp_path).logits(clips), expected, atol=1e-5)

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 from ..models.folding import fold_batch_norm
-from .base import Classifier
+from .base import Classifier, batch_padding
 
 
 class AudioClassifier(Classifier):
@@ -41,9 +41,9 @@ class AudioClassifier(Classifier):
 
     def inputs(self, batch: list[np.ndarray]):
         """What the model takes, padded, for float32 waveforms (samples,)."""
-        return self.feature_extractor(batch, sampling_rate=self.sampling_rate, padding=True, return_tensors="pt").to(
-            self.device
-        )
+        padding = batch_padding(self.feature_extractor)
+        inputs = self.feature_extractor(batch, sampling_rate=self.sampling_rate, padding=padding, return_tensors="pt")
+        return inputs.to(self.device)
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
         with torch.inference_mode():

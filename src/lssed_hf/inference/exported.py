@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoFeatureExtractor
 
-from .base import Classifier
+from .base import Classifier, batch_padding
 
 
 #: Its presence makes a folder an exported one. What it holds is said at `ExportSettings` and in docs/inference.md.
@@ -65,7 +65,8 @@ class ExportedClassifier(Classifier):
         self.batch_size = batch_size
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
-        inputs = self.feature_extractor(batch, sampling_rate=self.sampling_rate, padding=True, return_tensors="np")
+        padding = batch_padding(self.feature_extractor)
+        inputs = self.feature_extractor(batch, sampling_rate=self.sampling_rate, padding=padding, return_tensors="np")
         return run_network(self.network, self.settings, inputs)
 
 
