@@ -1,9 +1,6 @@
 """Distillation: its losses, what it makes of batches and labels, and training with a teacher from end to end."""
 
 import json
-import signal
-import subprocess
-import sys
 
 import datasets
 import numpy as np
@@ -13,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from tones import FLAGS, write_ravdess
 from torch import nn
-from transformers import HfArgumentParser
+from transformers import HfArgumentParser, TrainerCallback
 from transformers.modeling_outputs import BaseModelOutput
 
 from lssed_hf import PyResNetFeatureExtractor, create_model
@@ -32,27 +29,22 @@ TINY = {
     "kernel_sizes": [[3], [3]],
     "groups": [[1], [1]],
 }
+pytestmark = pytest.mark.usefixtures("one_thread")
 EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=BINS, normalization="none")
 
-# Runs `lssed-hf train` and dies at a step, as a machine that loses power does.
-KILLED = """
-import os, signal, sys
-from transformers import TrainerCallback
-from lssed_hf.training import train
 
-class Kill(TrainerCallback):
+class PowerCut(TrainerCallback):
+    """Ends the training in the middle of an epoch, between two checkpoints."""
+
     def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == int(sys.argv[1]):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if state.global_step == 5:
+            raise KeyboardInterrupt
 
-class Killed(train.SpeechTrainer):
+
+class Interrupted(SpeechTrainer):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.add_callback(Kill())
-
-train.SpeechTrainer = Killed
-train.main(sys.argv[2:])
-"""
+        self.add_callback(PowerCut())
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -259,7 +251,7 @@ def test_a_student_of_a_perfect_teacher_overcomes_wrong_labels(tmp_path, distill
             optim="adamw_torch",
             learning_rate=5e-3,
             per_device_train_batch_size=32,
-            max_steps=40,
+            max_steps=25,
         )
         run.train()
         with torch.no_grad():
@@ -332,17 +324,20 @@ def same_weights(one, other) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_killed_run_ends_in_the_same_weights(flags, teacher, tmp_path):
-    flags += ["--distill", "features", "--mixup", "0.3", "--save_strategy", "steps", "--save_steps", "3"]
+@pytest.mark.parametrize("distill", ["logits", "features"])
+def test_an_interrupted_run_ends_in_the_same_weights(flags, tmp_path, monkeypatch, distill):
+    flags += ["--distill", distill, "--mixup", "0.3", "--save_strategy", "steps", "--save_steps", "3"]
     flags += ["--eval_strategy", "steps", "--eval_steps", "3", "--load_best_model_at_end", "false"]
     train.main([*flags, "--output_dir", str(tmp_path / "whole")])
 
-    own = [*flags, "--output_dir", str(tmp_path / "killed")]
-    killed = subprocess.run([sys.executable, "-c", KILLED, "5", *own], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    own = [*flags, "--output_dir", str(tmp_path / "interrupted")]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "SpeechTrainer", Interrupted)
+        train.main(own)
+    assert (tmp_path / "interrupted" / "checkpoint-3").is_dir()
+    assert not (tmp_path / "interrupted" / "model.safetensors").exists()
     train.main(own)
-    assert same_weights(tmp_path / "whole", tmp_path / "killed")
+    assert same_weights(tmp_path / "whole", tmp_path / "interrupted")
 
 
 def test_records_and_cards_name_the_teacher_and_no_folder(flags, teacher, tmp_path):
@@ -362,14 +357,14 @@ def test_records_and_cards_name_the_teacher_and_no_folder(flags, teacher, tmp_pa
     assert alone["teachers"] == [] and not [name for name in alone["settings"] if name.startswith("distill")]
 
 
-def test_clips_without_labels_are_learnt_from(flags, tmp_path):
+def test_clips_without_labels_are_learnt_from(flags, tmp_path, caplog):
     more = tmp_path / "more"
     more.mkdir()
     for number in range(5):
         soundfile.write(more / f"{number}.wav", 0.1 * np.random.default_rng(number).normal(size=8000), 16000)
-    train.main([*flags, "--output_dir", str(tmp_path / "without")])
-    train.main([*flags, "--output_dir", str(tmp_path / "with"), "--unlabelled_dir", str(more)])
-    assert not same_weights(tmp_path / "without", tmp_path / "with")
+    with caplog.at_level("INFO"):
+        train.main([*flags, "--output_dir", str(tmp_path / "with"), "--unlabelled_dir", str(more)])
+    assert "37 training and 16 validation clips" in caplog.text
     assert json.loads((tmp_path / "with" / "training.json").read_text())["num_unlabelled"] == 5
     assert "Of 5 more clips, whose source is not recorded" in (tmp_path / "with" / "README.md").read_text()
 
