@@ -160,3 +160,5 @@ def test_whisper_gets_the_thirty_seconds_that_it_takes(tmp_path):
     with torch.no_grad():
         expected = model(**extractor(clips, sampling_rate=16000, return_tensors="pt")).logits
     np.testing.assert_allclose(lssed_hf.load_classifier(tmp_path).logits(clips), expected, atol=1e-5)
+    model.half().save_pretrained(tmp_path)
+    np.testing.assert_allclose(lssed_hf.load_classifier(tmp_path).logits(clips), expected, atol=1e-2)

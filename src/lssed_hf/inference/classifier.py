@@ -33,7 +33,7 @@ class AudioClassifier(Classifier):
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.feature_extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
         self.model = AutoModelForAudioClassification.from_pretrained(name, trust_remote_code=trust_remote_code)
-        self.model.eval().to(self.device)
+        self.model.eval().to(self.device, torch.float32)  # as its inputs, whatever it was saved in
         self.config = self.model.config
         self.batch_size = batch_size
         if self.device.type == "cpu":

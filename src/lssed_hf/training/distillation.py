@@ -98,8 +98,8 @@ def similarity_distance(embeddings: torch.Tensor, teachers: Sequence[torch.Tenso
     """||G_T - G_S||_F^2: how differently a student and its teachers see the likeness of the clips in a batch.
 
     G is the Gram matrix Q Q^T of the embeddings Q (batch, hidden_size), its rows scaled to length 1; G_T is the mean
-    over the teachers. Tung and Mori (equations 1 to 4) divide by the batch's size b squared; here the caller divides
-    by the number of clips, so that the loss is b times theirs and does not vanish beside cross entropy.
+    over the teachers. Tung and Mori divide by the batch's size b squared; here the caller divides by the number of
+    clips, so that the loss is b times theirs and does not vanish beside cross entropy.
 
     Args:
         embeddings: of the student.
