@@ -1,6 +1,8 @@
 """What all classifiers of waveforms have in common."""
 
+import copy
 import inspect
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +12,10 @@ import numpy as np
 import torch
 
 from ..audio import load_audio
+from .speakers import SpeakerStatistics, measure_speaker, speaker_front_end, wants_speaker
 
+
+logger = logging.getLogger(__name__)
 
 _WINDOW = 8  # batches whose clips are sorted by length
 _WINDOW_SAMPLES = 2**24
@@ -23,11 +28,14 @@ class Classifier(ABC):
         config: the model's configuration.
         feature_extractor: its front end.
         batch_size: clips per forward pass.
+        statistics: of the speaker it was made for by `for_speaker`, None for the model as it came.
     """
 
     config: Any
     feature_extractor: Any
     batch_size: int
+    statistics: SpeakerStatistics | None = None
+    _warned = False
 
     @property
     def labels(self) -> list[str]:
@@ -49,6 +57,7 @@ class Classifier(ABC):
         Waveforms are drawn ahead of their turn, up to 17 minutes of them, so that those of a batch are about equally
         long.
         """
+        self._warn_without_speaker()
         for window in _windows(waveforms, _WINDOW * self.batch_size, _WINDOW_SAMPLES):
             order = np.argsort([len(waveform) for waveform in window], kind="stable")
             rows = np.empty((len(window), len(self.labels)), dtype=np.float32)
@@ -57,6 +66,36 @@ class Classifier(ABC):
                 logits = self.logits([window[index] for index in chosen])
                 rows[chosen] = torch.from_numpy(logits).softmax(dim=-1).numpy()
             yield from rows
+
+    def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
+        """What `for_speaker` takes, of some clips of one speaker: float32 waveforms (samples,).
+
+        Raises:
+            ValueError: no clips, silence alone, or a model without mean and deviation of mel bins, as are those that
+                read waveforms.
+        """
+        return measure_speaker(self.feature_extractor, waveforms)
+
+    def for_speaker(self, statistics: SpeakerStatistics) -> "Classifier":
+        """The same network behind a front end with the speaker's own mean and deviation in place of the corpus's.
+
+        Raises:
+            ValueError: statistics of another front end, a model without mean and deviation of mel bins, or a
+                classifier that is a speaker's already.
+        """
+        if self.statistics is not None:
+            raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
+        own = copy.copy(self)
+        own.feature_extractor, own.statistics = speaker_front_end(self.feature_extractor, statistics), statistics
+        return own
+
+    def _warn_without_speaker(self) -> None:
+        if wants_speaker(self.feature_extractor) and self.statistics is None and not self._warned:
+            self._warned = True
+            logger.warning(
+                "This model was trained on clips normalised speaker by speaker, and takes the statistics of its "
+                "corpus for want of the speaker's own: enroll the speaker (lssed-hf enroll) and give --speakers"
+            )
 
     def __call__(self, inputs, top_k: int | None = 5) -> list:
         """Classify as `transformers.pipeline("audio-classification")` does.

@@ -14,6 +14,7 @@ from transformers import SequenceFeatureExtractor
 
 from .. import audio
 from ..audio import load_audio
+from ..inference.speakers import FrameStatistics, extraction_settings
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from . import perturbation as perturbation_module
@@ -22,11 +23,6 @@ from .perturbation import Perturbation, perturb
 
 #: Extractors that tell features (`extract`) and their normalisation (`normalize`) apart.
 FrameExtractor = PyResNetFeatureExtractor | EspnetAsrFeatureExtractor
-#: Parameters of the extractor that do not change what `extract` gives, left out of the cache key.
-_AFTER_EXTRACTION = (
-    *("mean", "std", "normalization", "norm_vars"),
-    *("padding_value", "padding_side", "pad_waveforms", "return_attention_mask"),
-)
 
 
 def is_cacheable(feature_extractor: SequenceFeatureExtractor) -> bool:
@@ -65,8 +61,8 @@ def compute_features(
         AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
     """
     cacheable = is_cacheable(feature_extractor)
-    settings = feature_extractor.to_dict() if cacheable else {"sampling_rate": feature_extractor.sampling_rate}
-    settings = {key: value for key, value in sorted(settings.items()) if key not in _AFTER_EXTRACTION}
+    sampling_rate = {"sampling_rate": feature_extractor.sampling_rate}
+    settings = extraction_settings(feature_extractor) if cacheable else sampling_rate
     features = dataset.features.copy()
     del features[audio_column]
     features["values"] = datasets.Sequence(datasets.Value("float32"))
@@ -76,7 +72,7 @@ def compute_features(
         with_indices=True,
         fn_kwargs={
             "audio_column": audio_column,
-            "settings": json.dumps(settings),
+            "settings": json.dumps(settings, sort_keys=True),
             "cacheable": cacheable,
             "perturbation": perturbation,
             "copy": copy,
@@ -146,13 +142,8 @@ def fit_normalization(
         raise ValueError("cannot fit normalisation statistics on a dataset without rows")
     if "values" not in dataset.column_names:
         dataset = compute_features(dataset, feature_extractor, audio_column, num_proc)
-    count, total, squares = 0, 0.0, 0.0
+    frames = FrameStatistics()
     for row in dataset.select_columns(["values", "width"]).with_format("numpy"):
-        values = row["values"].reshape(-1, int(row["width"])).astype(np.float64)
-        count += len(values)
-        total = total + values.sum(axis=0)
-        squares = squares + np.square(values).sum(axis=0)
-    mean = total / count
-    std = np.sqrt(np.maximum(squares / count - np.square(mean), 1e-10))
-    feature_extractor.mean, feature_extractor.std = mean.tolist(), std.tolist()
+        frames.add(row["values"].reshape(-1, int(row["width"])))
+    feature_extractor.mean, feature_extractor.std = frames.mean.tolist(), frames.std.tolist()
     return feature_extractor

@@ -12,7 +12,7 @@ from transformers.utils import TensorType, logging
 
 logger = logging.get_logger(__name__)
 
-NORMALIZATIONS = ("global_mvn", "utterance_mvn", "none")
+NORMALIZATIONS = ("global_mvn", "speaker", "utterance_mvn", "none")
 WINDOWS = ("hann", "hamming", "blackman", "bartlett")
 
 
@@ -44,8 +44,9 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
             `"slaney"` or `"htk"`; areas are normalised after Slaney in both.
         normalization (`str`, *optional*, defaults to `"global_mvn"`):
             `"global_mvn"`: subtract `mean` and divide by `std`, which `lssed_hf.fit_normalization` takes from a
-            Dataset (without them values stay as they are, with a warning); `"utterance_mvn"`: subtract each clip's
-            own mean per bin; `"none"`.
+            Dataset (without them values stay as they are, with a warning); `"speaker"`: the same, for a model that
+            was trained with each speaker's own statistics in their place; `"utterance_mvn"`: subtract each clip's own
+            mean per bin; `"none"`.
         norm_vars (`bool`, *optional*, defaults to `False`):
             Whether `"utterance_mvn"` divides by each clip's own deviation as well.
         mean, std (`list[float]` of length `num_mel_bins`, *optional*):
@@ -170,9 +171,10 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         if self.normalization == "utterance_mvn":
             mean, std = self._clip_statistics(features)
             return (features - mean) / std
-        if self.normalization == "global_mvn" and self.mean is not None:
+        by_statistics = self.normalization in ("global_mvn", "speaker")
+        if by_statistics and self.mean is not None:
             return (features - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
-        if self.normalization == "global_mvn":
+        if by_statistics:
             logger.warning_once(
                 "EspnetAsrFeatureExtractor has no statistics yet and leaves features as they are: call "
                 "lssed_hf.fit_normalization(feature_extractor, train_dataset), or set normalization='utterance_mvn'."

@@ -14,7 +14,7 @@ from transformers.utils import TensorType, logging
 
 logger = logging.get_logger(__name__)
 
-NORMALIZATIONS = ("corpus", "utterance", "none")
+NORMALIZATIONS = ("corpus", "speaker", "utterance", "none")
 _BLOCK = 256  # frames transformed at once, which bounds the memory that long recordings take
 _KEPT = 2**22  # bytes of an array that is kept for the next clip
 
@@ -56,8 +56,9 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             Decibels below the clip's peak at which values are clipped, `None` for no clipping.
         normalization (`str`, *optional*, defaults to `"corpus"`):
             `"corpus"`: subtract `mean` and divide by `std`, which `lssed_hf.fit_normalization` takes from a Dataset
-            (without them values stay as they are, with a warning); `"utterance"`: each clip's own mean and
-            deviation over all frames and bins; `"none"`.
+            (without them values stay as they are, with a warning); `"speaker"`: the same, and says that the model
+            was trained with each speaker's own statistics in place of the corpus's, which stand in for them where the
+            speaker is unknown; `"utterance"`: each clip's own mean and deviation over all frames and bins; `"none"`.
         mean, std (`list[float]` of length `num_mel_bins`, *optional*):
             The corpus statistics.
         return_attention_mask (`bool`, *optional*, defaults to `True`):
@@ -259,9 +260,10 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         """Normalise (frames, num_mel_bins) as `normalization` says."""
         if self.normalization == "utterance":
             return (features - features.mean()) / max(float(features.std()), 1e-5)
-        if self.normalization == "corpus" and self.mean is not None:
+        by_statistics = self.normalization in ("corpus", "speaker")
+        if by_statistics and self.mean is not None:
             return (features - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
-        if self.normalization == "corpus":
+        if by_statistics:
             logger.warning_once(
                 "PyResNetFeatureExtractor has no corpus statistics yet and leaves features as they are: call "
                 "lssed_hf.fit_normalization(feature_extractor, train_dataset), or set normalization='utterance'."
