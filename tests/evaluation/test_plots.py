@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from lssed_hf.evaluation.plots import plot_confusion_matrix
+from lssed_hf.evaluation.plots import plot_confusion_matrix, plot_trade_off
 
 
 @pytest.mark.parametrize("num_labels", [2, 11])
@@ -42,3 +42,14 @@ def test_global_matplotlib_state_is_left_alone(tmp_path):
 def test_bad_matrices_are_refused(tmp_path, matrix, labels, message):
     with pytest.raises(ValueError, match=message):
         plot_confusion_matrix(matrix, labels, tmp_path / "matrix.png")
+
+
+def test_trade_offs_have_a_column_per_test_set_and_a_row_per_cost(tmp_path):
+    systems = [f"system {index}" for index in range(8)]
+    score = {"mean": 0.6, "low": 0.5, "high": 0.7}
+    scores = {"one": dict.fromkeys(systems, score), "other": {systems[0]: {**score, "low": None, "high": None}}}
+    costs = {"milliseconds": {name: 2.0**index for index, name in enumerate(systems)}, "megabytes": {systems[0]: 4.0}}
+    one = imread(plot_trade_off(scores, costs, tmp_path / "two.png"))
+    flat = imread(plot_trade_off(scores, {"milliseconds": costs["milliseconds"]}, tmp_path / "one.png"))
+    narrow = imread(plot_trade_off({"one": scores["one"]}, costs, tmp_path / "narrow.png"))
+    assert one.shape[0] > 1.4 * flat.shape[0] and one.shape[1] > 1.4 * narrow.shape[1]

@@ -23,6 +23,7 @@ _LOSSES = LinearSegmentedColormap.from_list(
     "losses", ["#1f5f9f", "#6992bf", "#afc5de", "#f8fafc", "#edc2b5", "#dc8670", "#b03a2e"]
 )
 _CURVES = ("#1f5f9f", "#c05621", "#2f855a", "#805ad5", "#5a6575", "#b7791f")
+_MARKERS = ("o", "s", "D")
 _INK, _FAINT_INK, _EMPTY, _LINE, _BLUE = "#1a202c", "#5a6575", "#f1f1f1", "#d5dae1", "#1f5f9f"
 
 
@@ -209,6 +210,58 @@ def plot_curves(
         axes.legend(frameon=False, fontsize=9.5, labelcolor=_INK, loc="lower right")
         if index == 0:
             axes.set_ylabel(ylabel, fontsize=10, color=_FAINT_INK)
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return Path(path)
+
+
+def plot_trade_off(
+    scores: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    costs: Mapping[str, Mapping[str, float]],
+    path: str | os.PathLike,
+    *,
+    ylabel: str = "UA",
+) -> Path:
+    """Draw scores of systems against what they cost: a column per test set, a row per cost, on a logarithmic axis.
+
+    Args:
+        scores: By title of the column and name of the system: `mean`, `low` and `high` (None for no interval).
+        costs: By name of the axis and of the system; systems without one are left out of the row.
+        path: Where to write; its folder must exist.
+        ylabel: What the score is.
+
+    Returns:
+        The path.
+    """
+    names = list(dict.fromkeys(name for panel in scores.values() for name in panel))
+    size = (1.2 + 3.3 * len(scores), 0.9 + 3.1 * len(costs) + 0.26 * -(-len(names) // 3))
+    figure = Figure(figsize=size, dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(costs), len(scores), sharey=True, sharex="row", squeeze=False)
+    for index, (xlabel, cost) in enumerate(costs.items()):
+        row = grid[index]
+        for axes, (title, panel) in zip(row, scores.items()):
+            for name in panel.keys() & cost.keys():
+                number, score = names.index(name), panel[name]
+                look = {"color": _CURVES[number % len(_CURVES)], "zorder": 3}
+                if score["low"] is not None:
+                    axes.plot([cost[name]] * 2, [score["low"], score["high"]], linewidth=1.6, alpha=0.45, **look)
+                marker = _MARKERS[number // len(_CURVES) % len(_MARKERS)]
+                axes.plot(cost[name], score["mean"], marker, markersize=7, linestyle="none", label=name, **look)
+            axes.set_xscale("log")
+            axes.set_xlabel(xlabel, fontsize=10, color=_FAINT_INK)
+            axes.grid(color=_LINE, linewidth=0.7)
+            axes.tick_params(which="both", length=0, labelcolor=_INK)
+            axes.spines[:].set_visible(False)
+            if index == 0:
+                axes.set_title(title, fontsize=12, color=_INK, pad=10)
+        row[0].set_ylabel(ylabel, fontsize=10, color=_FAINT_INK)
+    shown: dict[str, Any] = {}
+    for axes in grid.flat:
+        for handle, name in zip(*axes.get_legend_handles_labels()):
+            shown.setdefault(name, handle)
+    order = sorted(shown, key=names.index)
+    legend = {"frameon": False, "fontsize": 9.5, "labelcolor": _INK, "ncols": 3}
+    figure.legend([shown[name] for name in order], order, loc="outside lower center", **legend)
     figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
     return Path(path)
 

@@ -35,6 +35,7 @@ from ..inference.exported import (
     open_network,
     run_network,
 )
+from ..inference.inputs import model_inputs
 from ..models.folding import fold_batch_norm, merge_small_groups
 from .quantization import errors_only, quantize_onnx, quantize_openvino
 
@@ -171,9 +172,7 @@ def _open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool)
     model = AutoModelForAudioClassification.from_pretrained(name, trust_remote_code=trust_remote_code).eval().float()
     rate = extractor.sampling_rate
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * rate).astype(np.float32)
-    short, long = (
-        extractor([clip], sampling_rate=rate, padding=True, return_tensors="np") for clip in (noise[:rate], noise)
-    )
+    short, long = (model_inputs(extractor, [clip], "np") for clip in (noise[:rate], noise))
     features = model.main_input_name
     if features not in long or set(long) - {features, "attention_mask"}:
         raise ExportError(f"{name}: takes {', '.join(long)}; only {features} and attention_mask can be exported")
@@ -340,10 +339,7 @@ def _calibration_inputs(source: _Source, settings: ExportSettings, clip: np.ndar
         seen.update(feed)
         return np.zeros((1, source.model.config.num_labels), dtype=np.float32)
 
-    features = source.extractor(
-        [clip], sampling_rate=source.extractor.sampling_rate, padding=True, return_tensors="np"
-    )
-    run_network(network, settings, features)
+    run_network(network, settings, model_inputs(source.extractor, [clip], "np"))
     return seen
 
 
@@ -362,10 +358,10 @@ def _agreement(source: _Source, classifier: ExportedClassifier, clips: Sequence[
     """How far the probabilities of clips, each alone, are from those of PyTorch."""
     classifier.batch_size = 1
     quantized = np.stack(list(classifier.probabilities(clips)))
-    rate, rows = source.extractor.sampling_rate, []
+    rows = []
     for clip in clips:
-        inputs = source.extractor([clip], sampling_rate=rate, padding=True, return_tensors="pt")
-        rows.append(torch.from_numpy(source.logits(inputs)).softmax(dim=-1).numpy()[0])
+        logits = source.logits(model_inputs(source.extractor, [clip]))
+        rows.append(torch.from_numpy(logits).softmax(dim=-1).numpy()[0])
     exact = np.stack(rows)
     difference = np.abs(quantized - exact)
     return {

@@ -1,7 +1,6 @@
 """What all classifiers of waveforms have in common."""
 
 import copy
-import inspect
 import logging
 import os
 from abc import ABC, abstractmethod
@@ -125,15 +124,6 @@ class Classifier(ABC):
         elif not isinstance(clip, (str, os.PathLike, bytes, Mapping)) and hasattr(clip, "__array__"):
             clip = {"array": np.asarray(clip), "sampling_rate": self.sampling_rate}
         return load_audio(clip, self.sampling_rate)
-
-
-def batch_padding(feature_extractor: Any) -> bool | str:
-    """What its `padding` has to be for a batch: as long as its longest clip, or always the same length.
-
-    The latter is what Whisper's network takes alone, and its extractor's own default.
-    """
-    default = inspect.signature(type(feature_extractor).__call__).parameters.get("padding")
-    return "max_length" if default is not None and default.default == "max_length" else True
 
 
 def score_columns(labels: Sequence[str]) -> list[str]:

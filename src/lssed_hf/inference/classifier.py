@@ -7,7 +7,8 @@ import torch
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 from ..models.folding import fold_batch_norm
-from .base import Classifier, batch_padding
+from .base import Classifier
+from .inputs import model_inputs
 
 
 class AudioClassifier(Classifier):
@@ -41,9 +42,7 @@ class AudioClassifier(Classifier):
 
     def inputs(self, batch: list[np.ndarray]):
         """What the model takes, padded, for float32 waveforms (samples,)."""
-        padding = batch_padding(self.feature_extractor)
-        inputs = self.feature_extractor(batch, sampling_rate=self.sampling_rate, padding=padding, return_tensors="pt")
-        return inputs.to(self.device)
+        return model_inputs(self.feature_extractor, batch).to(self.device)
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
         with torch.inference_mode():

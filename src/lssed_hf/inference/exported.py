@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoFeatureExtractor
 
-from .base import Classifier, batch_padding
+from .base import Classifier
+from .inputs import model_inputs
 
 
 #: Its presence makes a folder an exported one. What it holds is said at `ExportSettings` and in docs/inference.md.
@@ -65,9 +66,7 @@ class ExportedClassifier(Classifier):
         self.batch_size = batch_size
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
-        padding = batch_padding(self.feature_extractor)
-        inputs = self.feature_extractor(batch, sampling_rate=self.sampling_rate, padding=padding, return_tensors="np")
-        return run_network(self.network, self.settings, inputs)
+        return run_network(self.network, self.settings, model_inputs(self.feature_extractor, batch, "np"))
 
 
 def read_settings(folder: str | os.PathLike) -> ExportSettings:

@@ -56,7 +56,7 @@ class ModelArguments:
         help="A name of lssed_hf.list_models() (from scratch), or a folder or Hub name of an audio classifier.",
     )
     config_overrides: str | None = HfArg(
-        default=None, help="Fields of a zoo model's configuration as JSON, e.g. '{\"depths\": [1, 1, 1, 1]}'."
+        default=None, help="Fields of the model's configuration as JSON, e.g. '{\"depths\": [1, 1, 1, 1]}'."
     )
     feature_extractor_overrides: str | None = HfArg(
         default=None,
@@ -69,7 +69,24 @@ class ModelArguments:
     num_trainable_stages: int | None = HfArg(
         default=None, help="Train the classifier and so many of the encoder's last stages alone; 0 for none."
     )
+    chunk_length: int | None = HfArg(
+        default=None,
+        help="For models that pad every clip to a fixed length, as Whisper does to 30 s: pad to so many seconds "
+        "instead.",
+    )
+    probe: bool = HfArg(
+        default=False,
+        help="Leave a pretrained encoder as it is, and fit a logistic regression on the mean of one of its layers, "
+        "which the validation split chooses. Flags of gradient descent do not count.",
+    )
+    probe_layer: int | None = HfArg(
+        default=None, help="With --probe: the layer, 0 for what goes into the first one, instead of a choice."
+    )
     trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
+
+    def __post_init__(self):
+        if self.probe_layer is not None and not self.probe:
+            raise ValueError("--probe_layer goes with --probe")
 
 
 @dataclass
@@ -113,6 +130,10 @@ class RecipeArguments(TrainingArguments):
     )
     remove_unused_columns: bool = field(default=False, metadata={"help": "Clips carry no unused columns."})
 
+    head_learning_rate: float | None = field(
+        default=None,
+        metadata={"help": "Another initial rate for what is not the encoder (head, projector, layer weights)."},
+    )
     momentum: float = field(default=0.9, metadata={"help": "Of --optim sgd (paper: not stated; 0.9 in later code)."})
     lr_step_epochs: float = field(
         default=20.0,

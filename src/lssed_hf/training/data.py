@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import torch
 from transformers import SequenceFeatureExtractor, TrainerCallback
 
-from ..inference.base import batch_padding
+from ..inference.inputs import model_inputs
 from .features import decibel, is_cacheable
 
 
@@ -198,8 +198,7 @@ class ClipCollator:
         if self.cacheable:
             batch = self.feature_extractor.pad({"input_features": values}, return_tensors="pt")
         else:
-            rate, padding = self.feature_extractor.sampling_rate, batch_padding(self.feature_extractor)
-            batch = self.feature_extractor(values, sampling_rate=rate, padding=padding, return_tensors="pt")
+            batch = model_inputs(self.feature_extractor, values)
         batch["labels"] = torch.as_tensor(np.asarray([clip["labels"] for clip in clips]))
         if "teachers" in clips[0]:
             batch["teachers"] = [

@@ -21,8 +21,8 @@ def freeze(model: nn.Module, num_trainable_stages: int) -> list[str]:
     Raises:
         ValueError: the model has no `base_model`, or fewer stages.
     """
-    encoder = getattr(model, "base_model", model)
-    if encoder is model:
+    encoder = encoder_of(model)
+    if encoder is None:
         raise ValueError(f"{type(model).__name__} has no base model to freeze; train all of it")
     encoder.requires_grad_(False)
     if num_trainable_stages:
@@ -37,6 +37,15 @@ def freeze(model: nn.Module, num_trainable_stages: int) -> list[str]:
             parameter.requires_grad_(reached)
     _keep_in_eval(encoder)
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def encoder_of(model: nn.Module) -> nn.Module | None:
+    """What lies below a classifier's head: its base model, or its `encoder` (Whisper's); None where neither is."""
+    base_model = getattr(model, "base_model", model)
+    if base_model is not model:
+        return base_model
+    encoder = getattr(model, "encoder", None)
+    return encoder if isinstance(encoder, nn.Module) else None
 
 
 def _stages(encoder: nn.Module) -> tuple[str, nn.ModuleList | nn.Sequential]:

@@ -1,7 +1,5 @@
 """What the teachers of a distillation say of training clips: computed once, in parts that outlive a crash."""
 
-import hashlib
-import math
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -11,27 +9,14 @@ from typing import Any, Literal
 import datasets
 import numpy as np
 import torch
-import transformers
-from datasets.fingerprint import Hasher
-from transformers import AutoConfig
 
-from .. import audio, files, inference, models
 from ..audio import expand_paths, load_audio
 from ..inference import AudioClassifier, load_classifier
 from ..inference.base import Classifier
 from ..models.registry import list_models
+from .answers import ask, model_digest
 from .embeddings import head_inputs
 from .record import start_facts
-
-
-#: Clips whose answers are kept or lost together.
-SHARD = 100
-#: What a model's folder holds besides the model.
-_RECORDS = {
-    *("training.json", "results.json", "train_results.json", "eval_results.json", "all_results.json"),
-    *("trainer_state.json", "cell.json", "settings.json", "asked.json", "log.txt", "error.txt"),
-}
-_PROSE = {".md", ".csv", ".png", ".tex", ".log"}
 
 
 class Teacher:
@@ -52,13 +37,9 @@ class Teacher:
     def __init__(self, name: str, trust_remote_code: bool = False):
         self.name = name
         self.trust_remote_code = trust_remote_code
-        if os.path.isdir(name):
-            self.digest = _folder_digest(Path(name))
-        elif name in list_models():
+        if not os.path.isdir(name) and name in list_models():
             raise ValueError(f"--teacher {name} has random weights: name a folder or Hub name of a trained classifier")
-        else:
-            config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
-            self.digest = hashlib.sha256(f"{name}@{config._commit_hash}".encode()).hexdigest()
+        self.digest = model_digest(name, trust_remote_code)
 
     def facts(self) -> dict[str, Any]:
         """For `training.json`: `name`, `local` and `corpora` (see `start_facts`), and `digest`."""
@@ -115,30 +96,14 @@ class Teacher:
                 answers = [_embedding(classifier, waveform) for waveform in waveforms]
             return {"answer": answers, "labels": [classifier.labels] * len(answers)}
 
-        if len(clips) == 0:
-            raise ValueError("there are no clips that a teacher could be asked about")
-        clips = clips.select_columns([audio_column]).cast_column(audio_column, datasets.Audio(decode=False))
-        number = math.ceil(len(clips) / SHARD)
-        code, parts = _code(), []
-        for index in range(number):
-            shard = clips.shard(number, index, contiguous=True)
-            part = shard.map(
-                answer,
-                batched=True,
-                batch_size=None,
-                remove_columns=[audio_column],
-                features=datasets.Features(
-                    {
-                        "answer": datasets.Sequence(datasets.Value("float32")),
-                        "labels": datasets.Sequence(datasets.Value("string")),
-                    }
-                ),
-                # By itself, `datasets` would hash the function with all that it holds.
-                new_fingerprint=Hasher.hash([shard._fingerprint, audio_column, self.digest, kind, code]),
-                desc=f"Asking {Path(self.name).name}, {index + 1}/{number}",
-            )
-            parts.append(part)
-        return datasets.concatenate_datasets(parts).with_format("numpy")
+        features = datasets.Features(
+            {
+                "answer": datasets.Sequence(datasets.Value("float32")),
+                "labels": datasets.Sequence(datasets.Value("string")),
+            }
+        )
+        rows = ask(clips, answer, features, [self.digest, kind], f"Asking {Path(self.name).name}", audio_column)
+        return rows.with_format("numpy")
 
     def _columns(self, classes: Sequence[str], labels: Sequence[str]) -> list[int]:
         """Where `labels` stand among the teacher's classes."""
@@ -216,20 +181,3 @@ def unlabelled_clips(
 def _unlabelled_rows(columns: tuple[str, str], files: tuple):
     for path, _, _ in files:
         yield dict(zip(columns, (path, -1)))
-
-
-def _folder_digest(folder: Path) -> str:
-    """Of the files of a saved model: whatever a folder holds besides records and reports."""
-    paths = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name not in _RECORDS and path.suffix not in _PROSE and not path.name.startswith(".")
-    ]
-    return hashlib.sha256("".join(f"{path.name} {files.sha256(path)}\n" for path in paths).encode()).hexdigest()
-
-
-def _code() -> str:
-    """Of what stands between a clip and an answer."""
-    own = [Path(module.__file__) for module in (audio, inference.base, inference.classifier, inference.exported)]
-    paths = [Path(__file__), *own, *sorted(Path(models.__file__).parent.rglob("*.py"))]
-    return hashlib.sha256("".join([transformers.__version__, *map(files.sha256, paths)]).encode()).hexdigest()

@@ -11,26 +11,20 @@ from pathlib import Path
 import datasets
 import numpy as np
 import torch
-from transformers import (
-    AutoConfig,
-    AutoFeatureExtractor,
-    AutoModelForAudioClassification,
-    HfArgumentParser,
-    PreTrainedModel,
-    SequenceFeatureExtractor,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import HfArgumentParser, PreTrainedModel, SequenceFeatureExtractor, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..corpora.loading import encode_labels, load_splits
 from ..corpora.splits import speaker_split
 from ..evaluation.evaluate import evaluate_model
+from ..hub.card import write_model_card
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
+from .pretrained import load_pretrained
+from .probe import train_probe
 from .recipes import with_recipe
 from .record import corpus_facts, split_facts, start_facts, write_record
 from .teachers import Teacher, ask_teachers, unlabelled_clips
@@ -82,6 +76,52 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     dataset = with_validation(dataset, data_args, args.seed, data_args.label_column_name)
     if data_args.max_train_speakers is not None:
         dataset[data_args.train_split_name] = _few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
+    train_split = data_args.train_split_name
+    labels = dataset[train_split].features[data_args.label_column_name].names
+    if model_args.probe:
+        if args.process_index == 0:
+            model = train_probe(
+                model_args,
+                [dataset[split] for split in (train_split, data_args.validation_split_name)],
+                _label_maps(labels),
+                data_args.audio_column_name,
+                data_args.label_column_name,
+                args.output_dir,
+            )
+            _record(data_args, model_args, args, dataset, model.num_parameters())
+    else:
+        _train_network(data_args, model_args, args, dataset, teachers, checkpoint)
+    if args.process_index != 0:
+        return {}
+    if data_args.test_split_name not in dataset:
+        logger.warning(f"{data_args.dataset_name} has no split {data_args.test_split_name!r}: nothing to score on")
+        write_model_card(args.output_dir)
+        return {}
+    train_labels = np.asarray(dataset[train_split][data_args.label_column_name])
+    results = evaluate_model(
+        args.output_dir,
+        dataset[data_args.test_split_name],
+        args.output_dir,
+        audio_column=data_args.audio_column_name,
+        label_column=data_args.label_column_name,
+        speaker_column=data_args.speaker_column_name,
+        majority_label=labels[np.bincount(train_labels).argmax()],
+        adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
+        context={"dataset": data_args.dataset_name, "split": data_args.test_split_name},
+    )
+    write_model_card(args.output_dir)
+    return results
+
+
+def _train_network(
+    data_args: DataArguments,
+    model_args: ModelArguments,
+    args: RecipeArguments,
+    dataset: datasets.DatasetDict,
+    teachers: Sequence[Teacher],
+    checkpoint: str | None,
+) -> None:
+    """Train by gradient descent, and save the model, its feature extractor and the metrics."""
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
     model, feature_extractor = build_model(model_args, labels)
@@ -143,27 +183,6 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     trainer.save_metrics("eval", trainer.evaluate())
     trainer.save_state()
 
-    if not trainer.is_world_process_zero():
-        return {}
-    if data_args.test_split_name not in dataset:
-        logger.warning(f"{data_args.dataset_name} has no split {data_args.test_split_name!r}: nothing to score on")
-        trainer.create_model_card()
-        return {}
-    train_labels = np.asarray(dataset[train_split][data_args.label_column_name])
-    results = evaluate_model(
-        args.output_dir,
-        dataset[data_args.test_split_name],
-        args.output_dir,
-        audio_column=data_args.audio_column_name,
-        label_column=data_args.label_column_name,
-        speaker_column=data_args.speaker_column_name,
-        majority_label=labels[np.bincount(train_labels).argmax()],
-        adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
-        context={"dataset": data_args.dataset_name, "split": data_args.test_split_name},
-    )
-    trainer.create_model_card()
-    return results
-
 
 def _record(
     data_args: DataArguments,
@@ -171,8 +190,8 @@ def _record(
     args: RecipeArguments,
     dataset: datasets.DatasetDict,
     num_parameters: int,
-    teachers: Sequence[Teacher],
-    num_unlabelled: int,
+    teachers: Sequence[Teacher] = (),
+    num_unlabelled: int = 0,
 ) -> None:
     """Write `training.json`, before the training so that every card has it."""
     uses = {
@@ -205,7 +224,7 @@ def _record(
 
 def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """A zoo network with random weights, or a pretrained classifier whose head is replaced where its labels differ."""
-    label_maps = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    label_maps = _label_maps(labels)
     name = model_args.model_name_or_path
     if name in list_models():
         model = create_model(name, **label_maps, **json.loads(model_args.config_overrides or "{}"))
@@ -213,27 +232,19 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
             name, **json.loads(model_args.feature_extractor_overrides or "{}")
         )
     else:
-        if model_args.config_overrides:
-            raise ValueError(f"--config_overrides is for zoo models, not {name!r}")
-        remote = {"trust_remote_code": model_args.trust_remote_code}
-        config = AutoConfig.from_pretrained(name, **label_maps, **remote)
-        model = AutoModelForAudioClassification.from_pretrained(
-            name, config=config, ignore_mismatched_sizes=True, **remote
-        )
-        overrides = json.loads(model_args.feature_extractor_overrides or "{}")
-        feature_extractor = AutoFeatureExtractor.from_pretrained(name, **remote)
-        if overrides:
-            # Statistics of other features would be wrong ones.
-            settings = {**feature_extractor.to_dict(), "mean": None, "std": None, **overrides}
-            feature_extractor = type(feature_extractor).from_dict(settings)
+        model, feature_extractor = load_pretrained(model_args, label_maps)
     if model_args.freeze_feature_encoder:
         if hasattr(model, "freeze_feature_encoder"):
             model.freeze_feature_encoder()
         else:
-            model.base_model.requires_grad_(False)
+            freeze(model, 0)
     if model_args.num_trainable_stages is not None:
         freeze(model, model_args.num_trainable_stages)
     return model, feature_extractor
+
+
+def _label_maps(labels: Sequence[str]) -> dict[str, dict]:
+    return {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
 
 
 def find_checkpoint(args: TrainingArguments) -> str | None:

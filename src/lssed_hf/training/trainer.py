@@ -14,6 +14,7 @@ from .adversarial import AdversarialLoss, forward_real_and_fake
 from .arguments import RecipeArguments
 from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
 from .distillation import DistillationLoss, forward_student
+from .freezing import encoder_of
 
 
 class SpeechTrainer(Trainer):
@@ -44,6 +45,7 @@ class SpeechTrainer(Trainer):
             compute_metrics=lambda prediction: compute_metrics(prediction, num_labels),
             **kwargs,
         )
+        self._has_head_group = False
         self.label_smoother = None  # smoothing is part of ClassificationLoss
         self.add_callback(EpochCallback(train_dataset))
 
@@ -93,6 +95,13 @@ class SpeechTrainer(Trainer):
         # The Trainer goes by names such as `layer_norm`; a vector is a bias or a normalisation's scale in any network.
         return [name for name, parameter in model.named_parameters() if parameter.dim() > 1]
 
+    def create_optimizer(self, *args, **kwargs):
+        optimizer = super().create_optimizer(*args, **kwargs)
+        if self.args.head_learning_rate is not None and not self._has_head_group:
+            set_head_learning_rate(optimizer, self.model, self.args.head_learning_rate)
+            self._has_head_group = True
+        return optimizer
+
     def create_scheduler(self, num_training_steps: int, optimizer=None):
         if self.args.lr_scheduler_type != "constant" or not self.args.lr_step_epochs:
             return super().create_scheduler(num_training_steps, optimizer)
@@ -101,6 +110,25 @@ class SpeechTrainer(Trainer):
             gamma = self.args.lr_step_gamma
             self.lr_scheduler = LambdaLR(optimizer or self.optimizer, lambda step: gamma ** (step // every))
         return self.lr_scheduler
+
+
+def set_head_learning_rate(optimizer: torch.optim.Optimizer, model: torch.nn.Module, learning_rate: float) -> None:
+    """Give what is not the encoder a rate of its own, before a schedule is laid over all rates.
+
+    Raises:
+        ValueError: the model has no encoder beside a head.
+    """
+    encoder = encoder_of(model)
+    if encoder is None:
+        raise ValueError(f"{type(model).__name__} has no encoder beside its head: leave --head_learning_rate out")
+    encoding = {id(parameter) for parameter in encoder.parameters()}
+    for group in list(optimizer.param_groups):
+        head = [parameter for parameter in group["params"] if id(parameter) not in encoding]
+        group["params"] = [parameter for parameter in group["params"] if id(parameter) in encoding]
+        if head:
+            settings = {name: value for name, value in group.items() if name != "params"}
+            optimizer.add_param_group({**settings, "params": head, "lr": learning_rate})
+    optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
 
 
 class ClassificationLoss:

@@ -1,0 +1,159 @@
+"""Which system to pick: UA on two corpora and across them, against milliseconds per clip and against size.
+
+    python benchmarks/which_one.py --ravdess RAVDESS --emodb EMODB --encoder WHISPER --output_dir outputs/which_one
+
+Every system is trained on each corpus and tested on both, in cells as those of `lssed-hf cross-corpus`; then all are
+timed side by side on one clip. Stopped and started again, it goes on where it was. `--systems` leaves some out, and
+those whose extras or weights are missing are listed with what to install or pass.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lssed_hf.evaluation.cross_corpus import compare_corpora
+from lssed_hf.evaluation.plots import plot_trade_off
+from lssed_hf.evaluation.runs import read_run
+from lssed_hf.evaluation.tables import markdown_table, score_cell
+from lssed_hf.files import replacing
+from lssed_hf.inference import load_classifier
+from lssed_hf.training.cells import Cell, check_settings, claimed, recipe, run_cells, write_json
+from lssed_hf.training.cross_corpus import make_cells
+from timing import Case, machine, measure
+
+
+CORPORA = ("ravdess", "emodb")
+CLIP_SECONDS = {"ravdess": 3.7, "emodb": 2.0}  # what theirs last, about
+#: Flags of `lssed-hf train` by system. {encoder} and {teacher} are folders, {seconds} those of `CHUNK`.
+SYSTEMS = {
+    "egemaps-svm": "--model_name_or_path egemaps-svm",
+    "compare-svm": "--model_name_or_path compare-svm",
+    "compare-svm, own baseline": "--model_name_or_path compare-svm --speaker_normalization all",
+    "Whisper tiny, frozen": "--model_name_or_path {encoder} --probe true",
+    "Whisper tiny, frozen, short": "--model_name_or_path {encoder} --probe true --chunk_length {seconds}",
+    "PyResNet small": "--recipe small",
+    "PyResNet small, own baseline": "--recipe small --speaker_normalization all",
+    "PyResNet small, student": "--recipe small --teacher {teacher}",
+}
+CHUNK = {"ravdess": 6, "emodb": 2}
+TEACHER = "Whisper tiny, frozen"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ravdess", type=Path, required=True, help="folder of RAVDESS")
+    parser.add_argument("--emodb", type=Path, required=True, help="folder of EMO-DB")
+    parser.add_argument("--encoder", default="openai/whisper-tiny.en", help="folder or Hub name of the encoder")
+    parser.add_argument(
+        "--output_dir", type=Path, default=Path("outputs/which_one"), help="default: outputs/which_one"
+    )
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="SYSTEM")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
+    parser.add_argument("--report_only", action="store_true", help="time and draw what is finished")
+    args = parser.parse_args()
+
+    encoder = str(Path(args.encoder).absolute()) if Path(args.encoder).is_dir() else args.encoder
+    data_dirs = {"ravdess": args.ravdess, "emodb": args.emodb}
+    systems = {name: cells_of(name, args.output_dir, data_dirs, encoder, args.seeds) for name in args.systems}
+    with claimed(args.output_dir):
+        if not args.report_only:
+            every = [cell for cells in systems.values() for cell in cells.values()]
+            check_settings(every)
+            run_cells(every)
+        print(f"Report: {write_report(systems, args.output_dir)}")
+
+
+def cells_of(
+    name: str, output_dir: Path, data_dirs: Mapping[str, Path], encoder: str, seeds: Sequence[int]
+) -> dict[tuple[str, str | None, int], Cell]:
+    """The cells of a system, as `make_cells` gives them. A student's teacher has its corpus and never another seed."""
+    flags_of = {}
+    for corpus in CORPORA:
+        teacher = folder_of(TEACHER, output_dir) / "cells" / corpus / f"seed_{seeds[0]}"
+        places = {"encoder": encoder, "seconds": CHUNK[corpus], "teacher": teacher.absolute()}
+        flags = [part.format_map(places) for part in SYSTEMS[name].split()]
+        flags_of[corpus] = [*flags, "--dataset_name", corpus, "--data_dir", str(data_dirs[corpus])]
+    # What draws nothing is the same for every seed.
+    seeds = seeds if "--recipe" in SYSTEMS[name] else seeds[:1]
+    return make_cells(flags_of, CORPORA, CORPORA, seeds, folder_of(name, output_dir))
+
+
+def folder_of(name: str, output_dir: Path) -> Path:
+    return output_dir / "systems" / "".join(letter if letter.isalnum() else "_" for letter in name).lower()
+
+
+def write_report(systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell]], output_dir: Path) -> Path:
+    """Write `results.json`, `which_one.png` and `report.md` from the finished cells."""
+    compared, failures = {}, {}
+    for name, cells in systems.items():
+        runs: dict[tuple[str, str], dict[int, object]] = {}
+        for (source, target, seed), cell in cells.items():
+            if cell.problem:
+                failures[f"{name}, {cell.title}"] = cell.problem
+            elif target is not None:
+                runs.setdefault((source, target), {})[seed] = read_run(cell.folder)
+        if runs:
+            labels = next(cell.settings["labels"] for cell in cells.values() if cell.work == "evaluate")
+            compared[name] = compare_corpora(runs, labels)
+    times, sizes = cost(systems)
+    write_json(
+        output_dir / "results.json",
+        {"systems": compared, "milliseconds": times, "megabytes": sizes, "failures": failures, "machine": machine()},
+    )
+    panels = {}
+    for source in CORPORA:
+        for target in CORPORA:
+            panels[source if source == target else f"{source} to {target}"] = {
+                name: pair["unweighted_accuracy"]
+                for name, comparison in compared.items()
+                for pair in comparison["pairs"]
+                if (pair["source"], pair["target"]) == (source, target)
+            }
+    with replacing(output_dir / "which_one.png") as path:
+        plot_trade_off(panels, {"milliseconds per clip": times, "megabytes": sizes}, path)
+    with replacing(output_dir / "report.md") as path:
+        text = "# Which one to pick\n\n" + table(panels, times, sizes) + "\n\n![UA against cost](which_one.png)\n"
+        if failures:
+            text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
+        trained = {name: cells["ravdess", None, min(seed for *_, seed in cells)] for name, cells in systems.items()}
+        path.write_text(f"{text}\n## Recipe\n\n{recipe(trained)}\n", encoding="utf-8")
+    return output_dir / "report.md"
+
+
+def table(panels: Mapping[str, Mapping], times: Mapping[str, float], sizes: Mapping[str, float]) -> str:
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+    rows = []
+    for name in names:
+        cells = []
+        for panel in panels.values():
+            score = panel.get(name)
+            cells.append("–" if score is None else score_cell(*(score[key] for key in ("mean", "low", "high", "std"))))
+        known = [f"{values[name]:.1f}" if name in values else "–" for values in (times, sizes)]
+        rows.append([name, *cells, *known])
+    return markdown_table(["system", *(f"UA, {title}" for title in panels), "ms per clip", "MB"], rows)
+
+
+def cost(
+    systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell]],
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Median milliseconds per clip of RAVDESS's length, front end included, and megabytes of weights, by system."""
+    contestants: dict[str, Callable[[], object]] = {}
+    sizes = {}
+    clip = np.random.default_rng(0).normal(0, 0.05, round(CLIP_SECONDS["ravdess"] * 16000)).astype(np.float32)
+    for name, cells in systems.items():
+        trained = [cell for (source, target, _), cell in cells.items() if (source, target) == ("ravdess", None)]
+        folder = trained[0].folder
+        weights = [*folder.glob("*.safetensors")]
+        if trained[0].problem or not weights:
+            continue
+        classifier = load_classifier(folder, batch_size=1)
+        contestants[name] = lambda classifier=classifier: classifier.logits([clip])
+        sizes[name] = sum(path.stat().st_size for path in weights) / 1e6
+    timings = measure(Case("a clip", contestants, {}, repeats=15)) if contestants else []
+    return {timing.contestant: timing.median for timing in timings}, sizes
+
+
+if __name__ == "__main__":
+    main()

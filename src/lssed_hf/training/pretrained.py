@@ -1,0 +1,103 @@
+"""Opening a pretrained encoder for classification, and shortening the clips that it pads to a fixed length."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+    SequenceFeatureExtractor,
+)
+
+from .freezing import encoder_of
+
+
+if TYPE_CHECKING:
+    from .arguments import ModelArguments
+
+
+def load_pretrained(
+    model_args: "ModelArguments", label_maps: Mapping[str, Any], **overrides: Any
+) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
+    """A pretrained classifier in float32, whose head is a new one where its labels differ, and its front end.
+
+    Args:
+        model_args: of `lssed-hf train`.
+        label_maps: `id2label` and `label2id`.
+        **overrides: further fields of the configuration, which win over those of `model_args`.
+
+    Raises:
+        OSError: there is no such model.
+        ValueError: its weights hold none for the encoder, or `--chunk_length` does not fit it.
+    """
+    name, remote = model_args.model_name_or_path, {"trust_remote_code": model_args.trust_remote_code}
+    overrides = {**json.loads(model_args.config_overrides or "{}"), **label_maps, **overrides}
+    config = AutoConfig.from_pretrained(name, **overrides, **remote)
+    # Some are stored in half precision, in which training on a CPU goes wrong.
+    model, loading = AutoModelForAudioClassification.from_pretrained(
+        name, config=config, ignore_mismatched_sizes=True, dtype=torch.float32, output_loading_info=True, **remote
+    )
+    encoder = encoder_of(model)
+    if encoder is not None:
+        own = {id(parameter) for parameter in encoder.parameters()}
+        missing = set(loading["missing_keys"]) & {key for key, value in model.named_parameters() if id(value) in own}
+        if missing:
+            raise ValueError(
+                f"{name} has no weights for {len(missing)} parameters of the encoder, such as {min(missing)}: its "
+                f"files are not those of a model of the type {config.model_type}"
+            )
+    feature_extractor = AutoFeatureExtractor.from_pretrained(name, **remote)
+    settings = json.loads(model_args.feature_extractor_overrides or "{}")
+    if settings:
+        # Statistics of other features would be wrong ones.
+        settings = {**feature_extractor.to_dict(), "mean": None, "std": None, **settings}
+        feature_extractor = type(feature_extractor).from_dict(settings)
+    if model_args.chunk_length is not None:
+        model, feature_extractor = shorten(model, feature_extractor, model_args.chunk_length)
+    return model, feature_extractor
+
+
+def shorten(
+    model: PreTrainedModel, feature_extractor: SequenceFeatureExtractor, chunk_length: int
+) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
+    """Make an encoder of fixed length take clips of `chunk_length` seconds, keeping its first positions.
+
+    Whisper pads every clip to 30 s, and its positions end there (Radford et al. 2022, section 2.2); the first ones
+    mean the same in a shorter input, and the cost falls with its length. Longer clips are cut off.
+
+    Args:
+        model: with `max_source_positions` in its configuration and `embed_positions` in its encoder; changed in place.
+        feature_extractor: with a `chunk_length`.
+        chunk_length: whole seconds.
+
+    Returns:
+        The model, and a feature extractor of that length.
+
+    Raises:
+        ValueError: a model without fixed length, or a length that is not between 1 and its own.
+    """
+    encoder = encoder_of(model)
+    config: PretrainedConfig = model.config
+    own = getattr(feature_extractor, "chunk_length", None)
+    if own is None or not hasattr(config, "max_source_positions") or not hasattr(encoder, "embed_positions"):
+        raise ValueError(
+            f"--chunk_length is for models that pad every clip to a fixed length, as Whisper does; "
+            f"{type(model).__name__} takes clips of any length"
+        )
+    if not 1 <= chunk_length <= own:
+        raise ValueError(f"--chunk_length {chunk_length}: it must be from 1 to {own} s, which the model was made for")
+    positions = math.ceil(config.max_source_positions * chunk_length / own)
+    weight = encoder.embed_positions.weight[:positions].detach().clone()
+    encoder.embed_positions = torch.nn.Embedding.from_pretrained(
+        weight, freeze=not encoder.embed_positions.weight.requires_grad
+    )
+    encoder.max_source_positions = config.max_source_positions = positions
+    settings = feature_extractor.to_dict()
+    settings = {key: value for key, value in settings.items() if key not in ("n_samples", "nb_max_frames")}
+    return model, type(feature_extractor).from_dict({**settings, "chunk_length": chunk_length})
