@@ -58,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     settings = training_settings([*common, *start.flags, *own], "few_speakers.py")
                     title = f"{start.name}, {number} speaker(s), seed {seed}, tested on {speaker}"
                     made[start.name, number, seed, speaker] = Cell(title, folder, "train", settings, keep_model=False)
-    cells.run_in_process = lambda folder: cells.main([str(folder)])  # trainings of seconds, less than a process takes
+    # Trainings of seconds, less than a process takes.
+    cells.run_in_process = lambda folder, threads: cells.main([str(folder)])
     with claimed(args.output_dir):
         check_settings(list(made.values()))
         run_cells(list(made.values()))

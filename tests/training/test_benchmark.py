@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
     # A process takes seconds to import everything.
-    monkeypatch.setattr(cells, "run_in_process", lambda folder: cells.main([str(folder)]))
+    monkeypatch.setattr(cells, "run_in_process", lambda folder, threads: cells.main([str(folder)]))
 
 
 def flags(corpus, output_dir, *more):
@@ -38,7 +39,7 @@ SYSTEMS = ["pyresnet50", "fast=pyresnet50 --learning_rate 0.2"]
 def finished(corpus, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("benchmark") / "out"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(cells, "run_in_process", lambda folder: cells.main([str(folder)]))
+        monkeypatch.setattr(cells, "run_in_process", lambda folder, threads: cells.main([str(folder)]))
         assert benchmark.main(flags(corpus, output_dir, "--models", *SYSTEMS, "--seeds", "0", "1")) == 0
     return output_dir
 
@@ -196,6 +197,22 @@ def test_a_process_that_dies_is_named_and_one_without_a_parent_ends(tmp_path, mo
         process.stdout.readline()
         process.stdin.close()
         assert process.wait(timeout=20) == 1
+
+
+def test_several_cells_at_once_share_the_processors(tmp_path, monkeypatch):
+    both = threading.Barrier(2, timeout=20)  # opens only where two cells are at work together
+    given = []
+
+    def run(folder, num_threads):
+        both.wait()
+        given.append(num_threads)
+        cells.write_json(folder / "cell.json", {})
+
+    monkeypatch.setattr(cells, "run_in_process", run)
+    monkeypatch.setattr(cells.os, "cpu_count", lambda: 6)
+    several = [cells.Cell(f"cell {index}", tmp_path / str(index), "train", {}) for index in range(4)]
+    cells.run_cells(several, jobs=2)
+    assert given == [3] * 4 and all(cell.facts == {} for cell in several)
 
 
 def test_two_benchmarks_do_not_share_a_folder(corpus, tmp_path, capsys):

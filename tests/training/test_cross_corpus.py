@@ -20,7 +20,7 @@ def corpora(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def in_this_process():
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(cells, "run_in_process", lambda folder: cells.main([str(folder)]))
+        monkeypatch.setattr(cells, "run_in_process", lambda folder, threads: cells.main([str(folder)]))
         yield
 
 

@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, flags, argv = parse_asked(parser, argv)
     if not args.models:
         parser.error("the following arguments are required: --models")
+    if args.jobs < 1:
+        parser.error(f"--jobs must be 1 or more, got {args.jobs}")
     refuse_flags(parser, flags, {"--seed": "--seeds", "--model_name_or_path": "--models"})
 
     specs = parse_systems(args.models)
@@ -61,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args,
         argv,
         lambda: write_benchmark(cells, args.output_dir, args.reference, args.figure2),
+        args.jobs,
     )
 
 
@@ -81,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output_dir", type=Path, required=True, help="where the cells and the report go")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="default: 0")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="cells at work at once, each on its share of the cores (default: 1)",
+    )
     parser.add_argument("--reference", metavar="NAME", help="system to test the others against (default: best UA)")
     parser.add_argument(
         "--figure2",

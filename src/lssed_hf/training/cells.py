@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,6 +190,7 @@ def run_and_report(
     args: argparse.Namespace,
     argv: Sequence[str],
     write_report: Callable[[], Path | None],
+    jobs: int = 1,
 ) -> int:
     """Do all cells, unless `args.report_only`, and write the report; the exit status.
 
@@ -197,6 +199,7 @@ def run_and_report(
         cells: in the order of work.
         args, argv: from `parse_asked`.
         write_report: gives the path of the report, None without one.
+        jobs: see `run_cells`.
 
     Raises:
         ValueError: see `check_settings` and `claimed`.
@@ -206,7 +209,7 @@ def run_and_report(
             check_settings(cells)
             if is_main_process():
                 write_json(args.output_dir / _ASKED, list(argv))
-            run_cells(cells)
+            run_cells(cells, jobs)
         if not is_main_process():
             return 0
         report = write_report()
@@ -218,30 +221,46 @@ def run_and_report(
     return 1 if failed else 0
 
 
-def run_cells(cells: Sequence[Cell]) -> None:
-    """Do the cells that are not finished, one after the other. One that fails has a `problem`, and stops no other."""
-    for number, cell in enumerate(cells, start=1):
-        title = f"[{number}/{len(cells)}] {cell.title}"
-        if cell.facts is not None:
-            if is_main_process():
-                print(f"{title}: finished before", flush=True)
-            continue
-        if not is_main_process():
-            if cell.work == "train":
-                train(*_parser().parse_dict(cell.settings))
-            continue
-        asked = {"work": cell.work, "keep_model": cell.keep_model, "settings": cell.settings}
-        write_json(cell.folder / "settings.json", asked)
-        (cell.folder / "error.txt").unlink(missing_ok=True)
-        if _world_size() > 1:
-            # The processes of torchrun stay together for all cells; an error in one of them ends them all.
-            print(title, flush=True)
-            do_cell(cell.folder)
-            continue
-        print(f"{title}: log in {cell.folder / 'log.txt'}", flush=True)
-        run_in_process(cell.folder)
-        if cell.problem:
-            print(f"{title}: failed: {cell.problem}", flush=True)
+def run_cells(cells: Sequence[Cell], jobs: int = 1) -> None:
+    """Do the cells that are not finished, in their order. One that fails has a `problem`, and stops no other.
+
+    Args:
+        cells: none may need what another one does, if there are several jobs.
+        jobs: cells at work at once, among which the processors are divided.
+    """
+    if _world_size() > 1 and jobs > 1:
+        raise ValueError("several cells at once are for one process, and torchrun started more")
+    num_threads = None if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)
+    work = [(f"[{number}/{len(cells)}] {cell.title}", cell, num_threads) for number, cell in enumerate(cells, start=1)]
+    if jobs == 1:
+        for arguments in work:
+            _run_cell(*arguments)
+    else:
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(lambda arguments: _run_cell(*arguments), work))
+
+
+def _run_cell(title: str, cell: Cell, num_threads: int | None) -> None:
+    if cell.facts is not None:
+        if is_main_process():
+            print(f"{title}: finished before", flush=True)
+        return
+    if not is_main_process():
+        if cell.work == "train":
+            train(*_parser().parse_dict(cell.settings))
+        return
+    asked = {"work": cell.work, "keep_model": cell.keep_model, "settings": cell.settings}
+    write_json(cell.folder / "settings.json", asked)
+    (cell.folder / "error.txt").unlink(missing_ok=True)
+    if _world_size() > 1:
+        # The processes of torchrun stay together for all cells; an error in one of them ends them all.
+        print(title, flush=True)
+        do_cell(cell.folder)
+        return
+    print(f"{title}: log in {cell.folder / 'log.txt'}", flush=True)
+    run_in_process(cell.folder, num_threads)
+    if cell.problem:
+        print(f"{title}: failed: {cell.problem}", flush=True)
 
 
 def is_main_process() -> bool:
@@ -253,12 +272,20 @@ def _world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def run_in_process(folder: Path) -> None:
-    """Do the cell of a folder in a new process, which ends when this one does, however this one ends."""
+def run_in_process(folder: Path, num_threads: int | None = None) -> None:
+    """Do the cell of a folder in a new process, which ends when this one does, however this one ends.
+
+    Args:
+        folder: of the cell.
+        num_threads: of its computations, by default what the libraries take.
+    """
+    environment = os.environ if num_threads is None else {**os.environ, "OMP_NUM_THREADS": str(num_threads)}
     with (folder / "log.txt").open("a", encoding="utf-8") as log:
         # Nothing is ever written to the pipe: it closes when this process is gone.
         command = [sys.executable, "-m", __name__, str(folder)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment
+        ) as process:
             try:
                 status = process.wait()
             except BaseException:

@@ -1,0 +1,88 @@
+"""What helps a small corpus: augmentation, normalisation, width and depth, optimiser, distillation, one by one.
+
+    python benchmarks/recipe_study.py --ravdess RAVDESS --encoder WHISPER --output_dir outputs/recipe_study --jobs 2
+
+Every system sees the clips of RAVDESS equally often and differs from `base` in one thing. A seed holds out three of
+actors 1 to 16 for validation, other ones than the next seed; systems are chosen by that UA, and actors 17 to 24 are
+only reported. A student's teacher, a probe on the frozen encoder, has heard the same training actors and no other.
+Stopped and started again, it goes on where it was.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from lssed_hf.training.benchmark import Spec, make_cell, write_benchmark
+from lssed_hf.training.cells import Cell, check_settings, claimed, run_cells
+
+
+#: Half a million parameters.
+NETWORK = (
+    '{"depths":[1,1,1,1],"embedding_size":16,"hidden_sizes":[64,128,256,512],'
+    '"groups":[[1,2,4,4],[1,4,8],[1,4],[1]],"zero_init_residual":true}'
+)
+BASE = (
+    *("--dataset_name", "ravdess", "--train_split_name", "train+validation", "--validation_split_name", "selection"),
+    *("--validation_fraction", "0.2", "--num_train_epochs", "30", "--crop_seconds", "2.5"),
+    *("--optim", "adamw_torch_fused", "--learning_rate", "1e-3", "--weight_decay", "0.05"),
+    *("--decay_norm_and_bias", "false", "--lr_scheduler_type", "cosine", "--warmup_steps", "0.05"),
+    *("--max_grad_norm", "1", "--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1"),
+    *("--eval_strategy", "no", "--load_best_model_at_end", "false", "--save_total_limit", "1", "--report_to", "none"),
+)
+MASKS = ("--freq_mask", "16", "--time_mask", "12")
+#: Flags of `lssed-hf train` that take the place of those of `BASE`; {teacher} is the probe of the same seed.
+SYSTEMS = {
+    "base": MASKS,
+    "no-masks": (),
+    "mixup": (*MASKS, "--mixup", "0.2"),
+    "gain": (*MASKS, "--gain_db", "10"),
+    "speed-pitch": (*MASKS, "--perturbed_copies", "4", "--speed", "0.1", "--pitch_shift", "2"),
+    "noise-rooms": (*MASKS, "--perturbed_copies", "4", "--noise_snr", "10", "--reverberation", "0.5"),
+    "utterance-norm": (*MASKS, "--feature_extractor_overrides", '{"normalization":"utterance"}'),
+    "own-baseline": (*MASKS, "--speaker_normalization", "all"),
+    "wide": (*MASKS, "--model_name_or_path", "pyresnet-small", "--config_overrides", "{}"),
+    "deep": (*MASKS, "--config_overrides", NETWORK.replace("[1,1,1,1]", "[2,2,2,2]")),
+    "sgd": (*MASKS, "--optim", "sgd", "--learning_rate", "0.02", "--weight_decay", "1e-4"),
+    "batch-16": (*MASKS, "--per_device_train_batch_size", "16"),
+    "student-logits": (*MASKS, "--teacher", "{teacher}", "--distill_weight", "0.7", "--distill_temperature", "2"),
+    "student-features": (*MASKS, "--teacher", "{teacher}", "--distill", "features", "--distill_weight", "0.5"),
+}
+TEACHER = "whisper-probe"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ravdess", type=Path, required=True, help="folder of RAVDESS")
+    parser.add_argument("--encoder", default="openai/whisper-tiny.en", help="folder or Hub name of the encoder")
+    parser.add_argument("--output_dir", type=Path, default=Path("outputs/recipe_study"))
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="SYSTEM")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once (default: 1)")
+    parser.add_argument("--report_only", action="store_true", help="write the report from what is finished")
+    args = parser.parse_args()
+
+    data = (*BASE, "--data_dir", str(args.ravdess))
+    probe = Spec(TEACHER, args.encoder, ("--probe", "true", "--chunk_length", "6"))
+    teachers = {seed: make_cell(probe, seed, data, args.output_dir, keep_model=True) for seed in args.seeds}
+    cells: dict[Spec, Mapping[int, Cell]] = {probe: teachers}
+    for name in args.systems:
+        of_system = {}
+        for seed in args.seeds:
+            flags = [flag.replace("{teacher}", str(teachers[seed].folder.absolute())) for flag in SYSTEMS[name]]
+            flags = ["--config_overrides", NETWORK, *flags]
+            spec = Spec(name, "pyresnet-small" if name == "wide" else "pyresnet50", tuple(flags))
+            of_system[seed] = make_cell(spec, seed, data, args.output_dir)
+        cells[Spec(name, spec.model, SYSTEMS[name])] = of_system
+
+    with claimed(args.output_dir):
+        if not args.report_only:
+            # Seed by seed, so that systems can be compared early.
+            rest = [row[seed] for seed in args.seeds for spec, row in cells.items() if spec is not probe]
+            check_settings([*teachers.values(), *rest])
+            run_cells(list(teachers.values()), args.jobs)
+            run_cells(rest, args.jobs)
+        print(f"Report: {write_benchmark(cells, args.output_dir, 'base')}")
+
+
+if __name__ == "__main__":
+    main()
