@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from tones import write_ravdess
 from transformers import (
@@ -18,13 +19,16 @@ from transformers import (
     pipeline,
 )
 
-from lssed_hf import load_audio
+from lssed_hf import PyResNetFeatureExtractor, create_model, load_audio
+from lssed_hf.cli import main
 from lssed_hf.inference import load_classifier
 from lssed_hf.inference.inputs import model_inputs
+from lssed_hf.inference.probe import pooled_states
+from lssed_hf.models.encoders import encoder_of
 from lssed_hf.training import probe as module
 from lssed_hf.training import train
 from lssed_hf.training.arguments import ModelArguments
-from lssed_hf.training.freezing import encoder_of, freeze
+from lssed_hf.training.freezing import freeze
 from lssed_hf.training.pretrained import load_pretrained
 from lssed_hf.training.probe import fit_probe
 from lssed_hf.training.trainer import set_head_learning_rate
@@ -99,8 +103,6 @@ def test_an_encoder_is_taken_from_a_recogniser_in_single_precision(whisper):
 
 
 def test_a_folder_without_the_encoder_s_weights_is_refused(whisper, tmp_path):
-    from safetensors.torch import load_file, save_file
-
     for path in whisper.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     weights = load_file(tmp_path / "model.safetensors")
@@ -196,7 +198,7 @@ def test_a_class_without_clips_is_never_the_answer():
 
 
 @pytest.mark.parametrize("model", ["whisper", "wav2vec2"])
-def test_a_saved_probe_is_an_ordinary_classifier(model, ravdess, tmp_path, request):
+def test_a_saved_probe_gives_what_was_fitted(model, ravdess, tmp_path, request):
     folder = request.getfixturevalue(model)
     short = ["--chunk_length", "1"] if model == "whisper" else []
     flags = ["--dataset_name", "ravdess", "--data_dir", str(ravdess), "--model_name_or_path", str(folder), *short]
@@ -205,21 +207,60 @@ def test_a_saved_probe_is_an_ordinary_classifier(model, ravdess, tmp_path, reque
     assert set(chosen["validation_unweighted_accuracy"]) == {"0", "1", "2"}
     assert (tmp_path / "README.md").is_file() and (tmp_path / "report.md").is_file()
 
-    # Logits are those of the regression on pooled states.
+    # Logits are those of the regression on the states of a clip's own frames.
     splits = train.load_splits("ravdess", "benchmark", ravdess)
     args = arguments(folder, chunk_length=1 if short else None)
     train_states, validation_states = (
-        module.pooled_states(splits[name], args, "audio", "emotion") for name in ("train", "validation")
+        module.hear(splits[name], args, "audio", "emotion") for name in ("train", "validation")
     )
     probe = fit_probe(train_states, validation_states, 4)
     assert (probe.layer, probe.C) == (chosen["layer"], chosen["C"])
     classifier = load_classifier(tmp_path)
-    assert type(classifier.model).__name__.endswith(("ForAudioClassification", "ForSequenceClassification"))
     clip = splits["validation"].cast_column("audio", train.datasets.Audio(decode=False))[0]["audio"]
-    logits = classifier.logits([load_audio(clip, 16000)])[0]
+    waveform = load_audio(clip, 16000)
+    logits = classifier.logits([waveform, waveform[:4000]])
     expected = probe.weight @ validation_states[0][0, probe.layer] + probe.bias
-    np.testing.assert_allclose(logits, expected, atol=2e-3)
-    assert AutoModelForAudioClassification.from_pretrained(tmp_path).config.use_weighted_layer_sum
+    np.testing.assert_allclose(logits[0], expected, atol=2e-3)
+    assert classifier.labels == LABELS and json.loads((tmp_path / "training.json").read_text())["num_parameters"] > 100
+    assert main(["predict", str(tmp_path), str(ravdess / "03-01-01-01-01-01-17.wav")]) == 0
+    card = (tmp_path / "README.md").read_text()
+    assert "lssed_hf.load_classifier" in card and "pipeline(" not in card
+
+
+def test_what_lies_behind_a_clip_does_not_count(whisper):
+    model, extractor = load_pretrained(arguments(whisper, chunk_length=2), MAPS)
+    clip = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    with torch.no_grad():
+        states = model.encoder.eval()(**model_inputs(extractor, [clip]), output_hidden_states=True).hidden_states
+    pooled = pooled_states(model.encoder, extractor, clip)
+    assert pooled.shape == (3, 16)
+    for layer, state in enumerate(states):
+        torch.testing.assert_close(pooled[layer], state[0, :25].mean(dim=0))  # 0.5 of 2 s, 100 positions
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("probe.json", b"{", "no readable probe"),
+        ("probe.json", b'{"layer": "x"}', "no readable probe"),
+        ("probe.safetensors", b"no tensors", "no readable probe"),
+        ("probe.safetensors", None, "probe.safetensors is missing"),
+    ],
+)
+def test_damaged_folders_are_named(name, content, message, whisper, tmp_path):
+    model, extractor = load_pretrained(arguments(whisper, chunk_length=1), MAPS)
+    model.save_pretrained(tmp_path / "encoder")
+    extractor.save_pretrained(tmp_path / "encoder")
+    (tmp_path / "probe.json").write_text('{"layer": 1}')
+    save_file({"weight": torch.zeros(4, 16), "bias": torch.zeros(4)}, tmp_path / "probe.safetensors")
+    load_classifier(tmp_path)
+    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_bytes(content)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load_classifier(tmp_path)
+    save_file({"weight": torch.zeros(3, 16), "bias": torch.zeros(3)}, tmp_path / "probe.safetensors")
+    (tmp_path / "probe.json").write_text('{"layer": 1}')
+    with pytest.raises(ValueError, match=r"shape \(3, 16\), but the encoder has 4 labels"):
+        load_classifier(tmp_path)
 
 
 def test_test_labels_change_no_choice(whisper, ravdess, tmp_path, monkeypatch):
@@ -237,18 +278,19 @@ def test_test_labels_change_no_choice(whisper, ravdess, tmp_path, monkeypatch):
 
     monkeypatch.setattr(train, "load_splits", shuffled)
     train.main([*flags, "--output_dir", str(tmp_path / "shuffled")])
-    for name in ("probe.json", "model.safetensors"):
+    for name in ("probe.json", "probe.safetensors"):
         assert (tmp_path / "as_it_is" / name).read_bytes() == (tmp_path / "shuffled" / name).read_bytes()
     scores = [(tmp_path / name / "results.json").read_text() for name in ("as_it_is", "shuffled")]
     assert scores[0] != scores[1]
 
 
-def test_networks_without_layer_weights_are_pointed_elsewhere(ravdess, tmp_path):
+def test_networks_without_sequences_of_states_are_pointed_elsewhere(ravdess, tmp_path):
     flags = ["--dataset_name", "ravdess", "--data_dir", str(ravdess), "--output_dir", str(tmp_path / "out")]
-    model, extractor = train.build_model(ModelArguments("pyresnet-small"), LABELS)
+    network = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
+    model = create_model("pyresnet50", num_labels=4, **network)
     model.save_pretrained(tmp_path / "model")
-    extractor.save_pretrained(tmp_path / "model")
-    with pytest.raises(ValueError, match="type pyresnet do not have: use --num_trainable_stages 0"):
+    PyResNetFeatureExtractor(normalization="none").save_pretrained(tmp_path / "model")
+    with pytest.raises(ValueError, match="for a probe: use --num_trainable_stages 0"):
         train.main([*flags, "--probe", "true", "--model_name_or_path", str(tmp_path / "model"), *FLAGS])
 
 

@@ -93,7 +93,7 @@ def _metadata(facts: CardFacts) -> ModelCardData:
     eval_results = _eval_results(facts)
     data = ModelCardData(
         license=facts.license or "unknown",
-        library_name=None if facts.exported else "transformers",
+        library_name=None if facts.own_format else "transformers",
         pipeline_tag=facts.task,
         tags=tags,
         base_model=one_line(start["name"]) if start.get("name") and not start.get("local") else None,
@@ -160,7 +160,7 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
         "depression": facts.depression,
         "recognition": recognition,
         "saved": facts.saved,
-        "exported": facts.exported,
+        "own_format": facts.own_format,
         "remote_code": facts.remote_code,
         "labels": ", ".join(map(code, facts.labels)),
         "corpora": corpora,

@@ -11,7 +11,7 @@ from typing import Any
 from ..corpora import corpus_builder, list_corpora
 from ..evaluation.depression import clopper_pearson, participant_run
 from ..evaluation.runs import read_run
-from ..inference.exported import MARKER
+from ..inference.loading import own_format
 from ..models.registry import list_models
 
 
@@ -50,7 +50,7 @@ class CardFacts:
         license: of the weights.
         saved: whether there is a folder with weights.
         remote_code: whether the folder carries the model's code.
-        exported: whether it is a folder that `lssed-hf export` wrote.
+        own_format: whether transformers cannot open it, as what `lssed-hf export` and `train --probe` write.
     """
 
     name: str
@@ -76,7 +76,7 @@ class CardFacts:
     license: str | None = None
     saved: bool = True
     remote_code: bool = False
-    exported: bool = False
+    own_format: bool = False
 
     @property
     def all_corpora(self) -> list[Mapping[str, Any]]:
@@ -168,7 +168,7 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
         people=_people(folder),
         saved=any(path.suffix in (".safetensors", ".onnx", ".xml") for path in folder.iterdir()),
         remote_code=bool(config.get("auto_map")),
-        exported=(folder / MARKER).is_file(),
+        own_format=own_format(folder) is not None,
     )
 
 

@@ -26,7 +26,8 @@ ALLOWED = (
     *("preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json"),
     *("special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "*.model"),
     *("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
-    *("model.onnx", "model.onnx.data", "openvino_model.xml", "openvino_model.bin"),
+    *("probe.json", "probe.safetensors", "encoder/config.json", "encoder/preprocessor_config.json"),
+    *("encoder/model.safetensors", "model.onnx", "model.onnx.data", "openvino_model.xml", "openvino_model.bin"),
     *("*.py", "confusion_matrix.png"),
 )
 _WEIGHTS = (".safetensors", ".onnx", ".xml")

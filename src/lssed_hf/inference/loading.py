@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from . import exported, probe
 from .base import Classifier
 from .classifier import AudioClassifier
-from .exported import MARKER, ExportedClassifier
 
 
 logger = logging.getLogger(__name__)
 
+#: File whose presence tells a format -> what opens it.
+FORMATS = {exported.MARKER: exported.ExportedClassifier, probe.MARKER: probe.ProbeClassifier}
 #: The model that comes with the package; its card lies beside the weights.
 DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
 
@@ -20,7 +22,7 @@ DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
 def load_classifier(
     path: str | os.PathLike | None = None, batch_size: int = 8, device=None, trust_remote_code: bool = False
 ) -> Classifier:
-    """Open a saved audio classifier: one of transformers, or a folder that `lssed-hf export` wrote.
+    """Open a saved audio classifier: one of transformers, a probe, or a folder that `lssed-hf export` wrote.
 
     ```python
     import lssed_hf
@@ -38,7 +40,7 @@ def load_classifier(
         trust_remote_code: allow code from the folder or repository to run.
 
     Returns:
-        An `AudioClassifier` or an `ExportedClassifier`.
+        An `AudioClassifier`, a `ProbeClassifier` or an `ExportedClassifier`.
 
     Raises:
         FileNotFoundError: a folder that is neither, or that lacks a file.
@@ -52,16 +54,22 @@ def load_classifier(
         )
         return default_model(batch_size, device)
     folder = Path(path)
-    if (folder / MARKER).is_file():
-        return ExportedClassifier(folder, batch_size, device, trust_remote_code)
+    own = own_format(folder)
+    if own is not None:
+        return own(folder, batch_size, device, trust_remote_code)
     if folder.is_dir() and not (folder / "config.json").is_file():
         names = sorted(entry.name for entry in folder.iterdir())
         found = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
         raise FileNotFoundError(
-            f"{folder} holds no classifier: neither config.json, as a folder of transformers, nor {MARKER}, as one "
-            f"that lssed-hf export wrote; it holds {found}"
+            f"{folder} holds no classifier: neither config.json, as a folder of transformers, nor {exported.MARKER}, "
+            f"as one that lssed-hf export wrote; it holds {found}"
         )
     return AudioClassifier(path, batch_size, device, trust_remote_code)
+
+
+def own_format(folder: Path) -> type[Classifier] | None:
+    """What opens a folder of this package's own formats; None for one of transformers."""
+    return next((kind for marker, kind in FORMATS.items() if (folder / marker).is_file()), None)
 
 
 def default_model(batch_size: int = 8, device=None) -> AudioClassifier:
@@ -86,7 +94,7 @@ def split_model(arguments: Sequence[str]) -> tuple[str | None, list[Path]]:
         ValueError: a model without recordings.
     """
     first = Path(arguments[0])
-    is_model = any((first / name).is_file() for name in ("config.json", MARKER))
+    is_model = (first / "config.json").is_file() or own_format(first) is not None
     if len(arguments) == 1:
         if is_model:
             raise ValueError(f"{first} is a model: name audio files, or folders of them, behind it")

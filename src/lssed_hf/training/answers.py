@@ -11,6 +11,7 @@ from datasets.fingerprint import Hasher
 from transformers import AutoConfig
 
 from .. import audio, files, inference, models
+from ..inference import probe
 
 
 #: Clips whose answers are kept or lost together.
@@ -18,7 +19,7 @@ SHARD = 100
 #: What a model's folder holds besides the model.
 _RECORDS = {
     *("training.json", "results.json", "train_results.json", "eval_results.json", "all_results.json"),
-    *("trainer_state.json", "cell.json", "settings.json", "asked.json", "log.txt", "error.txt", "probe.json"),
+    *("trainer_state.json", "cell.json", "settings.json", "asked.json", "log.txt", "error.txt"),
 }
 _PROSE = {".md", ".csv", ".png", ".tex", ".log"}
 
@@ -75,16 +76,22 @@ def model_digest(name: str, trust_remote_code: bool = False) -> str:
     if not folder.is_dir():
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         return hashlib.sha256(f"{name}@{config._commit_hash}".encode()).hexdigest()
+    # A probe has its encoder in a folder within.
+    parts = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir() and path.name == probe.ENCODER)]
     paths = [
         path
-        for path in sorted(folder.iterdir())
+        for part in parts
+        for path in sorted(part.iterdir())
         if path.is_file() and path.name not in _RECORDS and path.suffix not in _PROSE and not path.name.startswith(".")
     ]
-    return hashlib.sha256("".join(f"{path.name} {files.sha256(path)}\n" for path in paths).encode()).hexdigest()
+    lines = [f"{path.relative_to(folder)} {files.sha256(path)}\n" for path in paths]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _code(answer: Callable) -> str:
     """Of what stands between a clip and an answer."""
-    own = [Path(module.__file__) for module in (audio, inference.base, inference.classifier, inference.exported)]
+    own = [
+        Path(module.__file__) for module in (audio, inference.base, inference.classifier, inference.exported, probe)
+    ]
     paths = [Path(answer.__code__.co_filename), *own, *sorted(Path(models.__file__).parent.rglob("*.py"))]
     return hashlib.sha256("".join([transformers.__version__, *map(files.sha256, paths)]).encode()).hexdigest()

@@ -25,12 +25,13 @@ from typing import Any
 import datasets
 import filelock
 import numpy as np
-from transformers import AutoModelForAudioClassification, HfArgumentParser
+from transformers import HfArgumentParser
 
 from ..corpora.loading import encode_labels, load_splits
 from ..evaluation.evaluate import evaluate_model
 from ..files import replacing
 from ..hub.card import write_model_card
+from ..hub.card_facts import read_record
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .recipes import with_recipe
 from .train import train
@@ -316,7 +317,7 @@ def do_cell(folder: Path) -> None:
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     if not asked["keep_model"]:
-        for part in (*folder.glob("model*.safetensors*"), *folder.glob("README.md")):  # nor a card of no model
+        for part in (*folder.rglob("*.safetensors*"), *folder.glob("README.md")):  # nor a card of no model
             part.unlink()
 
 
@@ -326,11 +327,10 @@ def train_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     resumed = any(folder.glob("checkpoint-*")) and not args.restart
     if not train(data_args, model_args, args):
         raise ValueError(f"{data_args.dataset_name} has no split {data_args.test_split_name!r} to score on")
-    model = AutoModelForAudioClassification.from_pretrained(folder, trust_remote_code=model_args.trust_remote_code)
     metrics = json.loads((folder / "train_results.json").read_text(encoding="utf-8"))
     validation = json.loads((folder / "eval_results.json").read_text(encoding="utf-8"))
     return {
-        "num_parameters": model.num_parameters(),
+        "num_parameters": read_record(folder)["num_parameters"],
         "train_seconds": metrics["train_runtime"],
         "resumed": resumed,
         "validation_unweighted_accuracy": validation.get("eval_unweighted_accuracy"),

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from ..models.encoders import encoder_of
+
 
 def freeze(model: nn.Module, num_trainable_stages: int) -> list[str]:
     """Leave the head and the last stages of the encoder to training, and keep the rest as it is.
@@ -37,15 +39,6 @@ def freeze(model: nn.Module, num_trainable_stages: int) -> list[str]:
             parameter.requires_grad_(reached)
     _keep_in_eval(encoder)
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-
-
-def encoder_of(model: nn.Module) -> nn.Module | None:
-    """What lies below a classifier's head: its base model, or its `encoder` (Whisper's); None where neither is."""
-    base_model = getattr(model, "base_model", model)
-    if base_model is not model:
-        return base_model
-    encoder = getattr(model, "encoder", None)
-    return encoder if isinstance(encoder, nn.Module) else None
 
 
 def _stages(encoder: nn.Module) -> tuple[str, nn.ModuleList | nn.Sequential]:

@@ -15,7 +15,7 @@ from transformers import (
     SequenceFeatureExtractor,
 )
 
-from .freezing import encoder_of
+from ..models.encoders import encoder_of
 
 
 if TYPE_CHECKING:

@@ -2,8 +2,7 @@
 
 The mean over time of every layer's hidden states is standardised and given to a logistic regression, as in many
 studies of what encoders know (e.g. Pasad et al. 2021; Yang et al., SUPERB, 2021). The layer and the strength of
-regularisation are chosen on the validation speakers. The result is written into the model's own head, so that the
-saved folder is an ordinary classifier of transformers.
+regularisation are chosen on the validation speakers.
 """
 
 import json
@@ -14,21 +13,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from transformers import AutoConfig, PreTrainedModel, SequenceFeatureExtractor
+from transformers import SequenceFeatureExtractor
 
 from ..audio import load_audio
 from ..evaluation.ser_metrics.ser_metrics import score
-from ..inference.inputs import model_inputs
+from ..files import replacing
+from ..inference.probe import ENCODER, MARKER, WEIGHTS, pooled_states
+from ..models.encoders import encoder_of
 from .answers import ask, model_digest
 from .arguments import ModelArguments
-from .freezing import encoder_of
 from .pretrained import load_pretrained
 
 
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 #: Inverse strengths of regularisation to choose from (scikit-learn's C, on standardised features).
 GRID = tuple(10.0**exponent for exponent in range(-4, 2))
-_OFF = -1e4  # a layer's weight before the softmax, which makes it exactly 0
 
 
 @dataclass(frozen=True)
@@ -106,31 +105,7 @@ def _regression(states: np.ndarray, labels: np.ndarray, C: float, num_labels: in
     return weight, bias
 
 
-def has_layer_weights(config: Any) -> bool:
-    """Whether classifiers of this kind have a projector, a classifier and a weighted sum of layers (SUPERB's head)."""
-    return hasattr(config, "use_weighted_layer_sum") and hasattr(config, "classifier_proj_size")
-
-
-def probe_model(
-    model_args: ModelArguments, label_maps: dict, probe: Probe
-) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """The model with the probe as its head: logits are those of the regression."""
-    num_labels = len(probe.bias)
-    model, feature_extractor = load_pretrained(
-        model_args, label_maps, use_weighted_layer_sum=True, classifier_proj_size=num_labels
-    )
-    with torch.no_grad():
-        model.layer_weights.fill_(_OFF)
-        model.layer_weights[probe.layer] = 0.0
-        # The mean over time and a linear map may change places.
-        model.projector.weight.copy_(torch.from_numpy(probe.weight))
-        model.projector.bias.copy_(torch.from_numpy(probe.bias))
-        model.classifier.weight.copy_(torch.eye(num_labels))
-        model.classifier.bias.zero_()
-    return model.eval(), feature_extractor
-
-
-def pooled_states(
+def hear(
     dataset: datasets.Dataset, model_args: ModelArguments, audio_column: str, label_column: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means over time of all hidden states, float32 (N, layers, hidden_size), and labels (N,), cached by datasets."""
@@ -141,21 +116,16 @@ def pooled_states(
     settings = json.dumps({**settings, "trust_remote_code": model_args.trust_remote_code})
 
     def answer(batch: dict[str, list]) -> dict[str, list]:
-        return {"states": [_pool(clip, settings) for clip in batch[audio_column]]}
+        encoder, feature_extractor = _encoder(settings)
+        waveforms = (load_audio(clip, feature_extractor.sampling_rate) for clip in batch[audio_column])
+        return {
+            "states": [pooled_states(encoder, feature_extractor, waveform).cpu().numpy() for waveform in waveforms]
+        }
 
     features = datasets.Features({"states": datasets.Sequence(datasets.Sequence(datasets.Value("float32")))})
     digest = model_digest(model_args.model_name_or_path, model_args.trust_remote_code)
     rows = ask(dataset, answer, features, [settings, digest], "Running the encoder", audio_column)
     return np.stack(list(rows.with_format("numpy")["states"])), np.asarray(dataset[label_column])
-
-
-def _pool(clip: dict, settings: str) -> list[np.ndarray]:
-    encoder, feature_extractor = _encoder(settings)
-    inputs = model_inputs(feature_extractor, [load_audio(clip, feature_extractor.sampling_rate)])
-    inputs.pop("attention_mask", None)  # a clip alone is not padded, or (Whisper) padding is not masked
-    with torch.inference_mode():
-        states = encoder(**inputs, output_hidden_states=True).hidden_states
-    return [state[0].mean(dim=0).numpy() for state in states]
 
 
 @cache
@@ -171,36 +141,41 @@ def train_probe(
     audio_column: str,
     label_column: str,
     output_dir: str,
-) -> PreTrainedModel:
-    """Fit a probe on the training split, choose on the validation split, and save both model and front end.
+) -> int:
+    """Fit a probe on the training split, choose on the validation split, and save what `ProbeClassifier` opens.
 
-    `output_dir` also gets `probe.json` (the choices and the validation UA of each layer), `train_results.json` and
-    `eval_results.json`.
+    `output_dir` also gets `train_results.json` and `eval_results.json`; `probe.json` says what was chosen, and the
+    validation UA of each layer.
+
+    Returns:
+        The number of parameters, the encoder's included.
 
     Raises:
-        ValueError: the model's head cannot hold a probe.
+        ValueError: the encoder's states are no sequences of vectors.
     """
-    config = AutoConfig.from_pretrained(model_args.model_name_or_path, trust_remote_code=model_args.trust_remote_code)
-    if not has_layer_weights(config):
-        raise ValueError(
-            f"--probe writes itself into a projector and weights of layers, which classifiers of the type "
-            f"{config.model_type} do not have: use --num_trainable_stages 0, which trains their own head alone"
-        )
     start = time.perf_counter()
-    train, validation = (pooled_states(rows, model_args, audio_column, label_column) for rows in splits)
+    train, validation = (hear(rows, model_args, audio_column, label_column) for rows in splits)
     probe = fit_probe(train, validation, len(label_maps["id2label"]), model_args.probe_layer)
-    model, feature_extractor = probe_model(model_args, label_maps, probe)
     seconds = time.perf_counter() - start
     layers = range(len(probe.validation)) if model_args.probe_layer is None else [probe.layer]
     by_layer = {str(layer): value for layer, value in zip(layers, probe.validation, strict=True)}
     logger.info(f"layer {probe.layer}, C {probe.C:g}; validation UA by layer: {by_layer}")
-    model.save_pretrained(output_dir)
-    feature_extractor.save_pretrained(output_dir)
-    chosen = max(probe.validation)
+
+    folder = Path(output_dir)
+    model, feature_extractor = load_pretrained(model_args, label_maps)
+    model.save_pretrained(folder / ENCODER)
+    feature_extractor.save_pretrained(folder / ENCODER)
+    weights = {"weight": probe.weight, "bias": probe.bias}
+    with replacing(folder / WEIGHTS) as path:
+        save_file({name: torch.from_numpy(value).float().contiguous() for name, value in weights.items()}, path)
+    config = {"model_type": "probe", "architectures": ["ProbeClassifier"], **label_maps}
+    chosen = {"layer": probe.layer, "C": probe.C, "validation_unweighted_accuracy": by_layer}
     for name, content in {
-        "probe.json": {"layer": probe.layer, "C": probe.C, "validation_unweighted_accuracy": by_layer},
         "train_results.json": {"train_runtime": seconds},
-        "eval_results.json": {"eval_unweighted_accuracy": chosen},
+        "eval_results.json": {"eval_unweighted_accuracy": max(probe.validation)},
+        "config.json": config,
+        MARKER: chosen,
     }.items():
-        Path(output_dir, name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return model
+        with replacing(folder / name) as path:
+            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return encoder_of(model).num_parameters() + probe.weight.size + probe.bias.size

@@ -80,7 +80,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     labels = dataset[train_split].features[data_args.label_column_name].names
     if model_args.probe:
         if args.process_index == 0:
-            model = train_probe(
+            num_parameters = train_probe(
                 model_args,
                 [dataset[split] for split in (train_split, data_args.validation_split_name)],
                 _label_maps(labels),
@@ -88,7 +88,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
                 data_args.label_column_name,
                 args.output_dir,
             )
-            _record(data_args, model_args, args, dataset, model.num_parameters())
+            _record(data_args, model_args, args, dataset, num_parameters)
     else:
         _train_network(data_args, model_args, args, dataset, teachers, checkpoint)
     if args.process_index != 0:

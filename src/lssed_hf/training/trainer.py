@@ -10,11 +10,11 @@ from transformers import EvalPrediction, Trainer
 
 from ..evaluation.ser_metrics.ser_metrics import score
 from ..hub.card import write_model_card
+from ..models.encoders import encoder_of
 from .adversarial import AdversarialLoss, forward_real_and_fake
 from .arguments import RecipeArguments
 from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
 from .distillation import DistillationLoss, forward_student
-from .freezing import encoder_of
 
 
 class SpeechTrainer(Trainer):
