@@ -14,8 +14,10 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
+from tiny_whisper import write_whisper
 from tones import FLAGS, KILLED
-from transformers import WhisperFeatureExtractor
+from transformers import WhisperFeatureExtractor, WhisperForAudioClassification, WhisperForConditionalGeneration
 
 from lssed_hf import PyResNetFeatureExtractor, cli
 from lssed_hf.audio import encode_audio
@@ -153,6 +155,21 @@ def test_the_head_alone_leaves_the_encoder_as_it_was(finished, start):
     after = load_file(out / "cells" / "ser-head" / "seed_0" / "model.safetensors")
     same = {name for name, value in after.items() if value.equal(before[name])}
     assert set(after) - same == {"classifier.weight", "classifier.bias"}
+
+
+def test_a_recogniser_of_transformers_is_a_start_like_any_other(interviews, tmp_path):
+    whisper, out = write_whisper(tmp_path / "whisper"), tmp_path / "out"
+    argv = flags(interviews, out, "--models", f"asr={whisper} --chunk_length 1", "--train", "full", "1", "head")
+    for flag in ("--config_overrides", "--feature_extractor_overrides"):  # those of a PyResNet
+        argv = [*argv[: argv.index(flag)], *argv[argv.index(flag) + 2 :]]
+    assert cli.main(["finetune-daic", *argv, "--num_train_epochs", "1"]) == 0
+    results = read(out / "results.json")
+    assert [row["name"] for row in results["systems"]] == ["asr", "asr-1", "asr-head"] and not results["failures"]
+    before = WhisperForConditionalGeneration.from_pretrained(whisper, dtype=torch.float32).model.encoder.layers
+    for name, moved in {"asr": [True, True], "asr-1": [False, True], "asr-head": [False, False]}.items():
+        after = WhisperForAudioClassification.from_pretrained(out / "cells" / name / "seed_0").encoder.layers
+        same = [torch.equal(one.fc1.weight, other.fc1.weight) for one, other in zip(before, after, strict=True)]
+        assert same == [not move for move in moved]
 
 
 def test_once_more_changes_nothing(finished, capsys):

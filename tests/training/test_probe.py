@@ -7,14 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
+from tiny_whisper import write_whisper
 from tones import write_ravdess
 from transformers import (
     AutoModelForAudioClassification,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2ForCTC,
-    WhisperConfig,
-    WhisperFeatureExtractor,
     WhisperForConditionalGeneration,
     pipeline,
 )
@@ -41,25 +40,7 @@ FLAGS = ["--report_to", "none", "--disable_tqdm", "true"]
 
 @pytest.fixture(scope="module")
 def whisper(tmp_path_factory):
-    """A speech recogniser in half precision, whose positions are 30 s long."""
-    folder = tmp_path_factory.mktemp("whisper")
-    torch.manual_seed(0)
-    config = WhisperConfig(
-        vocab_size=50,
-        num_mel_bins=8,
-        d_model=16,
-        encoder_layers=2,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=16,
-        decoder_ffn_dim=16,
-        max_source_positions=1500,
-        **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 1),
-    )
-    WhisperForConditionalGeneration(config).half().save_pretrained(folder)
-    WhisperFeatureExtractor(feature_size=8).save_pretrained(folder)
-    return folder
+    return write_whisper(tmp_path_factory.mktemp("whisper"))
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +153,8 @@ def states(seed: int, layers: int = 3, informative: int = 1, count: int = 120):
 def test_the_layer_is_chosen_that_knows_most():
     probe = fit_probe(states(0), states(1), 4)
     assert probe.layer == 1 and probe.validation[1] > 0.8 > max(probe.validation[0], probe.validation[2])
-    assert fit_probe(states(0), states(1), 4, layer=2).layer == 2
+    fixed = fit_probe(states(0), states(1), 4, layer=2, grid=[0.3])
+    assert (fixed.layer, fixed.C) == (2, 0.3)
     with pytest.raises(ValueError, match="--probe_layer 3: the encoder has layers 0 to 2"):
         fit_probe(states(0), states(1), 4, layer=3)
 

@@ -82,11 +82,16 @@ class ModelArguments:
     probe_layer: int | None = HfArg(
         default=None, help="With --probe: the layer, 0 for what goes into the first one, instead of a choice."
     )
+    probe_C: float | None = HfArg(
+        default=None, help="With --probe: the inverse strength of regularisation, instead of a choice."
+    )
     trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
 
     def __post_init__(self):
-        if self.probe_layer is not None and not self.probe:
-            raise ValueError("--probe_layer goes with --probe")
+        if not self.probe and (self.probe_layer, self.probe_C) != (None, None):
+            raise ValueError("--probe_layer and --probe_C go with --probe true")
+        if self.probe_C is not None and self.probe_C <= 0:
+            raise ValueError(f"--probe_C must be above 0, got {self.probe_C}")
 
 
 @dataclass

@@ -61,6 +61,7 @@ def fit_probe(
     validation: tuple[np.ndarray, np.ndarray],
     num_labels: int,
     layer: int | None = None,
+    grid: Sequence[float] = GRID,
 ) -> Probe:
     """Choose a layer and C by UA on the validation clips, and fit on the training clips.
 
@@ -68,6 +69,7 @@ def fit_probe(
         train, validation: states (N, layers, hidden_size) and class numbers (N,).
         num_labels: classes.
         layer: the only one to consider, or None for all.
+        grid: values of C to consider.
 
     Raises:
         ValueError: there is no such layer.
@@ -79,7 +81,7 @@ def fit_probe(
     by_layer = []
     for number in range(count) if layer is None else [layer]:
         scores = []
-        for C in GRID:
+        for C in grid:
             weight, bias = _regression(train[0][:, number], train[1], C, num_labels)
             answers = (validation[0][:, number] @ weight.T + bias).argmax(axis=1)
             scores.append(score(validation[1], answers, num_labels)["unweighted_accuracy"])
@@ -155,7 +157,8 @@ def train_probe(
     """
     start = time.perf_counter()
     train, validation = (hear(rows, model_args, audio_column, label_column) for rows in splits)
-    probe = fit_probe(train, validation, len(label_maps["id2label"]), model_args.probe_layer)
+    grid = GRID if model_args.probe_C is None else [model_args.probe_C]
+    probe = fit_probe(train, validation, len(label_maps["id2label"]), model_args.probe_layer, grid)
     seconds = time.perf_counter() - start
     layers = range(len(probe.validation)) if model_args.probe_layer is None else [probe.layer]
     by_layer = {str(layer): value for layer, value in zip(layers, probe.validation, strict=True)}
