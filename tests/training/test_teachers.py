@@ -24,6 +24,7 @@ from transformers import (
 from lssed_hf import AudioError, load_audio, load_classifier
 from lssed_hf.inference import AudioClassifier
 from lssed_hf.inference.base import Classifier
+from lssed_hf.training import answers as answers_module
 from lssed_hf.training import teachers as module
 from lssed_hf.training import train
 from lssed_hf.training.embeddings import head_inputs
@@ -39,7 +40,7 @@ NUM_CLIPS = 24
 KILLED = """
 import os, signal, sys, datasets
 from lssed_hf.inference import AudioClassifier
-from lssed_hf.training import teachers
+from lssed_hf.training import answers, teachers
 
 original, calls = AudioClassifier.logits, []
 def logits(self, batch):
@@ -47,7 +48,7 @@ def logits(self, batch):
     if calls == [8, 4, 8, 4]:
         os.kill(os.getpid(), signal.SIGKILL)
     return original(self, batch)
-AudioClassifier.logits, teachers.SHARD = logits, 12
+AudioClassifier.logits, answers.SHARD = logits, 12
 teachers.Teacher(sys.argv[1]).probabilities(datasets.load_from_disk(sys.argv[2]), ["happy", "angry"])
 """
 
@@ -111,7 +112,7 @@ def test_a_killed_teacher_goes_on_with_the_unfinished_shard(folder, clips, tmp_p
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
-    monkeypatch.setattr(module, "SHARD", 12)
+    monkeypatch.setattr(answers_module, "SHARD", 12)
     answers = Teacher(str(folder)).probabilities(clips, ["happy", "angry"])
     assert sum(heard) == 12
     monkeypatch.setattr(module, "load_classifier", None)  # nothing opens it any more
@@ -145,7 +146,7 @@ def test_another_teacher_is_asked_anew_and_a_report_makes_no_other(folder, clips
 
 def test_another_version_of_the_code_asks_anew(folder, clips, heard, monkeypatch):
     Teacher(str(folder)).probabilities(clips, LABELS)
-    monkeypatch.setattr(module, "_code", lambda: "changed")
+    monkeypatch.setattr(answers_module, "_code", lambda answer: "changed")
     Teacher(str(folder)).probabilities(clips, LABELS)
     assert sum(heard) == 2 * NUM_CLIPS
 

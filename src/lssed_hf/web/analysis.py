@@ -9,7 +9,6 @@ import numpy as np
 
 from ..inference.base import Classifier
 from ..inference.envelope import Envelope
-from ..inference.inputs import model_inputs
 from ..inference.timeline import TimelineSegment, score_timeline
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 
@@ -89,7 +88,7 @@ def analyse(
 def front_end(classifier: Classifier, waveform: np.ndarray) -> Features:
     """What the network gets for a waveform (samples,)."""
     extractor = classifier.feature_extractor
-    inputs = model_inputs(extractor, [waveform], "np")
+    inputs = extractor([waveform], sampling_rate=classifier.sampling_rate, padding=True, return_tensors="np")
     values = np.asarray(inputs[extractor.model_input_names[0]][0], dtype=np.float32)
     if values.ndim == 1:
         return Features(values, 1 / classifier.sampling_rate)
