@@ -14,6 +14,7 @@ from transformers import HfArgumentParser, TrainerCallback
 from transformers.modeling_outputs import BaseModelOutput
 
 from lssed_hf import PyResNetFeatureExtractor, create_model
+from lssed_hf.hub.card_facts import read_recipe
 from lssed_hf.training import cells, train
 from lssed_hf.training.arguments import RecipeArguments
 from lssed_hf.training.data import Augmentation, ClipCollator, SpeechDataset
@@ -389,3 +390,4 @@ def test_cells_find_their_teachers_from_anywhere_and_reports_name_no_folder(teac
     ]
     text = cells.recipe({"student": cells.Cell("student", tmp_path, "train", settings)})
     assert "teacher `teacher somebody/else`" in text and str(teacher.parent) not in text
+    assert read_recipe(f"\n## Recipe\n\n{text}")["student"]["teacher"] == "teacher somebody/else"
