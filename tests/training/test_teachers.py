@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import save_file
 from tiny_classifier import write_classifier
 from tones import FLAGS, write_ravdess
 from transformers import (
@@ -233,6 +234,36 @@ def test_embeddings_are_what_enters_the_head(clips, tmp_path, kind):
     with torch.no_grad():
         expected = np.concatenate([by_hand(load_audio(path)).numpy() for path in clips["audio"]])
     np.testing.assert_allclose(embeddings, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_probe_is_a_teacher(clips, tmp_path):
+    encoder, _ = pretrained(tmp_path, "wav2vec2")
+    folder = tmp_path / "probe"
+    shutil.copytree(encoder, folder / "encoder")
+    (folder / "probe.json").write_text('{"layer": 0}')
+    weight = torch.randn(2, 16)
+    save_file({"weight": weight, "bias": torch.zeros(2)}, folder / "probe.safetensors")
+    teacher, clips = Teacher(str(folder)), clips.select(range(3))
+
+    model = Wav2Vec2ForSequenceClassification.from_pretrained(encoder).eval()
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(encoder)
+    embeddings = []
+    for path in clips["audio"]:
+        inputs = extractor(load_audio(path), sampling_rate=16000, return_tensors="pt")
+        with torch.no_grad():
+            states = model.wav2vec2(inputs.input_values, output_hidden_states=True).hidden_states
+        embeddings.append(states[0][0].mean(dim=0))
+    np.testing.assert_allclose(teacher.embeddings(clips), torch.stack(embeddings), rtol=1e-3, atol=1e-5)
+    expected = (torch.stack(embeddings) @ weight.T / 2).softmax(dim=1)
+    np.testing.assert_allclose(teacher.probabilities(clips, ["label_0", "label_1"], 2.0), expected, rtol=1e-3)
+
+    torch.manual_seed(9)
+    Wav2Vec2ForSequenceClassification(model.config).save_pretrained(folder / "encoder")
+    assert Teacher(str(folder)).digest != teacher.digest
+
+    flags = ["--dataset_name", "ravdess", "--output_dir", str(tmp_path / "out"), "--teacher", str(folder)]
+    with pytest.raises(ValueError, match="--probe fits a regression, which learns from labels alone"):
+        train.main([*flags, "--model_name_or_path", str(encoder), "--probe", "true"])
 
 
 def test_a_network_without_a_head_is_named():

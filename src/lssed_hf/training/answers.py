@@ -12,6 +12,7 @@ from transformers import AutoConfig
 
 from .. import audio, files, inference, models
 from ..inference import probe
+from . import embeddings
 
 
 #: Clips whose answers are kept or lost together.
@@ -90,8 +91,7 @@ def model_digest(name: str, trust_remote_code: bool = False) -> str:
 
 def _code(answer: Callable) -> str:
     """Of what stands between a clip and an answer."""
-    own = [
-        Path(module.__file__) for module in (audio, inference.base, inference.classifier, inference.exported, probe)
-    ]
+    waveforms = (audio, inference.base, inference.inputs, inference.classifier, inference.exported, probe)
+    own = [Path(module.__file__) for module in (*waveforms, embeddings)]
     paths = [Path(answer.__code__.co_filename), *own, *sorted(Path(models.__file__).parent.rglob("*.py"))]
     return hashlib.sha256("".join([transformers.__version__, *map(files.sha256, paths)]).encode()).hexdigest()

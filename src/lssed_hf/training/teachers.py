@@ -13,6 +13,7 @@ import torch
 from ..audio import expand_paths, load_audio
 from ..inference import AudioClassifier, load_classifier
 from ..inference.base import Classifier
+from ..inference.probe import ProbeClassifier, pooled_states
 from ..models.registry import list_models
 from .answers import ask, model_digest
 from .embeddings import head_inputs
@@ -64,7 +65,7 @@ class Teacher:
         return torch.from_numpy(logits).softmax(dim=1).float().numpy()
 
     def embeddings(self, clips: datasets.Dataset, audio_column: str = "audio") -> np.ndarray:
-        """What enters its head (see `head_inputs`) at each whole clip, float32 (clips, hidden_size).
+        """What enters its head (`head_inputs`), or a probe's regression, at each whole clip: (clips, hidden_size).
 
         Raises:
             ValueError: it has no such embedding.
@@ -117,14 +118,16 @@ class Teacher:
         return [numbers[label.lower()] for label in labels]
 
     def _check_network(self, classifier: Classifier) -> None:
-        if not isinstance(classifier, AudioClassifier):
+        if not isinstance(classifier, (AudioClassifier, ProbeClassifier)):
             raise ValueError(
                 f"the teacher {self.name} gives scores and no embeddings: use --distill logits, or name the model "
                 "that it was exported from"
             )
 
 
-def _embedding(classifier: AudioClassifier, waveform: np.ndarray) -> np.ndarray:
+def _embedding(classifier: AudioClassifier | ProbeClassifier, waveform: np.ndarray) -> np.ndarray:
+    if isinstance(classifier, ProbeClassifier):
+        return pooled_states(classifier.model, classifier.feature_extractor, waveform)[classifier.layer].cpu().numpy()
     # One clip at a time: no padding enters an average over time.
     with head_inputs(classifier.model) as embeddings, torch.inference_mode():
         classifier.model(**classifier.inputs([waveform]))

@@ -61,6 +61,8 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     for name in args.teacher or ():
         if os.path.realpath(name) == os.path.realpath(args.output_dir):
             raise ValueError(f"--output_dir {args.output_dir} is the teacher's folder: choose another one")
+    if args.teacher and model_args.probe:
+        raise ValueError("--teacher is for networks: --probe fits a regression, which learns from labels alone")
     teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
     checkpoint = find_checkpoint(args)
     set_seed(args.seed)
