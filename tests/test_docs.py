@@ -5,6 +5,7 @@ read by bash, with a recorder in place of every program; what it recorded is the
 take minutes are run as far as their flags are checked and their work begins.
 """
 
+import argparse
 import doctest
 import re
 import runpy
@@ -182,8 +183,12 @@ def known_flags() -> set[str]:
     """Flags of all commands."""
     found: set[str] = {"--help", "--version"}
 
+    parse = argparse.ArgumentParser.parse_known_args
+
     def parse_known_args(parser, *args, **kwargs):
         found.update(parser._option_string_actions)
+        if not parser.add_help:  # it takes its flags out for another one
+            return parse(parser, *args, **kwargs)
         raise Stopped
 
     with mock.patch("argparse.ArgumentParser.parse_known_args", parse_known_args):
