@@ -1,6 +1,7 @@
 """What helps a small corpus: augmentation, normalisation, width and depth, optimiser, distillation, one by one.
 
-    python benchmarks/recipe_study.py --ravdess RAVDESS --encoder WHISPER --output_dir outputs/recipe_study --jobs 2
+    python benchmarks/recipe_study.py --ravdess RAVDESS --emodb EMODB --encoder WHISPER \\
+        --output_dir outputs/recipe_study --jobs 2
 
 Every system sees the clips of RAVDESS equally often and differs from `base` in one thing. A seed holds out three of
 actors 1 to 16 for validation, other ones than the next seed; systems are chosen by that UA, and actors 17 to 24 are
@@ -44,6 +45,8 @@ SYSTEMS = {
     "deep": (*MASKS, "--config_overrides", NETWORK.replace("[1,1,1,1]", "[2,2,2,2]")),
     "sgd": (*MASKS, "--optim", "sgd", "--learning_rate", "0.02", "--weight_decay", "1e-4"),
     "batch-16": (*MASKS, "--per_device_train_batch_size", "16"),
+    # As many clips as 30 epochs of RAVDESS alone.
+    "two-corpora": (*MASKS, "--extra_corpora", "emodb={emodb}", "--num_train_epochs", "21"),
     "student-logits": (*MASKS, "--teacher", "{teacher}", "--distill_weight", "0.7", "--distill_temperature", "2"),
     "student-features": (*MASKS, "--teacher", "{teacher}", "--distill", "features", "--distill_weight", "0.5"),
 }
@@ -53,6 +56,7 @@ TEACHER = "whisper-probe"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ravdess", type=Path, required=True, help="folder of RAVDESS")
+    parser.add_argument("--emodb", type=Path, required=True, help="folder of EMO-DB")
     parser.add_argument("--encoder", default="openai/whisper-tiny.en", help="folder or Hub name of the encoder")
     parser.add_argument("--output_dir", type=Path, default=Path("outputs/recipe_study"))
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="SYSTEM")
@@ -68,7 +72,8 @@ def main() -> None:
     for name in args.systems:
         of_system = {}
         for seed in args.seeds:
-            flags = [flag.replace("{teacher}", str(teachers[seed].folder.absolute())) for flag in SYSTEMS[name]]
+            places = {"{teacher}": str(teachers[seed].folder.absolute()), "emodb={emodb}": f"emodb={args.emodb}"}
+            flags = [places.get(flag, flag) for flag in SYSTEMS[name]]
             flags = ["--config_overrides", NETWORK, *flags]
             spec = Spec(name, "pyresnet-small" if name == "wide" else "pyresnet50", tuple(flags))
             of_system[seed] = make_cell(spec, seed, data, args.output_dir)

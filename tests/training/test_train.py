@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tones import FLAGS as TONE_FLAGS
+from tones import write_emodb, write_ravdess
 from transformers import AutoModelForAudioClassification, pipeline
 
 from lssed_hf import (
@@ -322,3 +324,34 @@ def test_splits_are_joined_and_other_speakers_held_out_for_every_seed():
         data_args = DataArguments("x", train_split_name=wrong)
         with pytest.raises(ValueError, match="holds the split of validation or test"):
             train.with_validation(dataset, data_args, 0)
+
+
+def test_the_training_clips_of_other_corpora_are_added(tmp_path, caplog):
+    first, second = write_ravdess(tmp_path / "ravdess"), write_emodb(tmp_path / "emodb")
+    data_args = DataArguments("ravdess", data_dir=str(first), extra_corpora=[f"emodb={second}"])
+    dataset = train.load_splits("ravdess", None, first)
+    joined = train.with_extra_corpora(dataset, data_args)
+    assert len(joined["train"]) == len(dataset["train"]) + 24 and joined["test"] is dataset["test"]
+    speakers = set(joined["train"]["speaker_id"])
+    assert {"emodb_03", "emodb_08"} <= speakers and len(speakers) == 4
+    rows = joined["train"].cast_column("audio", datasets.Audio(decode=False))
+    names = rows.features["emotion"].names
+    for row in rows:
+        if row["speaker_id"].startswith("emodb"):  # the sixth letter of its names is the emotion
+            code = row["audio"]["path"].rpartition("/")[2][5]
+            assert names[row["emotion"]] == {"N": "neutral", "F": "happy", "T": "sad", "W": "angry"}[code]
+    bored = write_emodb(tmp_path / "bored", "NLTW")
+    data_args.dataset_config_name, data_args.extra_corpora = "default", [f"emodb={bored}"]
+    with pytest.raises(ValueError, match="--extra_corpora emodb has labels that ravdess lacks: bored"):
+        train.with_extra_corpora(dataset, data_args)
+
+
+def test_other_corpora_are_recorded_and_no_folder_is(tmp_path):
+    first, second = write_ravdess(tmp_path / "ravdess"), write_emodb(tmp_path / "emodb")
+    argv = ["--dataset_name", "ravdess", "--data_dir", str(first), "--extra_corpora", f"emodb={second}"]
+    train.main([*argv, "--output_dir", str(tmp_path / "out"), *TONE_FLAGS])
+    record = (tmp_path / "out" / "training.json").read_text()
+    assert [corpus["corpus"] for corpus in json.loads(record)["corpora"]] == ["ravdess", "emodb"]
+    assert json.loads(record)["splits"]["train"]["num_utterances"] == 32 + 24
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "emodb" in card and str(tmp_path) not in record + card

@@ -37,6 +37,12 @@ class DataArguments:
         help="Split for model selection. Where it is missing, --validation_fraction of the training speakers is used.",
     )
     test_split_name: str = HfArg(default="test", help="Split that the final model is scored on, once.")
+    extra_corpora: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Further corpora whose training splits are trained on as well, as NAME=FOLDER, e.g. emodb=EMODB."
+        },
+    )
     max_train_speakers: int | None = HfArg(
         default=None, help="Train on the clips of so many training speakers only, drawn by --seed; more include fewer."
     )

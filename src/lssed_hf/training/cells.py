@@ -88,13 +88,21 @@ def training_settings(flags: Sequence[str], prog: str) -> dict[str, Any]:
     defaults = vars(parser.parse_args(["--dataset_name", ""]))
     given = vars(parser.parse_args(with_recipe(flags)))
     settings = {name: value for name, value in given.items() if value != defaults[name]}
-    for name in ("data_dir", "model_name_or_path", "teacher", "unlabelled_dir"):
+    for name in ("data_dir", "model_name_or_path", "teacher", "unlabelled_dir", "extra_corpora"):
         value = settings.get(name)
         if isinstance(value, list):
-            settings[name] = [os.path.abspath(path) if os.path.isdir(path) else path for path in value]
-        elif value is not None and os.path.isdir(value):
-            settings[name] = os.path.abspath(value)
+            settings[name] = [_absolute(path) for path in value]
+        elif value is not None:
+            settings[name] = _absolute(value)
     return json.loads(json.dumps(settings, default=str))
+
+
+def _absolute(path: str) -> str:
+    """A folder, or that of NAME=FOLDER; whatever else as it is."""
+    if os.path.isdir(path):
+        return os.path.abspath(path)
+    name, equals, folder = path.partition("=")
+    return f"{name}={os.path.abspath(folder)}" if equals and os.path.isdir(folder) else path
 
 
 def _parser(prog: str | None = None) -> HfArgumentParser:
@@ -156,6 +164,9 @@ def _flags(settings: Mapping[str, Any]) -> str:
 def _without_folders(value: Any) -> Any:
     if isinstance(value, list):
         return " ".join(str(_without_folders(part)) for part in value)
+    name, equals, folder = str(value).partition("=")
+    if equals and os.path.isabs(folder):
+        return name
     return Path(value).name if os.path.isabs(str(value)) else value
 
 

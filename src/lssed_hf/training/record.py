@@ -32,6 +32,7 @@ _LEFT_OUT = (
     *(
         "teacher",
         "unlabelled_dir",
+        "extra_corpora",
         "remove_unused_columns",
         "greater_is_better",
         "gradient_checkpointing",

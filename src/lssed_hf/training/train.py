@@ -78,6 +78,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     dataset = with_validation(dataset, data_args, args.seed, data_args.label_column_name)
     if data_args.max_train_speakers is not None:
         dataset[data_args.train_split_name] = _few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
+    dataset = with_extra_corpora(dataset, data_args)
     train_split = data_args.train_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
     if model_args.probe:
@@ -210,11 +211,15 @@ def _record(
             names = rows.features[data_args.label_column_name].names
             labels[use] = [names[label] for label in rows[data_args.label_column_name]]
     name = model_args.model_name_or_path
+    others = [_extra_facts(text) for text in data_args.extra_corpora or ()]
     corpus = (data_args.dataset_name, data_args.data_dir, data_args.dataset_config_name, data_args.split_scheme)
     facts = {
         "model": Path(name).name if os.path.isdir(name) else name,
         "start": start_facts(name),
-        "corpora": [corpus_facts(*corpus, dataset[uses["train"]].info)],
+        "corpora": [
+            corpus_facts(*corpus, dataset[uses["train"]].info),
+            *others,
+        ],
         "teachers": [teacher.facts() for teacher in teachers],
         "num_unlabelled": num_unlabelled,
         "num_parameters": num_parameters,
@@ -313,6 +318,51 @@ def with_validation(
         train_split: [index for index, group in enumerate(groups) if group not in held_out],
     }
     return datasets.DatasetDict({**dataset, **{split: rows.select(chosen) for split, chosen in indices.items()}})
+
+
+def with_extra_corpora(dataset: datasets.DatasetDict, data_args: DataArguments) -> datasets.DatasetDict:
+    """Add the training clips of `data_args.extra_corpora` to those of the training split.
+
+    Labels are matched by name, whatever the case. Speakers of other corpora are named after their corpus.
+
+    Raises:
+        ValueError: a corpus is not given as NAME=FOLDER, has no training split, or has labels that the first lacks.
+    """
+    if not data_args.extra_corpora:
+        return dataset
+    audio, label = data_args.audio_column_name, data_args.label_column_name
+    speaker, rows = data_args.speaker_column_name, dataset[data_args.train_split_name]
+    columns = [audio, label, *([speaker] if speaker in rows.column_names else [])]
+    numbers = {name.lower(): number for number, name in enumerate(rows.features[label].names)}
+    features = datasets.Features({column: rows.features[column] for column in columns})
+    parts = [rows.select_columns(columns)]
+    for text in data_args.extra_corpora:
+        name, _, folder = text.partition("=")
+        other = encode_labels(load_splits(name, data_args.dataset_config_name, folder or None), label)
+        if "train" not in other:
+            raise ValueError(f"--extra_corpora {name} has no split 'train'; it has {', '.join(other)}")
+        other = other["train"]
+        names = [other.features[label].names[number].lower() for number in other[label]]
+        unknown = sorted(set(names) - set(numbers))
+        if unknown:
+            raise ValueError(
+                f"--extra_corpora {name} has labels that {data_args.dataset_name} lacks: {', '.join(unknown)}; choose "
+                "a configuration that both share (--dataset_config_name benchmark)"
+            )
+        added = {label: [numbers[label_name] for label_name in names]}
+        if speaker in columns:
+            known = other[speaker] if speaker in other.column_names else [None] * len(other)
+            added[speaker] = [person if person is None else f"{name}_{person}" for person in known]
+        part = other.select_columns([audio]).cast_column(audio, features[audio])
+        part = datasets.concatenate_datasets([part, datasets.Dataset.from_dict(added)], axis=1)
+        parts.append(part.select_columns(columns).cast(features))
+    logger.info(f"training clips by corpus: {', '.join(str(len(part)) for part in parts)}")
+    return datasets.DatasetDict({**dataset, data_args.train_split_name: datasets.concatenate_datasets(parts)})
+
+
+def _extra_facts(text: str) -> dict:
+    name, _, folder = text.partition("=")
+    return corpus_facts(name, folder or None, None, None)
 
 
 def _held_out(groups: Sequence[str], labels: Sequence, fraction: float, seed: int) -> set[str]:
