@@ -105,15 +105,15 @@ def evaluate_model(
         `epsilon`, and `metrics` and `intervals` of the `real` clips and of the `fake` ones.
 
     Raises:
-        ValueError: the dataset holds a label that the model does not know, or adversarial clips are asked of an
-            exported network.
+        ValueError: the dataset holds a label that the model does not know, or adversarial clips are asked of
+            what is no network of transformers.
         AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
     """
     classifier = load_classifier(model_name_or_path, batch_size=batch_size, trust_remote_code=trust_remote_code)
     if adversarial_epsilon is not None and not isinstance(classifier, AudioClassifier):
         raise ValueError(
-            f"{os.fspath(model_name_or_path)} is an exported network, which has no gradients for adversarial clips: "
-            "give the model that it was exported from"
+            f"{os.fspath(model_name_or_path)} is no network of transformers, and has no gradients for adversarial "
+            "clips: of an exported network, give the model that it was exported from"
         )
     references = match_labels(dataset, label_column, classifier.labels)
     audio = dataset.cast_column(audio_column, datasets.Audio(decode=False))[audio_column]

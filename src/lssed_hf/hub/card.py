@@ -21,6 +21,7 @@ from ..evaluation.report import classes_table, groups_table, summary_table
 from ..evaluation.tables import markdown_table
 from ..evaluation.wer import rates_table
 from ..files import replacing
+from ..inference.classical import MODEL_TYPE, SVM_MARKER
 from .card_facts import CardFacts, read_facts, recorded_systems, terms
 from .card_text import code, one_line, plain
 
@@ -42,7 +43,7 @@ def write_model_card(folder: str | os.PathLike, *, results: Sequence[str | os.Pa
     """Write `README.md` of a saved model's folder, in place of an earlier one.
 
     Args:
-        folder: with `config.json`, see `read_facts`.
+        folder: with `config.json` or `svm.json`, see `read_facts`.
         results: further folders that `lssed-hf evaluate` wrote.
         facts: fields of `CardFacts`, which take the place of what the folder says.
 
@@ -213,6 +214,8 @@ def _corpus(corpus: Mapping[str, Any]) -> dict[str, Any]:
 def _start(facts: CardFacts) -> str:
     if facts.start is None:
         return "What training started from is not recorded."
+    if facts.model_type == MODEL_TYPE:
+        return "Support vector machines have no weights to start from."
     if facts.start.get("name") is None:
         return "Training started from random weights."
     text = f"Training started from {code(facts.start['name'])}, "
@@ -379,7 +382,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(args.models) > 1 and (given or args.results):
         parser.error("--license, --name, --description and --results are of one model: name one")
     for model in args.models:
-        if (model / "config.json").is_file():
+        if any((model / name).is_file() for name in ("config.json", SVM_MARKER)):
             print(write_model_card(model, results=args.results, **given))
             continue
         if given or args.results:

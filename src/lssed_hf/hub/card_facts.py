@@ -11,6 +11,7 @@ from typing import Any
 from ..corpora import corpus_builder, list_corpora
 from ..evaluation.depression import clopper_pearson, participant_run
 from ..evaluation.runs import read_run
+from ..inference.classical import CLASSICAL, LICENSE_NOTE, MODEL_TYPE, SVM_MARKER
 from ..inference.loading import own_format
 from ..models.registry import list_models
 
@@ -18,6 +19,10 @@ from ..models.registry import list_models
 #: What training writes beside a model.
 RECORD = "training.json"
 DEPRESSION_LABELS = ("not_depressed", "depressed")
+#: Of support vector machines.
+UNCALIBRATED = (
+    "Its probabilities are a softmax of distances from planes: they order the classes and are not calibrated."
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class CardFacts:
         license: of the weights.
         saved: whether there is a folder with weights.
         remote_code: whether the folder carries the model's code.
-        own_format: whether transformers cannot open it, as what `lssed-hf export` and `train --probe` write.
+        own_format: whether transformers cannot open it, as what `lssed-hf export` and `train --probe` write,
+            and support vector machines.
     """
 
     name: str
@@ -123,8 +129,8 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
     """What a saved model's folder says of it.
 
     Args:
-        folder: with `config.json`; `training.json` and `results.json`, if they are there, are read too, and so is
-            `results.json` in folders `on_...` below, where tests on other corpora are.
+        folder: with `config.json` or `svm.json`; `training.json` and `results.json`, if they are there, are read too,
+            and so is `results.json` in folders `on_...` below, where tests on other corpora are.
         results: further folders that `lssed-hf evaluate` wrote.
 
     Raises:
@@ -132,9 +138,10 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
         ValueError: a file that cannot be read.
     """
     folder = Path(folder)
-    if not (folder / "config.json").is_file():
+    classical = (folder / SVM_MARKER).is_file()
+    if not classical and not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} holds no config.json: give the folder of a saved model")
-    config = _read_json(folder / "config.json")
+    config = _read_json(folder / (SVM_MARKER if classical else "config.json"))
     record = read_record(folder)
     here = [path for path in (folder / "results.json", *sorted(folder.glob("on_*/results.json"))) if path.is_file()]
     for place in results:
@@ -169,6 +176,7 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
         saved=any(path.suffix in (".safetensors", ".onnx", ".xml") for path in folder.iterdir()),
         remote_code=bool(config.get("auto_map")),
         own_format=own_format(folder) is not None,
+        notes=[LICENSE_NOTE, UNCALIBRATED] if classical else (),
     )
 
 
@@ -215,7 +223,10 @@ def _recorded(cell: Path, title: str, recipe: Mapping[str, str], system: str, se
     return CardFacts(
         name=f"{model if system == dataset else system} on {dataset}",
         description=f"{title} of the recorded results.",
-        start={"name": None, "corpora": []} if model in list_models() else None,
+        notes=[LICENSE_NOTE, UNCALIBRATED] if model in CLASSICAL else (),
+        model_type=MODEL_TYPE if model in CLASSICAL else None,
+        own_format=model in CLASSICAL,
+        start={"name": None, "corpora": []} if model in list_models() or model in CLASSICAL else None,
         teachers=[{"name": name, "corpora": None} for name in recipe.get("teacher", "").split()],
         labels=first["labels"],
         num_parameters=facts.get("num_parameters"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-from . import exported, probe
+from . import classical, exported, probe
 from .base import Classifier
 from .classifier import AudioClassifier
 
@@ -14,7 +14,11 @@ from .classifier import AudioClassifier
 logger = logging.getLogger(__name__)
 
 #: File whose presence tells a format -> what opens it.
-FORMATS = {exported.MARKER: exported.ExportedClassifier, probe.MARKER: probe.ProbeClassifier}
+FORMATS = {
+    exported.MARKER: exported.ExportedClassifier,
+    probe.MARKER: probe.ProbeClassifier,
+    classical.SVM_MARKER: classical.SVMClassifier,
+}
 #: The model that comes with the package; its card lies beside the weights.
 DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
 
@@ -22,7 +26,7 @@ DEFAULT_MODEL = Path(__file__).parents[1] / "default_model"
 def load_classifier(
     path: str | os.PathLike | None = None, batch_size: int = 8, device=None, trust_remote_code: bool = False
 ) -> Classifier:
-    """Open a saved audio classifier: one of transformers, a probe, or a folder that `lssed-hf export` wrote.
+    """Open a saved audio classifier: of transformers, a probe, an SVM, or a folder that `lssed-hf export` wrote.
 
     ```python
     import lssed_hf
@@ -40,12 +44,12 @@ def load_classifier(
         trust_remote_code: allow code from the folder or repository to run.
 
     Returns:
-        An `AudioClassifier`, a `ProbeClassifier` or an `ExportedClassifier`.
+        An `AudioClassifier`, a `ProbeClassifier`, an `SVMClassifier` or an `ExportedClassifier`.
 
     Raises:
-        FileNotFoundError: a folder that is neither, or that lacks a file.
+        FileNotFoundError: a folder that is none of these, or that lacks a file.
         ValueError: a file that cannot be read, or another device for an exported network.
-        ImportError: the runtime of an exported network is not installed.
+        ImportError: the runtime of an exported network, or the opensmile of an SVM, is not installed.
     """
     if path is None:
         logger.warning(

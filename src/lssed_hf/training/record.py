@@ -19,6 +19,7 @@ from .. import __version__
 from ..corpora import list_corpora
 from ..files import replacing
 from ..hub.card_facts import RECORD, read_record
+from ..inference.classical import CLASSICAL
 from ..models.registry import list_models
 
 
@@ -125,7 +126,7 @@ def start_facts(model_name_or_path: str | None) -> dict[str, Any]:
     Those that its teachers had learnt from are among them.
     """
     name = model_name_or_path
-    if name is None or name in list_models():
+    if name is None or name in list_models() or name in CLASSICAL:
         return {"name": None, "local": False, "corpora": []}
     local = os.path.isdir(name)
     earlier = read_record(Path(name)) if local else {}

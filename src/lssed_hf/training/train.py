@@ -18,8 +18,10 @@ from ..corpora.loading import encode_labels, load_splits
 from ..corpora.splits import speaker_split
 from ..evaluation.evaluate import evaluate_model
 from ..hub.card import write_model_card
+from ..inference.classical import CLASSICAL
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .classical import SVMSettings, train_classical
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
@@ -81,7 +83,11 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     dataset = with_extra_corpora(dataset, data_args)
     train_split = data_args.train_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
-    if model_args.probe:
+    if model_args.model_name_or_path in CLASSICAL:
+        if args.process_index == 0:
+            num_parameters, recipe = train_classical(data_args, model_args, args, dataset)
+            _record(data_args, model_args, args, dataset, num_parameters, recipe=recipe)
+    elif model_args.probe:
         if args.process_index == 0:
             num_parameters = train_probe(
                 model_args,
@@ -195,8 +201,9 @@ def _record(
     num_parameters: int,
     teachers: Sequence[Teacher] = (),
     num_unlabelled: int = 0,
+    recipe: SVMSettings | None = None,
 ) -> None:
-    """Write `training.json`, before the training so that every card has it."""
+    """Write `training.json`, of networks before the training so that every card has it; `recipe` replaces theirs."""
     uses = {
         "train": data_args.train_split_name,
         "validation": data_args.validation_split_name,
@@ -223,10 +230,10 @@ def _record(
         "teachers": [teacher.facts() for teacher in teachers],
         "num_unlabelled": num_unlabelled,
         "num_parameters": num_parameters,
-        "selected_on_test": args.load_best_model_at_end and uses["validation"] == uses["test"],
+        "selected_on_test": (recipe is not None or args.load_best_model_at_end) and uses["validation"] == uses["test"],
         **split_facts(speakers, labels),
     }
-    write_record(args.output_dir, facts, (data_args, model_args, args))
+    write_record(args.output_dir, facts, (data_args, model_args, recipe or args))
 
 
 def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:

@@ -8,6 +8,7 @@ import librosa
 import numpy as np
 
 from ..inference.base import Classifier
+from ..inference.classical import SVMClassifier
 from ..inference.envelope import Envelope
 from ..inference.timeline import TimelineSegment, score_timeline
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
@@ -86,7 +87,9 @@ def analyse(
 
 
 def front_end(classifier: Classifier, waveform: np.ndarray) -> Features:
-    """What the network gets for a waveform (samples,)."""
+    """What the network gets for a waveform (samples,); of a support vector machine, what functionals come from."""
+    if isinstance(classifier, SVMClassifier):
+        return Features(waveform, 1 / classifier.sampling_rate)
     extractor = classifier.feature_extractor
     inputs = extractor([waveform], sampling_rate=classifier.sampling_rate, padding=True, return_tensors="np")
     values = np.asarray(inputs[extractor.model_input_names[0]][0], dtype=np.float32)

@@ -1,0 +1,210 @@
+"""Linear support vector machines on openSMILE's functionals: the classical peers of the networks."""
+
+import json
+import logging
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+from transformers import PreTrainedConfig
+
+from .base import Classifier
+
+
+logger = logging.getLogger(__name__)
+
+#: Name of a system -> feature set of openSMILE.
+CLASSICAL = {"egemaps-svm": "eGeMAPSv02", "compare-svm": "ComParE_2016"}
+#: Its presence makes a folder one of a support vector machine. What it holds is said at `save_svm`.
+SVM_MARKER = "svm.json"
+SVM_WEIGHTS = "svm.safetensors"
+MODEL_TYPE = "linear-svm"
+LICENSE_NOTE = (
+    "Its features come from openSMILE, whose licence (audEERING GmbH) allows private use, research and education "
+    "alone: a commercial product needs one from audEERING."
+)
+SAMPLING_RATE = 16000
+_SHORTEST = 0.1  # seconds; below 60 ms there are no functionals
+
+
+class FunctionalsExtractor:
+    """Functionals of whole clips by openSMILE.
+
+    eGeMAPSv02 (Eyben et al. 2016, "The Geneva Minimalistic Acoustic Parameter Set") has 88, ComParE_2016 (Schuller et
+    al. 2016, "The INTERSPEECH 2016 Computational Paralinguistics Challenge") 6,373.
+
+    Args:
+        feature_set: a name of `opensmile.FeatureSet`.
+
+    Raises:
+        ImportError: the package opensmile is not installed.
+        ValueError: it has no such set.
+    """
+
+    sampling_rate = SAMPLING_RATE
+
+    def __init__(self, feature_set: str):
+        self.feature_set = feature_set
+        self._process = open_smile(feature_set)
+
+    def extract(self, waveform: np.ndarray) -> np.ndarray:
+        """float32 (num_functionals,) of a float32 waveform (samples,); silence is put behind very short ones."""
+        missing = math.ceil(_SHORTEST * self.sampling_rate) - len(waveform)
+        values = self._process(np.pad(waveform, (0, missing)) if missing > 0 else waveform)
+        if not np.isfinite(values).all():
+            raise ValueError(f"openSMILE gives no {self.feature_set} functionals of a clip of {len(waveform)} samples")
+        return values
+
+
+@cache
+def open_smile(feature_set: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives float32 functionals (num_functionals,) of a float32 waveform (samples,) at 16 kHz."""
+    try:
+        import opensmile
+    except ImportError as error:
+        raise ImportError(
+            f"the features {feature_set} need {error.name}; run pip install 'lssed-hf[opensmile]' (licence: private "
+            "use, research and education alone)"
+        ) from error
+    if feature_set not in opensmile.FeatureSet.__members__:
+        raise ValueError(f"openSMILE has no feature set {feature_set!r}")
+    logger.warning(f"{feature_set}: {LICENSE_NOTE}")
+    smile = opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel.Functionals)
+    return lambda waveform: smile.process_signal(waveform, SAMPLING_RATE).to_numpy(np.float32)[0]
+
+
+@dataclass(frozen=True)
+class LinearSVM:
+    """A linear support vector machine, one class against the rest, on standardised functionals.
+
+    Attributes:
+        feature_set: of openSMILE.
+        labels: classes.
+        complexity: C, the weight of training errors.
+        speaker_normalization: whose statistics standardise: "none" for those of all training clips, else every
+            speaker's own.
+        weight: float32 (num_labels, num_functionals).
+        bias: float32 (num_labels,).
+        mean, std: float32 (num_functionals,), of the training clips.
+    """
+
+    feature_set: str
+    labels: Sequence[str]
+    complexity: float
+    speaker_normalization: str
+    weight: np.ndarray
+    bias: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    @property
+    def num_parameters(self) -> int:
+        return self.weight.size + self.bias.size
+
+    def decision(self, functionals: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+        """float32 (batch, num_labels) of functionals (batch, num_functionals), standardised by `mean` and `std`."""
+        return ((functionals - mean) / std @ self.weight.T + self.bias).astype(np.float32)
+
+
+class SVMClassifier(Classifier):
+    """A support vector machine that `lssed-hf train` saved.
+
+    Its logits are distances from the classes' planes. Their softmax orders the classes, but is not calibrated: do not
+    read the probabilities as how often an answer is right.
+
+    Args:
+        folder: with `svm.json` and `svm.safetensors`.
+        batch_size: clips at a time.
+        device: None or "cpu".
+        trust_remote_code: of no use here.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file cannot be read, or another device.
+        ImportError: the package opensmile is not installed.
+    """
+
+    def __init__(self, folder: str | os.PathLike, batch_size: int = 8, device=None, trust_remote_code: bool = False):
+        if device is not None and torch.device(device).type != "cpu":
+            raise ValueError(f"{folder} holds a support vector machine, which runs on the CPU and not on {device}")
+        self.svm = read_svm(folder)
+        self.config = PreTrainedConfig(id2label=dict(enumerate(self.svm.labels)))
+        self.feature_extractor = FunctionalsExtractor(self.svm.feature_set)
+        self.batch_size = batch_size
+        self._mean, self._std = self.svm.mean, self.svm.std
+
+    def logits(self, batch: list[np.ndarray]) -> np.ndarray:
+        functionals = np.stack([self.feature_extractor.extract(waveform) for waveform in batch])
+        return self.svm.decision(functionals, self._mean, self._std)
+
+
+def save_svm(svm: LinearSVM, folder: str | os.PathLike) -> None:
+    """Write `svm.safetensors` (`weight`, `bias`, `mean` and `std`) and, last, `svm.json` with all else."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: np.ascontiguousarray(getattr(svm, name), np.float32) for name in ("weight", "bias", "mean", "std")
+    }
+    save_file(tensors, folder / SVM_WEIGHTS)
+    content = {
+        "model_type": MODEL_TYPE,
+        "id2label": dict(enumerate(svm.labels)),
+        "feature_set": svm.feature_set,
+        "sampling_rate": SAMPLING_RATE,
+        "complexity": svm.complexity,
+        "speaker_normalization": svm.speaker_normalization,
+        "license_note": LICENSE_NOTE,
+    }
+    (folder / SVM_MARKER).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_svm(folder: str | os.PathLike) -> LinearSVM:
+    """What `save_svm` wrote.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is damaged, or the two do not fit.
+    """
+    path, weights = Path(folder, SVM_MARKER), Path(folder, SVM_WEIGHTS)
+    for file in (path, weights):
+        if not file.is_file():
+            raise FileNotFoundError(f"{file} is missing: train the model again (a benchmark needs --keep_models)")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        svm = LinearSVM(
+            content["feature_set"],
+            [content["id2label"][str(index)] for index in range(len(content["id2label"]))],
+            float(content["complexity"]),
+            content["speaker_normalization"],
+            **load_file(weights),
+        )
+        num_labels, num_functionals = svm.weight.shape
+        shapes = {"bias": (num_labels,), "mean": (num_functionals,), "std": (num_functionals,)}
+        if num_labels != len(svm.labels) or any(getattr(svm, name).shape != shapes[name] for name in shapes):
+            raise ValueError("weights, statistics and labels do not fit")
+    except Exception as error:  # JSON's and Unicode's, missing keys, and safetensors' own
+        raise ValueError(
+            f"{folder} holds no support vector machine of this version, train it again: {error!r}"
+        ) from error
+    return svm
+
+
+__all__ = [
+    "CLASSICAL",
+    "LICENSE_NOTE",
+    "MODEL_TYPE",
+    "SVM_MARKER",
+    "SVM_WEIGHTS",
+    "FunctionalsExtractor",
+    "LinearSVM",
+    "SVMClassifier",
+    "open_smile",
+    "read_svm",
+    "save_svm",
+]
