@@ -15,6 +15,7 @@ from tones import write_emodb, write_ravdess
 import lssed_hf
 from lssed_hf.inference import classical
 from lssed_hf.inference.classical import FunctionalsExtractor, LinearSVM, SVMClassifier, read_svm, save_svm
+from lssed_hf.inference.speakers import SpeakerStatistics
 from lssed_hf.training import train as train_module
 from lssed_hf.training.benchmark import main as benchmark
 from lssed_hf.training.classical import COMPLEXITIES, fit_svm
@@ -126,6 +127,27 @@ def test_a_saved_one_comes_back_and_scores_as_scikit_learn_would(tmp_path):
     np.testing.assert_allclose(classifier.logits(clips), logits, rtol=1e-4)
     found = np.stack(list(classifier.probabilities(clips)))
     np.testing.assert_allclose(found, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), rtol=1e-3)
+
+
+def test_a_speakers_own_statistics_take_the_place_of_the_corpuss(tmp_path):
+    svm = random_svm()
+    save_svm(svm, tmp_path)
+    classifier = lssed_hf.load_classifier(tmp_path)
+    clips = [np.random.default_rng(seed).normal(0, 0.02 * (seed + 1), 4000).astype(np.float32) for seed in range(6)]
+    functionals = np.stack([classifier.feature_extractor.extract(clip) for clip in clips])
+    statistics = classifier.speaker_statistics(iter(clips))
+    assert statistics.num_clips == 6 and statistics.seconds == pytest.approx(1.5)
+    own = classifier.for_speaker(statistics)
+    std = np.maximum(functionals.std(axis=0), 0.1 * svm.std)
+    expected = (functionals - functionals.mean(axis=0)) / std @ svm.weight.T + svm.bias
+    np.testing.assert_allclose(own.logits(clips), expected, atol=1e-3)
+    assert not np.allclose(classifier.logits(clips), expected, atol=1e-2)  # which is left as it was
+    with pytest.raises(ValueError, match="a speaker's already"):
+        own.for_speaker(statistics)
+    with pytest.raises(ValueError, match="at least one recording"):
+        classifier.speaker_statistics([])
+    with pytest.raises(ValueError, match="3 values"):
+        classifier.for_speaker(SpeakerStatistics((0.0,) * 3, (1.0,) * 3, 1, 1.0))
 
 
 def test_very_short_clips_are_filled_up(tmp_path):

@@ -1,10 +1,11 @@
 """Linear support vector machines on openSMILE's functionals: the classical peers of the networks."""
 
+import copy
 import json
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedConfig
 
 from .base import Classifier
+from .speakers import STD_SHARE, SpeakerStatistics
 
 
 logger = logging.getLogger(__name__)
@@ -139,9 +141,51 @@ class SVMClassifier(Classifier):
         self.batch_size = batch_size
         self._mean, self._std = self.svm.mean, self.svm.std
 
+    def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
+        """Mean and deviation of each functional over some clips of one speaker: float32 waveforms (samples,).
+
+        Raises:
+            ValueError: no clips.
+        """
+        functionals, samples = [], 0
+        for waveform in waveforms:
+            functionals.append(self.feature_extractor.extract(waveform))
+            samples += len(waveform)
+        if not functionals:
+            raise ValueError("a speaker's baseline needs at least one recording")
+        mean, std = speaker_moments(np.stack(functionals), self.svm.std)
+        return SpeakerStatistics(tuple(mean), tuple(std), len(functionals), samples / self.sampling_rate)
+
+    def for_speaker(self, statistics: SpeakerStatistics) -> "SVMClassifier":
+        """The same planes, on functionals standardised by the speaker's own mean and deviation.
+
+        Raises:
+            ValueError: statistics of another feature set, or a classifier that is a speaker's already.
+        """
+        if self.statistics is not None:
+            raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
+        if len(statistics.mean) != self.svm.weight.shape[1]:
+            raise ValueError(
+                f"the speaker's statistics are of {len(statistics.mean)} values, and {self.svm.feature_set} has "
+                f"{self.svm.weight.shape[1]}: take those of this model"
+            )
+        own = copy.copy(self)
+        own.statistics = statistics
+        own._mean, own._std = np.float32(statistics.mean), np.float32(statistics.std)
+        return own
+
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
         functionals = np.stack([self.feature_extractor.extract(waveform) for waveform in batch])
         return self.svm.decision(functionals, self._mean, self._std)
+
+
+def speaker_moments(functionals: np.ndarray, corpus_std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation (num_functionals,) of one speaker's (num_clips, num_functionals).
+
+    Deviations are at least `STD_SHARE` of the corpus's, as those of front ends of networks.
+    """
+    functionals = functionals.astype(np.float64)
+    return functionals.mean(axis=0), np.maximum(functionals.std(axis=0), STD_SHARE * corpus_std)
 
 
 def save_svm(svm: LinearSVM, folder: str | os.PathLike) -> None:
@@ -207,4 +251,5 @@ __all__ = [
     "open_smile",
     "read_svm",
     "save_svm",
+    "speaker_moments",
 ]
