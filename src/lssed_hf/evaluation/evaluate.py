@@ -13,11 +13,11 @@ from tqdm.auto import tqdm
 from transformers import HfArgumentParser
 from transformers.hf_argparser import HfArg
 
-from ..audio import load_audio
 from ..corpora.loading import encode_labels, load_splits
 from ..files import replacing
 from ..inference import AudioClassifier, load_classifier
 from .adversarial import adversarial_table, real_and_fake_probabilities
+from .baselines import SpeakerArguments, baseline_markdown, speaker_classifiers, speakers_of, waveforms_of
 from .report import evaluate_predictions, summary_table, write_predictions, write_report
 
 
@@ -44,6 +44,9 @@ class EvaluateArguments:
     audio_column_name: str = HfArg(default="audio", help="Column with the audio.")
     label_column_name: str = HfArg(default="emotion", help="Column with the label.")
     speaker_column_name: str = HfArg(default="speaker_id", help="Column with the speaker, if there is one.")
+    speakers: str | None = HfArg(
+        default=None, help="File of lssed-hf enroll with the statistics of every speaker, to normalise clips by."
+    )
     batch_size: int = HfArg(default=8, help="Clips per forward pass.")
     adversarial_epsilon: float | None = HfArg(
         default=None,
@@ -55,8 +58,10 @@ class EvaluateArguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
-    parser = HfArgumentParser(EvaluateArguments, prog="lssed-hf evaluate", description=__doc__, epilog=EXAMPLE)
-    (args,) = parser.parse_args_into_dataclasses(argv)
+    parser = HfArgumentParser(
+        (EvaluateArguments, SpeakerArguments), prog="lssed-hf evaluate", description=__doc__, epilog=EXAMPLE
+    )
+    args, speaker_args = parser.parse_args_into_dataclasses(argv)
     options = json.loads(args.dataset_options or "{}")
     dataset = load_splits(args.dataset_name, args.dataset_config_name, args.data_dir, args.split_scheme, options)
     if args.split not in dataset:
@@ -68,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         audio_column=args.audio_column_name,
         label_column=args.label_column_name,
         speaker_column=args.speaker_column_name,
+        speaker_normalization=speaker_args,
+        speakers_file=args.speakers,
         batch_size=args.batch_size,
         adversarial_epsilon=args.adversarial_epsilon,
         trust_remote_code=args.trust_remote_code,
@@ -84,6 +91,8 @@ def evaluate_model(
     audio_column: str = "audio",
     label_column: str = "emotion",
     speaker_column: str = "speaker_id",
+    speaker_normalization: SpeakerArguments | None = None,
+    speakers_file: str | os.PathLike | None = None,
     majority_label: str | None = None,
     batch_size: int = 8,
     adversarial_epsilon: float | None = None,
@@ -96,17 +105,24 @@ def evaluate_model(
         model_name_or_path: folder or Hub name of an audio classifier, or a folder that `lssed-hf export` wrote.
         dataset: with an audio column and a ClassLabel column.
         output_dir: gets `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`.
+        speaker_normalization: whose statistics clips are normalised by, by default the model's own. Clips of an
+            enrolment are not scored.
+        speakers_file: of `lssed-hf enroll`, to take statistics from instead.
         majority_label: what the majority row predicts, the dataset's own majority by default.
         adversarial_epsilon: also score the FGSM versions of the clips, made with this step (see `fgsm`).
         context: further lines for the report.
 
     Returns:
         What `results.json` holds (see `evaluate_predictions`); with an `adversarial_epsilon` also `adversarial`: its
-        `epsilon`, and `metrics` and `intervals` of the `real` clips and of the `fake` ones.
+        `epsilon`, and `metrics` and `intervals` of the `real` clips and of the `fake` ones. Where speakers have
+        statistics of their own, or the model wants them, also `speaker_normalization`: `statistics` ("all",
+        "enrolment", "file", or "corpus"), `enrolment` (ids of the clips by speaker, None without),
+        `num_without_speaker`, and the settings of the enrolment.
 
     Raises:
         ValueError: the dataset holds a label that the model does not know, or adversarial clips are asked of
-            what is no network of transformers.
+            what is no network of transformers; a speaker without statistics, or a model that takes none (see
+            `baseline_clips`, `read_speakers`).
         AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
     """
     classifier = load_classifier(model_name_or_path, batch_size=batch_size, trust_remote_code=trust_remote_code)
@@ -116,13 +132,31 @@ def evaluate_model(
             "clips: of an exported network, give the model that it was exported from"
         )
     references = match_labels(dataset, label_column, classifier.labels)
-    audio = dataset.cast_column(audio_column, datasets.Audio(decode=False))[audio_column]
-    waveforms = (load_audio(clip, classifier.sampling_rate) for clip in audio)
-    if adversarial_epsilon is None:
-        answers = classifier.probabilities(waveforms)
-    else:
-        answers = real_and_fake_probabilities(classifier, waveforms, adversarial_epsilon)
-    answers = np.stack(list(tqdm(answers, total=len(dataset), desc="Scoring", unit="clip")))
+    own, scored, baseline = speaker_classifiers(
+        classifier,
+        dataset,
+        speaker_normalization or SpeakerArguments(),
+        speakers_file,
+        audio_column=audio_column,
+        label_column=label_column,
+        speaker_column=speaker_column,
+    )
+    dataset, references = dataset.select(scored), references[scored]
+    owners = speakers_of(dataset, speaker_column) if own else [None] * len(dataset)
+    found: dict[int, np.ndarray] = {}
+    with tqdm(total=len(dataset), desc="Scoring", unit="clip") as bar:
+        for owner in dict.fromkeys(owners):
+            rows = [row for row, name in enumerate(owners) if name == owner]
+            waveforms = waveforms_of(dataset.select(rows), audio_column, classifier.sampling_rate)
+            one = own.get(owner, classifier)
+            if adversarial_epsilon is None:
+                part = one.probabilities(waveforms)
+            else:
+                part = real_and_fake_probabilities(one, waveforms, adversarial_epsilon)
+            for row, answer in zip(rows, part, strict=True):
+                found[row] = answer
+                bar.update()
+    answers = np.stack([found[row] for row in range(len(dataset))])
     probabilities = answers if adversarial_epsilon is None else answers[:, 0]
     ids = list(dataset["id"]) if "id" in dataset.column_names else [str(index) for index in range(len(dataset))]
     speakers = list(dataset[speaker_column]) if speaker_column in dataset.column_names else None
@@ -141,17 +175,22 @@ def evaluate_model(
         results["adversarial"] = {"epsilon": adversarial_epsilon}
         for name, scores in (("real", results), ("fake", fake)):
             results["adversarial"][name] = {key: scores[key] for key in ("metrics", "intervals")}
+    if baseline is not None:
+        results["speaker_normalization"] = baseline
     context = {"model": os.fspath(model_name_or_path), **(context or {})}
     report = write_report(results, output_dir, title="Speech emotion recognition", context=context)
     path = os.path.join(output_dir, "predictions.csv")
     write_predictions(path, ids, references, probabilities, classifier.labels, speakers, groups)
     print(f"{summary_table(results)}\n")
+    sections = [] if baseline is None else [baseline_markdown(baseline)]
     if adversarial_epsilon is not None:
         table = adversarial_table(results["adversarial"])
-        text = f"{report.read_text(encoding='utf-8')}\n## Adversarial clips\n\n{table}\n"
-        with replacing(report) as path:
-            path.write_text(text, encoding="utf-8")
+        sections.append(f"## Adversarial clips\n\n{table}")
         print(f"{table}\n")
+    if sections:
+        text = "\n\n".join([report.read_text(encoding="utf-8").rstrip("\n"), *sections])
+        with replacing(report) as path:
+            path.write_text(f"{text}\n", encoding="utf-8")
     print(f"Report: {report}")
     print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
     return results

@@ -39,6 +39,24 @@ class Run:
     def labels(self) -> list[str]:
         return self.results["labels"]
 
+    def on(self, ids: Sequence[str]) -> "Run":
+        """The same on some of its utterances, in that order; `results` stay those of all.
+
+        Raises:
+            KeyError: an id that it lacks.
+        """
+        row_of = {name: row for row, name in enumerate(self.ids)}
+        rows = [row_of[name] for name in ids]
+        return Run(
+            self.results,
+            list(ids),
+            self.references[rows],
+            self.predictions[rows],
+            self.probabilities[rows],
+            None if self.speakers is None else [self.speakers[row] for row in rows],
+            {name: [values[row] for row in rows] for name, values in self.groups.items()},
+        )
+
     def restricted(self, labels: Sequence[str]) -> "Run":
         """The same on the utterances of some classes, numbered anew in the order of `labels`.
 

@@ -7,6 +7,7 @@ import torch
 from transformers import TrainingArguments
 from transformers.hf_argparser import HfArg
 
+from ..evaluation.baselines import SpeakerArguments
 from .adversarial import DEFAULT_WEIGHTS
 from .data import Augmentation
 from .perturbation import Perturbation
@@ -54,8 +55,8 @@ class DataArguments:
 
 
 @dataclass
-class ModelArguments:
-    """What to train."""
+class ModelArguments(SpeakerArguments):
+    """What to train, behind which front end."""
 
     model_name_or_path: str = HfArg(
         default="pyresnet50",

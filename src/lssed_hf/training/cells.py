@@ -28,6 +28,7 @@ import numpy as np
 from transformers import HfArgumentParser
 
 from ..corpora.loading import encode_labels, load_splits
+from ..evaluation.baselines import SpeakerArguments
 from ..evaluation.evaluate import evaluate_model
 from ..files import replacing
 from ..hub.card import write_model_card
@@ -349,11 +350,16 @@ def train_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def evaluate_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Score the model of the folder above on the clips of some `splits` that have one of some `labels`."""
+    """Score the model of the folder above on the clips of some `splits` that have one of some `labels`.
+
+    Whose statistics clips are normalised by is that of its training, unless the settings say otherwise.
+    """
     if not (folder.parent / "cell.json").is_file():
         raise ValueError("its model is not trained")
     data_args, splits, labels = data_arguments(settings), settings["splits"], settings["labels"]
     dataset = load_dataset_of(data_args)
+    trained = json.loads((folder.parent / "settings.json").read_text(encoding="utf-8"))["settings"]
+    (speaker_args,) = HfArgumentParser(SpeakerArguments).parse_dict({**trained, **settings}, allow_extra_keys=True)
     rows = datasets.concatenate_datasets([dataset[split] for split in splits])
     names = np.asarray(rows.features[data_args.label_column_name].names)
     rows = rows.select(np.flatnonzero(np.isin(names[rows[data_args.label_column_name]], labels)))
@@ -364,6 +370,7 @@ def evaluate_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         audio_column=data_args.audio_column_name,
         label_column=data_args.label_column_name,
         speaker_column=data_args.speaker_column_name,
+        speaker_normalization=speaker_args,
         majority_label=settings["majority_label"],
         trust_remote_code=settings.get("trust_remote_code", False),
         context={"dataset": data_args.dataset_name, "split": ", ".join(splits)},

@@ -14,7 +14,7 @@ import torch
 from transformers import SequenceFeatureExtractor, TrainerCallback
 
 from ..inference.inputs import model_inputs
-from .features import decibel, is_cacheable
+from .features import FrameExtractor, decibel, is_cacheable
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class SpeechDataset(torch.utils.data.Dataset):
         seed: of crops and augmentation.
         copies: perturbed versions of the same rows; every time, a clip is drawn from `dataset` and these.
         teachers: of each teacher (clips, size), what it says of the clips as they are; mixup mixes that too.
+        front_ends: of each row, whose `normalize` takes the place of the extractor's.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class SpeechDataset(torch.utils.data.Dataset):
         seed: int = 0,
         copies: Sequence[datasets.Dataset] = (),
         teachers: Sequence[np.ndarray] = (),
+        front_ends: Sequence[FrameExtractor] | None = None,
     ):
         # Arrow's format has a fraction of numpy's overhead.
         self.versions = [rows.select_columns(["values", "width"]).with_format("arrow") for rows in (dataset, *copies)]
@@ -77,6 +79,7 @@ class SpeechDataset(torch.utils.data.Dataset):
             raise ValueError(f"{(self.labels < 0).sum()} clips have no {label_column}, and nothing else to learn from")
         self.teachers = teachers
         self.feature_extractor = feature_extractor
+        self.front_ends = front_ends
         self.cacheable = is_cacheable(feature_extractor)
         self.augmentation = augmentation if self.cacheable else None
         self.num_labels = num_labels
@@ -133,7 +136,8 @@ class SpeechDataset(torch.utils.data.Dataset):
             values = values[start : start + self.crop_length]
         if not self.cacheable:
             return values[:, 0].copy()  # what Arrow holds cannot be written to
-        values = self.feature_extractor.normalize(values).astype(np.float32)
+        front_end = self.feature_extractor if self.front_ends is None else self.front_ends[index]
+        values = front_end.normalize(values).astype(np.float32)
         return values if self.augmentation is None else spec_augment(values, self.augmentation, rng)
 
 

@@ -16,11 +16,13 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from ..corpora.loading import encode_labels, load_splits
 from ..corpora.splits import speaker_split
+from ..evaluation.baselines import baseline_clips, scored_rows
 from ..evaluation.evaluate import evaluate_model
 from ..hub.card import write_model_card
 from ..inference.classical import CLASSICAL
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .baselines import front_ends_of, set_speaker_normalization, speaker_front_ends
 from .classical import SVMSettings, train_classical
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
@@ -65,6 +67,8 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
             raise ValueError(f"--output_dir {args.output_dir} is the teacher's folder: choose another one")
     if args.teacher and model_args.probe:
         raise ValueError("--teacher is for networks: --probe fits a regression, which learns from labels alone")
+    if model_args.probe and model_args.speaker_normalization != "none":
+        raise ValueError("--speaker_normalization is for networks: --probe takes an encoder and its front end as they are")
     teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
     checkpoint = find_checkpoint(args)
     set_seed(args.seed)
@@ -114,6 +118,7 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         audio_column=data_args.audio_column_name,
         label_column=data_args.label_column_name,
         speaker_column=data_args.speaker_column_name,
+        speaker_normalization=model_args,
         majority_label=labels[np.bincount(train_labels).argmax()],
         adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
         context={"dataset": data_args.dataset_name, "split": data_args.test_split_name},
@@ -134,6 +139,7 @@ def _train_network(
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
     model, feature_extractor = build_model(model_args, labels)
+    set_speaker_normalization(feature_extractor, model_args)
     augmentation = args.augmentation()
     if not is_cacheable(feature_extractor) and augmentation != Augmentation():
         raise ValueError(
@@ -142,11 +148,18 @@ def _train_network(
         )
 
     audio_column, label_column = data_args.audio_column_name, data_args.label_column_name
+    speaker_column = data_args.speaker_column_name
+    baselines = {
+        split: baseline_clips(dataset[split], model_args, speaker_column, label_column)
+        for split in (train_split, validation_split, data_args.test_split_name)
+        if split in dataset
+    }
 
     def features_of(rows: datasets.Dataset, copy: int = 0) -> datasets.Dataset:
         how, workers = args.perturbation() if copy else None, data_args.preprocessing_num_workers
         computed = compute_features(rows, feature_extractor, audio_column, workers, how, copy)
-        return computed.select_columns([label_column, "values", "width"])
+        kept = {label_column, "values", "width", *([speaker_column] if baselines[train_split] else [])}
+        return computed.select_columns([name for name in computed.column_names if name in kept])
 
     with args.main_process_first(desc="computing features"):
         clips = [dataset[train_split]]
@@ -159,6 +172,7 @@ def _train_network(
         fit_normalization(feature_extractor, versions[0][0])
 
     clean, *copies = map(datasets.concatenate_datasets, versions)
+    front_ends = speaker_front_ends(versions[0][0], baselines[train_split], feature_extractor)
     train_dataset = SpeechDataset(
         clean,
         feature_extractor,
@@ -169,8 +183,17 @@ def _train_network(
         seed=args.seed,
         copies=copies,
         teachers=answers,
+        front_ends=front_ends_of(clean, front_ends, speaker_column, feature_extractor),
     )
-    validation_dataset = SpeechDataset(by_length(validation_features), feature_extractor, data_args.label_column_name)
+    front_ends = speaker_front_ends(validation_features, baselines[validation_split], feature_extractor)
+    scored = scored_rows(len(validation_features), baselines[validation_split], model_args)
+    validation_features = by_length(validation_features.select(scored))
+    validation_dataset = SpeechDataset(
+        validation_features,
+        feature_extractor,
+        data_args.label_column_name,
+        front_ends=front_ends_of(validation_features, front_ends, speaker_column, feature_extractor),
+    )
     trainer = SpeechTrainer(
         model=model,
         args=args,
