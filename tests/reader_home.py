@@ -46,12 +46,15 @@ def write_home(folder: Path) -> Path:
     (folder / "DAIC").symlink_to("DAIC-WOZ")
 
     rng = np.random.default_rng(0)
-    (folder / "recordings").mkdir()
+    for name in ("recordings", "neutral"):
+        (folder / name).mkdir()
     names = (
         "clip.wav",
         "clip.flac",
         "other.wav",
         "interview.wav",
+        *(f"anna_neutral_{number}.wav" for number in (1, 2)),
+        "neutral/1.wav",
         *(f"recordings/{number}.wav" for number in range(4)),
     )
     for name in names:
@@ -64,6 +67,7 @@ def write_home(folder: Path) -> Path:
     outputs = folder / "outputs"
     for name in ("pyresnet50", "plain"):
         write_classifier(outputs / name, BENCHMARK_EMOTIONS)
+    write_classifier(outputs / "own_baseline", BENCHMARK_EMOTIONS, normalization="speaker")
     write_recogniser(outputs / "recogniser")
     flags = {
         "--model_name_or_path": outputs / "pyresnet50",

@@ -21,7 +21,7 @@ RANKS = [
     {"evaluation"},
     {"hub"},
     {"training"},
-    {"predict", "timeline", "demo", "web"},
+    {"predict", "enroll", "timeline", "demo", "web"},
     {"demo_daic"},
     {"cli"},
 ]

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import tempfile
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -9,12 +11,11 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_classifier import TINY
+from tiny_classifier import write_classifier
 
 from lssed_hf import (
     EspnetAsrFeatureExtractor,
     PyResNetFeatureExtractor,
-    create_model,
     fit_normalization,
     load_classifier,
 )
@@ -39,10 +40,7 @@ def noise(seed, seconds=0.5, level=0.1):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """Of clips that were normalised speaker by speaker."""
-    folder = tmp_path_factory.mktemp("model")
-    create_model("pyresnet50", id2label={0: "angry", 1: "sad"}, **TINY).save_pretrained(folder)
-    PyResNetFeatureExtractor(normalization="speaker", mean=[-50.0] * 128, std=[20.0] * 128).save_pretrained(folder)
-    return folder
+    return write_classifier(tmp_path_factory.mktemp("model"), ["angry", "sad"], normalization="speaker")
 
 
 finite = st.floats(-1e6, 1e6)
@@ -74,9 +72,6 @@ def test_statistics_of_streamed_parts_are_those_of_the_whole(parts, first):
 
 @given(st.dictionaries(st.text(min_size=1, max_size=8), statistics, min_size=1, max_size=4))
 def test_a_file_gives_back_what_was_added(speakers):
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "people.json")
         for name, person in speakers.items():

@@ -20,6 +20,7 @@ COMMANDS = {
     "cross-corpus": ("training.cross_corpus", "train on each corpus and test on the others, as the paper's Table 4"),
     "finetune-daic": ("training.depression", "fine-tune models for depression detection, as the paper's Table 6"),
     "predict": ("predict", "classify audio files"),
+    "enroll": ("enroll", "keep a speaker's own baseline, for predict and timeline to normalise by"),
     "card": ("hub.card", "write the model card of a saved model, or those of recorded systems"),
     "push": ("hub.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
     "timeline": ("timeline", "follow emotion through a long recording, by windows or speaker turns"),

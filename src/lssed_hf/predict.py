@@ -11,10 +11,10 @@ from tqdm.auto import tqdm
 
 from .audio import expand_paths
 from .files import replacing
-from .inference import load_classifier
 from .inference.base import score_cells, score_columns
 from .inference.files import Prediction, predict_files
-from .inference.loading import split_model
+from .inference.loading import load_speaker_classifier, split_model
+from .inference.speakers import add_speaker_arguments, check_speaker_arguments
 from .ray_cluster import add_engine_arguments
 
 
@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch_size", type=int, default=8, help="clips per forward pass (default: 8)")
     parser.add_argument("--device", help="torch device, e.g. cuda:0 (default: the GPU if there is one)")
     parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    add_speaker_arguments(parser)
     add_engine_arguments(parser)
     parser.add_argument(
         "--num_proc",
@@ -48,10 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)  # MODEL --csv FILE INPUT is as good as any order
     if min(args.batch_size, args.cpus_per_proc, 1 if args.num_proc is None else args.num_proc) < 1:
         raise ValueError("--batch_size, --num_proc and --cpus_per_proc must be 1 or more")
+    check_speaker_arguments(args)
 
     model_name, inputs = split_model(args.arguments)
     paths = expand_paths(inputs)
     model = (model_name, args.batch_size, args.device, args.trust_remote_code)
+    speaker = (args.speakers, args.speaker)
     with ExitStack() as stack:
         if args.engine == "ray":
             from .inference.files_ray import predict_on_ray
@@ -61,12 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                     paths,
                     *model,
                     address=args.ray_address,
+                    speaker=speaker,
                     num_proc=args.num_proc,
                     cpus_per_proc=args.cpus_per_proc,
                 )
             )
         else:
-            classifier = load_classifier(*model)
+            classifier = load_speaker_classifier(model, speaker)
             labels, results = classifier.labels, predict_files(classifier, paths)
         predictions = list(tqdm(results, total=len(paths), desc="Classifying", unit="file"))
     if args.csv:

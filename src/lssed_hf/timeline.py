@@ -13,6 +13,12 @@ from .audio import audio_duration
 from .files import replacing
 from .inference import load_classifier
 from .inference.envelope import Envelope
+from .inference.speakers import (
+    add_speaker_arguments,
+    check_speaker_arguments,
+    choose_speaker,
+    read_speakers,
+)
 from .inference.timeline import TimelineSegment, score_timeline
 from .inference.timeline_formats import write_csv, write_json, write_rttm, write_textgrid
 from .inference.turns import read_turns
@@ -47,17 +53,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--turns", type=Path, help="who speaks when: .rttm, a table of start, end and speaker, or a DAIC transcript"
     )
+    add_speaker_arguments(parser)
     parser.add_argument("--batch_size", type=int, default=8, help="windows per forward pass (default: 8)")
     parser.add_argument("--device", help="torch device, e.g. cuda:0 (default: the GPU if there is one)")
     parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
     args = parser.parse_intermixed_args(argv)
     if args.batch_size < 1:
         raise ValueError("--batch_size must be 1 or more")
+    check_speaker_arguments(args)
     _check_outputs(args)
 
     duration = audio_duration(args.recording)
     turns = read_turns(args.turns, args.recording) if args.turns else None
     classifier = load_classifier(args.model, args.batch_size, args.device, args.trust_remote_code)
+    speakers = None
+    if args.speakers:
+        speakers = read_speakers(args.speakers, classifier.feature_extractor)
+        if args.speaker is not None or turns is None:
+            classifier, speakers = classifier.for_speaker(choose_speaker(speakers, args.speaker, args.speakers)), None
     envelope = Envelope() if args.figure else None
     windows = score_timeline(
         classifier,
@@ -67,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         vad=args.vad,
         min_speech=args.min_speech,
         turns=turns,
+        speakers=speakers,
         envelope=envelope,
     )
     segments = []
@@ -84,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _check_outputs(args: argparse.Namespace) -> None:
     """Find before hours of work what would fail after them."""
     given = [path for path in (args.csv, args.json, args.textgrid, args.rttm, args.figure) if path]
-    inputs = [path for path in (args.recording, args.turns) if path]
+    inputs = [path for path in (args.recording, args.turns, args.speakers) if path]
     resolved = [path.resolve() for path in [*given, *inputs]]
     for path in given:
         if resolved.count(path.resolve()) > 1:
@@ -105,6 +119,8 @@ def _write(
         "vad": args.vad,
         "min_speech": args.min_speech if args.vad else None,
         "turns": str(args.turns) if args.turns else None,
+        "speakers": str(args.speakers) if args.speakers else None,
+        "speaker": args.speaker,
     }
     writers: list[tuple[Path | None, Callable[[IO[str]], None]]] = [
         (args.csv, lambda file: write_csv(file, segments, labels)),

@@ -17,6 +17,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..corpora import corpus_builder
 from ..evaluation.adversarial import adversarial_table
+from ..evaluation.baselines import sentence
 from ..evaluation.report import classes_table, groups_table, summary_table
 from ..evaluation.tables import markdown_table
 from ..evaluation.wer import rates_table
@@ -163,6 +164,7 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
         "saved": facts.saved,
         "own_format": facts.own_format,
         "remote_code": facts.remote_code,
+        "wants_speaker": facts.wants_speaker,
         "labels": ", ".join(map(code, facts.labels)),
         "corpora": corpora,
         "start": " ".join([_start(facts), *_teachers(facts)]),
@@ -342,6 +344,8 @@ def _class_results(results: Mapping[str, Any]) -> list[str]:
     ]
     if any(shown["groups"].values()):
         parts.append(groups_table(shown))
+    if "speaker_normalization" in results:
+        parts.append(plain(sentence(results["speaker_normalization"])))
     if "adversarial" in results:
         parts += ["Clips as they are, and their FGSM versions:", adversarial_table(results["adversarial"])]
     return parts

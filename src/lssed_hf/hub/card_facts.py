@@ -91,6 +91,11 @@ class CardFacts:
         return [*self.corpora, *(corpus for corpora in earlier for corpus in corpora)]
 
     @property
+    def wants_speaker(self) -> bool:
+        """Whether clips were normalised by their speaker's own statistics in training."""
+        return (self.settings or {}).get("speaker_normalization", "none") != "none"
+
+    @property
     def depression(self) -> bool:
         """Whether it judges health, by its classes or its data."""
         tags = [tag for corpus in self.all_corpora for tag in terms(corpus)["tags"]]

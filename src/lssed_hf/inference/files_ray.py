@@ -16,7 +16,7 @@ import torch
 from ..ray_cluster import RETRIES, ray_cluster, value, work_off
 from .base import Classifier
 from .files import Prediction, predict_files
-from .loading import load_classifier
+from .loading import load_speaker_classifier
 
 
 class ModelWorker:
@@ -26,10 +26,13 @@ class ModelWorker:
         model: of `load_classifier`: folder or Hub name, batch size, device, trust_remote_code.
         folder: that relative paths start from.
         num_threads: of torch.
+        speaker: of `load_speaker_classifier`.
     """
 
-    def __init__(self, model: tuple, folder: Path, num_threads: int):
-        self.model, self.folder, self.num_threads = model, folder, num_threads
+    def __init__(
+        self, model: tuple, folder: Path, num_threads: int, speaker: tuple[Path | None, str | None] = (None, None)
+    ):
+        self.model, self.folder, self.num_threads, self.speaker = model, folder, num_threads, speaker
         self._classifier = None
 
     def classifier(self) -> Classifier:
@@ -42,7 +45,7 @@ class ModelWorker:
                     "folder that all machines of the cluster share"
                 ) from error
             torch.set_num_threads(self.num_threads)
-            self._classifier = load_classifier(*self.model)
+            self._classifier = load_speaker_classifier(self.model, self.speaker)
         return self._classifier
 
     def labels(self) -> list[str]:
@@ -74,6 +77,7 @@ def predict_on_ray(
     trust_remote_code: bool,
     *,
     address: str | None,
+    speaker: tuple[Path | None, str | None] = (None, None),
     num_proc: int | None,
     cpus_per_proc: int,
 ) -> Iterator[tuple[list[str], Iterator[Prediction]]]:
@@ -82,6 +86,7 @@ def predict_on_ray(
     Args:
         device: `cpu`, or `cuda` for an actor per GPU (the default where the cluster has any).
         address: of `ray_cluster`.
+        speaker: of `load_speaker_classifier`; the file lies where the recordings do.
         num_proc: actors, as many as there is room for by default.
         cpus_per_proc: of each, and threads of torch.
 
@@ -98,7 +103,7 @@ def predict_on_ray(
         actor_class = ray.remote(num_cpus=cpus_per_proc, num_gpus=num_gpus, max_restarts=-1, max_task_retries=RETRIES)(
             ModelWorker
         )
-        arguments = ((model, batch_size, device, trust_remote_code), Path.cwd(), cpus_per_proc)
+        arguments = ((model, batch_size, device, trust_remote_code), Path.cwd(), cpus_per_proc, speaker)
         actors = [actor_class.remote(*arguments) for _ in range(min(count, -(-len(paths) // batch_size)))]
         slots = {actor.labels.remote(): actor.predict for actor in actors}
         del actors  # so that the slots' are the last references

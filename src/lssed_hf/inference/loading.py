@@ -9,6 +9,7 @@ from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from . import classical, exported, probe
 from .base import Classifier
 from .classifier import AudioClassifier
+from .speakers import choose_speaker, read_speakers
 
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,24 @@ def load_classifier(
 def own_format(folder: Path) -> type[Classifier] | None:
     """What opens a folder of this package's own formats; None for one of transformers."""
     return next((kind for marker, kind in FORMATS.items() if (folder / marker).is_file()), None)
+
+
+def load_speaker_classifier(model: tuple, speaker: tuple[Path | None, str | None]) -> Classifier:
+    """A classifier for a speaker.
+
+    Args:
+        model: what `load_classifier` takes.
+        speaker: a file of `lssed-hf enroll`, or None for the classifier as it comes; and a name in it, or None for the
+            only one there is.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: see `load_classifier`, `read_speakers` and `choose_speaker`.
+    """
+    classifier = load_classifier(*model)
+    path, name = speaker
+    if path is None:
+        return classifier
+    return classifier.for_speaker(choose_speaker(read_speakers(path, classifier.feature_extractor), name, path))
 
 
 def default_model(batch_size: int = 8, device=None) -> AudioClassifier:

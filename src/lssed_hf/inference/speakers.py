@@ -1,5 +1,6 @@
 """A person's own baseline: mean and deviation of each mel bin over a speaker's clips, and the file that keeps them."""
 
+import argparse
 import copy
 import json
 import os
@@ -227,6 +228,20 @@ def add_speaker(path: str | os.PathLike, name: str, statistics: SpeakerStatistic
     return replaced
 
 
+def add_speaker_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--speakers` and `--speaker`, see `check_speaker_arguments`."""
+    parser.add_argument(
+        "--speakers", type=Path, metavar="FILE", help="of lssed-hf enroll, to normalise by a speaker's own statistics"
+    )
+    parser.add_argument("--speaker", metavar="NAME", help="with --speakers: who speaks (default: the only one there)")
+
+
+def check_speaker_arguments(args: argparse.Namespace) -> None:
+    """Raise ValueError where a speaker is named and no file of speakers."""
+    if args.speaker is not None and args.speakers is None:
+        raise ValueError(f"--speaker {args.speaker} goes with --speakers, the file that holds the speaker")
+
+
 def choose_speaker(
     speakers: Mapping[str, SpeakerStatistics], name: str | None, path: str | os.PathLike
 ) -> SpeakerStatistics:
@@ -253,7 +268,9 @@ __all__ = [
     "FrameStatistics",
     "SpeakerStatistics",
     "add_speaker",
+    "add_speaker_arguments",
     "check_front_end",
+    "check_speaker_arguments",
     "choose_speaker",
     "extraction_settings",
     "measure_speaker",

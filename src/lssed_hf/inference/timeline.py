@@ -4,7 +4,7 @@ import heapq
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 from ..audio import END_TOLERANCE, AudioError, audio_duration, stream_audio
 from .base import Classifier
 from .envelope import Envelope
+from .speakers import SpeakerStatistics
 from .turns import Turn
 from .voice_activity import Gate, silero_gate
 
@@ -61,6 +62,7 @@ def score_timeline(
     vad: bool | Gate = False,
     min_speech: float = 0.25,
     turns: Sequence[Turn] | None = None,
+    speakers: Mapping[str, SpeakerStatistics] | None = None,
     envelope: Envelope | None = None,
 ) -> Iterator[TimelineSegment]:
     """Classify a recording window by window, in constant memory.
@@ -86,6 +88,8 @@ def score_timeline(
         vad: whether to leave windows without speech unscored, as `silero_gate` hears them; or another gate.
         min_speech: share of a window that has to be speech for it to be scored, with `vad`.
         turns: of speakers, as `lssed_hf.read_turns` returns them; they may overlap.
+        speakers: with `turns`, statistics to normalise each turn by, by the name of its speaker. (Without turns, pass
+            `classifier.for_speaker(statistics)`.)
         envelope: takes the waveform's outline on the way.
 
     Returns:
@@ -95,7 +99,7 @@ def score_timeline(
         FileNotFoundError: there is no such file.
         AudioError: the recording cannot be read, or a turn ends after it; where this shows only later, the iterator
             raises it.
-        ValueError: a setting or turn is no number of its range.
+        ValueError: a setting or turn is no number of its range, or `speakers` lacks the speaker of a turn.
         ImportError: `vad=True` without the extra `vad`, or a video without `video`.
     """
     rate = classifier.sampling_rate
@@ -114,14 +118,35 @@ def score_timeline(
             raise ValueError(f"{turn} must begin at 0 s or later and end after its beginning")
         if 0 < duration < turn.end - END_TOLERANCE:  # some videos say 0
             raise AudioError(f"{recording}: lasts {duration:.3f} s, so it has no {turn}; correct the times")
+    own = _own_classifiers(classifier, turns, speakers)
     gate = (silero_gate if vad is True else vad) or None
     return _score(
-        classifier, recording, gate, envelope, (round(window_seconds * rate), hop_seconds * rate), min_speech, turns
+        own, recording, gate, envelope, (round(window_seconds * rate), hop_seconds * rate), min_speech, turns
     )
 
 
+def _own_classifiers(
+    classifier: Classifier, turns: Sequence[Turn] | None, speakers: Mapping[str, SpeakerStatistics] | None
+) -> dict[str | None, Classifier]:
+    """By the speakers of turns; that of None is for all others."""
+    own: dict[str | None, Classifier] = {None: classifier}
+    if speakers is None:
+        return own
+    if turns is None:
+        raise ValueError("speakers are those of turns: give turns, or the classifier of one speaker (for_speaker)")
+    for turn in turns:
+        if turn.speaker not in speakers:
+            raise ValueError(
+                f"the {turn} has no speaker with statistics: they are of {', '.join(speakers) or 'nobody'}. Enroll "
+                "the speaker (lssed-hf enroll), correct the name, or name one speaker for all turns (--speaker)"
+            )
+        if turn.speaker not in own:
+            own[turn.speaker] = classifier.for_speaker(speakers[turn.speaker])
+    return own
+
+
 def _score(
-    classifier: Classifier,
+    classifiers: Mapping[str | None, Classifier],
     recording: str | os.PathLike,
     gate: Gate | None,
     envelope: Envelope | None,
@@ -129,7 +154,8 @@ def _score(
     min_speech: float,
     turns: Sequence[Turn] | None,
 ) -> Iterator[TimelineSegment]:
-    """`lengths` are those of window and hop, in samples."""
+    """Segments by the classifiers of speakers, or that of None; `lengths` are those of window and hop, in samples."""
+    classifier = classifiers[None]
     rate, nothing = classifier.sampling_rate, np.full(len(classifier.labels), np.nan, np.float32)
     with closing(stream_audio(recording, rate)) as blocks:
         outlined = blocks if envelope is None else _outlined(blocks, envelope)
@@ -138,10 +164,21 @@ def _score(
         spans = _windows(heard, *lengths) if turns is None else _turn_windows(heard, *lengths, turns, rate)
         drawn = (_draw(heard, span, rate, min_speech) for span in spans)
         while chunk := list(itertools.islice(drawn, _BATCHES * classifier.batch_size)):
-            rows = classifier.probabilities(samples for span, samples in chunk if not span.skipped)
+            rows = _by_speaker(classifiers, chunk)
             for span, _ in chunk:
-                row = nothing.copy() if span.skipped else next(rows)
+                row = nothing.copy() if span.skipped else next(rows[span.speaker if span.speaker in rows else None])
                 yield TimelineSegment(span.first / rate, span.last / rate, row, span.speaker, span.skipped)
+
+
+def _by_speaker(
+    classifiers: Mapping[str | None, Classifier], chunk: Sequence[tuple[_Span, np.ndarray | None]]
+) -> dict[str | None, Iterator[np.ndarray]]:
+    """Probabilities of the spans that are to be scored, in order, by who they are scored for."""
+    samples: dict[str | None, list[np.ndarray]] = {owner: [] for owner in classifiers}
+    for span, waveform in chunk:
+        if not span.skipped:
+            samples[span.speaker if span.speaker in classifiers else None].append(waveform)
+    return {owner: classifiers[owner].probabilities(those) for owner, those in samples.items()}
 
 
 def _outlined(blocks: Iterable[np.ndarray], envelope: Envelope) -> Iterator[np.ndarray]:

@@ -68,7 +68,9 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
     if args.teacher and model_args.probe:
         raise ValueError("--teacher is for networks: --probe fits a regression, which learns from labels alone")
     if model_args.probe and model_args.speaker_normalization != "none":
-        raise ValueError("--speaker_normalization is for networks: --probe takes an encoder and its front end as they are")
+        raise ValueError(
+            "--speaker_normalization is for networks: --probe takes an encoder and its front end as they are"
+        )
     teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
     checkpoint = find_checkpoint(args)
     set_seed(args.seed)

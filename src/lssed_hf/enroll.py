@@ -1,0 +1,62 @@
+"""`lssed-hf enroll`: put a speaker's own baseline into a file, from a few recordings of them, neutral ones at best.
+
+`predict` and `timeline` then normalise the speaker's recordings by it. A recording that cannot be read ends the
+command, and the file stays as it was.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from .audio import expand_paths, load_audio
+from .inference import load_classifier
+from .inference.loading import split_model
+from .inference.speakers import add_speaker, read_speakers, wants_speaker
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="lssed-hf enroll",
+        usage="%(prog)s [MODEL] --speaker NAME --speakers FILE RECORDING [RECORDING ...] [flags]",
+        description=__doc__,
+        epilog="example: lssed-hf enroll outputs/pyresnet50 --speaker anna --speakers people.json anna1.wav anna2.wav",
+    )
+    parser.add_argument(
+        "arguments",
+        nargs="+",
+        metavar="RECORDING",
+        help="audio files of the speaker alone, or folders that are searched for them; in front of them the folder or "
+        "Hub name of an audio classifier, or an exported folder (default: the model that comes with the package)",
+    )
+    parser.add_argument("--speaker", required=True, metavar="NAME", help="whose recordings they are")
+    parser.add_argument(
+        "--speakers", required=True, type=Path, metavar="FILE", help="file to add the speaker to, or replace them in"
+    )
+    parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    args = parser.parse_intermixed_args(argv)
+    if not args.speaker.strip():
+        raise ValueError("--speaker needs a name")
+
+    model, inputs = split_model(args.arguments)
+    paths = expand_paths(inputs)
+    classifier = load_classifier(model, device="cpu", trust_remote_code=args.trust_remote_code)
+    if args.speakers.exists():
+        read_speakers(args.speakers, classifier.feature_extractor)  # before the work
+    waveforms = (load_audio(path, classifier.sampling_rate) for path in tqdm(paths, desc="Hearing", unit="file"))
+    statistics = classifier.speaker_statistics(waveforms)
+    replaced = add_speaker(args.speakers, args.speaker, statistics, classifier.feature_extractor)
+    if not wants_speaker(classifier.feature_extractor):
+        print(
+            "The model was not trained on clips normalised speaker by speaker (lssed-hf train "
+            "--speaker_normalization): whether it gains by a speaker's own statistics is for you to measure",
+            file=sys.stderr,
+        )
+    done = "replaced in" if replaced else "added to"
+    print(
+        f"{args.speaker}: {statistics.num_clips} recordings, {statistics.seconds:.1f} s, {done} {args.speakers}",
+        file=sys.stderr,
+    )
+    return 0
