@@ -23,6 +23,7 @@ from lssed_hf.inference.speakers import (
     FrameStatistics,
     SpeakerStatistics,
     add_speaker,
+    extraction_settings,
     measure_speaker,
     read_speakers,
     speaker_front_end,
@@ -30,7 +31,8 @@ from lssed_hf.inference.speakers import (
 
 
 RATE = 16000
-FRONT_END = PyResNetFeatureExtractor(num_mel_bins=3)
+EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=3)
+FRONT_END = extraction_settings(EXTRACTOR)
 
 
 def noise(seed, seconds=0.5, level=0.1):
@@ -170,13 +172,13 @@ class TestClassifier:
 
     def test_there_has_to_be_speech(self):
         with pytest.raises(ValueError, match="at least one recording"):
-            measure_speaker(FRONT_END, [])
+            measure_speaker(EXTRACTOR, [])
         with pytest.raises(ValueError, match="silent"):
-            measure_speaker(FRONT_END, [np.zeros(RATE, np.float32)])
+            measure_speaker(EXTRACTOR, [np.zeros(RATE, np.float32)])
         with pytest.raises(ValueError, match="NaN"):
-            measure_speaker(FRONT_END, [np.full(RATE, np.nan, np.float32)])
+            measure_speaker(EXTRACTOR, [np.full(RATE, np.nan, np.float32)])
         with pytest.raises(ValueError, match="128 mel bins and the model has 3"):
-            speaker_front_end(FRONT_END, SpeakerStatistics((0,) * 128, (1,) * 128, 1, 1))
+            speaker_front_end(EXTRACTOR, SpeakerStatistics((0,) * 128, (1,) * 128, 1, 1))
 
 
 ANNA = {"mean": [1, 2, 3], "std": [1, 1, 1], "num_clips": 1, "seconds": 1.0}
@@ -238,9 +240,9 @@ def test_statistics_of_another_front_end_are_refused(tmp_path):
     path = tmp_path / "people.json"
     add_speaker(path, "anna", SpeakerStatistics((1, 2, 3), (1, 1, 1), 1, 1), FRONT_END)
     with pytest.raises(ValueError, match=r"people.json: features: gain is 2.0, and 3.0 in the model"):
-        read_speakers(path, PyResNetFeatureExtractor(num_mel_bins=3, gain=3.0))
+        read_speakers(path, extraction_settings(PyResNetFeatureExtractor(num_mel_bins=3, gain=3.0)))
     # What comes after the features does not matter.
     other = PyResNetFeatureExtractor(num_mel_bins=3, normalization="speaker", mean=[0, 0, 0], std=[1, 1, 1])
-    assert list(read_speakers(path, other)) == ["anna"]
+    assert list(read_speakers(path, extraction_settings(other))) == ["anna"]
     with pytest.raises(FileNotFoundError, match=r"nobody.json: no such file"):
         read_speakers(tmp_path / "nobody.json", FRONT_END)

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from .audio import expand_paths, load_audio
 from .inference import load_classifier
 from .inference.loading import split_model
-from .inference.speakers import add_speaker, read_speakers, wants_speaker
+from .inference.speakers import add_speaker, read_speakers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,11 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     paths = expand_paths(inputs)
     classifier = load_classifier(model, device="cpu", trust_remote_code=args.trust_remote_code)
     if args.speakers.exists():
-        read_speakers(args.speakers, classifier.feature_extractor)  # before the work
+        read_speakers(args.speakers, classifier.front_end)  # before the work
     waveforms = (load_audio(path, classifier.sampling_rate) for path in tqdm(paths, desc="Hearing", unit="file"))
     statistics = classifier.speaker_statistics(waveforms)
-    replaced = add_speaker(args.speakers, args.speaker, statistics, classifier.feature_extractor)
-    if not wants_speaker(classifier.feature_extractor):
+    replaced = add_speaker(args.speakers, args.speaker, statistics, classifier.front_end)
+    if not classifier.wants_speaker:
         print(
             "The model was not trained on clips normalised speaker by speaker (lssed-hf train "
             "--speaker_normalization): whether it gains by a speaker's own statistics is for you to measure",

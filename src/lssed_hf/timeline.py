@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     classifier = load_classifier(args.model, args.batch_size, args.device, args.trust_remote_code)
     speakers = None
     if args.speakers:
-        speakers = read_speakers(args.speakers, classifier.feature_extractor)
+        speakers = read_speakers(args.speakers, classifier.front_end)
         if args.speaker is not None or turns is None:
             classifier, speakers = classifier.for_speaker(choose_speaker(speakers, args.speaker, args.speakers)), None
     envelope = Envelope() if args.figure else None

@@ -12,7 +12,7 @@ from transformers.hf_argparser import HfArg
 
 from ..audio import load_audio
 from ..inference.base import Classifier
-from ..inference.speakers import choose_speaker, read_speakers, wants_speaker
+from ..inference.speakers import choose_speaker, read_speakers
 from .tables import markdown_table
 
 
@@ -140,7 +140,7 @@ def speaker_classifiers(
     scored = scored_rows(len(rows), clips, args)
     if speakers_file is not None:
         kind = "file"
-        statistics = read_speakers(speakers_file, classifier.feature_extractor)
+        statistics = read_speakers(speakers_file, classifier.front_end)
         present = dict.fromkeys(name for name in speakers_of(rows, speaker_column) if name is not None)
         statistics = {name: choose_speaker(statistics, name, speakers_file) for name in present}
     else:
@@ -151,7 +151,7 @@ def speaker_classifiers(
             for name, numbers in tqdm(clips.items(), desc="Hearing speakers", disable=not clips)
         }
     own = {name: classifier.for_speaker(part) for name, part in statistics.items()}
-    if not own and not wants_speaker(classifier.feature_extractor):
+    if not own and not classifier.wants_speaker:
         return own, scored, None
     ids = list(rows["id"]) if "id" in rows.column_names else [str(number) for number in range(len(rows))]
     enrolment = {name: [ids[number] for number in numbers] for name, numbers in clips.items()}

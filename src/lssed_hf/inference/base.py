@@ -11,7 +11,14 @@ import numpy as np
 import torch
 
 from ..audio import load_audio
-from .speakers import SpeakerStatistics, measure_speaker, speaker_front_end, wants_speaker
+from .speakers import (
+    SpeakerStatistics,
+    check_front_end,
+    extraction_settings,
+    measure_speaker,
+    speaker_front_end,
+    wants_speaker,
+)
 
 
 logger = logging.getLogger(__name__)
@@ -45,6 +52,21 @@ class Classifier(ABC):
     def sampling_rate(self) -> int:
         """What the waveforms must have, in Hz."""
         return self.feature_extractor.sampling_rate
+
+    @property
+    def wants_speaker(self) -> bool:
+        """Whether it was trained on clips that were normalised speaker by speaker."""
+        return wants_speaker(self.feature_extractor)
+
+    @property
+    def front_end(self) -> dict[str, Any]:
+        """What the features depend on that a speaker's statistics are of, JSON; for `read_speakers`.
+
+        Raises:
+            ValueError: the model takes no speaker's statistics.
+        """
+        check_front_end(self.feature_extractor)
+        return extraction_settings(self.feature_extractor)
 
     @abstractmethod
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
@@ -89,7 +111,7 @@ class Classifier(ABC):
         return own
 
     def _warn_without_speaker(self) -> None:
-        if wants_speaker(self.feature_extractor) and self.statistics is None and not self._warned:
+        if self.wants_speaker and self.statistics is None and not self._warned:
             self._warned = True
             logger.warning(
                 "This model was trained on clips normalised speaker by speaker, and takes the statistics of its "

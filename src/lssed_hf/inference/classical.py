@@ -141,6 +141,14 @@ class SVMClassifier(Classifier):
         self.batch_size = batch_size
         self._mean, self._std = self.svm.mean, self.svm.std
 
+    @property
+    def wants_speaker(self) -> bool:
+        return self.svm.speaker_normalization != "none"
+
+    @property
+    def front_end(self) -> dict[str, str]:
+        return {"feature_set": self.svm.feature_set}
+
     def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
         """Mean and deviation of each functional over some clips of one speaker: float32 waveforms (samples,).
 

@@ -92,7 +92,7 @@ def load_speaker_classifier(model: tuple, speaker: tuple[Path | None, str | None
     path, name = speaker
     if path is None:
         return classifier
-    return classifier.for_speaker(choose_speaker(read_speakers(path, classifier.feature_extractor), name, path))
+    return classifier.for_speaker(choose_speaker(read_speakers(path, classifier.front_end), name, path))
 
 
 def default_model(batch_size: int = 8, device=None) -> AudioClassifier:

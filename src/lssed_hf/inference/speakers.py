@@ -156,12 +156,12 @@ def extraction_settings(feature_extractor: Any) -> dict[str, Any]:
     return json.loads(json.dumps(settings, sort_keys=True))
 
 
-def read_speakers(path: str | os.PathLike, feature_extractor: Any) -> dict[str, SpeakerStatistics]:
+def read_speakers(path: str | os.PathLike, front_end: Mapping[str, Any]) -> dict[str, SpeakerStatistics]:
     """Speakers by name, from a file of `add_speaker`.
 
     Args:
         path: of the file.
-        feature_extractor: of the model that they are for.
+        front_end: of the classifier that they are for.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -178,18 +178,17 @@ def read_speakers(path: str | os.PathLike, feature_extractor: Any) -> dict[str, 
         isinstance(content.get(key), dict) for key in ("features", "speakers")
     ):
         raise ValueError(f"{path}: holds no objects 'features' and 'speakers', as lssed-hf enroll writes them")
-    settings = extraction_settings(feature_extractor)
-    for key in sorted(settings.keys() | content["features"].keys()):
-        theirs, ours = content["features"].get(key), settings.get(key)
+    for key in sorted(front_end.keys() | content["features"].keys()):
+        theirs, ours = content["features"].get(key), front_end.get(key)
         if theirs != ours:
             raise ValueError(
                 f"{path}: features: {key} is {theirs!r}, and {ours!r} in the model: enroll the speakers with this "
                 "model, into another file"
             )
-    return {name: _statistics(path, name, fields, feature_extractor) for name, fields in content["speakers"].items()}
+    return {name: _statistics(path, name, fields, front_end) for name, fields in content["speakers"].items()}
 
 
-def _statistics(path: Path, name: str, fields: Any, feature_extractor: Any) -> SpeakerStatistics:
+def _statistics(path: Path, name: str, fields: Any, front_end: Mapping[str, Any]) -> SpeakerStatistics:
     place = f"{path}: speakers: {name!r}"
     known = set(SpeakerStatistics.__dataclass_fields__)
     if not isinstance(fields, dict) or set(fields) != known:
@@ -198,15 +197,17 @@ def _statistics(path: Path, name: str, fields: Any, feature_extractor: Any) -> S
         statistics = SpeakerStatistics(**fields)
     except ValueError as error:
         raise ValueError(f"{place}: {error}; enroll the speaker again") from error
-    if len(statistics.mean) != feature_extractor.num_mel_bins:
-        raise ValueError(f"{place}: mean has {len(statistics.mean)} entries, not {feature_extractor.num_mel_bins}")
+    if len(statistics.mean) != front_end.get("num_mel_bins", len(statistics.mean)):
+        raise ValueError(f"{place}: mean has {len(statistics.mean)} entries, not {front_end['num_mel_bins']}")
     return statistics
 
 
-def add_speaker(path: str | os.PathLike, name: str, statistics: SpeakerStatistics, feature_extractor: Any) -> bool:
+def add_speaker(
+    path: str | os.PathLike, name: str, statistics: SpeakerStatistics, front_end: Mapping[str, Any]
+) -> bool:
     """Write a speaker into a file, which is made if need be. Other speakers of the file stay.
 
-    The file is JSON: `features`, what `extraction_settings` says of the front end, and `speakers`, by name the fields
+    The file is JSON: `features`, the `front_end` of the classifier, and `speakers`, by name the fields
     of `SpeakerStatistics`. Several processes may add to it at once.
 
     Returns:
@@ -218,11 +219,11 @@ def add_speaker(path: str | os.PathLike, name: str, statistics: SpeakerStatistic
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
-        speakers = read_speakers(path, feature_extractor) if path.exists() else {}
+        speakers = read_speakers(path, front_end) if path.exists() else {}
         replaced = name in speakers
         speakers[name] = statistics
         fields = {name: asdict(speakers[name]) for name in sorted(speakers)}
-        content = {"features": extraction_settings(feature_extractor), "speakers": fields}
+        content = {"features": dict(front_end), "speakers": fields}
         with replacing(path) as partial:
             partial.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return replaced

@@ -29,7 +29,7 @@ COMPLEXITIES = tuple(10.0**exponent for exponent in range(-6, 1))
 #: Flags that change a network, or its loss: there is none.
 _OF_NETWORKS = (
     *("probe", "config_overrides", "feature_extractor_overrides", "freeze_feature_encoder", "num_trainable_stages"),
-    *("teacher", "unlabelled_dir", "adversarial_test", "adversarial", "perturbed_copies"),
+    *("teacher", "unlabelled_dir", "adversarial_test", "adversarial", "perturbed_copies", "speaker_normalization"),
 )
 _NEVER = -1e3  # of a class without training clips: an answer that is never given, and finite
 
