@@ -72,8 +72,8 @@ def cells_of(
     flags_of = {}
     for corpus in CORPORA:
         teacher = folder_of(TEACHER, output_dir) / "cells" / corpus / f"seed_{seeds[0]}"
-        places = {"encoder": encoder, "seconds": CHUNK[corpus], "teacher": teacher.absolute()}
-        flags = [part.format_map(places) for part in SYSTEMS[name].split()]
+        places = {"{encoder}": encoder, "{seconds}": str(CHUNK[corpus]), "{teacher}": str(teacher.absolute())}
+        flags = [places.get(part, part) for part in SYSTEMS[name].split()]
         flags_of[corpus] = [*flags, "--dataset_name", corpus, "--data_dir", str(data_dirs[corpus])]
     # What draws nothing is the same for every seed.
     seeds = seeds if "--recipe" in SYSTEMS[name] else seeds[:1]
