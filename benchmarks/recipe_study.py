@@ -22,33 +22,39 @@ NETWORK = (
     '{"depths":[1,1,1,1],"embedding_size":16,"hidden_sizes":[64,128,256,512],'
     '"groups":[[1,2,4,4],[1,4,8],[1,4],[1]],"zero_init_residual":true}'
 )
+#: `pyresnet-small`, 1.1 million.
+WIDE = (
+    '{"depths":[1,1,1,1],"embedding_size":24,"hidden_sizes":[96,192,384,768],'
+    '"groups":[[1,2,3,6],[1,4,8],[1,4],[1]],"zero_init_residual":true}'
+)
 BASE = (
     *("--dataset_name", "ravdess", "--train_split_name", "train+validation", "--validation_split_name", "selection"),
-    *("--validation_fraction", "0.2", "--num_train_epochs", "30", "--crop_seconds", "2.5"),
+    *("--validation_fraction", "0.2", "--num_train_epochs", "60", "--crop_seconds", "2.5"),
+    *("--feature_extractor_overrides", '{"num_mel_bins":64}'),
     *("--optim", "adamw_torch_fused", "--learning_rate", "1e-3", "--weight_decay", "0.05"),
     *("--decay_norm_and_bias", "false", "--lr_scheduler_type", "cosine", "--warmup_steps", "0.05"),
-    *("--max_grad_norm", "1", "--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1"),
+    *("--max_grad_norm", "1", "--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
     *("--eval_strategy", "no", "--load_best_model_at_end", "false", "--save_total_limit", "1", "--report_to", "none"),
 )
-MASKS = ("--freq_mask", "16", "--time_mask", "12")
 #: Flags of `lssed-hf train` that take the place of those of `BASE`; {teacher} is the probe of the same seed.
 SYSTEMS = {
-    "base": MASKS,
-    "no-masks": (),
-    "mixup": (*MASKS, "--mixup", "0.2"),
-    "gain": (*MASKS, "--gain_db", "10"),
-    "speed-pitch": (*MASKS, "--perturbed_copies", "4", "--speed", "0.1", "--pitch_shift", "2"),
-    "noise-rooms": (*MASKS, "--perturbed_copies", "4", "--noise_snr", "10", "--reverberation", "0.5"),
-    "utterance-norm": (*MASKS, "--feature_extractor_overrides", '{"normalization":"utterance"}'),
-    "own-baseline": (*MASKS, "--speaker_normalization", "all"),
-    "wide": (*MASKS, "--model_name_or_path", "pyresnet-small", "--config_overrides", "{}"),
-    "deep": (*MASKS, "--config_overrides", NETWORK.replace("[1,1,1,1]", "[2,2,2,2]")),
-    "sgd": (*MASKS, "--optim", "sgd", "--learning_rate", "0.02", "--weight_decay", "1e-4"),
-    "batch-16": (*MASKS, "--per_device_train_batch_size", "16"),
-    # As many clips as 30 epochs of RAVDESS alone.
-    "two-corpora": (*MASKS, "--extra_corpora", "emodb={emodb}", "--num_train_epochs", "21"),
-    "student-logits": (*MASKS, "--teacher", "{teacher}", "--distill_weight", "0.7", "--distill_temperature", "2"),
-    "student-features": (*MASKS, "--teacher", "{teacher}", "--distill", "features", "--distill_weight", "0.5"),
+    "base": (),
+    "masks": ("--freq_mask", "8", "--time_mask", "12"),
+    "mixup": ("--mixup", "0.2"),
+    "gain": ("--gain_db", "10"),
+    "speed-pitch": ("--perturbed_copies", "4", "--speed", "0.1", "--pitch_shift", "2"),
+    "noise-rooms": ("--perturbed_copies", "4", "--noise_snr", "10", "--reverberation", "0.5"),
+    "utterance-norm": ("--feature_extractor_overrides", '{"num_mel_bins":64,"normalization":"utterance"}'),
+    "own-baseline": ("--speaker_normalization", "all"),
+    "128-mels": ("--feature_extractor_overrides", "{}"),
+    "wide": ("--config_overrides", WIDE),
+    "deep": ("--config_overrides", NETWORK.replace("[1,1,1,1]", "[2,2,2,2]")),
+    "sgd": ("--optim", "sgd", "--learning_rate", "0.02", "--weight_decay", "1e-4"),
+    "batch-8": ("--per_device_train_batch_size", "8"),
+    # As many clips as 60 epochs of RAVDESS alone.
+    "two-corpora": ("--extra_corpora", "emodb={emodb}", "--num_train_epochs", "41"),
+    "student-logits": ("--teacher", "{teacher}", "--distill_weight", "0.7", "--distill_temperature", "2"),
+    "student-features": ("--teacher", "{teacher}", "--distill", "features", "--distill_weight", "0.5"),
 }
 TEACHER = "whisper-probe"
 
@@ -75,9 +81,9 @@ def main() -> None:
             places = {"{teacher}": str(teachers[seed].folder.absolute()), "emodb={emodb}": f"emodb={args.emodb}"}
             flags = [places.get(flag, flag) for flag in SYSTEMS[name]]
             flags = ["--config_overrides", NETWORK, *flags]
-            spec = Spec(name, "pyresnet-small" if name == "wide" else "pyresnet50", tuple(flags))
+            spec = Spec(name, "pyresnet50", tuple(flags))
             of_system[seed] = make_cell(spec, seed, data, args.output_dir)
-        cells[Spec(name, spec.model, SYSTEMS[name])] = of_system
+        cells[Spec(name, "pyresnet50", SYSTEMS[name])] = of_system
 
     with claimed(args.output_dir):
         if not args.report_only:
