@@ -5,32 +5,28 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 
-import datasets
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_training import TINY, network, speech_dataset
+from tiny_training import trainer as make_trainer
 from torch import nn
 from transformers import HfArgumentParser
 
-from lssed_hf import PyResNetFeatureExtractor, create_model
+from lssed_hf import PyResNetFeatureExtractor
 from lssed_hf.evaluation.adversarial import fgsm
 from lssed_hf.training import adversarial, train
 from lssed_hf.training.adversarial import AdversarialLoss, forward_real_and_fake
 from lssed_hf.training.arguments import RecipeArguments
-from lssed_hf.training.data import Augmentation, ClipCollator, SpeechDataset
-from lssed_hf.training.trainer import ClassificationLoss, SpeechTrainer
+from lssed_hf.training.data import Augmentation, SpeechDataset
+from lssed_hf.training.trainer import ClassificationLoss
 
 
 BINS, CLASSES = 16, 2
-TINY = {
-    "depths": [1, 1],
-    "embedding_size": 4,
-    "hidden_sizes": [16, 16],
-    "kernel_sizes": [[3], [3]],
-    "groups": [[1], [1]],
-}
+trainer = partial(make_trainer, adversarial_warmup_steps=0)
 EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=BINS, normalization="none")
 
 # Runs `lssed-hf train` and dies at a step, as a machine that loses power does.
@@ -54,17 +50,6 @@ train.main(sys.argv[2:])
 """
 
 
-def network(seed: int = 0, batch_norm: bool = True, **changes):
-    torch.manual_seed(seed)
-    model = create_model("pyresnet50", num_labels=CLASSES, **{**TINY, **changes})
-    if not batch_norm:
-        for parent in list(model.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, nn.BatchNorm2d):
-                    setattr(parent, name, nn.Identity())
-    return model
-
-
 def task(num_clips: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Features (num_clips, 12 frames, BINS) and classes: 2 bins tell the class loudly, though at times wrongly, and 14
     bins tell it always, by a difference so small that FGSM turns it round."""
@@ -77,38 +62,8 @@ def task(num_clips: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return features.astype(np.float32), labels
 
 
-def speech_dataset(num_clips: int, seed: int, **kwargs) -> SpeechDataset:
-    features, labels = task(num_clips, seed)
-    columns = {"values": [clip.ravel() for clip in features], "width": [BINS] * num_clips, "emotion": labels}
-    schema = {
-        "values": datasets.Sequence(datasets.Value("float32")),
-        "width": datasets.Value("int32"),
-        "emotion": datasets.ClassLabel(num_classes=CLASSES),
-    }
-    rows = datasets.Dataset.from_dict(columns, features=datasets.Features(schema))
-    return SpeechDataset(rows, EXTRACTOR, "emotion", num_labels=CLASSES, **kwargs)
-
-
-def trainer(folder, model, dataset, **changes) -> SpeechTrainer:
-    fields = {
-        "output_dir": str(folder),
-        "report_to": "none",
-        "eval_strategy": "no",
-        "save_strategy": "no",
-        "load_best_model_at_end": False,
-        "per_device_train_batch_size": 8,
-        "gradient_accumulation_steps": 1,
-        "lr_step_epochs": 0,
-        "disable_tqdm": True,
-        "adversarial_warmup_steps": 0,
-    }
-    return SpeechTrainer(
-        model=model,
-        args=RecipeArguments(**{**fields, **changes}),
-        train_dataset=dataset,
-        num_labels=CLASSES,
-        data_collator=ClipCollator(EXTRACTOR),
-    )
+def clips(num_clips: int, seed: int, **kwargs) -> SpeechDataset:
+    return speech_dataset(*task(num_clips, seed), CLASSES, **kwargs)
 
 
 def batch(num_clips: int = 6, soft: bool = False) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
@@ -124,7 +79,7 @@ def batch(num_clips: int = 6, soft: bool = False) -> tuple[dict[str, torch.Tenso
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("weights", [(0.5, 0.5), (0.4, 0.4, 0.2), (0.7, 0.1, 3.0)])
 def test_the_loss_is_the_one_a_hand_computes(weights, soft):
-    model = network(classifier_dropout=0.0).train()
+    model = network(CLASSES, classifier_dropout=0.0).train()
     by_hand = copy.deepcopy(model)
     inputs, labels = batch(soft=soft)
 
@@ -160,7 +115,7 @@ def test_class_weights_and_smoothing_hold_for_fake_clips_too():
 
 
 def test_without_fake_clips_the_loss_is_the_plain_one():
-    model = network().eval()
+    model = network(CLASSES).eval()
     inputs, labels = batch()
     outputs = forward_real_and_fake(model, model, inputs, None, with_embeddings=True)
     assert set(outputs) == {"logits", "embeddings"}
@@ -191,17 +146,17 @@ def test_a_network_without_pooled_embeddings_is_named():
 
 
 def test_hooks_do_not_stay():
-    model = network()
+    model = network(CLASSES)
     forward_real_and_fake(model, model, batch()[0], 0.1, with_embeddings=True)
     assert not model.pyresnet._forward_hooks
 
 
 def test_fake_clips_join_in_after_the_warm_up_and_never_in_evaluation(tmp_path, monkeypatch):
     steps = []
-    dataset = speech_dataset(16, 0)
+    dataset = clips(16, 0)
     run = trainer(
         tmp_path,
-        network(),
+        network(CLASSES),
         dataset,
         adversarial="similarity",
         adversarial_epsilon=0.07,
@@ -229,7 +184,7 @@ def test_fake_clips_join_in_after_the_warm_up_and_never_in_evaluation(tmp_path, 
 def test_a_warm_up_without_end_is_plain_training(tmp_path):
     weights = []
     for changes in ({}, {"adversarial": "similarity", "adversarial_warmup_steps": 99}):
-        run = trainer(tmp_path, network(), speech_dataset(16, 0), max_steps=3, **changes)
+        run = trainer(tmp_path, network(CLASSES), clips(16, 0), max_steps=3, **changes)
         run.train()
         weights.append(run.model.state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -243,8 +198,8 @@ def test_updates_do_not_depend_on_gradient_accumulation(tmp_path, variant, mixup
     for size, steps in ((8, 1), (4, 2), (2, 4)):
         run = trainer(
             tmp_path,
-            network(batch_norm=False),
-            speech_dataset(24, 0, augmentation=Augmentation(mixup=mixup)),
+            network(CLASSES, batch_norm=False),
+            clips(24, 0, augmentation=Augmentation(mixup=mixup)),
             adversarial=variant,
             adversarial_epsilon=0.1,
             adversarial_weights=[0.3, 0.3, 5.0] if variant == "similarity" else None,
@@ -256,7 +211,7 @@ def test_updates_do_not_depend_on_gradient_accumulation(tmp_path, variant, mixup
         )
         run.train()
         weights[size] = run.model.state_dict()
-    start = network(batch_norm=False).state_dict()
+    start = network(CLASSES, batch_norm=False).state_dict()
     assert any((weights[8][name] - start[name]).abs().max() > 1e-3 for name in start)
     for size in (4, 2):
         for name, value in weights[8].items():
@@ -265,7 +220,7 @@ def test_updates_do_not_depend_on_gradient_accumulation(tmp_path, variant, mixup
 
 def test_training_in_bfloat16(tmp_path):
     run = trainer(
-        tmp_path, network(), speech_dataset(16, 0), adversarial="similarity", bf16=True, max_steps=2, logging_steps=1
+        tmp_path, network(CLASSES), clips(16, 0), adversarial="similarity", bf16=True, max_steps=2, logging_steps=1
     )
     run.train()
     losses = [entry["loss"] for entry in run.state.log_history if "loss" in entry]
@@ -280,8 +235,8 @@ def test_adversarial_training_withstands_what_plain_training_does_not(tmp_path, 
     for name in ("none", variant):
         run = trainer(
             tmp_path,
-            network(),
-            speech_dataset(512, 0),
+            network(CLASSES),
+            clips(512, 0),
             adversarial=name,
             adversarial_epsilon=0.25,
             optim="adamw_torch",
@@ -306,7 +261,7 @@ def test_adversarial_training_withstands_what_plain_training_does_not(tmp_path, 
 def test_several_gpus_need_several_processes(tmp_path, monkeypatch):
     monkeypatch.setattr(RecipeArguments, "n_gpu", 2)
     with pytest.raises(ValueError, match="one process per GPU"):
-        trainer(tmp_path, network(), speech_dataset(4, 0), adversarial="vanilla")
+        trainer(tmp_path, network(CLASSES), clips(4, 0), adversarial="vanilla")
 
 
 def test_the_flags(tmp_path):

@@ -1,35 +1,31 @@
 """Distillation: its losses, what it makes of batches and labels, and training with a teacher from end to end."""
 
 import json
+from functools import partial
 
-import datasets
 import numpy as np
 import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
+from tiny_training import network, speech_dataset
+from tiny_training import trainer as make_trainer
 from tones import FLAGS, write_ravdess
 from torch import nn
 from transformers import HfArgumentParser, TrainerCallback
 from transformers.modeling_outputs import BaseModelOutput
 
-from lssed_hf import PyResNetFeatureExtractor, create_model
+from lssed_hf import PyResNetFeatureExtractor
 from lssed_hf.hub.card_facts import read_recipe
 from lssed_hf.training import cells, train
 from lssed_hf.training.arguments import RecipeArguments
-from lssed_hf.training.data import Augmentation, ClipCollator, SpeechDataset
+from lssed_hf.training.data import Augmentation, ClipCollator
 from lssed_hf.training.distillation import DistillationLoss, similarity_distance, soft_target_distance
 from lssed_hf.training.trainer import ClassificationLoss, SpeechTrainer, balanced_class_weights
 
 
 BINS, CLASSES = 8, 3
-TINY = {
-    "depths": [1, 1],
-    "embedding_size": 4,
-    "hidden_sizes": [16, 16],
-    "kernel_sizes": [[3], [3]],
-    "groups": [[1], [1]],
-}
+trainer = partial(make_trainer, teacher=["somebody"])
 pytestmark = pytest.mark.usefixtures("one_thread")
 EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=BINS, normalization="none")
 
@@ -53,17 +49,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def network(batch_norm: bool = True):
-    torch.manual_seed(0)
-    model = create_model("pyresnet50", num_labels=CLASSES, **TINY)
-    if not batch_norm:
-        for parent in list(model.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, nn.BatchNorm2d):
-                    setattr(parent, name, nn.Identity())
-    return model
-
-
 def task(num_clips: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Features (num_clips, 12 frames, BINS) and classes: the bin of a class is loud."""
     rng = np.random.default_rng(seed)
@@ -71,39 +56,6 @@ def task(num_clips: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     features = rng.normal(0, 1, (num_clips, 12, BINS))
     features[np.arange(num_clips), :, 2 * classes] += 2
     return features.astype(np.float32), classes
-
-
-def speech_dataset(features: np.ndarray, labels, teachers=(), **kwargs) -> SpeechDataset:
-    columns = {"values": [clip.ravel() for clip in features], "width": [BINS] * len(features), "emotion": labels}
-    schema = {
-        "values": datasets.Sequence(datasets.Value("float32")),
-        "width": datasets.Value("int32"),
-        "emotion": datasets.ClassLabel(num_classes=CLASSES),
-    }
-    rows = datasets.Dataset.from_dict(columns, features=datasets.Features(schema))
-    return SpeechDataset(rows, EXTRACTOR, "emotion", num_labels=CLASSES, teachers=teachers, **kwargs)
-
-
-def trainer(folder, model, dataset, **changes) -> SpeechTrainer:
-    fields = {
-        "output_dir": str(folder),
-        "report_to": "none",
-        "eval_strategy": "no",
-        "save_strategy": "no",
-        "load_best_model_at_end": False,
-        "per_device_train_batch_size": 8,
-        "gradient_accumulation_steps": 1,
-        "lr_step_epochs": 0,
-        "disable_tqdm": True,
-        "teacher": ["somebody"],
-    }
-    return SpeechTrainer(
-        model=model,
-        args=RecipeArguments(**{**fields, **changes}),
-        train_dataset=dataset,
-        num_labels=CLASSES,
-        data_collator=ClipCollator(EXTRACTOR),
-    )
 
 
 class TestLosses:
@@ -183,7 +135,9 @@ class TestClips:
 
     def test_mixup_mixes_teachers_as_it_mixes_labels(self):
         teachers = [np.eye(CLASSES, dtype=np.float32)[self.CLASSES_OF], np.arange(12, dtype=np.float32).reshape(6, 2)]
-        clips = speech_dataset(self.FEATURES, self.CLASSES_OF, teachers, augmentation=Augmentation(mixup=1.0))
+        clips = speech_dataset(
+            self.FEATURES, self.CLASSES_OF, CLASSES, teachers=teachers, augmentation=Augmentation(mixup=1.0)
+        )
         for index in range(6):
             clip = clips[index]
             np.testing.assert_allclose(clip["teachers"][0], clip["labels"], rtol=1e-6)
@@ -194,9 +148,9 @@ class TestClips:
     def test_a_missing_label_is_a_row_of_zeros(self):
         labels = [0, -1, 2, 1, -1, 0]
         teachers = [np.ones((6, CLASSES), np.float32)]
-        clips = speech_dataset(self.FEATURES, labels, teachers)
+        clips = speech_dataset(self.FEATURES, labels, CLASSES, teachers=teachers)
         assert ClipCollator(EXTRACTOR)([clips[0], clips[1]])["labels"].tolist() == [[1, 0, 0], [0, 0, 0]]
-        mixed = speech_dataset(self.FEATURES, labels, teachers, augmentation=Augmentation(mixup=1.0))
+        mixed = speech_dataset(self.FEATURES, labels, CLASSES, teachers=teachers, augmentation=Augmentation(mixup=1.0))
         sums = [mixed[index]["labels"].sum() for index in range(6)]
         assert all(0 <= total <= 1 + 1e-6 for total in sums) and min(sums) < 0.99
         np.testing.assert_allclose(
@@ -205,7 +159,7 @@ class TestClips:
 
     def test_missing_labels_without_a_teacher_are_an_error(self):
         with pytest.raises(ValueError, match="2 clips have no emotion, and nothing else to learn from"):
-            speech_dataset(self.FEATURES, [0, -1, 2, 1, -1, 0])
+            speech_dataset(self.FEATURES, [0, -1, 2, 1, -1, 0], CLASSES)
 
 
 @pytest.mark.parametrize("mixup", [0.0, 0.4])
@@ -218,8 +172,8 @@ def test_updates_do_not_depend_on_gradient_accumulation(tmp_path, mixup):
     for size, steps in ((8, 1), (2, 4)):
         run = trainer(
             tmp_path,
-            network(batch_norm=False),
-            speech_dataset(features, labels, [teacher], augmentation=Augmentation(mixup=mixup)),
+            network(CLASSES, batch_norm=False),
+            speech_dataset(features, labels, CLASSES, teachers=[teacher], augmentation=Augmentation(mixup=mixup)),
             class_weighting="balanced",
             label_smoothing_factor=0.1,
             per_device_train_batch_size=size,
@@ -228,7 +182,7 @@ def test_updates_do_not_depend_on_gradient_accumulation(tmp_path, mixup):
         )
         run.train()
         weights[size] = run.model.state_dict()
-    start = network(batch_norm=False).state_dict()
+    start = network(CLASSES, batch_norm=False).state_dict()
     assert any((weights[8][name] - start[name]).abs().max() > 1e-3 for name in start)
     for name, value in weights[8].items():
         torch.testing.assert_close(weights[2][name], value, atol=1e-5, rtol=1e-4, msg=name)
@@ -245,8 +199,8 @@ def test_a_student_of_a_perfect_teacher_overcomes_wrong_labels(tmp_path, distill
     for weight in (0.0, 0.95):
         run = trainer(
             tmp_path,
-            network(),
-            speech_dataset(features, labels, [answers]),
+            network(CLASSES),
+            speech_dataset(features, labels, CLASSES, teachers=[answers]),
             distill=distill,
             distill_weight=weight,
             optim="adamw_torch",
@@ -264,9 +218,15 @@ def test_a_student_of_a_perfect_teacher_overcomes_wrong_labels(tmp_path, distill
 
 def test_a_student_without_embeddings_is_named(tmp_path):
     features, labels = task(8, 0)
-    model = network()
+    model = network(CLASSES)
     model.pyresnet.register_forward_hook(lambda module, args, output: BaseModelOutput(output.last_hidden_state))
-    run = trainer(tmp_path, model, speech_dataset(features, labels, [features[:, 0]]), distill="features", max_steps=1)
+    run = trainer(
+        tmp_path,
+        model,
+        speech_dataset(features, labels, CLASSES, teachers=[features[:, 0]]),
+        distill="features",
+        max_steps=1,
+    )
     with pytest.raises(
         ValueError, match="no pooler_output, the embedding that --distill features compares; use --dis"
     ):
@@ -295,7 +255,12 @@ def test_the_flags(tmp_path, monkeypatch):
     monkeypatch.setattr(RecipeArguments, "n_gpu", 2)
     features, labels = task(4, 0)
     with pytest.raises(ValueError, match="one process per GPU"):
-        trainer(tmp_path, network(), speech_dataset(features, labels, [features[:, 0]]), distill="features")
+        trainer(
+            tmp_path,
+            network(CLASSES),
+            speech_dataset(features, labels, CLASSES, teachers=[features[:, 0]]),
+            distill="features",
+        )
 
 
 @pytest.fixture(scope="module")
