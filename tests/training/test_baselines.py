@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import datasets
 import numpy as np
@@ -254,6 +255,11 @@ class TestRefusals:
         assert cli.main(["train", *data(corpus), *FLAGS, *flags]) == 1
         assert "normalization='utterance', under which" in capsys.readouterr().err
 
+    def test_what_is_no_network(self, corpus, tmp_path, capsys):
+        flags = ["--speaker_normalization", "all", "--output_dir", str(tmp_path / "model"), "--probe", "true"]
+        assert cli.main(["train", *data(corpus), *FLAGS, *flags]) == 1
+        assert "--speaker_normalization is for networks" in capsys.readouterr().err
+
     def test_a_file_and_clips(self, trained, corpus, tmp_path, capsys):
         flags = ["--model_name_or_path", str(trained), *data(corpus), "--output_dir", str(tmp_path / "out")]
         flags += ["--speakers", "people.json", "--speaker_normalization", "all"]
@@ -270,3 +276,20 @@ def test_a_cell_is_tested_as_it_was_trained_unless_it_says_otherwise(trained, co
     for name, more, count in (("on_same", {}, 42), ("on_more", {"enrolment_clips": 3}, 39)):
         cells.evaluate_cell(trained / name, {**settings, **more})
         assert results_of(trained / name)["num_utterances"] == count
+
+
+def test_with_perturbed_copies_a_teacher_clips_without_speakers_and_fgsm(trained, corpus, tmp_path, caplog):
+    caplog.set_level("INFO")
+    unlabelled = tmp_path / "unlabelled"
+    unlabelled.mkdir()
+    shutil.copy(next(corpus.glob("*-17.wav")), unlabelled)
+    flags = ["--speaker_normalization", "all", "--teacher", str(trained), "--unlabelled_dir", str(unlabelled)]
+    flags += ["--perturbed_copies", "1", "--speed", "0.1", "--mixup", "0.2", "--adversarial_test", "true"]
+    assert cli.main(["train", *data(corpus), *FLAGS, *flags, "--output_dir", str(tmp_path / "model")]) == 0
+    assert "33 training and 16 validation clips" in caplog.text
+    assert caplog.text.count("lssed-hf enroll") == 2  # the teacher, asked of each set of clips, knows no speakers
+    results = results_of(tmp_path / "model")
+    assert results["speaker_normalization"]["statistics"] == "all"
+    assert results["adversarial"]["real"]["metrics"] == results["metrics"]
+    report = (tmp_path / "model" / "report.md").read_text(encoding="utf-8")
+    assert report.index("## A person's own baseline") < report.index("## Adversarial clips")
