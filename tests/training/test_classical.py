@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 from fake_opensmile import fake_opensmile  # noqa: F401
 from safetensors.numpy import load_file, save_file
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC
 from tones import write_emodb, write_ravdess
 
 import lssed_hf
 from lssed_hf.inference import classical
-from lssed_hf.inference.classical import FunctionalsExtractor, LinearSVM, SVMClassifier, read_svm, save_svm
+from lssed_hf.inference.classical import FunctionalsExtractor, SVMClassifier, read_svm, save_svm
 from lssed_hf.inference.speakers import SpeakerStatistics
 from lssed_hf.training import train as train_module
 from lssed_hf.training.benchmark import main as benchmark
-from lssed_hf.training.classical import COMPLEXITIES, fit_svm
+from lssed_hf.training.classical import compute_functionals, fit_svm
 from lssed_hf.training.cross_corpus import main as cross_corpus
 from lssed_hf.training.train import main as train
 
@@ -41,15 +40,20 @@ def read(path):
 
 def random_svm(labels=("angry", "sad", "happy"), size=9):
     rng = np.random.default_rng(0)
-    arrays = (rng.normal(size=shape).astype(np.float32) for shape in ((len(labels), size), len(labels), size))
-    return LinearSVM("eGeMAPSv02", list(labels), 0.1, "none", *arrays, np.full(size, 2, np.float32))
+    classes = np.arange(30) % len(labels)
+    inputs = rng.normal(size=(30, size)) + classes[:, None]
+    return fit_svm(inputs, classes, labels, "eGeMAPSv02", "none", rng.normal(size=size), np.full(size, 2.0))
 
 
 def test_training_leaves_a_model_with_scores_a_card_and_its_licence(ravdess, tmp_path):
     assert train(flags(ravdess, tmp_path)) == 0
     content, record = read(tmp_path / "svm.json"), read(tmp_path / "training.json")
-    assert content["feature_set"] == "eGeMAPSv02" and content["complexity"] in COMPLEXITIES
-    assert record["num_parameters"] == 4 * 9 + 4 and record["settings"]["complexity"] == content["complexity"]
+    assert content["feature_set"] == "eGeMAPSv02" and content["complexity"] == 1
+    svm = read_svm(tmp_path)
+    assert (
+        record["num_parameters"] == len(svm.support) * (9 + 6) + 6
+        and record["settings"]["complexity"] == content["complexity"]
+    )
     assert "learning_rate" not in record["settings"] and record["start"]["name"] is None
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     for text in (content["license_note"], card):
@@ -67,7 +71,7 @@ def test_training_leaves_a_model_with_scores_a_card_and_its_licence(ravdess, tmp
     assert sum(answer["score"] for answer in answers) == pytest.approx(1)
 
 
-def test_labels_of_the_test_split_choose_nothing(ravdess, tmp_path, monkeypatch):
+def test_labels_of_the_test_split_change_nothing(ravdess, tmp_path, monkeypatch):
     assert train(flags(ravdess, tmp_path / "as_it_is")) == 0
     load = train_module.load_splits
 
@@ -82,8 +86,7 @@ def test_labels_of_the_test_split_choose_nothing(ravdess, tmp_path, monkeypatch)
     monkeypatch.setattr(train_module, "load_splits", shuffled)
     assert train(flags(ravdess, tmp_path / "shuffled")) == 0
     first, second = (read_svm(tmp_path / name) for name in ("as_it_is", "shuffled"))
-    assert first.complexity == second.complexity
-    for name in ("weight", "bias", "mean", "std"):
+    for name in ("support", "weight", "bias", "mean", "std"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
     ua = [
         read(tmp_path / name / "results.json")["metrics"]["unweighted_accuracy"] for name in ("as_it_is", "shuffled")
@@ -91,38 +94,39 @@ def test_labels_of_the_test_split_choose_nothing(ravdess, tmp_path, monkeypatch)
     assert ua[0] != ua[1]  # they were shuffled
 
 
-def test_the_best_c_on_validation_is_taken_and_the_planes_are_scikit_learns():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(3), 30)
-    train_inputs, validation = (labels[:, None] * [[1.0, -0.5]] + rng.normal(size=(90, 2)) for _ in range(2))
-    weight, bias, complexity, scores = fit_svm(train_inputs, labels, validation, labels, 3)
-    assert scores[complexity] == max(scores.values())
-    assert complexity == min(C for C in scores if scores[C] == scores[complexity])
-    svm = LinearSVC(C=complexity, class_weight="balanced", random_state=0).fit(train_inputs, labels)
-    np.testing.assert_allclose(validation @ weight.T + bias, svm.decision_function(validation), atol=1e-4)
+@pytest.mark.parametrize("num_labels", [2, 3, 4])
+def test_margins_and_answers_are_scikit_learns(num_labels):
+    rng = np.random.default_rng(num_labels)
+    labels = rng.integers(num_labels, size=90)
+    inputs, others = (labels[:, None] * [[1.0, -0.5]] + rng.normal(size=(90, 2)) for _ in range(2))
+    names = [f"label {index}" for index in range(num_labels)]
+    svm = fit_svm(inputs, labels, names, "eGeMAPSv02", "none", np.zeros(2), np.ones(2))
+    reference = SVC(class_weight="balanced").fit(inputs, labels)
+    scores = svm.decision(others, np.zeros(2), np.ones(2))
+    np.testing.assert_array_equal(scores.argmax(axis=1), SVC.predict(reference.set_params(break_ties=True), others))
+    if num_labels > 2:  # of two classes scikit-learn gives one margin
+        np.testing.assert_allclose(scores, reference.decision_function(others), atol=1e-4)
 
 
-def test_a_class_without_training_clips_is_never_answered_and_two_have_one_plane():
+def test_a_class_without_training_clips_is_never_answered():
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 2], 20)
     inputs = labels[:, None] + rng.normal(size=(40, 2))
-    weight, bias, _, _ = fit_svm(inputs, labels, inputs, labels, 3)
-    answers = (inputs @ weight.T + bias).argmax(axis=1)
+    svm = fit_svm(inputs, labels, ["a", "b", "c"], "eGeMAPSv02", "none", np.zeros(2), np.ones(2))
+    answers = svm.decision(inputs, np.zeros(2), np.ones(2)).argmax(axis=1)
     assert set(answers) == {0, 2} and np.mean(answers == labels) > 0.8
     with pytest.raises(ValueError, match="one label"):
-        fit_svm(inputs, np.zeros(40, int), inputs, labels, 3)
+        fit_svm(inputs, np.zeros(40, int), ["a", "b"], "eGeMAPSv02", "none", np.zeros(2), np.ones(2))
 
 
 def test_a_saved_one_comes_back_and_scores_as_scikit_learn_would(tmp_path):
     svm = random_svm()
     save_svm(svm, tmp_path)
     again = read_svm(tmp_path)
-    assert (again.labels, again.feature_set, again.complexity) == (svm.labels, svm.feature_set, svm.complexity)
+    assert (again.labels, again.feature_set, again.gamma) == (svm.labels, svm.feature_set, svm.gamma)
     clips = [np.random.default_rng(seed).normal(0, 0.1, 4000 + seed).astype(np.float32) for seed in range(5)]
     functionals = np.stack([FunctionalsExtractor("eGeMAPSv02").extract(clip) for clip in clips])
-    scaler = StandardScaler()
-    scaler.mean_, scaler.scale_ = svm.mean, svm.std
-    logits = scaler.transform(functionals) @ svm.weight.T + svm.bias
+    logits = svm.decision(functionals, svm.mean, svm.std)
     classifier = lssed_hf.load_classifier(tmp_path, batch_size=2)
     np.testing.assert_allclose(classifier.logits(clips), logits, rtol=1e-4)
     found = np.stack(list(classifier.probabilities(clips)))
@@ -139,15 +143,38 @@ def test_a_speakers_own_statistics_take_the_place_of_the_corpuss(tmp_path):
     assert statistics.num_clips == 6 and statistics.seconds == pytest.approx(1.5)
     own = classifier.for_speaker(statistics)
     std = np.maximum(functionals.std(axis=0), 0.1 * svm.std)
-    expected = (functionals - functionals.mean(axis=0)) / std @ svm.weight.T + svm.bias
+    expected = svm.decision(functionals, functionals.mean(axis=0), std)
     np.testing.assert_allclose(own.logits(clips), expected, atol=1e-3)
-    assert not np.allclose(classifier.logits(clips), expected, atol=1e-2)  # which is left as it was
+    assert not np.allclose(classifier.logits(clips), expected, atol=1e-4)  # which is left as it was
     with pytest.raises(ValueError, match="a speaker's already"):
         own.for_speaker(statistics)
     with pytest.raises(ValueError, match="at least one recording"):
         classifier.speaker_statistics([])
     with pytest.raises(ValueError, match="3 values"):
         classifier.for_speaker(SpeakerStatistics((0.0,) * 3, (1.0,) * 3, 1, 1.0))
+
+
+def test_speakers_are_standardised_by_themselves_in_training_too(ravdess, tmp_path):
+    assert train([*flags(ravdess, tmp_path / "all"), "--speaker_normalization", "all"]) == 0
+    own = read_svm(tmp_path / "all")
+    assert own.speaker_normalization == "all"
+    # Two training actors: what each is standardised to has mean 0, so the vectors of all clips together have it too.
+    rows = train_module.load_splits("ravdess", None, str(ravdess))["train"]
+    functionals = compute_functionals(rows, "eGeMAPSv02")
+    speakers = np.asarray(rows["speaker_id"])
+    expected = np.empty_like(functionals)
+    for speaker in set(speakers):
+        values = functionals[speakers == speaker]
+        expected[speakers == speaker] = (values - values.mean(0)) / np.maximum(values.std(0), 0.1 * own.std)
+    for vector in own.support:
+        assert np.abs(expected - vector).max(axis=1).min() < 1e-3
+    results = read(tmp_path / "all" / "results.json")
+    assert results["speaker_normalization"]["statistics"] == "all" and results["num_utterances"] == 48
+
+    enrolment = ["--speaker_normalization", "enrolment", "--enrolment_clips", "2"]
+    assert train([*flags(ravdess, tmp_path / "two"), *enrolment]) == 0
+    assert read(tmp_path / "two" / "results.json")["num_utterances"] == 48 - 3 * 2
+    assert read(tmp_path / "two" / "eval_results.json")["eval_samples"] == 16 - 2
 
 
 def test_very_short_clips_are_filled_up(tmp_path):
@@ -203,7 +230,7 @@ def test_a_benchmark_takes_it(ravdess, tmp_path, monkeypatch):
     asked = ["--corpus", "ravdess", "--data_dir", str(ravdess), "--models", "compare-svm", "egemaps-svm"]
     assert benchmark([*asked, "--output_dir", str(tmp_path)]) == 0
     cell = tmp_path / "cells" / "compare-svm" / "seed_0"
-    assert read(cell / "cell.json")["num_parameters"] == 40
+    assert read(cell / "cell.json")["num_parameters"] == read(cell / "training.json")["num_parameters"] > 40
     assert not (cell / "svm.safetensors").exists()  # without --keep_models
     assert "egemaps-svm" in (tmp_path / "report.md").read_text(encoding="utf-8")
 

@@ -21,7 +21,7 @@ RECORD = "training.json"
 DEPRESSION_LABELS = ("not_depressed", "depressed")
 #: Of support vector machines.
 UNCALIBRATED = (
-    "Its probabilities are a softmax of distances from planes: they order the classes and are not calibrated."
+    "Its probabilities are a softmax of won comparisons: they order the classes and are not calibrated."
 )
 
 

@@ -1,6 +1,7 @@
-"""Linear support vector machines on openSMILE's functionals: the classical peers of the networks."""
+"""Support vector machines on openSMILE's functionals: the classical peers of the networks."""
 
 import copy
+import itertools
 import json
 import logging
 import math
@@ -26,12 +27,14 @@ CLASSICAL = {"egemaps-svm": "eGeMAPSv02", "compare-svm": "ComParE_2016"}
 #: Its presence makes a folder one of a support vector machine. What it holds is said at `save_svm`.
 SVM_MARKER = "svm.json"
 SVM_WEIGHTS = "svm.safetensors"
-MODEL_TYPE = "linear-svm"
+_ARRAYS = ("support", "weight", "bias", "mean", "std")
+MODEL_TYPE = "svm"
 LICENSE_NOTE = (
     "Its features come from openSMILE, whose licence (audEERING GmbH) allows private use, research and education "
     "alone: a commercial product needs one from audEERING."
 )
 SAMPLING_RATE = 16000
+_NEVER = -1e3  # of a class without training clips: an answer that is never given, and finite
 _SHORTEST = 0.1  # seconds; below 60 ms there are no functionals
 
 
@@ -82,43 +85,62 @@ def open_smile(feature_set: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 @dataclass(frozen=True)
-class LinearSVM:
-    """A linear support vector machine, one class against the rest, on standardised functionals.
+class SupportVectorMachine:
+    """A support vector machine with a radial kernel, of every pair of classes, on standardised functionals.
 
     Attributes:
         feature_set: of openSMILE.
         labels: classes.
         complexity: C, the weight of training errors.
+        gamma: of the kernel exp(-gamma |x - s|^2).
         speaker_normalization: whose statistics standardise: "none" for those of all training clips, else every
             speaker's own.
-        weight: float32 (num_labels, num_functionals).
-        bias: float32 (num_labels,).
+        support: float32 (num_vectors, num_functionals), standardised training clips.
+        weight: float32 (num_pairs, num_vectors); pairs are (0, 1), (0, 2), ..., (1, 2), ... of `classes`.
+        bias: float32 (num_pairs,).
+        classes: int64, numbers of the labels that had training clips.
         mean, std: float32 (num_functionals,), of the training clips.
     """
 
     feature_set: str
     labels: Sequence[str]
     complexity: float
+    gamma: float
     speaker_normalization: str
+    support: np.ndarray
     weight: np.ndarray
     bias: np.ndarray
+    classes: np.ndarray
     mean: np.ndarray
     std: np.ndarray
 
     @property
     def num_parameters(self) -> int:
-        return self.weight.size + self.bias.size
+        return self.support.size + self.weight.size + self.bias.size
 
     def decision(self, functionals: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-        """float32 (batch, num_labels) of functionals (batch, num_functionals), standardised by `mean` and `std`."""
-        return ((functionals - mean) / std @ self.weight.T + self.bias).astype(np.float32)
+        """float32 (batch, num_labels) of functionals (batch, num_functionals), standardised by `mean` and `std`.
+
+        A class's number of won pairs and, below one, by how much it won them, as scikit-learn's `SVC` has it.
+        """
+        x = ((functionals - mean) / std).astype(np.float64)
+        squares = np.square(x).sum(axis=1)[:, None] + np.square(self.support, dtype=np.float64).sum(axis=1)
+        kernel = np.exp(-self.gamma * np.maximum(squares - 2 * x @ self.support.T.astype(np.float64), 0))
+        margins = kernel @ self.weight.T + self.bias
+        votes, sums = (np.zeros((len(x), len(self.labels))) for _ in range(2))
+        for margin, (first, second) in zip(margins.T, itertools.combinations(self.classes, 2)):
+            votes[np.arange(len(x)), np.where(margin > 0, first, second)] += 1
+            sums[:, first] += margin
+            sums[:, second] -= margin
+        votes[:, np.setdiff1d(np.arange(len(self.labels)), self.classes)] = _NEVER
+        return (votes + sums / (3 * (np.abs(sums) + 1))).astype(np.float32)
 
 
 class SVMClassifier(Classifier):
     """A support vector machine that `lssed-hf train` saved.
 
-    Its logits are distances from the classes' planes. Their softmax orders the classes, but is not calibrated: do not
-    read the probabilities as how often an answer is right.
+    Its logits count the other classes that a class wins against. Their softmax orders the classes, but is not
+    calibrated: do not read the probabilities as how often an answer is right.
 
     Args:
         folder: with `svm.json` and `svm.safetensors`.
@@ -165,17 +187,17 @@ class SVMClassifier(Classifier):
         return SpeakerStatistics(tuple(mean), tuple(std), len(functionals), samples / self.sampling_rate)
 
     def for_speaker(self, statistics: SpeakerStatistics) -> "SVMClassifier":
-        """The same planes, on functionals standardised by the speaker's own mean and deviation.
+        """The same machine, on functionals standardised by the speaker's own mean and deviation.
 
         Raises:
             ValueError: statistics of another feature set, or a classifier that is a speaker's already.
         """
         if self.statistics is not None:
             raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
-        if len(statistics.mean) != self.svm.weight.shape[1]:
+        if len(statistics.mean) != len(self.svm.mean):
             raise ValueError(
                 f"the speaker's statistics are of {len(statistics.mean)} values, and {self.svm.feature_set} has "
-                f"{self.svm.weight.shape[1]}: take those of this model"
+                f"{len(self.svm.mean)}: take those of this model"
             )
         own = copy.copy(self)
         own.statistics = statistics
@@ -196,13 +218,12 @@ def speaker_moments(functionals: np.ndarray, corpus_std: np.ndarray) -> tuple[np
     return functionals.mean(axis=0), np.maximum(functionals.std(axis=0), STD_SHARE * corpus_std)
 
 
-def save_svm(svm: LinearSVM, folder: str | os.PathLike) -> None:
-    """Write `svm.safetensors` (`weight`, `bias`, `mean` and `std`) and, last, `svm.json` with all else."""
+def save_svm(svm: SupportVectorMachine, folder: str | os.PathLike) -> None:
+    """Write `svm.safetensors` (the arrays) and, last, `svm.json` with all else."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        name: np.ascontiguousarray(getattr(svm, name), np.float32) for name in ("weight", "bias", "mean", "std")
-    }
+    tensors = {name: np.ascontiguousarray(getattr(svm, name), np.float32) for name in _ARRAYS}
+    tensors["classes"] = np.asarray(svm.classes, np.int64)
     save_file(tensors, folder / SVM_WEIGHTS)
     content = {
         "model_type": MODEL_TYPE,
@@ -210,13 +231,14 @@ def save_svm(svm: LinearSVM, folder: str | os.PathLike) -> None:
         "feature_set": svm.feature_set,
         "sampling_rate": SAMPLING_RATE,
         "complexity": svm.complexity,
+        "gamma": svm.gamma,
         "speaker_normalization": svm.speaker_normalization,
         "license_note": LICENSE_NOTE,
     }
     (folder / SVM_MARKER).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_svm(folder: str | os.PathLike) -> LinearSVM:
+def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
     """What `save_svm` wrote.
 
     Raises:
@@ -229,16 +251,24 @@ def read_svm(folder: str | os.PathLike) -> LinearSVM:
             raise FileNotFoundError(f"{file} is missing: train the model again (a benchmark needs --keep_models)")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        svm = LinearSVM(
+        svm = SupportVectorMachine(
             content["feature_set"],
             [content["id2label"][str(index)] for index in range(len(content["id2label"]))],
             float(content["complexity"]),
+            float(content["gamma"]),
             content["speaker_normalization"],
             **load_file(weights),
         )
-        num_labels, num_functionals = svm.weight.shape
-        shapes = {"bias": (num_labels,), "mean": (num_functionals,), "std": (num_functionals,)}
-        if num_labels != len(svm.labels) or any(getattr(svm, name).shape != shapes[name] for name in shapes):
+        (num_pairs, num_vectors), num_functionals = svm.weight.shape, len(svm.mean)
+        shapes = {
+            "support": (num_vectors, num_functionals),
+            "bias": (num_pairs,),
+            "std": (num_functionals,),
+            "classes": (len(svm.classes),),
+        }
+        fits = all(getattr(svm, name).shape == shape for name, shape in shapes.items())
+        known = set(svm.classes.tolist()) <= set(range(len(svm.labels)))
+        if not fits or not known or num_pairs != math.comb(len(svm.classes), 2):
             raise ValueError("weights, statistics and labels do not fit")
     except Exception as error:  # JSON's and Unicode's, missing keys, and safetensors' own
         raise ValueError(
@@ -254,8 +284,8 @@ __all__ = [
     "SVM_MARKER",
     "SVM_WEIGHTS",
     "FunctionalsExtractor",
-    "LinearSVM",
     "SVMClassifier",
+    "SupportVectorMachine",
     "open_smile",
     "read_svm",
     "save_svm",

@@ -1,37 +1,44 @@
-"""Training of the classical peers: openSMILE's functionals, standardised, and a linear support vector machine."""
+"""Training of the classical peers: openSMILE's functionals, standardised, and a support vector machine."""
 
 import hashlib
 import inspect
+import itertools
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 import numpy as np
-from sklearn.metrics import recall_score
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC
 
 from .. import audio
 from ..audio import load_audio
+from ..evaluation.baselines import baseline_clips, scored_rows, speakers_of
+from ..evaluation.ser_metrics.ser_metrics import score
 from ..inference import classical
-from ..inference.classical import CLASSICAL, FunctionalsExtractor, LinearSVM, save_svm
+from ..inference.classical import (
+    CLASSICAL,
+    FunctionalsExtractor,
+    SupportVectorMachine,
+    save_svm,
+    speaker_moments,
+)
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 
 
 logger = logging.getLogger(__name__)
 
-#: Values of C that are tried.
-COMPLEXITIES = tuple(10.0**exponent for exponent in range(-6, 1))
+#: C, scikit-learn's default, as people take it off the shelf: nothing is chosen.
+COMPLEXITY = 1.0
 #: Flags that change a network, or its loss: there is none.
 _OF_NETWORKS = (
     *("probe", "config_overrides", "feature_extractor_overrides", "freeze_feature_encoder", "num_trainable_stages"),
-    *("teacher", "unlabelled_dir", "adversarial_test", "adversarial", "perturbed_copies", "speaker_normalization"),
+    *("teacher", "unlabelled_dir", "adversarial_test", "adversarial", "perturbed_copies"),
 )
-_NEVER = -1e3  # of a class without training clips: an answer that is never given, and finite
 
 
 @dataclass
@@ -40,22 +47,23 @@ class SVMSettings:
 
     feature_set: str
     complexity: float
-    seed: int
+    speaker_normalization: str
 
 
 def train_classical(
     data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments, dataset: datasets.DatasetDict
 ) -> tuple[int, SVMSettings]:
-    """Fit a support vector machine on the training split, with the C of the best UA on the validation split.
+    """Fit a support vector machine on the training split, as the networks are trained on it alone.
 
-    The model that is kept has learnt from the training split alone, as the networks have. Of `args`, only `seed` and
-    `output_dir` count. The folder gets what `save_svm` writes, `train_results.json` and `eval_results.json`.
+    Of `args`, only `output_dir` counts. With `--speaker_normalization`, functionals are standardised by their
+    speaker's own mean and deviation; clips of an enrolment are not validated on. The folder gets what `save_svm`
+    writes, `train_results.json` and `eval_results.json`.
 
     Args:
         dataset: with encoded labels, and a validation split.
 
     Returns:
-        The number of parameters (weights and biases), and the settings.
+        The number of parameters (support vectors, weights and biases), and the settings.
 
     Raises:
         ValueError: a flag that is for networks, or training clips of one class alone.
@@ -77,25 +85,27 @@ def train_classical(
     references = [np.asarray(part[label_column]) for part in rows]
     labels = rows[0].features[label_column].names
     scaler = StandardScaler().fit(functionals[0])
-    inputs = [scaler.transform(values) for values in functionals]
-    weight, bias, complexity, scores = fit_svm(
-        inputs[0], references[0], inputs[1], references[1], len(labels), args.seed
-    )
-    statistics = (scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32))
-    svm = LinearSVM(feature_set, labels, complexity, "none", weight, bias, *statistics)
-    logger.info(
-        f"{len(references[0])} training and {len(references[1])} validation clips; validation UA by C: "
-        + ", ".join(f"{C:g} {score:.3f}" for C, score in scores.items())
-    )
+    mean, std = scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
+    clips = [baseline_clips(part, model_args, data_args.speaker_column_name, label_column) for part in rows]
+    inputs = [
+        standardized(values, part, taken, data_args.speaker_column_name, mean, std)
+        for values, part, taken in zip(functionals, rows, clips, strict=True)
+    ]
+    svm = fit_svm(inputs[0], references[0], labels, feature_set, model_args.speaker_normalization, mean, std)
+    scored = scored_rows(len(rows[1]), clips[1], model_args)
+    nothing, one = np.zeros_like(mean), np.ones_like(std)
+    answers = svm.decision(inputs[1][scored], nothing, one).argmax(axis=1)
+    validation = score(references[1][scored], answers, len(labels))["unweighted_accuracy"]
+    logger.info(f"{len(rows[0])} training and {len(scored)} validation clips; validation UA {validation:.3f}")
     save_svm(svm, args.output_dir)
     results = {
         "train": {"train_runtime": time.perf_counter() - start, "train_samples": len(references[0])},
-        "eval": {"eval_unweighted_accuracy": scores[complexity], "eval_samples": len(references[1])},
+        "eval": {"eval_unweighted_accuracy": validation, "eval_samples": len(scored)},
     }
     for part, facts in results.items():
         path = Path(args.output_dir, f"{part}_results.json")
         path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return svm.num_parameters, SVMSettings(feature_set, complexity, args.seed)
+    return svm.num_parameters, SVMSettings(feature_set, COMPLEXITY, model_args.speaker_normalization)
 
 
 def compute_functionals(
@@ -135,44 +145,63 @@ def _functionals_of_row(row: dict, audio_column: str, feature_set: str, code: st
     return {"functionals": extractor.extract(load_audio(row[audio_column], extractor.sampling_rate))}
 
 
+def standardized(
+    functionals: np.ndarray,
+    rows: datasets.Dataset,
+    clips: Mapping[str, Sequence[int]],
+    speaker_column: str,
+    mean: np.ndarray,
+    std: np.ndarray,
+) -> np.ndarray:
+    """Functionals (num_clips, num_functionals) by `mean` and `std`, or by those of their speaker's `clips`."""
+    if not clips:
+        return (functionals - mean) / std
+    own = {speaker: speaker_moments(functionals[list(taken)], std) for speaker, taken in clips.items()}
+    moments = [own.get(speaker, (mean, std)) for speaker in speakers_of(rows, speaker_column)]
+    return np.stack([(values - mean) / std for values, (mean, std) in zip(functionals, moments, strict=True)])
+
+
 def fit_svm(
-    train: np.ndarray,
-    train_labels: np.ndarray,
-    validation: np.ndarray,
-    validation_labels: np.ndarray,
-    num_labels: int,
-    seed: int = 0,
-    complexities: Sequence[float] = COMPLEXITIES,
-) -> tuple[np.ndarray, np.ndarray, float, dict[float, float]]:
-    """A linear support vector machine, one class against the rest, errors weighted by inverse class frequency.
+    inputs: np.ndarray,
+    references: np.ndarray,
+    labels: Sequence[str],
+    feature_set: str,
+    speaker_normalization: str,
+    mean: np.ndarray,
+    std: np.ndarray,
+) -> SupportVectorMachine:
+    """scikit-learn's `SVC` with its defaults, errors weighted by inverse class frequency.
 
     Args:
-        train, validation: standardised (num_clips, num_functionals).
-        train_labels, validation_labels: (num_clips,), class numbers.
-        complexities: values of C; that of the best UA on `validation` is taken, the smallest of equals.
-
-    Returns:
-        float32 weight (num_labels, num_functionals) and bias (num_labels,), the C, and the validation UA of each C.
+        inputs: standardised (num_clips, num_functionals).
+        references: (num_clips,), class numbers.
+        labels, feature_set, speaker_normalization, mean, std: see `SupportVectorMachine`.
 
     Raises:
         ValueError: training clips of one class alone.
     """
-    if len(np.unique(train_labels)) < 2:
+    if len(np.unique(references)) < 2:
         raise ValueError("all training clips have one label: a support vector machine needs two")
-    found, scores = {}, {}
-    for complexity in sorted(complexities):
-        svm = LinearSVC(C=complexity, class_weight="balanced", dual="auto", random_state=seed, max_iter=10_000)
-        svm.fit(train, train_labels)
-        scores[complexity] = recall_score(
-            validation_labels, svm.predict(validation), average="macro", labels=np.unique(validation_labels)
-        )
-        found[complexity] = svm
-    best = max(scores, key=scores.get)  # the first of equals
-    svm = found[best]
-    weight, bias = np.zeros((num_labels, train.shape[1]), np.float32), np.full(num_labels, _NEVER, np.float32)
-    if len(svm.classes_) == 2:  # scikit-learn has one plane then, for the second class
-        weight[svm.classes_] = np.concatenate([-svm.coef_, svm.coef_])
-        bias[svm.classes_] = np.concatenate([-svm.intercept_, svm.intercept_])
-    else:
-        weight[svm.classes_], bias[svm.classes_] = svm.coef_, svm.intercept_
-    return weight, bias, best, scores
+    svc = SVC(C=COMPLEXITY, class_weight="balanced").fit(inputs, references)
+    count, starts = len(svc.classes_), np.cumsum([0, *svc.n_support_])
+    pairs = list(itertools.combinations(range(count), 2))
+    weight = np.zeros((len(pairs), len(svc.support_)))
+    for row, (first, second) in zip(weight, pairs, strict=True):
+        # Coefficients of a class's vectors against another class stand in the row of that class, itself left out.
+        for own, other in ((first, second), (second, first)):
+            vectors = slice(starts[own], starts[own + 1])
+            row[vectors] = svc.dual_coef_[other - (other > own), vectors]
+    sign = -1 if count == 2 else 1  # of two classes scikit-learn gives the margin of the second
+    return SupportVectorMachine(
+        feature_set,
+        list(labels),
+        COMPLEXITY,
+        float(svc._gamma),
+        speaker_normalization,
+        svc.support_vectors_.astype(np.float32),
+        (sign * weight).astype(np.float32),
+        (sign * svc.intercept_).astype(np.float32),
+        svc.classes_.astype(np.int64),
+        mean,
+        std,
+    )
