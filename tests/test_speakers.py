@@ -156,6 +156,13 @@ class TestClassifier:
             list(classifier.probabilities([noise(1)]))
         assert [record.message.count("lssed-hf enroll") for record in caplog.records] == [1]
 
+    def test_a_model_that_was_not_trained_so_says_so_once(self, tmp_path, caplog):
+        classifier = load_classifier(write_classifier(tmp_path, ["angry", "sad"], normalization="speaker"))
+        classifier.feature_extractor.normalization = "corpus"
+        for seed in range(2):
+            list(classifier.for_speaker(classifier.speaker_statistics([noise(seed)])).probabilities([noise(2)]))
+        assert [record.message.count("may lose much") for record in caplog.records] == [1]
+
     @pytest.mark.parametrize("normalization", ["utterance", "none"])
     def test_a_model_that_takes_no_statistics_is_named(self, normalization):
         extractor = PyResNetFeatureExtractor(normalization=normalization)

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not classifier.wants_speaker:
         print(
             "The model was not trained on clips normalised speaker by speaker (lssed-hf train "
-            "--speaker_normalization): whether it gains by a speaker's own statistics is for you to measure",
+            "--speaker_normalization), and may lose much by a speaker's own statistics",
             file=sys.stderr,
         )
     done = "replaced in" if replaced else "added to"

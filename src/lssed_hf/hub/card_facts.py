@@ -20,9 +20,7 @@ from ..models.registry import list_models
 RECORD = "training.json"
 DEPRESSION_LABELS = ("not_depressed", "depressed")
 #: Of support vector machines.
-UNCALIBRATED = (
-    "Its probabilities are a softmax of won comparisons: they order the classes and are not calibrated."
-)
+UNCALIBRATED = "Its probabilities are a softmax of won comparisons: they order the classes and are not calibrated."
 
 
 @dataclass(frozen=True)

@@ -100,12 +100,20 @@ class Classifier(ABC):
     def for_speaker(self, statistics: SpeakerStatistics) -> "Classifier":
         """The same network behind a front end with the speaker's own mean and deviation in place of the corpus's.
 
+        A model that was not trained so most likely loses by it (docs/speakers.md); a warning says that once.
+
         Raises:
             ValueError: statistics of another front end, a model without mean and deviation of mel bins, or a
                 classifier that is a speaker's already.
         """
         if self.statistics is not None:
             raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
+        if not self.wants_speaker and not self._warned:
+            self._warned = True
+            logger.warning(
+                "This model was not trained on clips normalised speaker by speaker, and may lose much by a speaker's "
+                "own statistics: train one with lssed-hf train --speaker_normalization"
+            )
         own = copy.copy(self)
         own.feature_extractor, own.statistics = speaker_front_end(self.feature_extractor, statistics), statistics
         return own
