@@ -243,19 +243,18 @@ def _record(
             names = rows.features[data_args.label_column_name].names
             labels[use] = [names[label] for label in rows[data_args.label_column_name]]
     name = model_args.model_name_or_path
+    # A probe's layer, a network's epoch; of a support vector machine nothing.
+    chosen = model_args.probe or (recipe is None and args.load_best_model_at_end)
     others = [_extra_facts(text) for text in data_args.extra_corpora or ()]
     corpus = (data_args.dataset_name, data_args.data_dir, data_args.dataset_config_name, data_args.split_scheme)
     facts = {
         "model": Path(name).name if os.path.isdir(name) else name,
         "start": start_facts(name),
-        "corpora": [
-            corpus_facts(*corpus, dataset[uses["train"]].info),
-            *others,
-        ],
+        "corpora": [corpus_facts(*corpus, dataset[uses["train"]].info), *others],
         "teachers": [teacher.facts() for teacher in teachers],
         "num_unlabelled": num_unlabelled,
         "num_parameters": num_parameters,
-        "selected_on_test": (recipe is not None or args.load_best_model_at_end) and uses["validation"] == uses["test"],
+        "selected_on_test": chosen and uses["validation"] == uses["test"],
         **split_facts(speakers, labels),
     }
     write_record(args.output_dir, facts, (data_args, model_args, recipe or args))
