@@ -593,7 +593,7 @@ class TestConfiguration:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"normalization": "speaker"}, "'speaker' is not one of corpus, utterance, none"),
+            ({"normalization": "person"}, "'person' is not one of corpus, speaker, utterance, none"),
             ({"denoise_win_length": 1023}, "denoise_win_length=1023 must be even"),
             ({"denoise_win_length": 0}, "denoise_win_length=0 must be even"),
             ({"noise_fraction": 0.0}, "noise_fraction=0.0 must lie in"),
