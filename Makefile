@@ -15,8 +15,9 @@ demo: .venv/.installed  ## train and serve a small PyResNet on synthetic speech
 demo-daic: .venv/.installed  ## the paper's Table 6 on synthetic interviews
 	$(BIN)/lssed-hf demo-daic
 
-test: .venv/.installed  ## the tests, in a few minutes
-	$(BIN)/python -m pytest
+# A process for each of two cores: a test's networks are too small to fill more than one.
+test: .venv/.installed  ## the tests, in some minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-datasets36: .venv-datasets36/.installed  ## the corpora in datasets 3.6, which still runs loading scripts
 	.venv-datasets36/bin/python -m pytest tests/corpora/test_routes.py tests/corpora/test_lssed.py tests/corpora/test_base.py
