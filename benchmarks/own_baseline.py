@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output_dir", type=Path, required=True, help="where trainings and the report go")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
     parser.add_argument("--enrolments", type=int, nargs="+", default=[1, 2, 5], help="clips (default: 1 2 5)")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once (default: 1)")
     args, flags = parser.parse_known_args(argv)
 
     flags = ["--dataset_name", args.dataset_name, *flags]
@@ -42,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     every = [cell for row in cells.values() for cell in row.values()]
     with claimed(args.output_dir):
         check_settings(every)
-        run_cells(every)
+        for work in ("train", "evaluate"):
+            run_cells([cell for cell in every if cell.work == work], args.jobs)
         failed = [cell for cell in every if cell.problem]
         if not failed:
             write_report(cells, args.output_dir)

@@ -29,7 +29,7 @@ WIDE = (
 )
 BASE = (
     *("--dataset_name", "ravdess", "--train_split_name", "train+validation", "--validation_split_name", "selection"),
-    *("--validation_fraction", "0.2", "--num_train_epochs", "60", "--crop_seconds", "2.5"),
+    *("--validation_fraction", "0.2", "--num_train_epochs", "40", "--crop_seconds", "2.5"),
     *("--feature_extractor_overrides", '{"num_mel_bins":64}'),
     *("--optim", "adamw_torch_fused", "--learning_rate", "1e-3", "--weight_decay", "0.05"),
     *("--decay_norm_and_bias", "false", "--lr_scheduler_type", "cosine", "--warmup_steps", "0.05"),
@@ -51,8 +51,8 @@ SYSTEMS = {
     "deep": ("--config_overrides", NETWORK.replace("[1,1,1,1]", "[2,2,2,2]")),
     "sgd": ("--optim", "sgd", "--learning_rate", "0.02", "--weight_decay", "1e-4"),
     "batch-8": ("--per_device_train_batch_size", "8"),
-    # As many clips as 60 epochs of RAVDESS alone.
-    "two-corpora": ("--extra_corpora", "emodb={emodb}", "--num_train_epochs", "41"),
+    # As many clips as 40 epochs of RAVDESS alone.
+    "two-corpora": ("--extra_corpora", "emodb={emodb}", "--num_train_epochs", "27"),
     "student-logits": ("--teacher", "{teacher}", "--distill_weight", "0.7", "--distill_temperature", "2"),
     "student-features": ("--teacher", "{teacher}", "--distill", "features", "--distill_weight", "0.5"),
 }

@@ -1,6 +1,7 @@
 """Which system to pick: UA on two corpora and across them, against milliseconds per clip and against size.
 
-    python benchmarks/which_one.py --ravdess RAVDESS --emodb EMODB --encoder WHISPER --output_dir outputs/which_one
+    python benchmarks/which_one.py --ravdess RAVDESS --emodb EMODB --encoder WHISPER \\
+        --output_dir outputs/which_one --jobs 2
 
 Every system is trained on each corpus and tested on both, in cells as those of `lssed-hf cross-corpus`; then all are
 timed side by side on one clip. Stopped and started again, it goes on where it was. `--systems` leaves some out, and
@@ -26,16 +27,24 @@ from timing import Case, machine, measure
 
 CORPORA = ("ravdess", "emodb")
 CLIP_SECONDS = {"ravdess": 3.7, "emodb": 2.0}  # what theirs last, about
-#: Flags of `lssed-hf train` by system. {encoder} and {teacher} are folders, {seconds} those of `CHUNK`.
+#: Flags of `lssed-hf train` by system. {encoder} and {teacher} are folders, {seconds} those of `CHUNK`; {other} is the
+#: corpus that is not tested then.
 SYSTEMS = {
     "egemaps-svm": "--model_name_or_path egemaps-svm",
     "compare-svm": "--model_name_or_path compare-svm",
     "compare-svm, own baseline": "--model_name_or_path compare-svm --speaker_normalization all",
     "Whisper tiny, frozen": "--model_name_or_path {encoder} --probe true",
     "Whisper tiny, frozen, short": "--model_name_or_path {encoder} --probe true --chunk_length {seconds}",
+    "Whisper tiny, fine-tuned": (
+        "--model_name_or_path {encoder} --chunk_length {seconds} --num_train_epochs 8 --optim adamw_torch_fused "
+        "--learning_rate 5e-5 --head_learning_rate 1e-3 --lr_scheduler_type cosine --warmup_steps 0.1 "
+        "--max_grad_norm 1 --per_device_train_batch_size 8 --gradient_accumulation_steps 1 --eval_strategy no "
+        "--load_best_model_at_end false --save_total_limit 1"
+    ),
     "PyResNet small": "--recipe small",
     "PyResNet small, own baseline": "--recipe small --speaker_normalization all",
     "PyResNet small, student": "--recipe small --teacher {teacher}",
+    "PyResNet small, both corpora": "--recipe small --extra_corpora {other}",
 }
 CHUNK = {"ravdess": 6, "emodb": 2}
 TEACHER = "Whisper tiny, frozen"
@@ -51,6 +60,7 @@ def main() -> None:
     )
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="SYSTEM")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once (default: 1)")
     parser.add_argument("--report_only", action="store_true", help="time and draw what is finished")
     args = parser.parse_args()
 
@@ -59,9 +69,12 @@ def main() -> None:
     systems = {name: cells_of(name, args.output_dir, data_dirs, encoder, args.seeds) for name in args.systems}
     with claimed(args.output_dir):
         if not args.report_only:
-            every = [cell for cells in systems.values() for cell in cells.values()]
-            check_settings(every)
-            run_cells(every)
+            check_settings([cell for cells in systems.values() for cell in cells.values()])
+            # Students need teachers, and tests what is tested.
+            trainings = {name: [cells[key] for key in cells if key[1] is None] for name, cells in systems.items()}
+            run_cells(trainings.pop(TEACHER, []), args.jobs)
+            run_cells([cell for cells in trainings.values() for cell in cells], args.jobs)
+            run_cells([cells[key] for cells in systems.values() for key in cells if key[1]], args.jobs)
         print(f"Report: {write_report(systems, args.output_dir)}")
 
 
@@ -72,12 +85,23 @@ def cells_of(
     flags_of = {}
     for corpus in CORPORA:
         teacher = folder_of(TEACHER, output_dir) / "cells" / corpus / f"seed_{seeds[0]}"
-        places = {"{encoder}": encoder, "{seconds}": str(CHUNK[corpus]), "{teacher}": str(teacher.absolute())}
+        (other,) = {*CORPORA} - {corpus}
+        places = {
+            "{encoder}": encoder,
+            "{seconds}": str(CHUNK[corpus]),
+            "{teacher}": str(teacher.absolute()),
+            "{other}": f"{other}={data_dirs[other]}",
+        }
         flags = [places.get(part, part) for part in SYSTEMS[name].split()]
         flags_of[corpus] = [*flags, "--dataset_name", corpus, "--data_dir", str(data_dirs[corpus])]
     # What draws nothing is the same for every seed.
-    seeds = seeds if "--recipe" in SYSTEMS[name] else seeds[:1]
-    return make_cells(flags_of, CORPORA, CORPORA, seeds, folder_of(name, output_dir))
+    seeds = seeds[:1] if "--probe" in SYSTEMS[name] or "-svm" in SYSTEMS[name] else seeds
+    cells = make_cells(flags_of, CORPORA, CORPORA, seeds, folder_of(name, output_dir))
+    if "{other}" in SYSTEMS[name]:
+        cells = {
+            (source, target, seed): cell for (source, target, seed), cell in cells.items() if target in (None, source)
+        }
+    return cells
 
 
 def folder_of(name: str, output_dir: Path) -> Path:
