@@ -183,7 +183,7 @@ def write_benchmark(
         matrices = {name: rows[name]["confusion_matrix"] for name in pair}
         plot_confusion_matrices(matrices, comparison["labels"], path)
     with replacing(output_dir / "report.md") as path:
-        text = f"# {len(systems)} systems on {corpus}\n\n"
+        text = f"# {len(systems)} system{'' if len(systems) == 1 else 's'} on {corpus}\n\n"
         text += comparison_markdown(comparison, corpus, "table.png", "figure2.png")
         if failures:
             text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
