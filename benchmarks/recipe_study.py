@@ -36,10 +36,15 @@ BASE = (
     *("--max_grad_norm", "1", "--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
     *("--eval_strategy", "no", "--load_best_model_at_end", "false", "--save_total_limit", "1", "--report_to", "none"),
 )
+MASKS = ("--freq_mask", "8", "--time_mask", "12")
+COMBINED = (
+    *("--mixup", "0.2", "--per_device_train_batch_size", "8"),
+    *("--perturbed_copies", "4", "--speed", "0.1", "--pitch_shift", "2"),
+)
 #: Flags of `lssed-hf train` that take the place of those of `BASE`; {teacher} is the probe of the same seed.
 SYSTEMS = {
     "base": (),
-    "masks": ("--freq_mask", "8", "--time_mask", "12"),
+    "masks": MASKS,
     "mixup": ("--mixup", "0.2"),
     "gain": ("--gain_db", "10"),
     "speed-pitch": ("--perturbed_copies", "4", "--speed", "0.1", "--pitch_shift", "2"),
@@ -55,6 +60,11 @@ SYSTEMS = {
     "two-corpora": ("--extra_corpora", "emodb={emodb}", "--num_train_epochs", "27"),
     "student-logits": ("--teacher", "{teacher}", "--distill_weight", "0.7", "--distill_temperature", "2"),
     "student-features": ("--teacher", "{teacher}", "--distill", "features", "--distill_weight", "0.5"),
+    # What did best above, together.
+    "combined": COMBINED,
+    "combined-masks": (*COMBINED, *MASKS),
+    "combined-80-epochs": (*COMBINED, "--num_train_epochs", "80"),
+    "combined-masks-80-epochs": (*COMBINED, *MASKS, "--num_train_epochs", "80"),
 }
 TEACHER = "whisper-probe"
 

@@ -7,7 +7,6 @@ in its ADV rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from ..inference import AudioClassifier
+from ..inference.base import batched_by_length
 from .report import interval_cells
 from .tables import markdown_table
 
@@ -93,13 +93,16 @@ def real_and_fake_probabilities(
 
     The attack is on the classifier itself and starts from its own predictions, as in Ren et al.'s evaluation.
     """
-    waveforms = iter(waveforms)
-    while batch := list(islice(waveforms, classifier.batch_size)):
+
+    def logits(batch: list[np.ndarray]) -> np.ndarray:
         inputs = classifier.inputs(batch)
         fake = fgsm(classifier.model, inputs, epsilon)
         with torch.inference_mode():
-            logits = torch.stack([classifier.model(**real_or_fake).logits for real_or_fake in (inputs, fake)], dim=1)
-            yield from logits.float().softmax(dim=-1).cpu().numpy()
+            both = torch.stack([classifier.model(**real_or_fake).logits for real_or_fake in (inputs, fake)], dim=1)
+            return both.float().cpu().numpy()
+
+    for both in batched_by_length(logits, waveforms, classifier.batch_size):
+        yield torch.from_numpy(both).softmax(dim=-1).numpy()
 
 
 def adversarial_table(results: Mapping[str, Any]) -> str:

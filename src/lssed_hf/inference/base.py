@@ -4,7 +4,7 @@ import copy
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,14 +79,8 @@ class Classifier(ABC):
         long.
         """
         self._warn_without_speaker()
-        for window in _windows(waveforms, _WINDOW * self.batch_size, _WINDOW_SAMPLES):
-            order = np.argsort([len(waveform) for waveform in window], kind="stable")
-            rows = np.empty((len(window), len(self.labels)), dtype=np.float32)
-            for start in range(0, len(window), self.batch_size):
-                chosen = order[start : start + self.batch_size]
-                logits = self.logits([window[index] for index in chosen])
-                rows[chosen] = torch.from_numpy(logits).softmax(dim=-1).numpy()
-            yield from rows
+        for logits in batched_by_length(self.logits, waveforms, self.batch_size):
+            yield torch.from_numpy(logits).softmax(dim=-1).numpy()
 
     def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
         """What `for_speaker` takes, of some clips of one speaker: float32 waveforms (samples,).
@@ -167,6 +161,20 @@ def score_cells(probabilities: np.ndarray | None, labels: Sequence[str]) -> list
         return [""] * (len(labels) + 2)
     best = int(probabilities.argmax())
     return [labels[best], *(f"{score:.4f}" for score in (probabilities[best], *probabilities))]
+
+
+def batched_by_length(
+    answer: Callable[[list[np.ndarray]], np.ndarray], waveforms: Iterable[np.ndarray], batch_size: int
+) -> Iterator[np.ndarray]:
+    """What `answer` gives of batches, (batch, ...), clip by clip and in the clips' order; those of a batch are about
+    equally long."""
+    for window in _windows(waveforms, _WINDOW * batch_size, _WINDOW_SAMPLES):
+        order = np.argsort([len(waveform) for waveform in window], kind="stable")
+        rows: dict[int, np.ndarray] = {}
+        for start in range(0, len(window), batch_size):
+            chosen = order[start : start + batch_size]
+            rows.update(zip(chosen, answer([window[index] for index in chosen]), strict=True))
+        yield from (rows[index] for index in range(len(window)))
 
 
 def _windows(waveforms: Iterable[np.ndarray], most: int, most_samples: int) -> Iterator[list[np.ndarray]]:
