@@ -7,7 +7,6 @@ linear, whatever the start takes. Memory and the synthetic release are those of 
 """
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -16,7 +15,6 @@ from pathlib import Path
 
 from corpora_at_scale import measured, write_release
 from lssed_hf.corpora.synthetic_speech import write_synthetic_lssed
-from lssed_hf.demo import SMALL_PYRESNET
 
 
 LSSED_HF = [sys.executable, "-m", "lssed_hf.cli"]
@@ -78,7 +76,8 @@ def main() -> None:
 def train(raw: Path, out: Path) -> list[str]:
     return [
         *(*LSSED_HF, "train", "--dataset_name", "lssed", "--data_dir", str(raw), "--output_dir", str(out)),
-        *("--config_overrides", json.dumps(SMALL_PYRESNET), "--num_train_epochs", "1", "--crop_seconds", "2"),
+        *("--model_name_or_path", "pyresnet-small", "--feature_extractor_overrides", '{"num_mel_bins":128}'),
+        *("--num_train_epochs", "1", "--crop_seconds", "2"),
         *("--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1", "--report_to", "none"),
     ]
 

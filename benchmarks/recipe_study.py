@@ -17,12 +17,12 @@ from lssed_hf.training.benchmark import Spec, make_cell, write_benchmark
 from lssed_hf.training.cells import Cell, check_settings, claimed, run_cells
 
 
-#: Half a million parameters.
+#: `pyresnet-small`, half a million parameters.
 NETWORK = (
     '{"depths":[1,1,1,1],"embedding_size":16,"hidden_sizes":[64,128,256,512],'
     '"groups":[[1,2,4,4],[1,4,8],[1,4],[1]],"zero_init_residual":true}'
 )
-#: `pyresnet-small`, 1.1 million.
+#: 1.1 million.
 WIDE = (
     '{"depths":[1,1,1,1],"embedding_size":24,"hidden_sizes":[96,192,384,768],'
     '"groups":[[1,2,3,6],[1,4,8],[1,4],[1]],"zero_init_residual":true}'
@@ -41,6 +41,7 @@ COMBINED = (
     *("--mixup", "0.2", "--per_device_train_batch_size", "8"),
     *("--perturbed_copies", "4", "--speed", "0.1", "--pitch_shift", "2"),
 )
+LONG = ("--extra_corpora", "emodb={emodb}", "--num_train_epochs", "60")
 #: Flags of `lssed-hf train` that take the place of those of `BASE`; {teacher} is the probe of the same seed.
 SYSTEMS = {
     "base": (),
@@ -63,8 +64,13 @@ SYSTEMS = {
     # What did best above, together.
     "combined": COMBINED,
     "combined-masks": (*COMBINED, *MASKS),
-    "combined-80-epochs": (*COMBINED, "--num_train_epochs", "80"),
-    "combined-masks-80-epochs": (*COMBINED, *MASKS, "--num_train_epochs", "80"),
+    # With two corpora and more epochs; the last is what the recipe was before this study.
+    "long": (*LONG, "--mixup", "0.2", *MASKS),
+    "long-combined": (*LONG, *COMBINED),
+    "long-wide-128-mels": (
+        *(*LONG, "--mixup", "0.2", "--freq_mask", "16", "--time_mask", "12"),
+        *("--config_overrides", WIDE, "--feature_extractor_overrides", "{}"),
+    ),
 }
 TEACHER = "whisper-probe"
 

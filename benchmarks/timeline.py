@@ -22,7 +22,6 @@ import soundfile
 import torch
 
 import lssed_hf
-from lssed_hf.demo import SMALL_PYRESNET
 from lssed_hf.inference.envelope import Envelope
 
 
@@ -43,7 +42,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as work:
         model, recording = Path(work, "model"), Path(work, "recording.wav")
-        network = lssed_hf.create_model("pyresnet50", num_labels=4, **SMALL_PYRESNET)
+        network = lssed_hf.create_model("pyresnet-small", num_labels=4)
         network.save_pretrained(model)
         lssed_hf.PyResNetFeatureExtractor(normalization="utterance").save_pretrained(model)
         for minutes in args.minutes:

@@ -36,7 +36,7 @@ SYSTEMS = {
     "Whisper tiny, frozen": "--model_name_or_path {encoder} --probe true",
     "Whisper tiny, frozen, short": "--model_name_or_path {encoder} --probe true --chunk_length {seconds}",
     "Whisper tiny, fine-tuned": (
-        "--model_name_or_path {encoder} --chunk_length {seconds} --num_train_epochs 8 --optim adamw_torch_fused "
+        "--model_name_or_path {encoder} --chunk_length {seconds} --num_train_epochs 5 --optim adamw_torch_fused "
         "--learning_rate 5e-5 --head_learning_rate 1e-3 --lr_scheduler_type cosine --warmup_steps 0.1 "
         "--max_grad_norm 1 --per_device_train_batch_size 8 --gradient_accumulation_steps 1 --eval_strategy no "
         "--load_best_model_at_end false --save_total_limit 1"

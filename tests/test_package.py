@@ -77,6 +77,8 @@ def test_every_network_of_the_zoo_has_its_front_end():
         extractor = create_feature_extractor(name, num_mel_bins=40)
         own = lssed_hf.EspnetAsrFeatureExtractor if "espnet" in name else lssed_hf.PyResNetFeatureExtractor
         assert type(extractor) is own and extractor.num_mel_bins == 40
+    assert create_feature_extractor("pyresnet-small").num_mel_bins == 64
+    assert create_feature_extractor("pyresnet-small", num_mel_bins=40).num_mel_bins == 40
     assert {"espnet-transformer", "espnet-conformer"} <= set(lssed_hf.list_models("espnet-*"))
 
 

@@ -6,7 +6,6 @@ that everything works, and say nothing about real speech.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,15 +15,6 @@ import datasets
 
 from .corpora.synthetic_speech import METADATA_NAME, write_synthetic_lssed
 
-
-#: A PyResNet of half a million parameters: the same network, narrow and with one block per stage.
-SMALL_PYRESNET = {
-    "depths": [1, 1, 1, 1],
-    "embedding_size": 16,
-    "hidden_sizes": [64, 128, 256, 512],
-    "groups": [[1, 2, 4, 4], [1, 4, 8], [1, 4], [1]],
-    "zero_init_residual": True,
-}
 
 # What a user would type. It runs elsewhere, with nothing but the saved folder.
 _SERVE = """
@@ -71,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     status = train.main(
         [
             *("--dataset_name", "lssed", "--data_dir", str(corpus), "--output_dir", str(model), "--restart"),
-            *("--config_overrides", json.dumps(SMALL_PYRESNET), "--num_train_epochs", str(args.num_train_epochs)),
+            *("--model_name_or_path", "pyresnet-small", "--num_train_epochs", str(args.num_train_epochs)),
             *("--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
             *("--lr_scheduler_type", "cosine", "--warmup_steps", "20", "--crop_seconds", "2"),
         ]

@@ -8,7 +8,6 @@ people.
 
 import argparse
 import json
-import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ from pathlib import Path
 from .corpora import corpus_builder
 from .corpora.synthetic_interviews import write_synthetic_daic_woz
 from .corpora.synthetic_speech import write_synthetic_lssed
-from .demo import SMALL_PYRESNET
 
 
 #: A recogniser of a quarter of a million parameters.
@@ -83,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 *epochs,
                 *batches,
             ),
-            *("--config_overrides", json.dumps(SMALL_PYRESNET), "--crop_seconds", "2", "--warmup_steps", "10"),
+            *("--model_name_or_path", "pyresnet-small", "--crop_seconds", "2", "--warmup_steps", "10"),
         ]
     )
     print("3. A small recogniser learns to transcribe (ASR)")
@@ -96,12 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     shutil.rmtree(output_dir / "table6", ignore_errors=True)  # of other starts
     print("4. Both, and random weights, are fine-tuned on interviews (Table 6)")
-    scratch = f"scratch=pyresnet50 --config_overrides {shlex.quote(json.dumps(SMALL_PYRESNET))}"
     return depression.main(
         [
             *("--data_dir", str(interviews), "--output_dir", str(output_dir / "table6")),
             *(*common, *epochs, *batches),
-            *("--models", f"ser={ser}", f"asr={asr}", scratch, "--learning_rate", "1e-3", "--crop_seconds", "2"),
+            *("--models", f"ser={ser}", f"asr={asr}", "scratch=pyresnet-small"),
+            *("--learning_rate", "1e-3", "--crop_seconds", "2"),
             *("--note", NOTE),
         ]
     )

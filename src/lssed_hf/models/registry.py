@@ -15,14 +15,14 @@ _ZOO = {
     "pyresnet50": ("pyresnet", {"depths": [3, 4, 6, 3]}),
     "pyresnet101": ("pyresnet", {"depths": [3, 4, 23, 3]}),
     "pyresnet152": ("pyresnet", {"depths": [3, 8, 36, 3]}),
-    # One block a stage, three eighths of the channels, for corpora of some hundreds of clips.
+    # One block a stage, a quarter of the channels, for corpora of some hundreds of clips.
     "pyresnet-small": (
         "pyresnet",
         {
             "depths": [1, 1, 1, 1],
-            "embedding_size": 24,
-            "hidden_sizes": [96, 192, 384, 768],
-            "groups": [[1, 2, 3, 6], [1, 4, 8], [1, 4], [1]],
+            "embedding_size": 16,
+            "hidden_sizes": [64, 128, 256, 512],
+            "groups": [[1, 2, 4, 4], [1, 4, 8], [1, 4], [1]],
             "zero_init_residual": True,
         },
     ),
@@ -55,6 +55,9 @@ _ZOO = {
     "espnet-vgg-blstm": ("espnet", {"encoder_type": "vgg_rnn", "num_hidden_layers": 4, "hidden_size": 320}),
 }
 
+# Name -> parameters of the front end that are not the family's own.
+_FRONT_ENDS = {"pyresnet-small": {"num_mel_bins": 64}}
+
 
 def list_models(pattern: str = "*") -> list[str]:
     """Names that `create_model` knows and that match a shell pattern, e.g. `pyresnet*`."""
@@ -80,7 +83,7 @@ def create_model(name: str, num_labels: int | None = None, **overrides) -> "PreT
 
 
 def create_feature_extractor(name: str, **overrides) -> "SequenceFeatureExtractor":
-    """The front end that a network of the zoo takes, without statistics of any corpus.
+    """The front end that a network of the zoo is made for, without statistics of any corpus.
 
     Args:
         name: one of `list_models()`.
@@ -89,7 +92,7 @@ def create_feature_extractor(name: str, **overrides) -> "SequenceFeatureExtracto
     Raises:
         ValueError: unknown name.
     """
-    return family_class(_look_up(name)[0], "FeatureExtractor")(**overrides)
+    return family_class(_look_up(name)[0], "FeatureExtractor")(**{**_FRONT_ENDS.get(name, {}), **overrides})
 
 
 def _look_up(name: str) -> tuple[str, dict]:

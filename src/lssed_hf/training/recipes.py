@@ -11,10 +11,10 @@ RECIPES: dict[str, tuple[str, ...]] = {
         *("--model_name_or_path", "pyresnet-small"),
         *("--optim", "adamw_torch_fused", "--learning_rate", "1e-3", "--weight_decay", "0.05"),
         *("--decay_norm_and_bias", "false", "--lr_scheduler_type", "cosine", "--warmup_steps", "100"),
-        *("--max_grad_norm", "1", "--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
+        *("--max_grad_norm", "1", "--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1"),
         *("--eval_strategy", "no", "--load_best_model_at_end", "false", "--save_total_limit", "1"),
         *("--num_train_epochs", "60", "--crop_seconds", "2.5"),
-        *("--freq_mask", "16", "--time_mask", "12", "--mixup", "0.2"),
+        *("--mixup", "0.2", "--perturbed_copies", "4", "--speed", "0.1", "--pitch_shift", "2"),
     ),
 }
 
