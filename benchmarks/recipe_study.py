@@ -67,6 +67,7 @@ SYSTEMS = {
     # With two corpora and more epochs; the last is what the recipe was before this study.
     "long": (*LONG, "--mixup", "0.2", *MASKS),
     "long-combined": (*LONG, *COMBINED),
+    "long-combined-wide": (*LONG, *COMBINED, "--config_overrides", WIDE),
     "long-wide-128-mels": (
         *(*LONG, "--mixup", "0.2", "--freq_mask", "16", "--time_mask", "12"),
         *("--config_overrides", WIDE, "--feature_extractor_overrides", "{}"),

@@ -169,7 +169,7 @@ def cost(
     for name, cells in systems.items():
         trained = [cell for (source, target, _), cell in cells.items() if (source, target) == ("ravdess", None)]
         folder = trained[0].folder
-        weights = [*folder.glob("*.safetensors")]
+        weights = [*folder.rglob("*.safetensors")]  # a probe's encoder has a folder of its own
         if trained[0].problem or not weights:
             continue
         classifier = load_classifier(folder, batch_size=1)

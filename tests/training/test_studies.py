@@ -66,6 +66,8 @@ def test_systems_are_scored_timed_and_drawn(places, tmp_path, monkeypatch):
     assert list(results["systems"]) == list(systems) and results["failures"] == {}
     assert all(len(system["pairs"]) == 4 for system in results["systems"].values())
     assert set(results["megabytes"]) == set(systems) and (tmp_path / "which_one.png").is_file()
+    encoder = tmp_path / "systems" / "whisper_tiny__frozen" / "cells" / "ravdess" / "seed_0" / "encoder"
+    assert results["megabytes"][which_one.TEACHER] > (encoder / "model.safetensors").stat().st_size / 1e6
     report = (tmp_path / "report.md").read_text()
     assert report.count("| student |") == 1 and str(tmp_path) not in report
     settings = tmp_path / "systems" / "student" / "cells" / "emodb" / "seed_0" / "settings.json"

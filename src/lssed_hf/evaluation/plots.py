@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from sklearn.metrics import roc_curve
 
 
@@ -225,7 +226,8 @@ def plot_trade_off(
 
     Args:
         scores: By title of the column and name of the system: `mean`, `low` and `high` (None for no interval).
-        costs: By name of the axis and of the system; systems without one are left out of the row.
+        costs: By name of the axis and of the system, positive; systems without one are left out of the row. Those
+            whose costs differ by less than a tenth stand side by side.
         path: Where to write; its folder must exist.
         ylabel: What the score is.
 
@@ -239,15 +241,20 @@ def plot_trade_off(
     grid = figure.subplots(len(costs), len(scores), sharey=True, sharex="row", squeeze=False)
     for index, (xlabel, cost) in enumerate(costs.items()):
         row = grid[index]
+        places = _side_by_side(cost)
         for axes, (title, panel) in zip(row, scores.items()):
             for name in panel.keys() & cost.keys():
                 number, score = names.index(name), panel[name]
                 look = {"color": _CURVES[number % len(_CURVES)], "zorder": 3}
                 if score["low"] is not None:
-                    axes.plot([cost[name]] * 2, [score["low"], score["high"]], linewidth=1.6, alpha=0.45, **look)
+                    axes.plot([places[name]] * 2, [score["low"], score["high"]], linewidth=1.6, alpha=0.45, **look)
                 marker = _MARKERS[number // len(_CURVES) % len(_MARKERS)]
-                axes.plot(cost[name], score["mean"], marker, markersize=7, linestyle="none", label=name, **look)
+                axes.plot(places[name], score["mean"], marker, markersize=7, linestyle="none", label=name, **look)
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.margins(x=0.08)
             axes.set_xlabel(xlabel, fontsize=10, color=_FAINT_INK)
             axes.grid(color=_LINE, linewidth=0.7)
             axes.tick_params(which="both", length=0, labelcolor=_INK)
@@ -264,6 +271,22 @@ def plot_trade_off(
     figure.legend([shown[name] for name in order], order, loc="outside lower center", **legend)
     figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
     return Path(path)
+
+
+def _side_by_side(cost: Mapping[str, float]) -> dict[str, float]:
+    """Costs, with those that are about the same moved apart by fortieths of a logarithmic axis."""
+    clusters: list[list[str]] = []
+    for name in sorted(cost, key=cost.__getitem__):
+        if clusters and cost[name] < 1.1 * cost[clusters[-1][0]]:
+            clusters[-1].append(name)
+        else:
+            clusters.append([name])
+    step = max(1.05, (max(cost.values()) / min(cost.values())) ** (1 / 40)) if cost else 1
+    return {
+        name: cost[name] * step ** (place - (len(cluster) - 1) / 2)
+        for cluster in clusters
+        for place, name in enumerate(cluster)
+    }
 
 
 def plot_roc(
