@@ -68,6 +68,7 @@ SYSTEMS = {
     "long": (*LONG, "--mixup", "0.2", *MASKS),
     "long-combined": (*LONG, *COMBINED),
     "long-combined-wide": (*LONG, *COMBINED, "--config_overrides", WIDE),
+    "long-wide": (*LONG, "--mixup", "0.2", *MASKS, "--config_overrides", WIDE),
     "long-wide-128-mels": (
         *(*LONG, "--mixup", "0.2", "--freq_mask", "16", "--time_mask", "12"),
         *("--config_overrides", WIDE, "--feature_extractor_overrides", "{}"),

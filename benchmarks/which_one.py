@@ -45,6 +45,9 @@ SYSTEMS = {
     "PyResNet small, own baseline": "--recipe small --speaker_normalization all",
     "PyResNet small, student": "--recipe small --teacher {teacher}",
     "PyResNet small, both corpora": "--recipe small --extra_corpora {other}",
+    "PyResNet small, both corpora, own baseline": (
+        "--recipe small --extra_corpora {other} --speaker_normalization all"
+    ),
 }
 CHUNK = {"ravdess": 6, "emodb": 2}
 TEACHER = "Whisper tiny, frozen"

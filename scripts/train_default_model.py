@@ -2,7 +2,7 @@
 
     python scripts/train_default_model.py --ravdess RAVDESS --emodb EMODB --output_dir outputs/default
 
-It is `lssed-hf train --recipe small` on the training speakers of both, and for a level of the voice that differs.
+It is `lssed-hf train --recipe small` on the training speakers of both, for a wider network and voices of any level.
 `outputs/default/model` is the model with its scores on RAVDESS's test speakers, `outputs/default/emodb` has those on
 EMO-DB's; none of them was trained on. `--install` puts it, and its card, into the package.
 """
@@ -17,8 +17,20 @@ from lssed_hf.hub.card import write_model_card
 from lssed_hf.inference.loading import DEFAULT_MODEL
 
 
-#: Microphones and distances differ more than these corpora do.
-MORE = ("--gain_db", "10", "--seed", "42", "--report_to", "none")
+#: 1.1 million parameters and 128 mel bins: on the validation speakers of both corpora they do better than
+#: `pyresnet-small` (UA 0.719 and 0.804 against 0.698 and 0.726).
+NETWORK = {
+    "depths": [1, 1, 1, 1],
+    "embedding_size": 24,
+    "hidden_sizes": [96, 192, 384, 768],
+    "groups": [[1, 2, 3, 6], [1, 4, 8], [1, 4], [1]],
+    "zero_init_residual": True,
+}
+MORE = (
+    *("--config_overrides", json.dumps(NETWORK), "--feature_extractor_overrides", '{"num_mel_bins": 128}'),
+    # Microphones and distances differ more than these corpora do.
+    *("--gain_db", "10", "--seed", "42", "--report_to", "none"),
+)
 
 
 def main() -> None:
@@ -45,7 +57,7 @@ def install(folder: Path) -> None:
         trained,
         results=[folder / "emodb"],
         name="The model that comes with lssed-hf",
-        description="A small PyResNet for trying things out: one block a stage, a quarter of the channels.",
+        description="A small PyResNet for trying things out: one block a stage, three eighths of the channels.",
         notes=[
             "Both corpora are of actors who say a few fixed sentences, the same ones in training and test. On "
             "spontaneous speech, children, other languages and noisy recordings it has not been measured.",
