@@ -146,8 +146,8 @@ def _train_network(
     if not is_cacheable(feature_extractor) and augmentation != Augmentation():
         raise ValueError(
             "masks, shifts, stretching, gain and mixup work on the features of this package, but "
-            f"{model_args.model_name_or_path} has a {type(feature_extractor).__name__}: leave those flags out, and with "
-            "--recipe small add --mixup 0"
+            f"{model_args.model_name_or_path} has a {type(feature_extractor).__name__}: leave those flags out, and "
+            "with --recipe small add --mixup 0"
         )
 
     audio_column, label_column = data_args.audio_column_name, data_args.label_column_name
