@@ -170,14 +170,14 @@ def cost(
     sizes = {}
     clip = np.random.default_rng(0).normal(0, 0.05, round(CLIP_SECONDS["ravdess"] * 16000)).astype(np.float32)
     for name, cells in systems.items():
-        trained = [cell for (source, target, _), cell in cells.items() if (source, target) == ("ravdess", None)]
-        folder = trained[0].folder
-        weights = [*folder.rglob("*.safetensors")]  # a probe's encoder has a folder of its own
-        if trained[0].problem or not weights:
-            continue
-        classifier = load_classifier(folder, batch_size=1)
-        contestants[name] = lambda classifier=classifier: classifier.logits([clip])
-        sizes[name] = sum(path.stat().st_size for path in weights) / 1e6
+        for (source, target, _), cell in cells.items():
+            # A probe's encoder has a folder of its own; published cells have no weights.
+            weights = [*cell.folder.rglob("*.safetensors")]
+            if (source, target) == ("ravdess", None) and not cell.problem and weights:
+                classifier = load_classifier(cell.folder, batch_size=1)
+                contestants[name] = lambda classifier=classifier: classifier.logits([clip])
+                sizes[name] = sum(path.stat().st_size for path in weights) / 1e6
+                break
     timings = measure(Case("a clip", contestants, {}, repeats=15)) if contestants else []
     return {timing.contestant: timing.median for timing in timings}, sizes
 
