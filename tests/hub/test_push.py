@@ -94,6 +94,13 @@ def test_a_dry_run_lists_and_sends_nothing(model, hub, capsys):
     assert hub.calls == []
 
 
+def test_a_support_vector_machine_goes_up_too(model, hub):
+    (model / "config.json").rename(model / "svm.json")
+    (model / "model.safetensors").rename(model / "svm.safetensors")
+    assert cli.main(["push", str(model), "me/svm", "--yes"]) == 0
+    assert {"svm.json", "svm.safetensors", "README.md"} <= {*hub.uploaded}
+
+
 @pytest.mark.parametrize("flag", ["--yes", "--no_dry_run"])
 def test_an_upload_takes_the_model_alone_into_a_private_repository(model, hub, flag, capsys):
     assert cli.main(["push", str(model), "me/model", flag, "--commit_message", "First"]) == 0
@@ -203,4 +210,4 @@ def test_what_is_no_model_at_all_is_named(model, hub, tmp_path, capsys):
     assert "holds no weights" in capsys.readouterr().err
     (model / "config.json").unlink()
     assert cli.main(["push", str(model), "me/model", "--yes"]) == 1
-    assert "holds no config.json" in capsys.readouterr().err and hub.calls == []
+    assert "holds neither config.json nor svm.json" in capsys.readouterr().err and hub.calls == []

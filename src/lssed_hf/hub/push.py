@@ -15,6 +15,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.utils import validate_repo_id
 
+from ..inference.classical import SVM_MARKER, SVM_WEIGHTS
 from ..inference.exported import MARKER
 from .card import FORBIDDEN
 
@@ -27,7 +28,15 @@ ALLOWED = (
     *("special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "*.model"),
     *("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
     *("probe.json", "probe.safetensors", "encoder/config.json", "encoder/preprocessor_config.json"),
-    *("encoder/model.safetensors", "model.onnx", "model.onnx.data", "openvino_model.xml", "openvino_model.bin"),
+    *(
+        SVM_MARKER,
+        SVM_WEIGHTS,
+        "encoder/model.safetensors",
+        "model.onnx",
+        "model.onnx.data",
+        "openvino_model.xml",
+        "openvino_model.bin",
+    ),
     *("*.py", "confusion_matrix.png"),
 )
 _WEIGHTS = (".safetensors", ".onnx", ".xml")
@@ -76,7 +85,7 @@ def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -
         allow_patterns: of file names, besides `ALLOWED`.
 
     Raises:
-        FileNotFoundError: no folder, no `config.json`, no weights, or no card.
+        FileNotFoundError: no folder, neither `config.json` nor `svm.json`, no weights, or no card.
         PushError: a file that would go up holds audio, data, pickled objects, states of training or secrets, or is a
             link out of the folder; or the card cannot be read or is none.
     """
@@ -94,8 +103,10 @@ def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -
             continue
         _check_file(path, name, folder)
         files[name] = path.stat().st_size
-    if "config.json" not in files:
-        raise FileNotFoundError(f"{folder} holds no config.json: push takes the folder of a saved model")
+    if not {"config.json", SVM_MARKER} & files.keys():
+        raise FileNotFoundError(
+            f"{folder} holds neither config.json nor {SVM_MARKER}: push takes the folder of a saved model"
+        )
     if not any(name.endswith(_WEIGHTS) for name in files):
         raise FileNotFoundError(f"{folder} holds no weights ({', '.join(f'*{suffix}' for suffix in _WEIGHTS)})")
     if "README.md" not in files:

@@ -5,6 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from huggingface_hub import snapshot_download
+
 from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from . import classical, exported, probe
 from .base import Classifier
@@ -38,8 +40,7 @@ def load_classifier(
     ```
 
     Args:
-        path: such a folder, or the name of an audio classifier on the Hub; None for the `default_model`, with a
-            warning that says so.
+        path: such a folder, or the name of one on the Hub; None for the `default_model`, with a warning that says so.
         batch_size: clips per forward pass.
         device: a torch device, the GPU if there is one by default; exported networks run on the CPU.
         trust_remote_code: allow code from the folder or repository to run.
@@ -58,7 +59,7 @@ def load_classifier(
             f"{DEFAULT_MODEL / 'README.md'} says how good it is and what it is not for."
         )
         return default_model(batch_size, device)
-    folder = Path(path)
+    folder = local_folder(path)
     own = own_format(folder)
     if own is not None:
         return own(folder, batch_size, device, trust_remote_code)
@@ -70,6 +71,20 @@ def load_classifier(
             f"as one that lssed-hf export wrote; it holds {found}"
         )
     return AudioClassifier(path, batch_size, device, trust_remote_code)
+
+
+def local_folder(path: str | os.PathLike) -> Path:
+    """Where a classifier is: a repository of the Hub in one of this package's own formats is downloaded first.
+
+    One of transformers stays a name, which its own `from_pretrained` looks up.
+    """
+    if not os.path.isdir(path):
+        try:
+            if own_format(Path(snapshot_download(str(path), allow_patterns=list(FORMATS)))):
+                return Path(snapshot_download(str(path)))
+        except (OSError, ValueError) as error:  # no such repository, or no name of one: `from_pretrained` says more
+            logger.debug(f"{path} is in no format of this package: {error}")
+    return Path(path)
 
 
 def own_format(folder: Path) -> type[Classifier] | None:

@@ -12,6 +12,7 @@ from transformers import AutoConfig
 
 from .. import audio, files, inference, models
 from ..inference import probe
+from ..inference.loading import local_folder
 from . import embeddings
 
 
@@ -73,7 +74,7 @@ def model_digest(name: str, trust_remote_code: bool = False) -> str:
     Raises:
         OSError: there is no such model.
     """
-    folder = Path(name)
+    folder = local_folder(name)
     if not folder.is_dir():
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         return hashlib.sha256(f"{name}@{config._commit_hash}".encode()).hexdigest()
