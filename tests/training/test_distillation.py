@@ -1,6 +1,7 @@
 """Distillation: its losses, what it makes of batches and labels, and training with a teacher from end to end."""
 
 import json
+import shutil
 from functools import partial
 
 import numpy as np
@@ -302,6 +303,9 @@ def test_an_interrupted_run_ends_in_the_same_weights(flags, tmp_path, monkeypatc
         train.main(own)
     assert (tmp_path / "interrupted" / "checkpoint-3").is_dir()
     assert not (tmp_path / "interrupted" / "model.safetensors").exists()
+    other = shutil.copytree(tmp_path / "whole", tmp_path / "other")
+    with pytest.raises(ValueError, match="was begun with other teachers, or they have changed since"):
+        train.main([*own, "--teacher", str(other)])
     train.main(own)
     assert same_weights(tmp_path / "whole", tmp_path / "interrupted")
 

@@ -19,6 +19,7 @@ from ..corpora.splits import speaker_split
 from ..evaluation.baselines import baseline_clips, scored_rows
 from ..evaluation.evaluate import evaluate_model
 from ..hub.card import write_model_card
+from ..hub.card_facts import read_record
 from ..inference.classical import CLASSICAL
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
@@ -73,6 +74,8 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         )
     teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
     checkpoint = find_checkpoint(args)
+    if checkpoint is not None:
+        _check_teachers(teachers, args.output_dir)
     set_seed(args.seed)
 
     dataset = load_splits(
@@ -298,6 +301,16 @@ def find_checkpoint(args: TrainingArguments) -> str | None:
     if checkpoint is not None:
         logger.info(f"going on from {checkpoint}; --restart begins anew")
     return checkpoint
+
+
+def _check_teachers(teachers: Sequence[Teacher], output_dir: str) -> None:
+    """Make sure that a run goes on with the teachers that it was begun with."""
+    begun = read_record(Path(output_dir)).get("teachers")
+    if begun is not None and [facts.get("digest") for facts in begun] != [teacher.digest for teacher in teachers]:
+        raise ValueError(
+            f"{output_dir} was begun with other teachers, or they have changed since: give --teacher the same again, "
+            "begin anew with --restart, or choose another --output_dir"
+        )
 
 
 def peak_memory() -> dict[str, int]:
