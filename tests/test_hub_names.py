@@ -6,16 +6,16 @@ import os
 import re
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
 import torch
+from local_server import serving
 from safetensors.torch import save_file
 from tiny_classifier import write_classifier
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+from tiny_whisper import write_whisper
 
 from lssed_hf import load_classifier
 from lssed_hf.inference.classical import save_svm
@@ -81,40 +81,17 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tmp_path):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.root, server.fetched = tmp_path / "hub", []
-    server.server_url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler, root=tmp_path / "hub", fetched=[]) as server:
+        yield server
 
 
 def write_models(folder):
     """A network of transformers, a probe and a support vector machine."""
     write_classifier(folder / "network", LABELS)
     probe = folder / "probe"
-    config = Wav2Vec2Config(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        conv_dim=(8,) * 2,
-        conv_stride=(5, 4),
-        conv_kernel=(10, 8),
-        num_feat_extract_layers=2,
-        num_conv_pos_embeddings=4,
-        num_conv_pos_embedding_groups=2,
-        id2label=dict(enumerate(LABELS)),
-    )
-    torch.manual_seed(0)
-    Wav2Vec2ForSequenceClassification(config).save_pretrained(probe / "encoder")
-    Wav2Vec2FeatureExtractor().save_pretrained(probe / "encoder")
-    config.save_pretrained(probe)
+    write_whisper(probe / "encoder")
     (probe / "probe.json").write_text('{"layer": 1}')
-    save_file({"weight": torch.randn(2, 16), "bias": torch.zeros(2)}, probe / "probe.safetensors")
+    save_file({"weight": torch.eye(2, 16), "bias": torch.zeros(2)}, probe / "probe.safetensors")
     rng = np.random.default_rng(0)
     inputs, classes = rng.normal(size=(20, 9)), np.arange(20) % 2
     save_svm(fit_svm(inputs, classes, LABELS, "eGeMAPSv02", "none", np.zeros(9), np.ones(9)), folder / "svm")
@@ -132,10 +109,10 @@ def test_names_on_the_hub_open_as_their_folders_do(hub, tmp_path):
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
-    found = opened(HF_ENDPOINT=hub.server_url, HF_HUB_OFFLINE="0")
+    found = opened(HF_ENDPOINT=hub.url, HF_HUB_OFFLINE="0")
     for name, kind in (("me/probe", "ProbeClassifier"), ("me/network", "AudioClassifier")):
         here = load_classifier(hub.root / name)
-        assert found["answers"][name][:2] == [kind, LABELS] and type(here).__name__ == kind
+        assert found["answers"][name][:2] == [kind, here.labels] and type(here).__name__ == kind
         np.testing.assert_allclose(found["answers"][name][2], next(iter(here.probabilities([clip]))), atol=1e-6)
     assert found["digest"] == model_digest(str(hub.root / "me" / "svm"))
     # Nothing is fetched twice, and what is there needs no network.

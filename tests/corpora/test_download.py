@@ -5,16 +5,16 @@ import io
 import os
 import stat
 import tarfile
-import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import datasets
 import pytest
 import requests
+from local_server import serving
 
 from lssed_hf import load_corpus
 from lssed_hf.corpora import crema_d, download, emodb, ravdess
@@ -70,17 +70,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.files = {"/clip.bin": CONTENT}
-    server.log, server.cuts, server.statuses = [], [], []
-    server.ranges, server.tag, server.modified, server.shift = True, '"one"', None, 0
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    state = {"log": [], "cuts": [], "statuses": [], "ranges": True, "tag": '"one"', "modified": None, "shift": 0}
+    with serving(Handler, files={"/clip.bin": CONTENT}, **state) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
