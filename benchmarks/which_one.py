@@ -16,7 +16,8 @@ import numpy as np
 
 from lssed_hf.evaluation.cross_corpus import compare_corpora
 from lssed_hf.evaluation.plots import plot_trade_off
-from lssed_hf.evaluation.runs import read_run
+from lssed_hf.evaluation.runs import Run, read_run
+from lssed_hf.evaluation.significance import paired_differences
 from lssed_hf.evaluation.tables import markdown_table, score_cell
 from lssed_hf.files import replacing
 from lssed_hf.inference import load_classifier
@@ -49,8 +50,14 @@ SYSTEMS = {
         "--recipe small --extra_corpora {other} --speaker_normalization all"
     ),
 }
+DIFFERENCES = (
+    "Means over seeds, with 95 % intervals of a paired bootstrap that resamples test speakers. Two speakers, as "
+    "EMO-DB has, bear no interval that could be believed."
+)
 CHUNK = {"ravdess": 6, "emodb": 2}
 TEACHER = "Whisper tiny, frozen"
+#: What the others are tested against.
+BASE = "PyResNet small"
 
 
 def main() -> None:
@@ -113,9 +120,9 @@ def folder_of(name: str, output_dir: Path) -> Path:
 
 def write_report(systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell]], output_dir: Path) -> Path:
     """Write `results.json`, `which_one.png` and `report.md` from the finished cells."""
-    compared, failures = {}, {}
+    compared, failures, all_runs = {}, {}, {}
     for name, cells in systems.items():
-        runs: dict[tuple[str, str], dict[int, object]] = {}
+        runs: dict[tuple[str, str], dict[int, Run]] = {}
         for (source, target, seed), cell in cells.items():
             if cell.problem:
                 failures[f"{name}, {cell.title}"] = cell.problem
@@ -123,12 +130,11 @@ def write_report(systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell
                 runs.setdefault((source, target), {})[seed] = read_run(cell.folder)
         if runs:
             labels = next(cell.settings["labels"] for cell in cells.values() if cell.work == "evaluate")
-            compared[name] = compare_corpora(runs, labels)
-    times, sizes = cost(systems)
-    write_json(
-        output_dir / "results.json",
-        {"systems": compared, "milliseconds": times, "megabytes": sizes, "failures": failures, "machine": machine()},
-    )
+            compared[name], all_runs[name] = compare_corpora(runs, labels), runs
+    against = differences(all_runs)
+    (times, sizes), where = cost(systems), machine()
+    costs = {"milliseconds": times, "megabytes": sizes, "machine": where}
+    write_json(output_dir / "results.json", {"systems": compared, "against": against, **costs, "failures": failures})
     panels = {}
     for source in CORPORA:
         for target in CORPORA:
@@ -139,14 +145,44 @@ def write_report(systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell
                 if (pair["source"], pair["target"]) == (source, target)
             }
     with replacing(output_dir / "which_one.png") as path:
-        plot_trade_off(panels, {"milliseconds per clip": times, "megabytes": sizes}, path)
+        threads = f"{where['threads']} thread{'s' * (where['threads'] > 1)}"
+        plot_trade_off(panels, {f"milliseconds per clip, {threads}": times, "megabytes": sizes}, path)
     with replacing(output_dir / "report.md") as path:
         text = "# Which one to pick\n\n" + table(panels, times, sizes) + "\n\n![UA against cost](which_one.png)\n"
+        if against:
+            text += f"\n## Against {BASE}\n\n{differences_table(against)}\n\n{DIFFERENCES}\n"
         if failures:
             text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
         trained = {name: cells["ravdess", None, min(seed for *_, seed in cells)] for name, cells in systems.items()}
         path.write_text(f"{text}\n## Recipe\n\n{recipe(trained)}\n", encoding="utf-8")
     return output_dir / "report.md"
+
+
+def differences(
+    runs: Mapping[str, Mapping[tuple[str, str], Mapping[int, Run]]],
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """UA of each system minus that of `BASE`, paired speaker by speaker, on the corpus that it was trained on."""
+    found: dict[str, dict[str, dict[str, float | None]]] = {}
+    for name, pairs in runs.items():
+        for corpus in CORPORA:
+            ours, theirs = pairs.get((corpus, corpus)), runs.get(BASE, {}).get((corpus, corpus))
+            if name == BASE or not ours or not theirs:
+                continue
+            one = next(iter(ours.values()))
+            predictions = [np.stack([run.predictions for run in seeds.values()]) for seeds in (ours, theirs)]
+            scores = paired_differences(one.references, *predictions, one.speakers, len(one.labels))
+            found.setdefault(name, {})[corpus] = scores["unweighted_accuracy"]
+    return found
+
+
+def differences_table(against: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
+    rows = []
+    for name, scores in against.items():
+        cells = []
+        for score in map(scores.get, CORPORA):
+            cells.append(score_cell(*(score[key] for key in ("value", "low", "high")), form="+.3f") if score else "–")
+        rows.append([name, *cells])
+    return markdown_table(["system", *(f"UA, {corpus}" for corpus in CORPORA)], rows)
 
 
 def table(panels: Mapping[str, Mapping], times: Mapping[str, float], sizes: Mapping[str, float]) -> str:

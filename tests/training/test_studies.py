@@ -57,6 +57,7 @@ def test_systems_are_scored_timed_and_drawn(places, tmp_path, monkeypatch):
         "student": f"{tiny} --teacher {{teacher}}",
     }
     monkeypatch.setattr(which_one, "SYSTEMS", systems)
+    monkeypatch.setattr(which_one, "BASE", "tiny")
     monkeypatch.setattr(which_one, "measure", lambda case: [run() for run in case.contestants.values()] and [])
     argv = ["--systems", *systems, "--seeds", "0"]
     # --systems has the choices of the original.
@@ -66,10 +67,16 @@ def test_systems_are_scored_timed_and_drawn(places, tmp_path, monkeypatch):
     assert list(results["systems"]) == list(systems) and results["failures"] == {}
     assert all(len(system["pairs"]) == 4 for system in results["systems"].values())
     assert set(results["megabytes"]) == set(systems) and (tmp_path / "which_one.png").is_file()
+    (one, other) = (
+        {pair["target"]: pair for pair in results["systems"][name]["pairs"] if pair["source"] == "ravdess"}
+        for name in ("student", "tiny")
+    )
+    difference = one["ravdess"]["unweighted_accuracy"]["mean"] - other["ravdess"]["unweighted_accuracy"]["mean"]
+    assert results["against"]["student"]["ravdess"]["value"] == pytest.approx(difference)
     encoder = tmp_path / "systems" / "whisper_tiny__frozen" / "cells" / "ravdess" / "seed_0" / "encoder"
     assert results["megabytes"][which_one.TEACHER] > (encoder / "model.safetensors").stat().st_size / 1e6
     report = (tmp_path / "report.md").read_text()
-    assert report.count("| student |") == 1 and str(tmp_path) not in report
+    assert report.count("| student |") == 2 and "## Against tiny" in report and str(tmp_path) not in report
     settings = tmp_path / "systems" / "student" / "cells" / "emodb" / "seed_0" / "settings.json"
     (teacher,) = json.loads(settings.read_text())["settings"]["teacher"]
     assert Path(teacher).parts[-2:] == ("emodb", "seed_0"), "a teacher has heard the same corpus"
