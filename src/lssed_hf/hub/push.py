@@ -28,16 +28,8 @@ ALLOWED = (
     *("special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "*.model"),
     *("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
     *("probe.json", "probe.safetensors", "encoder/config.json", "encoder/preprocessor_config.json"),
-    *(
-        SVM_MARKER,
-        SVM_WEIGHTS,
-        "encoder/model.safetensors",
-        "model.onnx",
-        "model.onnx.data",
-        "openvino_model.xml",
-        "openvino_model.bin",
-    ),
-    *("*.py", "confusion_matrix.png"),
+    *("encoder/model.safetensors", SVM_MARKER, SVM_WEIGHTS, "model.onnx", "model.onnx.data"),
+    *("openvino_model.xml", "openvino_model.bin", "*.py", "confusion_matrix.png"),
 )
 _WEIGHTS = (".safetensors", ".onnx", ".xml")
 #: Kinds of files that never go up, by their names ...
