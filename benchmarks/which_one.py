@@ -50,14 +50,14 @@ SYSTEMS = {
         "--recipe small --extra_corpora {other} --speaker_normalization all"
     ),
 }
-DIFFERENCES = (
-    "Means over seeds, with 95 % intervals of a paired bootstrap that resamples test speakers. Two speakers, as "
-    "EMO-DB has, bear no interval that could be believed."
-)
 CHUNK = {"ravdess": 6, "emodb": 2}
 TEACHER = "Whisper tiny, frozen"
 #: What the others are tested against.
 BASE = "PyResNet small"
+DIFFERENCES = (
+    "Means over seeds, with 95 % intervals of a paired bootstrap that resamples test speakers. Two speakers, as "
+    "EMO-DB has, bear no interval that could be believed."
+)
 
 
 def main() -> None:
@@ -163,15 +163,15 @@ def differences(
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """UA of each system minus that of `BASE`, paired speaker by speaker, on the corpus that it was trained on."""
     found: dict[str, dict[str, dict[str, float | None]]] = {}
+    base = runs.get(BASE, {})
     for name, pairs in runs.items():
         for corpus in CORPORA:
-            ours, theirs = pairs.get((corpus, corpus)), runs.get(BASE, {}).get((corpus, corpus))
-            if name == BASE or not ours or not theirs:
-                continue
-            one = next(iter(ours.values()))
-            predictions = [np.stack([run.predictions for run in seeds.values()]) for seeds in (ours, theirs)]
-            scores = paired_differences(one.references, *predictions, one.speakers, len(one.labels))
-            found.setdefault(name, {})[corpus] = scores["unweighted_accuracy"]
+            own = (corpus, corpus)
+            if name != BASE and own in pairs and own in base:
+                one = next(iter(pairs[own].values()))
+                predictions = [np.stack([run.predictions for run in seeds[own].values()]) for seeds in (pairs, base)]
+                scores = paired_differences(one.references, *predictions, one.speakers, len(one.labels))
+                found.setdefault(name, {})[corpus] = scores["unweighted_accuracy"]
     return found
 
 

@@ -14,7 +14,9 @@ def serving(handler: type[BaseHTTPRequestHandler], **state) -> Iterator[Threadin
     vars(server).update(state)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
