@@ -12,10 +12,10 @@ from sklearn.svm import SVC
 from tones import write_emodb, write_ravdess
 
 import lssed_hf
+from lssed_hf.corpora import flags as corpus_flags
 from lssed_hf.inference import classical
 from lssed_hf.inference.classical import FunctionalsExtractor, SVMClassifier, read_svm, save_svm
 from lssed_hf.inference.speakers import SpeakerStatistics
-from lssed_hf.training import train as train_module
 from lssed_hf.training.benchmark import main as benchmark
 from lssed_hf.training.classical import compute_functionals, fit_svm
 from lssed_hf.training.cross_corpus import main as cross_corpus
@@ -73,17 +73,17 @@ def test_training_leaves_a_model_with_scores_a_card_and_its_licence(ravdess, tmp
 
 def test_labels_of_the_test_split_change_nothing(ravdess, tmp_path, monkeypatch):
     assert train(flags(ravdess, tmp_path / "as_it_is")) == 0
-    load = train_module.load_splits
+    load = corpus_flags.load_splits
 
-    def shuffled(*args):
-        dataset = load(*args)
+    def shuffled(*args, **kwargs):
+        dataset = load(*args, **kwargs)
         rows = dataset["test"]
         labels = np.random.default_rng(0).permutation(rows["emotion"])
         column = datasets.Dataset.from_dict({"emotion": labels}, datasets.Features(emotion=rows.features["emotion"]))
         rows = datasets.concatenate_datasets([rows.remove_columns("emotion"), column], axis=1)
         return datasets.DatasetDict({**dataset, "test": rows})
 
-    monkeypatch.setattr(train_module, "load_splits", shuffled)
+    monkeypatch.setattr(corpus_flags, "load_splits", shuffled)
     assert train(flags(ravdess, tmp_path / "shuffled")) == 0
     first, second = (read_svm(tmp_path / name) for name in ("as_it_is", "shuffled"))
     for name in ("support", "weight", "bias", "mean", "std"):
@@ -159,7 +159,7 @@ def test_speakers_are_standardised_by_themselves_in_training_too(ravdess, tmp_pa
     own = read_svm(tmp_path / "all")
     assert own.speaker_normalization == "all"
     # Two training actors: what each is standardised to has mean 0, so the vectors of all clips together have it too.
-    rows = train_module.load_splits("ravdess", None, str(ravdess))["train"]
+    rows = corpus_flags.load_splits("ravdess", None, str(ravdess))["train"]
     functionals = compute_functionals(rows, "eGeMAPSv02")
     speakers = np.asarray(rows["speaker_id"])
     expected = np.empty_like(functionals)

@@ -20,6 +20,7 @@ from transformers import (
 
 from lssed_hf import PyResNetFeatureExtractor, create_model, load_audio
 from lssed_hf.cli import main
+from lssed_hf.corpora import flags as corpus_flags
 from lssed_hf.inference import load_classifier
 from lssed_hf.inference.inputs import model_inputs
 from lssed_hf.inference.probe import pooled_states
@@ -190,7 +191,7 @@ def test_a_saved_probe_gives_what_was_fitted(model, ravdess, tmp_path, request):
     assert (tmp_path / "README.md").is_file() and (tmp_path / "report.md").is_file()
 
     # Logits are those of the regression on the states of a clip's own frames.
-    splits = train.load_splits("ravdess", "benchmark", ravdess)
+    splits = corpus_flags.load_splits("ravdess", "benchmark", ravdess)
     args = arguments(folder, chunk_length=1 if short else None)
     train_states, validation_states = (
         module.hear(splits[name], args, "audio", "emotion") for name in ("train", "validation")
@@ -249,16 +250,16 @@ def test_test_labels_change_no_choice(whisper, ravdess, tmp_path, monkeypatch):
     flags = ["--dataset_name", "ravdess", "--data_dir", str(ravdess), "--model_name_or_path", str(whisper)]
     flags += ["--chunk_length", "1", "--probe", "true", *FLAGS]
     train.main([*flags, "--output_dir", str(tmp_path / "as_it_is")])
-    original = train.load_splits
+    original = corpus_flags.load_splits
 
-    def shuffled(*args):
-        dataset = original(*args)
+    def shuffled(*args, **kwargs):
+        dataset = original(*args, **kwargs)
         labels = np.random.default_rng(0).permutation(dataset["test"]["emotion"])
         features = dataset["test"].features
         rows = dataset["test"].remove_columns("emotion").add_column("emotion", labels)
         return train.datasets.DatasetDict({**dataset, "test": rows.cast(train.datasets.Features(features))})
 
-    monkeypatch.setattr(train, "load_splits", shuffled)
+    monkeypatch.setattr(corpus_flags, "load_splits", shuffled)
     train.main([*flags, "--output_dir", str(tmp_path / "shuffled")])
     for name in ("probe.json", "probe.safetensors"):
         assert (tmp_path / "as_it_is" / name).read_bytes() == (tmp_path / "shuffled" / name).read_bytes()

@@ -10,9 +10,10 @@ import pytest
 from tones import FLAGS, write_ravdess
 
 from lssed_hf import PyResNetFeatureExtractor, cli, fit_normalization
+from lssed_hf.corpora.loading import load_splits
 from lssed_hf.evaluation.baselines import SpeakerArguments, baseline_clips, scored_rows
 from lssed_hf.evaluation.evaluate import evaluate_model
-from lssed_hf.training import cells, train
+from lssed_hf.training import cells
 from lssed_hf.training.baselines import front_ends_of, speaker_front_ends
 from lssed_hf.training.data import SpeechDataset
 from lssed_hf.training.features import compute_features
@@ -175,7 +176,7 @@ def test_the_saved_front_end_says_what_it_wants_and_falls_back_to_the_corpus(tra
     assert extractor.normalization == "speaker"
     settings = json.loads((trained / "training.json").read_text(encoding="utf-8"))["settings"]
     assert settings["speaker_normalization"] == "enrolment" and settings["enrolment_clips"] == 2
-    rows = train.load_splits("ravdess", None, str(corpus), None, {})["train"]
+    rows = load_splits("ravdess", None, str(corpus), None, {})["train"]
     plain = fit_normalization(PyResNetFeatureExtractor(do_denoise=False), compute_features(rows, extractor))
     np.testing.assert_allclose(extractor.mean, plain.mean)
 
@@ -214,7 +215,7 @@ def test_evaluate_without_speakers_warns_and_says_so_in_the_report(trained, corp
 
 
 def test_all_depends_on_the_speaker_alone(trained, corpus, tmp_path):
-    rows = train.load_splits("ravdess", None, str(corpus), None, {})["test"]
+    rows = load_splits("ravdess", None, str(corpus), None, {})["test"]
     how = SpeakerArguments("all")
     evaluate_model(trained, rows, tmp_path / "all", speaker_normalization=how)
     one = rows.select([row for row, speaker in enumerate(rows["speaker_id"]) if speaker == "18"])
@@ -229,7 +230,7 @@ def test_all_depends_on_the_speaker_alone(trained, corpus, tmp_path):
 
 
 def test_rows_without_a_speaker_are_counted(trained, corpus, tmp_path):
-    rows = train.load_splits("ravdess", None, str(corpus), None, {})["test"]
+    rows = load_splits("ravdess", None, str(corpus), None, {})["test"]
     names = [None if speaker == "17" else speaker for speaker in rows["speaker_id"]]
     rows = rows.remove_columns("speaker_id").add_column("speaker_id", names)
     results = evaluate_model(trained, rows, tmp_path / "out", speaker_normalization=SpeakerArguments("all"))

@@ -22,9 +22,11 @@ from lssed_hf import (
     PyResNetFeatureExtractor,
     create_model,
 )
+from lssed_hf.corpora.loading import load_splits
 from lssed_hf.corpora.splits import speaker_split
 from lssed_hf.training import train
 from lssed_hf.training.arguments import DataArguments
+from lssed_hf.training.selection import few_speakers, held_out_speakers, with_extra_corpora, with_validation
 from lssed_hf.training.trainer import ClassificationLoss, balanced_class_weights
 
 
@@ -266,7 +268,7 @@ def test_few_training_speakers_are_drawn_by_the_seed_and_nested():
 
     def speakers(number, seed):
         data_args = DataArguments(dataset_name="x", max_train_speakers=number)
-        chosen = train._few_speakers(rows, data_args, seed)
+        chosen = few_speakers(rows, data_args, seed)
         assert set(chosen["number"]) == {
             i for i, name in enumerate(rows["speaker_id"]) if name in chosen["speaker_id"]
         }
@@ -279,20 +281,19 @@ def test_few_training_speakers_are_drawn_by_the_seed_and_nested():
     with pytest.raises(ValueError, match="--max_train_speakers 6: x has 5 training speakers"):
         speakers(6, 0)
     with pytest.raises(ValueError, match="needs a column 'speaker_id'; there are emotion, number"):
-        train._few_speakers(rows.remove_columns("speaker_id"), DataArguments("x", max_train_speakers=1), 0)
+        few_speakers(rows.remove_columns("speaker_id"), DataArguments("x", max_train_speakers=1), 0)
 
 
 def test_people_with_one_label_are_held_out_by_label():
     groups = [f"p{index}" for index in range(40) for _ in range(3)]
     labels = [int(int(name[1:]) % 5 == 0) for name in groups]  # 8 of 40
-    held_out = train._held_out(groups, labels, 0.25, seed=3)
+    held_out = held_out_speakers(groups, labels, 0.25, seed=3)
     assert sum(int(name[1:]) % 5 == 0 for name in held_out) == 2 and len(held_out) == 10
-    assert train._held_out(groups, labels, 0.25, seed=4) != held_out
+    assert held_out_speakers(groups, labels, 0.25, seed=4) != held_out
     mixed = [index % 2 for index in range(len(groups))]
     alike = speaker_split(groups, {"validation": 0.25, "train": 0.75})["validation"]
-    assert train._held_out(groups, mixed, 0.25, 0) == alike
-    with pytest.raises(ValueError, match="1 of them are too few"):
-        train._held_out(["a", "a"], [0, 1], 0.25, 0)
+    assert held_out_speakers(groups, mixed, 0.25, 0) == alike
+    assert held_out_speakers(["a", "a"], [0, 1], 0.25, 0) == set()
 
 
 def test_missing_split_and_label_column_are_named(flags):
@@ -314,7 +315,7 @@ def test_splits_are_joined_and_other_speakers_held_out_for_every_seed():
     data_args.validation_fraction = 0.3
     held_out = set()
     for seed in range(4):
-        joined = train.with_validation(dataset, data_args, seed)
+        joined = with_validation(dataset, data_args, seed)
         sets = {name: set(joined[name]["speaker_id"]) for name in ("train+validation", "selection", "test")}
         assert sets["train+validation"] | sets["selection"] == set("abcdefghij") and len(sets["selection"]) == 3
         assert not sets["train+validation"] & sets["selection"] and sets["test"] == set("kl")
@@ -323,14 +324,14 @@ def test_splits_are_joined_and_other_speakers_held_out_for_every_seed():
     for wrong in ("train+test", "train+validation"):
         data_args = DataArguments("x", train_split_name=wrong)
         with pytest.raises(ValueError, match="holds the split of validation or test"):
-            train.with_validation(dataset, data_args, 0)
+            with_validation(dataset, data_args, 0)
 
 
 def test_the_training_clips_of_other_corpora_are_added(tmp_path, caplog):
     first, second = write_ravdess(tmp_path / "ravdess"), write_emodb(tmp_path / "emodb")
     data_args = DataArguments("ravdess", data_dir=str(first), extra_corpora=[f"emodb={second}"])
-    dataset = train.load_splits("ravdess", None, first)
-    joined = train.with_extra_corpora(dataset, data_args)
+    dataset = load_splits("ravdess", None, first)
+    joined = with_extra_corpora(dataset, data_args)
     assert len(joined["train"]) == len(dataset["train"]) + 24 and joined["test"] is dataset["test"]
     speakers = set(joined["train"]["speaker_id"])
     assert {"emodb_03", "emodb_08"} <= speakers and len(speakers) == 4
@@ -343,7 +344,7 @@ def test_the_training_clips_of_other_corpora_are_added(tmp_path, caplog):
     bored = write_emodb(tmp_path / "bored", "NLTW")
     data_args.dataset_config_name, data_args.extra_corpora = "default", [f"emodb={bored}"]
     with pytest.raises(ValueError, match="--extra_corpora emodb has labels that ravdess lacks: bored"):
-        train.with_extra_corpora(dataset, data_args)
+        with_extra_corpora(dataset, data_args)
 
 
 def test_other_corpora_are_recorded_and_no_folder_is(tmp_path):

@@ -147,6 +147,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         CorpusConfig(name="benchmark", description="angry, neutral, happy, sad", emotions=BENCHMARK_EMOTIONS),
     ]
     DEFAULT_CONFIG_NAME = "default"
+    #: Configuration that is trained and scored on where the user names none.
+    TRAINING_CONFIG_NAME = "benchmark"
     #: Names accepted for `split_scheme`; the first is the default.
     SPLIT_SCHEMES: Sequence[str] = ("speaker",)
     #: What the corpus's usual 4-class protocol counts as another emotion, e.g. IEMOCAP's excited as happy.
@@ -314,6 +316,12 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
                 except (ValueError, OSError, ImportError) as error:
                     raise CorpusDataError(f"{self.name}: {error}") from error
                 yield (index, first), pa.Table.from_pylist(rows, schema=schema)
+
+
+def left_out_line(corpus: str, config: str, counts: Counter[str], total: int) -> str:
+    """Return the line that says how many utterances of which class a configuration leaves out."""
+    named = ", ".join(f"{count:,} {emotion}" for emotion, count in counts.most_common())
+    return f"{corpus}: configuration {config!r} leaves out {counts.total():,} of {total:,} utterances: {named}"
 
 
 def _time_problem(row: Utterance) -> str | None:

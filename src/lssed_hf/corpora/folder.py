@@ -67,6 +67,11 @@ class FolderConfig(CorpusConfig):
 
     label_map: Mapping[str, str] | None = None
     speaker_pattern: str | None = None
+    label_set: str | None = None
+    label_pattern: str | None = None
+    audio_column: str | None = None
+    label_column: str | None = None
+    speaker_column: str | None = None
 
 
 class _Clip(NamedTuple):
@@ -86,7 +91,10 @@ class FolderCorpus(CorpusBuilder):
         FolderConfig(name="default", description="all emotions of LSSED's vocabulary", emotions=EMOTIONS),
         FolderConfig(name="benchmark", description="angry, neutral, happy, sad", emotions=BENCHMARK_EMOTIONS),
     ]
+    TRAINING_CONFIG_NAME = "default"
     SPLIT_SCHEMES = ("speaker", "random")
+    #: Option that names the column of the user's table, by column of the corpus.
+    COLUMN_OPTIONS = {"audio": "audio_column", "emotion": "label_column", "speaker_id": "speaker_column"}
 
     @classmethod
     def default_data_dir(cls) -> Path:

@@ -1,66 +1,169 @@
-"""Loading whatever a user names: a corpus of the registry, a prepared folder, a Hub dataset."""
+"""Loading whatever a user names: own recordings, a corpus, a prepared folder, a data set on the Hub."""
 
 import os
+import re
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import datasets
 
 from . import corpus_builder, list_corpora, load_corpus
+from .prepared import load_prepared, read_manifest
+
+
+#: Flags that name a column, and the names that the corpora give to these columns.
+COLUMNS = {"audio_column_name": "audio", "label_column_name": "emotion", "speaker_column_name": "speaker_id"}
+#: Files in a folder that `datasets.load_dataset` reads by itself, without a table of ours.
+_DATA_SUFFIXES = (".parquet", ".arrow")
+
+
+class Source(NamedTuple):
+    """Origin of a data set.
+
+    Args:
+        corpus: Name in `list_corpora()`; None for data sets of others.
+        path: Folder of the raw or prepared corpus (None: the corpus's own), or what `load_dataset` takes.
+        manifest: Manifest of a prepared folder, else None.
+    """
+
+    corpus: str | None
+    path: str | None
+    manifest: Mapping[str, Any] | None = None
+
+
+def find_source(name: str | None, data_dir: str | os.PathLike | None = None) -> Source:
+    """Return what a name and a folder stand for. The corpus of a prepared folder is the one in its manifest.
+
+    Args:
+        name: Name of a corpus, a folder, or a data set on the Hub. Default: whatever `data_dir` holds.
+        data_dir: Folder of the recordings or of the corpus.
+
+    Raises:
+        FileNotFoundError: The folder is missing.
+        ValueError: Neither is given, or `data_dir` was prepared from another corpus.
+    """
+    if name is None and data_dir is None:
+        raise ValueError(
+            f"no data: give --data_dir, the folder of your recordings, or --dataset_name, one of {_known()}"
+        )
+    if name is None or (name in list_corpora() and data_dir is not None):
+        folder = os.path.expanduser(data_dir)
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"{name or 'folder'}: {_missing(folder)}")
+        manifest = read_manifest(folder)
+        if manifest is None:
+            return Source(name or "folder", folder)
+        if name not in (None, "folder", manifest["corpus"]):
+            raise ValueError(
+                f"{folder} was prepared from {manifest['corpus']}, not {name}: give --dataset_name {folder} alone"
+            )
+        return Source(manifest["corpus"], folder, manifest)
+    folder = os.path.expanduser(name)
+    if data_dir is None and os.path.isdir(folder):
+        if manifest := read_manifest(folder):
+            return Source(manifest["corpus"], folder, manifest)
+        if _holds_dataset(Path(folder)):
+            return Source(None, folder)
+        if name not in list_corpora():
+            return Source("folder", folder)
+    if name in list_corpora():
+        return Source(name, None)
+    if not os.path.isdir(folder) and not re.fullmatch(r"[\w.-]*\w[\w.-]*(/[\w.-]*\w[\w.-]*)?", name):
+        raise FileNotFoundError(f"{_missing(folder)}; corpora are {_known()}")
+    return Source(None, name)
 
 
 def load_splits(
-    name: str,
+    name: str | None,
     config_name: str | None = None,
     data_dir: str | os.PathLike | None = None,
     split_scheme: str | None = None,
     options: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> datasets.DatasetDict:
-    """A corpus of `list_corpora()`, else `load_dataset(name)`.
-
-    Corpora of emotions give four of them unless `config_name` says otherwise, others their default configuration.
-
-    A folder of a corpus's name wins over the corpus unless `data_dir` is given: `lssed` may be a prepared folder.
+    """Load a corpus, a folder of recordings, a prepared folder, or a data set on the Hub.
 
     Args:
-        name: of a corpus, a folder or a dataset on the Hub.
-        config_name: configuration.
-        data_dir: the folder that holds the corpus.
-        split_scheme: of a corpus; datasets are divided already.
-        options: switches of a corpus, e.g. `{"keep_chinese": True}`.
+        name: Name of a corpus, a folder, or a data set on the Hub. Default: whatever `data_dir` holds.
+        config_name: Configuration. Default: the corpus's `TRAINING_CONFIG_NAME`, four emotions or all classes.
+        data_dir: Folder of the recordings or of the corpus.
+        split_scheme: Split scheme of a corpus. Default: its first.
+        options: Switches of a corpus, e.g. `{"keep_chinese": True}`.
+        columns: Names for the columns `audio`, `emotion` and `speaker_id`. They are columns of the user's table where
+            the data are a folder of recordings; the result has them under these names.
 
     Raises:
-        ValueError: `split_scheme` or `options` for a dataset that is divided already; and what `load_corpus` raises.
+        FileNotFoundError: The folder is missing.
+        ValueError: An argument does not fit the data; and the errors of `load_corpus`.
     """
-    registered = name in list_corpora()
-    if registered and (data_dir is not None or not os.path.isdir(name)):
-        builder_class = corpus_builder(name)
-        if config_name is None:
-            has_benchmark = "benchmark" in builder_class.builder_configs
-            config_name = "benchmark" if has_benchmark else builder_class.DEFAULT_CONFIG_NAME
-        return load_corpus(name, data_dir, config_name, split_scheme=split_scheme, **(options or {}))
-    if split_scheme is not None or options:
+    source = find_source(name, data_dir)
+    options = dict(options or {})
+    if source.manifest is None and source.corpus is not None:
+        builder_class = corpus_builder(source.corpus)
+        if source.corpus == "folder":
+            named = {column: name for column, name in (columns or {}).items() if name != column}
+            options |= {builder_class.COLUMN_OPTIONS[column]: name for column, name in named.items()}
+        config_name = config_name or builder_class.TRAINING_CONFIG_NAME
+        dataset = load_corpus(source.corpus, source.path, config_name, split_scheme=split_scheme, **options)
+        return rename_columns(dataset, named) if source.corpus == "folder" else dataset
+    if options:
+        what = f"a prepared folder of {source.corpus}" if source.manifest else "read as it is"
         raise ValueError(
-            f"split_scheme and options are for corpora read from their raw files, and {name} is divided already; a "
-            "prepared folder has a configuration for each scheme, such as benchmark_paper"
+            f"{', '.join(options)} cannot be changed in {source.path}, which is {what}; they are for recordings of "
+            "your own and for raw corpora, and are given to `lssed-hf prepare`"
         )
-    if registered:
-        name = os.path.abspath(name)  # by its name alone, load_dataset would take our builder for the folder
-    data_dir = None if data_dir is None else os.fspath(data_dir)
-    return datasets.load_dataset(name, config_name, data_dir=data_dir)
+    if source.manifest is not None:
+        return load_prepared(source.path, source.manifest, config_name, split_scheme)
+    if split_scheme is not None:
+        raise ValueError(f"--split_scheme {split_scheme} is for corpora, and {source.path} is divided already")
+    path = os.path.abspath(source.path) if os.path.isdir(source.path) else source.path
+    try:
+        return datasets.load_dataset(path, config_name, data_dir=None if data_dir is None else os.fspath(data_dir))
+    except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
+        raise FileNotFoundError(
+            f"{name} is neither a folder, nor a corpus ({_known()}), nor on the Hub ({error})"
+        ) from error
+
+
+def _known() -> str:
+    return ", ".join(list_corpora())
+
+
+def _missing(folder: str) -> str:
+    if os.path.exists(folder):
+        return f"{folder} is not a folder; give the folder that it is in"
+    return f"there is no folder {folder}"
+
+
+def _holds_dataset(folder: Path) -> bool:
+    """Whether `datasets` reads a folder by itself: Parquet or Arrow files, or a card with configurations."""
+    card = folder / "README.md"
+    if card.is_file() and re.search(r"(?m)^configs:", card.read_text(encoding="utf-8", errors="replace")):
+        return True
+    return any(path.suffix in _DATA_SUFFIXES for depth in ("*", "*/*") for path in folder.glob(depth))
+
+
+def rename_columns(dataset: datasets.DatasetDict, columns: Mapping[str, str]) -> datasets.DatasetDict:
+    """Return the splits with columns under other names, which displace columns of those names."""
+    columns = {column: name for column, name in columns.items() if name != column}
+    taken = set(columns.values()) & set(next(iter(dataset.values())).column_names)
+    return dataset.remove_columns(sorted(taken - columns.keys())).rename_columns(columns)
 
 
 def encode_labels(dataset: datasets.DatasetDict, column: str) -> datasets.DatasetDict:
-    """The dataset with `column` as a ClassLabel; names are sorted over all splits where it was text or numbers.
+    """Return the data set with `column` as a ClassLabel, names sorted over all splits where it was text or numbers.
 
     Raises:
-        ValueError: there is no such column.
+        ValueError: There is no such column.
     """
     for split, rows in dataset.items():
         if column not in rows.column_names:
+            classes = [name for name, kind in rows.features.items() if isinstance(kind, datasets.ClassLabel)]
+            likely = [name for name in (*classes, "label", "labels", "emotion") if name in rows.column_names]
             raise ValueError(
                 f"split {split!r} has no column {column!r}; it has {', '.join(rows.column_names)}. Name the one with "
-                "the labels (--label_column_name)"
+                f"the labels: --label_column_name {likely[0] if likely else 'NAME'}"
             )
     if all(isinstance(rows.features[column], datasets.ClassLabel) for rows in dataset.values()):
         return dataset

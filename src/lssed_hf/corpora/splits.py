@@ -33,6 +33,26 @@ def stratified_split(labels: Sequence[Hashable], test_fraction: float = 0.2, see
     return test
 
 
+def draw_clips(labels: Sequence[Hashable], fraction: float, seed: int = 0) -> np.ndarray:
+    """Draw clips of every class at random: the fraction, at least one, and never all. A class of one gives none.
+
+    Args:
+        labels: Label of each clip.
+        fraction: Share to draw of each class.
+        seed: Seed of the draw.
+
+    Returns:
+        Boolean array, True for the clips that are drawn.
+    """
+    counts = Counter(labels)
+    wanted = {label: min(max(1, round(fraction * count)), count - 1) for label, count in counts.items()}
+    drawn = np.zeros(len(labels), dtype=bool)
+    for index in np.random.default_rng(seed).permutation(len(labels)):
+        drawn[index] = wanted[labels[index]] > 0
+        wanted[labels[index]] -= 1
+    return drawn
+
+
 def speaker_split(
     speakers: Sequence[str], fractions: Mapping[str, float] | None = None, seed: int = 0
 ) -> dict[str, set[str]]:

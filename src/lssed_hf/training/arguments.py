@@ -7,6 +7,7 @@ import torch
 from transformers import TrainingArguments
 from transformers.hf_argparser import HfArg
 
+from ..corpora.flags import CorpusArguments
 from ..evaluation.baselines import SpeakerArguments
 from .adversarial import DEFAULT_WEIGHTS
 from .data import Augmentation
@@ -14,24 +15,9 @@ from .perturbation import Perturbation
 
 
 @dataclass
-class DataArguments:
-    """What to train and test on."""
+class DataArguments(CorpusArguments):
+    """Data set to train and test on."""
 
-    dataset_name: str = HfArg(
-        aliases=["--corpus"],
-        help="A corpus of lssed_hf.list_corpora(), or anything that datasets.load_dataset takes.",
-    )
-    dataset_config_name: str | None = HfArg(
-        default=None, help="Configuration; corpora of lssed_hf default to 'benchmark', the four emotions."
-    )
-    data_dir: str | None = HfArg(default=None, help="The folder that holds the corpus.")
-    split_scheme: str | None = HfArg(
-        default=None,
-        help="How a corpus of lssed_hf is split: by speakers, if nothing is said; 'paper' leaks speakers.",
-    )
-    dataset_options: str | None = HfArg(
-        default=None, help='Switches of a corpus of lssed_hf as JSON, e.g. \'{"label_map": {"wut": "angry"}}\'.'
-    )
     train_split_name: str = HfArg(default="train", help="Split to train on, or several: train+validation.")
     validation_split_name: str = HfArg(
         default="validation",
@@ -48,9 +34,6 @@ class DataArguments:
         default=None, help="Train on the clips of so many training speakers only, drawn by --seed; more include fewer."
     )
     validation_fraction: float = HfArg(default=0.1, help="Held out from training where there is no validation split.")
-    audio_column_name: str = HfArg(default="audio", help="Column with the audio.")
-    label_column_name: str = HfArg(default="emotion", help="Column with the label.")
-    speaker_column_name: str = HfArg(default="speaker_id", help="Column with the speaker, if there is one.")
     preprocessing_num_workers: int | None = HfArg(default=None, help="Processes for computing features.")
 
 

@@ -18,8 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 from transformers import EvalPrediction, HfArgumentParser, Trainer, set_seed
 
-from ..corpora import list_corpora
-from ..corpora.loading import load_splits
+from ..corpora.loading import find_source, load_splits
 from ..evaluation.wer import (
     Normalization,
     count_errors,
@@ -40,7 +39,8 @@ from .asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArgumen
 from .data import LengthSampler, frame_counts
 from .features import compute_features, fit_normalization
 from .record import corpus_facts, split_facts, start_facts, write_record
-from .train import find_checkpoint, with_validation
+from .selection import with_validation
+from .train import find_checkpoint
 from .vocabulary import character_tokens, sentencepiece_tokens
 
 
@@ -197,12 +197,12 @@ def load_transcribed(
     parts: dict[str, list[datasets.Dataset]] = {"train": [], "validation": [], "test": []}
     rejected: list[tuple[str, str, str, str]] = []
     for name, folder, label in zip(names, folders, labels):
-        registered = name in list_corpora()
+        source = find_source(name, None if folder == "-" else folder)
         corpus = load_splits(
             name,
-            data_args.dataset_config_name or ("default" if registered else None),
+            data_args.dataset_config_name or ("default" if source.corpus else None),
             None if folder == "-" else folder,
-            data_args.split_scheme if registered else None,
+            data_args.split_scheme if source.corpus else None,
         )
         corpus = with_validation(corpus, data_args, seed)
         for split, rows in parts.items():

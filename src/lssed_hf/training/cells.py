@@ -27,7 +27,6 @@ import filelock
 import numpy as np
 from transformers import HfArgumentParser
 
-from ..corpora.loading import encode_labels, load_splits
 from ..evaluation.baselines import SpeakerArguments
 from ..evaluation.evaluate import evaluate_model
 from ..files import replacing
@@ -357,7 +356,7 @@ def evaluate_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     if not (folder.parent / "cell.json").is_file():
         raise ValueError("its model is not trained")
     data_args, splits, labels = data_arguments(settings), settings["splits"], settings["labels"]
-    dataset = load_dataset_of(data_args)
+    dataset = data_args.load()
     trained = json.loads((folder.parent / "settings.json").read_text(encoding="utf-8"))["settings"]
     (speaker_args,) = HfArgumentParser(SpeakerArguments).parse_dict({**trained, **settings}, allow_extra_keys=True)
     rows = datasets.concatenate_datasets([dataset[split] for split in splits])
@@ -383,18 +382,6 @@ def data_arguments(settings: dict[str, Any]) -> DataArguments:
     """The arguments of the data among others."""
     (arguments,) = HfArgumentParser(DataArguments).parse_dict(settings, allow_extra_keys=True)
     return arguments
-
-
-def load_dataset_of(data_args: DataArguments) -> datasets.DatasetDict:
-    """The splits that `train` loads, with encoded labels."""
-    dataset = load_splits(
-        data_args.dataset_name,
-        data_args.dataset_config_name,
-        data_args.data_dir,
-        data_args.split_scheme,
-        json.loads(data_args.dataset_options or "{}"),
-    )
-    return encode_labels(dataset, data_args.label_column_name)
 
 
 #: Functions of a cell's folder and settings that give the contents of `cell.json`.

@@ -23,7 +23,6 @@ from .arguments import DataArguments
 from .cells import (
     Cell,
     data_arguments,
-    load_dataset_of,
     parse_asked,
     recipe,
     refuse_flags,
@@ -244,7 +243,7 @@ class Corpus:
         names = {field.name for field in dataclasses.fields(DataArguments)} | {"trust_remote_code"}
         self.settings = {name: value for name, value in settings.items() if name in names}
         arguments = data_arguments(self.settings)
-        dataset = load_dataset_of(arguments)
+        dataset = arguments.load()
         for split in (arguments.train_split_name, arguments.test_split_name):
             if split not in dataset:
                 raise ValueError(f"{arguments.dataset_name} has no split {split!r}; it has {', '.join(dataset)}")

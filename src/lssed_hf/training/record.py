@@ -16,7 +16,7 @@ import torch
 from transformers import TrainingArguments
 
 from .. import __version__
-from ..corpora import list_corpora
+from ..corpora.loading import find_source
 from ..files import replacing
 from ..hub.card_facts import RECORD, read_record
 from ..inference.classical import CLASSICAL
@@ -30,6 +30,7 @@ _LEFT_OUT = (
     *("output_dir", "logging", "log_", "report_to", "run_name", "hub_", "push_to_hub", "trackio", "project"),
     *("disable_tqdm", "restart", "resume_from", "save_", "dataloader_", "preprocessing_num_workers", "do_", "debug"),
     *("data_dir", "dataset_", "split_scheme", "use_cpu", "local_rank", "ddp_", "trust_remote_code", "include_"),
+    *("label_pattern", "speaker_pattern"),
     *(
         "teacher",
         "unlabelled_dir",
@@ -99,22 +100,17 @@ def corpus_facts(
     split_scheme: str | None,
     info: datasets.DatasetInfo | None = None,
 ) -> dict[str, Any]:
-    """What a data set is called, which corpus of the registry it is (None: none), and its licence where it says so.
+    """Return the name of a data set, its corpus in the registry (None: none), and its licence where it gives one.
 
     Args:
-        name, data_dir, config_name, split_scheme: as `load_splits` takes them.
-        info: of the data set.
+        name, data_dir, config_name, split_scheme: As `load_splits` takes them.
+        info: Information on the data set.
     """
-    corpus = name if name in list_corpora() else None
-    manifest = Path(name, "manifest.json")
-    if manifest.is_file() and (corpus is None or data_dir is None):  # prepared, perhaps from a corpus of another name
-        prepared = json.loads(manifest.read_text(encoding="utf-8")).get("corpus")
-        corpus = prepared if prepared in list_corpora() else None
     return {
         "name": Path(name).name if os.path.isdir(name) else name,
         "local": os.path.isdir(name),
-        "corpus": corpus,
-        "config": config_name or (info.config_name if info else None),
+        "corpus": find_source(name, data_dir).corpus,
+        "config": (info.config_name if info else None) or config_name,
         "split_scheme": split_scheme,
         "license": (info.license or None) if info else None,
     }

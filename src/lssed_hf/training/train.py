@@ -14,8 +14,6 @@ import torch
 from transformers import HfArgumentParser, PreTrainedModel, SequenceFeatureExtractor, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from ..corpora.loading import encode_labels, load_splits
-from ..corpora.splits import speaker_split
 from ..evaluation.baselines import baseline_clips, scored_rows
 from ..evaluation.evaluate import evaluate_model
 from ..hub.card import write_model_card
@@ -32,6 +30,7 @@ from .pretrained import load_pretrained
 from .probe import train_probe
 from .recipes import with_recipe
 from .record import corpus_facts, split_facts, start_facts, write_record
+from .selection import few_speakers, with_extra_corpora, with_validation
 from .teachers import Teacher, ask_teachers, unlabelled_clips
 from .trainer import SpeechTrainer
 
@@ -78,17 +77,9 @@ def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArgu
         _check_teachers(teachers, args.output_dir)
     set_seed(args.seed)
 
-    dataset = load_splits(
-        data_args.dataset_name,
-        data_args.dataset_config_name,
-        data_args.data_dir,
-        data_args.split_scheme,
-        json.loads(data_args.dataset_options or "{}"),
-    )
-    dataset = encode_labels(dataset, data_args.label_column_name)
-    dataset = with_validation(dataset, data_args, args.seed, data_args.label_column_name)
+    dataset = with_validation(data_args.load(), data_args, args.seed, data_args.label_column_name)
     if data_args.max_train_speakers is not None:
-        dataset[data_args.train_split_name] = _few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
+        dataset[data_args.train_split_name] = few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
     dataset = with_extra_corpora(dataset, data_args)
     train_split = data_args.train_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
@@ -326,114 +317,6 @@ def peak_memory() -> dict[str, int]:
     return peaks
 
 
-def with_validation(
-    dataset: datasets.DatasetDict, data_args: DataArguments, seed: int, label_column: str | None = None
-) -> datasets.DatasetDict:
-    """Make sure of a validation split, from training speakers (or clips, where speakers are unknown) if need be.
-
-    A training split of several names, "train+validation", becomes one split of that name. Where each speaker has one
-    label in `label_column`, as people have a diagnosis, every label gives its share.
-    """
-    train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
-    joined = train_split.split("+")
-    for name in joined:
-        if name not in dataset:
-            raise ValueError(f"{data_args.dataset_name} has no split {name!r}; it has {', '.join(dataset)}")
-    if len(joined) > 1 and {validation_split, data_args.test_split_name} & set(joined):
-        raise ValueError(
-            f"--train_split_name {train_split} holds the split of validation or test; name another, e.g. "
-            "--validation_split_name selection, for which training speakers are then held out"
-        )
-    if len(joined) > 1:
-        rows = datasets.concatenate_datasets([dataset[name] for name in joined])
-        dataset = datasets.DatasetDict({**dataset, train_split: rows})
-    if validation_split in dataset:
-        return dataset
-    rows, fraction = dataset[train_split], data_args.validation_fraction
-    if data_args.speaker_column_name in rows.column_names:
-        groups = [str(speaker) for speaker in rows[data_args.speaker_column_name]]
-    else:
-        logger.warning(f"no column {data_args.speaker_column_name!r}: validation clips may share training speakers")
-        groups = [str(index) for index in range(len(rows))]
-    labels = [None] * len(groups) if label_column is None else rows[label_column]
-    held_out = _held_out(groups, labels, fraction, seed)
-    logger.info(f"no split {validation_split!r}: {len(held_out)} of {len(set(groups))} training groups are held out")
-    indices = {
-        validation_split: [index for index, group in enumerate(groups) if group in held_out],
-        train_split: [index for index, group in enumerate(groups) if group not in held_out],
-    }
-    return datasets.DatasetDict({**dataset, **{split: rows.select(chosen) for split, chosen in indices.items()}})
-
-
-def with_extra_corpora(dataset: datasets.DatasetDict, data_args: DataArguments) -> datasets.DatasetDict:
-    """Add the training clips of `data_args.extra_corpora` to those of the training split.
-
-    Labels are matched by name, whatever the case. Speakers of other corpora are named after their corpus.
-
-    Raises:
-        ValueError: a corpus is not given as NAME=FOLDER, has no training split, or has labels that the first lacks.
-    """
-    if not data_args.extra_corpora:
-        return dataset
-    audio, label = data_args.audio_column_name, data_args.label_column_name
-    speaker, rows = data_args.speaker_column_name, dataset[data_args.train_split_name]
-    columns = [audio, label, *([speaker] if speaker in rows.column_names else [])]
-    numbers = {name.lower(): number for number, name in enumerate(rows.features[label].names)}
-    features = datasets.Features({column: rows.features[column] for column in columns})
-    parts = [rows.select_columns(columns)]
-    for text in data_args.extra_corpora:
-        name, _, folder = text.partition("=")
-        other = encode_labels(load_splits(name, data_args.dataset_config_name, folder or None), label)
-        if "train" not in other:
-            raise ValueError(f"--extra_corpora {name} has no split 'train'; it has {', '.join(other)}")
-        other = other["train"]
-        names = [other.features[label].names[number].lower() for number in other[label]]
-        unknown = sorted(set(names) - set(numbers))
-        if unknown:
-            raise ValueError(
-                f"--extra_corpora {name} has labels that {data_args.dataset_name} lacks: {', '.join(unknown)}; choose "
-                "a configuration that both share (--dataset_config_name benchmark)"
-            )
-        added = {label: [numbers[label_name] for label_name in names]}
-        if speaker in columns:
-            known = other[speaker] if speaker in other.column_names else [None] * len(other)
-            added[speaker] = [person if person is None else f"{name}_{person}" for person in known]
-        part = other.select_columns([audio]).cast_column(audio, features[audio])
-        part = datasets.concatenate_datasets([part, datasets.Dataset.from_dict(added)], axis=1)
-        parts.append(part.select_columns(columns).cast(features))
-    logger.info(f"training clips by corpus: {', '.join(str(len(part)) for part in parts)}")
-    return datasets.DatasetDict({**dataset, data_args.train_split_name: datasets.concatenate_datasets(parts)})
-
-
 def _extra_facts(text: str) -> dict:
     name, _, folder = text.partition("=")
     return corpus_facts(name, folder or None, None, None)
-
-
-def _held_out(groups: Sequence[str], labels: Sequence, fraction: float, seed: int) -> set[str]:
-    """Groups to hold out: of all together, or of each label's where no group has two."""
-    label_of = dict(zip(groups, labels))
-    if len(set(zip(groups, labels))) > len(label_of):
-        label_of = dict.fromkeys(groups)
-    held_out: set[str] = set()
-    for label in sorted(set(label_of.values()), key=str):
-        same = [group for group in groups if label_of[group] == label]
-        if len(set(same)) > 1:
-            held_out |= speaker_split(same, {"validation": fraction, "train": 1 - fraction}, seed)["validation"]
-    if not held_out:
-        raise ValueError(f"no training group can be held out: {len(label_of)} of them are too few")
-    return held_out
-
-
-def _few_speakers(rows: datasets.Dataset, data_args: DataArguments, seed: int) -> datasets.Dataset:
-    """The rows of `max_train_speakers` speakers. A seed has one order of speakers, so that more include fewer."""
-    number, column = data_args.max_train_speakers, data_args.speaker_column_name
-    if column not in rows.column_names:
-        raise ValueError(f"--max_train_speakers needs a column {column!r}; there are {', '.join(rows.column_names)}")
-    speakers = np.array(["" if speaker is None else str(speaker) for speaker in rows[column]])
-    names = np.unique(speakers[speakers != ""])
-    if not 1 <= number <= len(names):
-        raise ValueError(f"--max_train_speakers {number}: {data_args.dataset_name} has {len(names)} training speakers")
-    chosen = np.random.default_rng(seed).permutation(names)[:number]
-    logger.info(f"training speakers: {', '.join(chosen)}")
-    return rows.select(np.flatnonzero(np.isin(speakers, chosen)))

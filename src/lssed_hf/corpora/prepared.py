@@ -1,0 +1,74 @@
+"""Reading folders that `lssed-hf prepare` wrote."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from . import corpus_builder, list_corpora
+from .base import left_out_line
+
+
+MANIFEST = "manifest.json"
+
+logger = datasets.logging.get_logger(__name__)
+
+
+def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
+    """Return the manifest of a prepared folder, or None where the folder is none."""
+    path = Path(folder, MANIFEST)
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except ValueError:  # not JSON, so not ours
+        return None
+    ours = isinstance(manifest, dict) and {"corpus", "config", "split_schemes", "shards"} <= manifest.keys()
+    return manifest if ours and manifest["corpus"] in list_corpora() else None
+
+
+def load_prepared(
+    folder: str | os.PathLike,
+    manifest: Mapping[str, Any],
+    config_name: str | None = None,
+    split_scheme: str | None = None,
+) -> datasets.DatasetDict:
+    """Load a prepared folder.
+
+    Args:
+        folder: Folder that `prepare` wrote.
+        manifest: Contents of `manifest.json`.
+        config_name: Configuration. Default: the one to train on, where the folder has it, else the first.
+        split_scheme: Split scheme, one of those that were prepared. Default: the first.
+
+    Raises:
+        ValueError: The folder lacks that configuration or scheme.
+    """
+    schemes = manifest["split_schemes"]
+    configs = list(dict.fromkeys(config for shard in manifest["shards"] for config in shard["configs"]))
+    configs.sort(key=lambda config: config != manifest["config"])  # the first holds everything
+    if config_name is None:
+        usual = corpus_builder(manifest["corpus"]).TRAINING_CONFIG_NAME
+        config_name = usual if usual in configs else configs[0]
+    names = {
+        config if scheme == schemes[0] else f"{config}_{scheme}": config for scheme in schemes for config in configs
+    }
+    if split_scheme is not None and split_scheme not in schemes:
+        raise ValueError(
+            f"{folder} was prepared with --split_schemes {' '.join(schemes)}, not {split_scheme}: choose one of "
+            "them, or prepare it again"
+        )
+    if split_scheme not in (None, schemes[0]) and config_name in configs:
+        config_name = f"{config_name}_{split_scheme}"
+    if config_name not in names:
+        raise ValueError(f"{folder} has no configuration {config_name!r}; it has {', '.join(names)}")
+    config = names[config_name]
+    if left_out := manifest.get("left_out", {}).get(config):
+        logger.warning(left_out_line(manifest["corpus"], config, Counter(left_out), manifest["counts"]["written"]))
+    # By its path: load_dataset would take our builder for a folder named lssed.
+    return datasets.load_dataset(os.path.abspath(folder), config_name)
+
+
+__all__ = ["MANIFEST", "load_prepared", "read_manifest"]

@@ -1,0 +1,202 @@
+"""Choice of the clips to train on and to select a model by."""
+
+import logging
+from collections.abc import Sequence
+
+import datasets
+import numpy as np
+
+from ..corpora import corpus_builder
+from ..corpora.loading import COLUMNS, encode_labels, find_source, load_splits, rename_columns
+from ..corpora.splits import draw_clips, speaker_split
+from .arguments import DataArguments
+
+
+logger = logging.getLogger(__name__)
+
+
+def with_validation(
+    dataset: datasets.DatasetDict, data_args: DataArguments, seed: int, label_column: str | None = None
+) -> datasets.DatasetDict:
+    """Return the splits with one for validation, held out from the training split where it is missing.
+
+    Whole speakers are held out. Where fewer than two are known, clips of every class are drawn at random, with a
+    warning. Clips of unknown speakers, and classes of one clip, stay in the training split.
+
+    Args:
+        dataset: Splits. A training split of several names, "train+validation", becomes one split of that name.
+        data_args: Names of splits and columns, and the share to hold out.
+        seed: Seed of the draw.
+        label_column: Column with the label. Where each speaker has one label, as people have a diagnosis, speakers of
+            every label are held out. Default: labels play no part.
+
+    Raises:
+        ValueError: A split is missing, or the training split is too small to hold anything out.
+    """
+    dataset = _joined(dataset, data_args)
+    train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
+    if validation_split not in dataset:
+        rows = dataset[train_split]
+        held_out = _held_out_clips(rows, data_args, seed, label_column)
+        logger.info(f"no split {validation_split!r}: {held_out.sum()} of {len(rows)} training clips are held out")
+        chosen = {validation_split: held_out, train_split: ~held_out}
+        parts = {split: rows.select(np.flatnonzero(mask)) for split, mask in chosen.items()}
+        dataset = datasets.DatasetDict({**dataset, **parts})
+    if label_column is not None:
+        names = dataset[train_split].features[label_column].names
+        if missing := sorted(set(range(len(names))) - set(dataset[train_split][label_column])):
+            logger.warning(
+                f"no training clip of {', '.join(names[label] for label in missing)}: nothing is learnt of it"
+            )
+    return dataset
+
+
+def _joined(dataset: datasets.DatasetDict, data_args: DataArguments) -> datasets.DatasetDict:
+    """Return the splits with the training split among them, joined where it has several names."""
+    train_split, joined = data_args.train_split_name, data_args.train_split_name.split("+")
+    for name in joined:
+        if name not in dataset:
+            raise ValueError(f"{data_args.dataset_name} has no split {name!r}; it has {', '.join(dataset)}")
+    if len(joined) == 1:
+        return dataset
+    if {data_args.validation_split_name, data_args.test_split_name} & set(joined):
+        raise ValueError(
+            f"--train_split_name {train_split} holds the split of validation or test; name another, e.g. "
+            "--validation_split_name selection, for which training speakers are then held out"
+        )
+    rows = datasets.concatenate_datasets([dataset[name] for name in joined])
+    return datasets.DatasetDict({**dataset, train_split: rows})
+
+
+def _held_out_clips(
+    rows: datasets.Dataset, data_args: DataArguments, seed: int, label_column: str | None
+) -> np.ndarray:
+    """Return a boolean array, True for the clips to hold out."""
+    speakers = _speakers(rows, data_args.speaker_column_name)
+    labels = [None] * len(rows) if label_column is None else list(rows[label_column])
+    known = np.array([speaker is not None for speaker in speakers])
+    groups = [speaker for speaker in speakers if speaker is not None]
+    group_labels = [label for label, is_known in zip(labels, known) if is_known]
+    if held_out := held_out_speakers(groups, group_labels, data_args.validation_fraction, seed):
+        if not known.all():
+            logger.warning(f"{(~known).sum()} clips of unknown speakers stay in the training split")
+        return np.array([speaker in held_out for speaker in speakers])
+
+    several = len(set(groups)) > 1
+    reason = "too few speakers for each label" if several else "only one speaker" if groups else "no known speakers"
+    logger.warning(f"{reason}: validation clips are drawn at random and share voices with the training clips")
+    drawn = draw_clips(labels, data_args.validation_fraction, seed)
+    if not drawn.any():
+        raise ValueError(f"no training clip can be held out: {len(rows)} clips are too few, two of a class are needed")
+    left = set(labels) - {label for label, is_drawn in zip(labels, drawn) if is_drawn}
+    if label_column is not None and left:
+        names = rows.features[label_column].names
+        small = ", ".join(names[label] for label in sorted(left))
+        logger.warning(f"too few clips to hold one out: {small}; all of them stay in the training split")
+    return drawn
+
+
+def _speakers(rows: datasets.Dataset, column: str) -> list[str | None]:
+    """Return the speaker of each clip, None where unknown."""
+    if column not in rows.column_names:
+        return [None] * len(rows)
+    return [None if speaker in (None, "") else str(speaker) for speaker in rows[column]]
+
+
+def held_out_speakers(speakers: Sequence[str], labels: Sequence, fraction: float, seed: int) -> set[str]:
+    """Return speakers to hold out: drawn from all, or from each label's where no speaker has two labels.
+
+    Args:
+        speakers: Speaker of each clip.
+        labels: Label of each clip.
+        fraction: Share of the clips to hold out.
+        seed: Seed of the draw.
+
+    Returns:
+        Names, none where no label has two speakers.
+    """
+    label_of = dict(zip(speakers, labels))
+    if len(set(zip(speakers, labels))) > len(label_of):
+        label_of = dict.fromkeys(speakers)
+    held_out: set[str] = set()
+    for label in sorted(set(label_of.values()), key=str):
+        same = [speaker for speaker in speakers if label_of[speaker] == label]
+        if len(set(same)) > 1:
+            held_out |= speaker_split(same, {"validation": fraction, "train": 1 - fraction}, seed)["validation"]
+    return held_out
+
+
+def with_extra_corpora(dataset: datasets.DatasetDict, data_args: DataArguments) -> datasets.DatasetDict:
+    """Add the training clips of `data_args.extra_corpora` to those of the training split.
+
+    Labels are matched by name, whatever the case. Speakers of other corpora are named after their corpus. All corpora
+    are read in the same configuration.
+
+    Raises:
+        ValueError: A corpus has no training split, or labels that the first lacks.
+    """
+    if not data_args.extra_corpora:
+        return dataset
+    audio, label = data_args.audio_column_name, data_args.label_column_name
+    speaker, rows = data_args.speaker_column_name, dataset[data_args.train_split_name]
+    columns = [audio, label, *([speaker] if speaker in rows.column_names else [])]
+    numbers = {name.lower(): number for number, name in enumerate(rows.features[label].names)}
+    features = datasets.Features({column: rows.features[column] for column in columns})
+    parts = [rows.select_columns(columns)]
+    for text in data_args.extra_corpora:
+        name, _, folder = text.partition("=")
+        other = encode_labels(_load_extra(name, folder or None, data_args), label)
+        if "train" not in other:
+            raise ValueError(f"--extra_corpora {name} has no split 'train'; it has {', '.join(other)}")
+        other = other["train"]
+        names = [other.features[label].names[number].lower() for number in other[label]]
+        unknown = sorted(set(names) - set(numbers))
+        if unknown:
+            raise ValueError(
+                f"--extra_corpora {name} has labels that {data_args.dataset_name} lacks: {', '.join(unknown)}; choose "
+                "a configuration that both share (--dataset_config_name benchmark)"
+            )
+        added = {label: [numbers[label_name] for label_name in names]}
+        if speaker in columns:
+            known = other[speaker] if speaker in other.column_names else [None] * len(other)
+            added[speaker] = [person if person is None else f"{name}_{person}" for person in known]
+        part = other.select_columns([audio]).cast_column(audio, features[audio])
+        part = datasets.concatenate_datasets([part, datasets.Dataset.from_dict(added)], axis=1)
+        parts.append(part.select_columns(columns).cast(features))
+    logger.info(f"training clips by corpus: {', '.join(str(len(part)) for part in parts)}")
+    return datasets.DatasetDict({**dataset, data_args.train_split_name: datasets.concatenate_datasets(parts)})
+
+
+def _load_extra(name: str, folder: str | None, data_args: DataArguments) -> datasets.DatasetDict:
+    """Load another corpus in the configuration and under the column names of the first."""
+    source, first = find_source(name, folder), find_source(data_args.dataset_name, data_args.data_dir).corpus
+    config_name, options = data_args.dataset_config_name, {}
+    if source.corpus is None:
+        return load_splits(name, config_name, folder)
+    if first is not None:
+        config_name = config_name or corpus_builder(first).TRAINING_CONFIG_NAME
+    if source.corpus == "folder" and source.manifest is None:
+        options = data_args.options() if first == "folder" else {"label_set": "lssed"}
+    dataset = load_splits(name, config_name, folder, options=options)
+    return rename_columns(dataset, {usual: getattr(data_args, flag) for flag, usual in COLUMNS.items()})
+
+
+def few_speakers(rows: datasets.Dataset, data_args: DataArguments, seed: int) -> datasets.Dataset:
+    """Return the rows of `max_train_speakers` speakers. A seed has one order of speakers: more include fewer.
+
+    Raises:
+        ValueError: The speakers are unknown, or fewer.
+    """
+    number, column = data_args.max_train_speakers, data_args.speaker_column_name
+    if column not in rows.column_names:
+        raise ValueError(f"--max_train_speakers needs a column {column!r}; there are {', '.join(rows.column_names)}")
+    speakers = np.array(["" if speaker is None else speaker for speaker in _speakers(rows, column)])
+    names = np.unique(speakers[speakers != ""])
+    if not 1 <= number <= len(names):
+        raise ValueError(f"--max_train_speakers {number}: {data_args.dataset_name} has {len(names)} training speakers")
+    chosen = np.random.default_rng(seed).permutation(names)[:number]
+    logger.info(f"training speakers: {', '.join(chosen)}")
+    return rows.select(np.flatnonzero(np.isin(speakers, chosen)))
+
+
+__all__ = ["few_speakers", "held_out_speakers", "with_extra_corpora", "with_validation"]
