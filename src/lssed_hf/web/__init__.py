@@ -1,1 +1,1 @@
-"""A page to try audio classifiers on (`lssed-hf serve`, docs/serve.md). `web.app.build_app` needs the extra `web`."""
+"""Page and JSON endpoint to try audio classifiers with (`lssed-hf serve`, docs/serve.md)."""

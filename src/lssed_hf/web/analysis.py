@@ -1,27 +1,36 @@
-"""What the page shows of a recording, as numbers."""
+"""Classification of one recording for the page and the endpoint."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import librosa
 import numpy as np
 
+from ..audio import AudioError
 from ..inference.base import Classifier
 from ..inference.classical import SVMClassifier
 from ..inference.envelope import Envelope
 from ..inference.timeline import TimelineSegment, score_timeline
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
+from .recordings import clock, read_recording
+
+
+logger = logging.getLogger(__name__)
+
+_WINDOW_SECONDS, _HOP_SECONDS = 3.0, 1.0
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a front end hands to its network.
+    """Input of a network, as its front end makes it.
 
     Attributes:
-        values: float32 (frames, bins), or (samples,) of models that read waveforms.
-        step: seconds per frame or sample; None if the front end does not say.
-        frequencies: (bins,), centres of the mel filters in Hz; None if the front end does not say.
+        values: float32 (frames, bins), or (samples,) for models that read waveforms.
+        step: Seconds per frame or sample; None if the front end does not say.
+        frequencies: Centres of the mel filters in Hz, (bins,); None if the front end does not say.
     """
 
     values: np.ndarray
@@ -31,50 +40,85 @@ class Features:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A recording through a classifier.
+    """Result of a classifier for one recording.
 
     Attributes:
-        seconds: its length.
-        silent: whether every sample is 0.
-        probabilities: (num_labels,), of the whole recording, or the mean of the segments'.
-        features: what its front end made of it.
-        segments: windows of a long recording, in order; empty for a short one.
-        envelope: of a long recording; empty for a short one.
+        labels: Class names, in the order of the probabilities.
+        probabilities: float32 (num_labels,) for the whole recording, or the mean over the segments.
+        seconds: Length of the recording.
+        notes: Remarks on the recording, such as silence.
+        features: Input of the network.
+        segments: Windows of a long recording, in order; empty for a short one.
+        envelope: Outline of a long recording; empty for a short one.
     """
 
-    seconds: float
-    silent: bool
+    labels: list[str]
     probabilities: np.ndarray
+    seconds: float
+    notes: list[str]
     features: Features
     segments: list[TimelineSegment]
     envelope: Envelope
 
+    @property
+    def scores(self) -> list[tuple[str, float]]:
+        """Labels and probabilities, the largest first."""
+        return [(self.labels[index], float(self.probabilities[index])) for index in np.argsort(-self.probabilities)]
 
-def analyse(
+
+class AnalysisQueue:
+    """Queue in front of the classifiers: one recording at a time, because a model keeps all cores busy.
+
+    Args:
+        classifiers: Name of each model -> its classifier.
+        max_seconds: Longest recording that is accepted, in seconds.
+        long_seconds: Length in seconds up to which a recording is classified as a whole; longer ones get windows.
+    """
+
+    def __init__(self, classifiers: Mapping[str, Classifier], max_seconds: float = 600.0, long_seconds: float = 10.0):
+        self.classifiers = dict(classifiers)
+        self.max_seconds = max_seconds
+        self.long_seconds = long_seconds
+        self._turn = anyio.CapacityLimiter(1)
+
+    async def analyse(self, path: Path, model: str, progress: Callable[[float], None] | None = None) -> Analysis:
+        """Wait for a turn, then classify a recording in a thread.
+
+        Args:
+            path: Audio file; messages call it by its name without the folder.
+            model: Name of a classifier.
+            progress: Function that is told the share of the windows that are done.
+
+        Raises:
+            AudioError, ImportError: see `read_recording`; AudioError: the model fails on the recording.
+        """
+        return await anyio.to_thread.run_sync(self._analyse, path, model, progress, limiter=self._turn)
+
+    def _analyse(self, path: Path, model: str, progress: Callable[[float], None] | None) -> Analysis:
+        classifier = self.classifiers[model]
+        waveform = read_recording(path, classifier.sampling_rate, self.max_seconds)
+        try:
+            return _classify(classifier, waveform, path, self.long_seconds, progress)
+        except (ValueError, RuntimeError) as error:  # such as a clip that is shorter than a kernel
+            logger.exception(f"{path.name} could not be classified")
+            seconds = clock(len(waveform) / classifier.sampling_rate)
+            raise AudioError(
+                f"{path.name}: the model cannot classify these {seconds} ({error}); try another recording"
+            ) from error
+
+
+def _classify(
     classifier: Classifier,
     waveform: np.ndarray,
     path: Path,
-    *,
-    long_seconds: float = 10.0,
-    window_seconds: float = 3.0,
-    hop_seconds: float = 1.0,
-    progress: Callable[[float], None] | None = None,
+    long_seconds: float,
+    progress: Callable[[float], None] | None,
 ) -> Analysis:
-    """Classify a recording: in one pass up to `long_seconds`, window by window beyond.
-
-    Args:
-        classifier: from `load_classifier`.
-        waveform: float32 (samples,) at `classifier.sampling_rate`.
-        path: the file that it is from.
-        long_seconds: the longest recording that is classified as a whole.
-        window_seconds, hop_seconds: of the windows.
-        progress: is told the share of the windows that are done.
-    """
     seconds = len(waveform) / classifier.sampling_rate
     segments, envelope = [], Envelope()
     if seconds > long_seconds:
         windows = score_timeline(
-            classifier, path, window_seconds=window_seconds, hop_seconds=hop_seconds, envelope=envelope
+            classifier, path, window_seconds=_WINDOW_SECONDS, hop_seconds=_HOP_SECONDS, envelope=envelope
         )
         for segment in windows:
             segments.append(segment)
@@ -83,11 +127,13 @@ def analyse(
         probabilities = np.mean([segment.probabilities for segment in segments], axis=0)
     else:
         probabilities = next(classifier.probabilities([waveform]))
-    return Analysis(seconds, not waveform.any(), probabilities, front_end(classifier, waveform), segments, envelope)
+    notes = [] if waveform.any() else ["Silent: every sample is 0. Is the microphone muted?"]
+    features = front_end(classifier, waveform)
+    return Analysis(classifier.labels, probabilities, seconds, notes, features, segments, envelope)
 
 
 def front_end(classifier: Classifier, waveform: np.ndarray) -> Features:
-    """What the network gets for a waveform (samples,); of a support vector machine, what functionals come from."""
+    """Return the input of the network for a waveform (samples,); for a support vector machine, the waveform."""
     if isinstance(classifier, SVMClassifier):
         return Features(waveform, 1 / classifier.sampling_rate)
     extractor = classifier.feature_extractor

@@ -1,4 +1,6 @@
-"""Pictures of the page, as wide as the visitor's window, drawn without matplotlib's global state (pyplot)."""
+"""Pictures of the page, as wide as the visitor's window, drawn without the global state of matplotlib (pyplot)."""
+
+import math
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,11 +18,11 @@ _DPI = 96  # CSS pixels per inch
 
 
 def draw_features(features: Features, width: int = 800) -> Figure:
-    """The log-mel spectrogram, or the waveform, that a network gets.
+    """Draw the input of a network: a spectrogram or a waveform.
 
     Args:
-        features: from `front_end`.
-        width: in CSS pixels.
+        features: Input of the network, from `front_end`.
+        width: Width of the figure in CSS pixels.
     """
     figure = Figure(dpi=2 * _DPI, layout="constrained", facecolor="white")  # twice: for screens with finer pixels
     FigureCanvasAgg(figure)
@@ -52,7 +54,7 @@ def draw_features(features: Features, width: int = 800) -> Figure:
 
 
 def fit_timeline(figure: Figure, width: int) -> Figure:
-    """Make a figure of `draw_timeline` `width` CSS pixels wide, with the ticks and columns that fit."""
+    """Resize a figure of `draw_timeline` to a width in CSS pixels, with the ticks and columns that fit."""
     _fit(figure, width)
     time = figure.axes[-1].xaxis
     time.set_major_locator(MaxNLocator(nbins=max(3, width // 70), steps=[1, 1.5, 3, 6, 10], integer=True))
@@ -60,13 +62,14 @@ def fit_timeline(figure: Figure, width: int) -> Figure:
     handles, names = figure.axes[-1].get_legend_handles_labels()
     for legend in figure.legends:
         legend.remove()
-    columns = max(1, min(len(names), width // 110))
+    rows = math.ceil(len(names) / max(1, width // 110))
+    columns = math.ceil(len(names) / rows)
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9.5)
     return figure
 
 
 def _fit(figure: Figure, width: int, height: int | None = None) -> None:
-    """Set the width in CSS pixels, and the height or leave it."""
+    """Set the size of a figure in CSS pixels; None leaves the height."""
     figure.set_size_inches(width / _DPI, height / _DPI if height else figure.get_size_inches()[1])
 
 

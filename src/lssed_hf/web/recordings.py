@@ -1,4 +1,4 @@
-"""What visitors upload: read within limits, and removed from the disk with their visit."""
+"""Uploads of visitors: read within limits, and removed from the disk with their visit."""
 
 import threading
 from contextlib import suppress
@@ -10,34 +10,46 @@ import soundfile
 from ..audio import AudioError, audio_duration, load_audio
 
 
-# Samples of all channels per second of the limit; what a small compressed file unpacks to has to fit into memory.
+# Samples of all channels per second of the limit: what a small compressed file unpacks to has to fit into memory.
 _SAMPLES_PER_SECOND = 2 * 96_000
 
 
-def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> np.ndarray:
-    """Decode an upload, once its header says that it is no longer than `max_seconds`.
+class NotAudioError(AudioError):
+    """File that no decoder can open."""
 
-    Messages call it by its name alone, since where uploads are kept is nobody's business.
+
+class TooLongError(AudioError):
+    """Recording beyond the limits of the page."""
+
+
+def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> np.ndarray:
+    """Decode an upload after a look at the length in its header.
+
+    Messages name the file without its folder.
 
     Args:
-        path: the file; its name is the visitor's.
-        sampling_rate: of the result, in Hz.
-        max_seconds: the longest recording that is taken.
+        path: File of the visitor.
+        sampling_rate: Sampling rate of the result in Hz.
+        max_seconds: Longest recording that is accepted, in seconds.
 
     Returns:
-        float32 (samples,).
+        Samples, float32 (num_samples,).
 
     Raises:
-        AudioError: not audio, damaged, empty, too long, with NaN, ...
-        ImportError: the sound track of a video, without PyAV.
+        NotAudioError: the file is not audio, or its header is damaged.
+        TooLongError: the recording is too long, or its channels and rate make it too large.
+        AudioError: the recording is truncated, holds no samples or NaN, ...
     """
     try:
         source = {"bytes": path.read_bytes(), "path": path.name}
     except OSError as error:
         raise AudioError(f"{path.name}: is not kept any more; upload it again") from error
-    seconds = audio_duration(source)
+    try:
+        seconds = audio_duration(source)
+    except AudioError as error:
+        raise NotAudioError(str(error)) from error
     if seconds > max_seconds:
-        raise AudioError(
+        raise TooLongError(
             f"{path.name}: lasts {clock(seconds)}, and this page takes up to {clock(max_seconds)}; upload a part of it"
         )
     try:
@@ -45,7 +57,7 @@ def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> np.nda
     except (soundfile.LibsndfileError, TypeError):  # a video, or not audio, which load_audio has words for
         info = None
     if info and info.frames * info.channels > max_seconds * _SAMPLES_PER_SECOND:
-        raise AudioError(
+        raise TooLongError(
             f"{path.name}: {info.channels} channels at {info.samplerate} Hz are too much data; convert it to mono at "
             f"{sampling_rate} Hz"
         )
@@ -53,7 +65,7 @@ def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> np.nda
 
 
 def clock(seconds: float) -> str:
-    """Such as "3.2 s", "10 min" and "12:05 min"."""
+    """Format a time for people: "3.2 s", "10 min", "12:05 min"."""
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -61,9 +73,9 @@ def clock(seconds: float) -> str:
 
 
 class Uploads:
-    """The one upload that each session is at; others of its own are deleted.
+    """Registry of uploads: each session keeps its latest one, and earlier ones are deleted.
 
-    Equal uploads of two sessions are one file to Gradio, which goes with the last of them.
+    Gradio stores equal uploads of two sessions as one file, which is deleted with the last of them.
     """
 
     def __init__(self) -> None:
@@ -71,7 +83,7 @@ class Uploads:
         self._lock = threading.Lock()
 
     def keep(self, session: str, path: Path | None) -> None:
-        """Delete what the session had, unless it is `path`; with None nothing is kept."""
+        """Delete the earlier upload of a session unless it is `path`; None keeps nothing."""
         with self._lock:
             before = self._current.pop(session, None)
             if path is not None and path.is_file():

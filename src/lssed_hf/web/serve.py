@@ -1,15 +1,24 @@
-"""`lssed-hf serve`: a page to try models on, by upload or microphone."""
+"""Serve a page to try models on, by upload or microphone, and a JSON endpoint for programs."""
 
 import argparse
 import os
 import signal
+import socket
 import sys
 import tempfile
+import webbrowser
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..inference import load_classifier
-from ..inference.base import Classifier
+from ..inference.loading import default_model
+from .model_facts import read_model_facts
+
+
+BUILT_IN = "built-in model"
+_EVERYWHERE = ("0.0.0.0", "::")
+_PORTS = range(7860, 7960)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,66 +29,101 @@ def main(argv: Sequence[str] | None = None) -> int:
         "models",
         nargs="*",
         metavar="MODEL",
-        help="folder or Hub name of an audio classifier, or an exported folder (default: the one in the package)",
+        help="model folder, exported folder or name on the Hub (default: the built-in model)",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets others in (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
-    parser.add_argument("--max_seconds", type=float, default=600, help="longest recording (default: 600)")
+    parser.add_argument("--host", default="127.0.0.1", help="address; 0.0.0.0 lets others in (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port (default: the first free one from 7860 on)")
+    parser.add_argument("--max_seconds", type=float, default=600, help="longest recording in seconds (default: 600)")
     parser.add_argument("--max_file_mb", type=float, default=120, help="largest upload in MiB (default: 120)")
     parser.add_argument("--inbrowser", action="store_true", help="open the page in a browser")
-    parser.add_argument("--device", help="torch device, e.g. cuda:0 (default: the GPU if there is one)")
+    parser.add_argument("--device", help="torch device, such as cuda:0 (default: the GPU if there is one)")
     parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the models' repositories")
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are removed then too
     serve(
-        open_models(args.models, args.device, args.trust_remote_code),
+        args.models,
+        host=args.host,
+        port=args.port,
         limits={"max_seconds": args.max_seconds, "max_file_mb": args.max_file_mb},
-        server_name=args.host,
-        server_port=args.port,
         inbrowser=args.inbrowser,
+        device=args.device,
+        trust_remote_code=args.trust_remote_code,
     )
     return 0
 
 
-def open_models(
-    paths: Sequence[str | os.PathLike], device: str | None = None, trust_remote_code: bool = False
-) -> dict[str, Classifier]:
-    """Classifiers by the shortest ends of their paths that tell them apart; without paths, the default model.
+def serve(
+    models: Sequence[str | os.PathLike] = (),
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    limits: Mapping[str, float] | None = None,
+    inbrowser: bool = False,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+) -> None:
+    """Serve the page and the endpoint until the process is interrupted.
 
-    Raises:
-        FileNotFoundError, ValueError, ImportError: as `load_classifier`; ValueError: a model twice.
-    """
-    if not paths:
-        return {"default model": load_classifier(device=device)}
-    return {
-        name: load_classifier(path, device=device, trust_remote_code=trust_remote_code)
-        for name, path in zip(_short_names(paths), paths)
-    }
-
-
-def serve(classifiers: Mapping[str, Classifier], *, limits: Mapping[str, float] | None = None, **settings) -> None:
-    """Serve the page until the process is interrupted. Uploads live in a folder that goes with it.
+    Uploads are kept in a temporary folder, which is deleted at the end.
 
     Args:
-        classifiers, limits: as `build_app` takes them.
-        settings: of Gradio's `launch`.
+        models: Model folders or names on the Hub (default: the built-in model).
+        host: Address to listen on; 0.0.0.0 lets other machines in.
+        port: Port (default: the first free one from 7860 on).
+        limits: `max_seconds`, `max_file_mb` and `long_seconds` of `build_app`.
+        inbrowser: Whether to open the page in a browser.
+        device: torch device (default: the GPU if there is one).
+        trust_remote_code: Whether code from the models' repositories may run.
 
     Raises:
         ImportError: Gradio is not installed.
+        FileNotFoundError, ValueError: a model cannot be opened, or is given twice.
         OSError: the port is taken.
     """
-    with tempfile.TemporaryDirectory(prefix="lssed_hf_serve_") as folder:
+    with tempfile.TemporaryDirectory(prefix="lssed_hf_serve_") as folder, suppress(KeyboardInterrupt):
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
-        from .app import build_app
+        from .app import LOCAL_HOSTS, build_app
 
-        app = build_app(classifiers, **(limits or {}))
-        try:
-            app.launch(**settings)
-        finally:
-            app.close(verbose=False)
+        if models:
+            names = _short_names(models)
+            classifiers = {
+                name: load_classifier(path, device=device, trust_remote_code=trust_remote_code)
+                for name, path in zip(names, models)
+            }
+            facts = {name: read_model_facts(path) for name, path in zip(names, models)}
+        else:
+            classifiers, facts = {BUILT_IN: default_model(device=device)}, {BUILT_IN: read_model_facts()}
+        app = build_app(
+            classifiers, facts=facts, allowed_hosts=LOCAL_HOSTS if host in LOCAL_HOSTS else ["*"], **(limits or {})
+        )
+        with _listen(host, port) as listener:
+            address = f"http://{'localhost' if host in _EVERYWHERE else host}:{listener.getsockname()[1]}"
+            print(f"{address} serves {', '.join(classifiers)}; Ctrl-C stops it", flush=True)
+            if inbrowser:
+                webbrowser.open(address)
+            _run(app, listener)
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """Return a listening socket on a port, or on the first free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in _PORTS if port is None else [port]:
+        with suppress(OSError):
+            return socket.create_server((host, candidate), family=family)
+    tried = f"ports {_PORTS[0]} to {_PORTS[-1]} of {host} are" if port is None else f"port {port} of {host} is"
+    raise OSError(f"{tried} taken or not allowed; choose another one with --port")
+
+
+def _run(app, listener: socket.socket) -> None:
+    import uvicorn
+
+    # Open pages hold a connection each, which would otherwise put off the end.
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _short_names(paths: Sequence[str | os.PathLike]) -> list[str]:
+    """Return the shortest ends of paths that tell them apart."""
     parts = [Path(path).resolve().parts if Path(path).exists() else Path(path).parts for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
