@@ -220,8 +220,7 @@ class TestBadFiles:
         content = bytearray(encoded(tone(), format="FLAC"))
         content[21] &= 0xF0  # the 36 bits of the number of samples
         content[22:26] = bytes(4)
-        with pytest.raises(AudioError, match=r"piped\.flac: does not say how long it is.*convert it"):
-            load_audio(write(bytes(content), "piped.flac"))
+        assert_close(load_audio(write(bytes(content), "piped.flac")), tone(), 80)
 
     def test_headerless_audio(self, write):
         with pytest.raises(AudioError, match=r"clip\.raw: .*convert it to WAV or FLAC"):

@@ -1,121 +1,169 @@
-"""Decoding: any file that libsndfile reads, any rate, any number of channels, to mono float32. Needs no FFmpeg.
-
-Sound tracks of videos are decoded by PyAV (the extra `video`), whose wheels carry what they need.
-"""
+"""Audio in and out: recordings of any format, rate and number of channels as mono float32, and back as FLAC or WAV."""
 
 import io
 import logging
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import soundfile
 import soxr
 
+from .decoding import Sound, open_sound
+from .decoding.channels import ChannelMixer, full_scale
+from .decoding.source import END_TOLERANCE, AudioError, source_name  # noqa: F401
+from .scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES, expand_paths, find_audio_files  # noqa: F401
 
-#: What `find_audio_files` looks for: the formats of the bundled libsndfile that speech corpora come in.
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".w64", ".caf", ".sph")
-#: What libsndfile cannot read and PyAV can.
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".flv", ".webm", ".mpg", ".wmv", ".m4a", ".aac", ".wma")
-#: Seconds by which a segment may end after its recording: times are rounded, and frames of video are 0.04 s long.
-END_TOLERANCE = 0.05
 
-# In libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes of audio than there are.
-_DATA_SIZE = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
-_BLOCK = 2**16  # samples that `stream_audio` reads at once
-_UNKNOWN_LENGTH = 2**48  # samples; more is what libsndfile says of streamed FLAC
-_STREAMED_SIZE = 0x7FFFF000  # sizes from here on are what sox and ffmpeg write where they cannot know
-_SETTLING = 0.5  # seconds
-_SIZE_TOLERANCE = 64  # bytes; some writers count the header in
-
+_BLOCK = 2**16  # samples that are decoded at once
 
 logger = logging.getLogger(__name__)
 
 
-class AudioError(ValueError):
-    """A clip cannot be used. The message names the file, the reason and what to do."""
-
-
-def load_audio(
-    source, sampling_rate: int = 16000, *, start: float | None = None, end: float | None = None
-) -> np.ndarray:
-    """Decode, down-mix (mean of the channels), resample (soxr, high quality) and check one clip.
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Decoded recording.
 
     Args:
-        source: a path; the bytes of an audio file; or a row of a `datasets.Audio` column in any of its forms:
-            `{"bytes", "path"}` (`decode=False`), `{"array", "sampling_rate"}`, or torchcodec's `AudioDecoder`.
-            Videos (`VIDEO_SUFFIXES`) need PyAV.
-        sampling_rate: of the result, in Hz.
-        start: seconds; with `end`, that part of a file alone is decoded. A part that ends up to `END_TOLERANCE`
-            after its file ends with it.
-        end: seconds.
+        samples: float32 (samples,), in [-1, 1] for PCM files.
+        sampling_rate: Sampling rate in Hz.
+        notes: Remarks for the listener, one short sentence each, without the name of the file.
+    """
+
+    samples: np.ndarray
+    sampling_rate: int
+    notes: tuple[str, ...] = ()
+
+
+def read_audio(
+    source,
+    sampling_rate: int = 16000,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    channel: str = "mix",
+) -> Recording:
+    """Decode a recording, take it to one channel, resample it (soxr, high quality) and check it.
+
+    Args:
+        source: Path; bytes of a file; or row of a `datasets.Audio` column in any of its forms: `{"bytes", "path"}`
+            (`decode=False`), `{"array", "sampling_rate"}`, or torchcodec's `AudioDecoder`. The content decides how a
+            file is read, whatever its suffix.
+        sampling_rate: Sampling rate of the result in Hz.
+        start: Start of the part to read in seconds, default the whole file. Formats that can be searched are decoded
+            from there.
+        end: End of the part in seconds. It may lie up to `END_TOLERANCE` after the end of the file.
+        channel: "mix" (mean of all channels), "left" or "right".
 
     Returns:
-        float32 of shape (samples,), in [-1, 1] for PCM files.
+        The recording, with notes on what was mended (an unfinished WAV header, float samples in the scale of integers,
+        damaged packets) and on channels that are silent or cancel each other.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        AudioError: unreadable, truncated or empty audio, NaN or infinite samples, or times outside of the file. (A
-            truncated Ogg file goes unnoticed: it does not say how long it should be.)
+        FileNotFoundError: There is no such file.
+        AudioError: The audio is unreadable, truncated or empty, has NaN or infinite samples, the times lie outside of
+            it, or it has no right channel. (A truncated Ogg file goes unnoticed: it does not say how long it should
+            be.)
     """
-    name = _name(source)
+    name = source_name(source)
     if (start is None) != (end is None):
         raise AudioError(f"{name}: a part of a recording needs both a start and an end, got {start} and {end}")
     if start is not None and not 0 <= start < end < float("inf"):
         raise AudioError(f"{name}: {start} to {end} s is no part of a recording; correct the times")
-    samples, rate = _decode(source, start, end)
-    if samples.dtype in (np.int16, np.int32):
-        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
-    if not np.issubdtype(samples.dtype, np.floating):
-        raise AudioError(f"{name}: samples of type {samples.dtype}; give floats in [-1, 1], or int16 or int32 PCM")
-    if samples.ndim == 2:
-        samples = samples.mean(axis=1, dtype=np.float32)
+    with open_sound(source) as sound:
+        mixer = ChannelMixer(channel, sound.channels, name)
+        peak, pieces = 0.0, []
+        for block in sound.blocks(start, end, _BLOCK):
+            if sound.is_float and start is None:
+                peak = max(peak, _magnitude(block))
+            pieces.append(mixer.mix(block))
+    if not pieces:
+        raise _empty(name)
+    samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     finite = np.isfinite(samples)
     if not finite.all():
         raise AudioError(
             f"{name}: sample {int(np.argmin(finite))} of {len(samples)} is NaN or infinite; repair or remove the file"
         )
-    samples = samples.astype(np.float32, copy=False)
-    if rate != sampling_rate:
-        samples = soxr.resample(samples, rate, sampling_rate)
+    if sound.is_float and start is not None:
+        peak = _peak(source)  # a quiet part has the scale of its recording
+    scale, notes = full_scale(peak, name)
+    if scale != 1:
+        samples = samples / np.float32(scale)
+    if sound.sampling_rate != sampling_rate:
+        samples = soxr.resample(samples, sound.sampling_rate, sampling_rate)
     if len(samples) == 0:
-        raise AudioError(f"{name}: holds no samples; remove it or record it again")
-    return samples
+        raise _empty(name)
+    return Recording(samples, sampling_rate, (*sound.notes, *notes, *mixer.notes(scale)))
 
 
-def stream_audio(path: str | os.PathLike, sampling_rate: int = 16000) -> Iterator[np.ndarray]:
-    """The samples that `load_audio` returns, block by block, in memory that does not grow with the recording.
-
-    The file is closed when the iterator ends or is closed.
+def load_audio(
+    source,
+    sampling_rate: int = 16000,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    channel: str = "mix",
+) -> np.ndarray:
+    """Decode a recording as `read_audio` does, and log its notes as warnings.
 
     Args:
-        path: of the recording. Videos (`VIDEO_SUFFIXES`) need PyAV.
-        sampling_rate: of the result, in Hz.
+        source: Path; bytes of a file; or row of a `datasets.Audio` column in any of its forms.
+        sampling_rate: Sampling rate of the result in Hz.
+        start: Start of the part to read in seconds, default the whole file.
+        end: End of the part in seconds.
+        channel: "mix" (mean of all channels), "left" or "right".
+
+    Returns:
+        float32 of shape (samples,), in [-1, 1] for PCM files.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        AudioError: As `read_audio`.
+    """
+    recording = read_audio(source, sampling_rate, start=start, end=end, channel=channel)
+    _log(source, recording.notes)
+    return recording.samples
+
+
+def stream_audio(
+    path: str | os.PathLike, sampling_rate: int = 16000, *, channel: str = "mix", notes: list[str] | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the samples that `load_audio` returns block by block, in memory that does not grow with the recording.
+
+    The file is closed when the iterator ends or is closed. Notes are logged at the end.
+
+    Args:
+        path: Path of the recording.
+        sampling_rate: Sampling rate of the result in Hz.
+        channel: "mix" (mean of all channels), "left" or "right".
+        notes: List that takes the notes at the end, in place of the log.
 
     Yields:
         float32 of shape (samples,), a few seconds each, never empty.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        AudioError: as `load_audio`, once the iterator gets there; what came before it is sound.
+        FileNotFoundError: There is no such file.
+        AudioError: As `read_audio`, once the iterator gets there; the blocks before are sound.
     """
-    name, file = _open(path)
-    blocks = _video_blocks(file, name) if _is_video(name) else _sound_blocks(file, name)
+    name = source_name(path)
     resampler, passed, made = None, 0, 0
-    with closing(blocks):
-        for block, rate in blocks:
-            if block.ndim == 2:
-                block = block.mean(axis=1, dtype=np.float32)
+    with open_sound(path) as sound:
+        scale, scale_notes = full_scale(_peak(path), name) if sound.is_float else (1.0, [])
+        mixer = ChannelMixer(channel, sound.channels, name)
+        for block in sound.blocks(None, None, _BLOCK):
+            block = mixer.mix(block)
             finite = np.isfinite(block)
             if not finite.all():
                 first = passed + int(np.argmin(finite))
                 raise AudioError(f"{name}: sample {first} is NaN or infinite; repair or remove the file")
             passed += len(block)
-            if rate != sampling_rate:
-                resampler = resampler or soxr.ResampleStream(rate, sampling_rate, 1, dtype="float32")
+            if scale != 1:
+                block = block / np.float32(scale)
+            if sound.sampling_rate != sampling_rate:
+                resampler = resampler or soxr.ResampleStream(sound.sampling_rate, sampling_rate, 1, dtype="float32")
                 block = resampler.resample_chunk(block)
             if len(block):
                 made += len(block)
@@ -124,14 +172,19 @@ def stream_audio(path: str | os.PathLike, sampling_rate: int = 16000) -> Iterato
         made += len(block)
         yield block
     if made == 0:
-        raise AudioError(f"{name}: holds no samples; remove it or record it again")
+        raise _empty(name)
+    found = (*sound.notes, *scale_notes, *mixer.notes(scale))
+    if notes is None:
+        _log(path, found)
+    else:
+        notes += found
 
 
 def encode_audio(samples: np.ndarray, sampling_rate: int = 16000, audio_format: str = "flac") -> bytes:
-    """One mono clip, float in [-1, 1] of shape (samples,), as the bytes of a 16-bit FLAC or WAV file.
+    """Encode one mono clip, float in [-1, 1] of shape (samples,), as a 16-bit FLAC or WAV file.
 
-    What `load_audio` read from a 16-bit file at the same rate comes back bit for bit. Samples outside of [-1, 1) are
-    clipped.
+    Samples that `load_audio` read from a 16-bit file at the same rate come back bit for bit. Samples outside of
+    [-1, 1) are clipped.
     """
     # soundfile would scale by 32767 where it divided by 32768, which changes every loud sample.
     pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
@@ -141,262 +194,71 @@ def encode_audio(samples: np.ndarray, sampling_rate: int = 16000, audio_format: 
 
 
 def audio_duration(source) -> float:
-    """Seconds of sound by the header of a file (path, bytes or an undecoded `Audio` row); videos by their sound track.
+    """Return the seconds of a recording, by its header where that can be trusted, else by decoding it.
+
+    Args:
+        source: As of `read_audio`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        AudioError: the file cannot be read.
+        FileNotFoundError: There is no such file.
+        AudioError: The file cannot be read, is empty, or holds less than its header promises.
     """
-    name, file = _open(source)
-    if _is_video(name):
-        with _sound_track(file, name) as (container, stream):
-            if stream.duration:
-                return float(stream.duration * stream.time_base)
-            return (container.duration or 0) / 1e6  # microseconds
-    try:
-        info = soundfile.info(file)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise _unreadable(name, error) from error
-    if info.frames > _UNKNOWN_LENGTH:
-        raise AudioError(f"{name}: does not say how long it is (it was streamed); convert it to WAV or FLAC")
-    return info.frames / info.samplerate
+    with open_sound(source) as sound:
+        length = _length(sound)
+    if length == 0:
+        raise _empty(source_name(source))
+    return length / sound.sampling_rate
 
 
-def recording_duration(path: str | os.PathLike) -> float:
-    """Seconds of a recording that parts are going to be cut out of, once it is found to be whole.
+def num_channels(source) -> int:
+    """Return the number of channels of a recording.
+
+    Args:
+        source: As of `read_audio`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        AudioError: the file cannot be read, is empty, or holds less than its header promises.
+        FileNotFoundError: There is no such file.
+        AudioError: The file cannot be read.
     """
-    name, file = _open(path)
-    try:
-        info = soundfile.info(file)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise _unreadable(name, error) from error
-    _check_size(name, info.extra_info)
-    if not 0 < info.frames < _UNKNOWN_LENGTH:
-        raise AudioError(f"{name}: holds no samples, or does not say how many; convert it to WAV, or record it again")
-    return info.frames / info.samplerate
+    with open_sound(source) as sound:
+        return sound.channels
 
 
-def find_audio_files(folder: str | os.PathLike, suffixes: tuple[str, ...] = AUDIO_SUFFIXES) -> list[Path]:
-    """Every file below a folder with one of the suffixes, sorted, hidden files and folders left out.
-
-    Links to files are listed, whether or not they lead to one; links to folders are not followed, with a warning.
-
-    Raises:
-        FileNotFoundError: the folder does not exist or holds no audio file.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder")
-    files = []
-    for directory, folders, names in os.walk(folder):
-        hidden = [name for name in folders if name.startswith(".")]
-        links = [name for name in folders if os.path.islink(os.path.join(directory, name))]
-        for name in links:
-            logger.warning(f"{os.path.join(directory, name)} is a link to a folder, which is not followed")
-        folders[:] = sorted({*folders} - {*hidden, *links})
-        files += [
-            Path(directory, name)
-            for name in names
-            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
-        ]
-    files.sort()
-    if not files:
-        raise FileNotFoundError(f"no audio file below {folder}; looked for {', '.join(suffixes)}")
-    return files
+def _length(sound: Sound) -> int:
+    length = sound.whole_length()
+    return sum(len(block) for block in sound.blocks(None, None, _BLOCK)) if length is None else length
 
 
-def expand_paths(inputs: Sequence[Path]) -> list[Path]:
-    """Files as given, and the audio files below each folder; a path given twice counts once.
-
-    Raises:
-        FileNotFoundError: a folder holds no audio file.
-    """
-    paths = [path for given in inputs for path in (find_audio_files(given) if given.is_dir() else [given])]
-    return list(dict.fromkeys(paths))
+def _magnitude(block: np.ndarray) -> float:
+    """Return the largest magnitude among samples that are numbers."""
+    return max(float(np.fmax.reduce(block, axis=None)), -float(np.fmin.reduce(block, axis=None)))
 
 
-def _name(source) -> str:
+def _peak(source) -> float:
+    """Return the largest magnitude in a recording, which decides the scale of all its parts."""
     if isinstance(source, (str, os.PathLike)):
-        return str(source)
-    if isinstance(source, Mapping) and source.get("path"):
-        return str(source["path"])
-    return f"<{type(source).__name__}>"
+        status = os.stat(source)
+        return _peak_of_file(source, status.st_size, status.st_mtime_ns)
+    with open_sound(source) as sound:
+        return max(map(_magnitude, sound.blocks(None, None, _BLOCK)), default=0.0)
 
 
-def _decode(source, start: float | None, end: float | None) -> tuple[np.ndarray, int]:
-    """Samples of shape (samples,) or (samples, channels), and their rate."""
-    if isinstance(source, Mapping) and source.get("array") is not None:
-        samples, rate = _channels_last(np.asarray(source["array"])), source["sampling_rate"]
-        return _part(samples, rate, start, end, _name(source)), rate
-    if hasattr(source, "get_all_samples"):  # torchcodec's AudioDecoder, what datasets >= 4 decodes to
-        decoded = source.get_all_samples()
-        rate = decoded.sample_rate
-        return _part(decoded.data.numpy().T, rate, start, end, _name(source)), rate  # from (channels, samples)
-    name, file = _open(source)
-    if _is_video(name):
-        return _decode_video(file, name, start, end)
-    try:
-        with soundfile.SoundFile(file) as sound:
-            expected, rate, log = sound.frames, sound.samplerate, sound.extra_info
-            if expected > _UNKNOWN_LENGTH:
-                raise AudioError(f"{name}: does not say how long it is (it was streamed); convert it to WAV or FLAC")
-            if start is not None:
-                first, last = _bounds(expected, rate, start, end, name)
-                sound.seek(first)
-                expected = last - first
-            samples = sound.read(expected, dtype="float32")
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
-        raise _unreadable(name, error) from error
-    if len(samples) < expected:
-        raise AudioError(
-            f"{name}: truncated, {len(samples)} of {expected} samples could be read; copy it again from its source"
-        )
-    if start is None:
-        _check_size(name, log)
-    return samples, rate
+@lru_cache(maxsize=4096)
+def _peak_of_file(path: str | os.PathLike, size: int, modified: int) -> float:
+    with open_sound(path) as sound:
+        return max(map(_magnitude, sound.blocks(None, None, _BLOCK)), default=0.0)
 
 
-def _check_size(name: str, log: str) -> None:
-    """Raise AudioError where libsndfile's log says that a header promised more audio than there is."""
-    if size := _DATA_SIZE.search(log):
-        promised, found = map(int, size.groups())
-        if found + _SIZE_TOLERANCE < promised < _STREAMED_SIZE:
-            raise AudioError(
-                f"{name}: truncated, {found} of {promised} bytes of audio are there; copy it again from its source"
-            )
+def _empty(name: str) -> AudioError:
+    return AudioError(f"{name}: holds no samples; remove it or record it again")
 
 
-def _open(source) -> tuple[str, str | io.BytesIO]:
-    """The name of a path, of bytes or of an undecoded row, and what a decoder can read."""
-    name = _name(source)
-    if isinstance(source, Mapping):
-        source = source.get("path") if source.get("bytes") is None else source["bytes"]
-    if isinstance(source, (bytes, bytearray)):
-        if len(source) == 0:
-            raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
-        return name, io.BytesIO(source)
-    if not isinstance(source, (str, os.PathLike)):
-        raise TypeError(f"cannot read audio from {type(source).__name__}; give a path, bytes or an Audio row")
-    if not os.path.isfile(source):
-        raise FileNotFoundError(f"{name}: no such audio file")
-    if os.path.getsize(source) == 0:
-        raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
-    return name, os.fspath(source)
+def _log(source, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        _warn_once(source_name(source), note)
 
 
-def _unreadable(name: str, error: Exception) -> AudioError:
-    reason = getattr(error, "error_string", str(error)).strip().rstrip(".")
-    return AudioError(
-        f"{name}: truncated, damaged or not an audio file ({reason}); convert it to WAV or FLAC, or copy it again "
-        "from its source"
-    )
-
-
-def _bounds(total: int, rate: int, start: float, end: float, name: str) -> tuple[int, int]:
-    """First and last sample (exclusive) of a part of `total` samples."""
-    if end > total / rate + END_TOLERANCE:
-        raise AudioError(f"{name}: lasts {total / rate:.3f} s, so it has no {start} to {end} s; correct the times")
-    return min(round(start * rate), total), min(round(end * rate), total)
-
-
-def _part(samples: np.ndarray, rate: int, start: float | None, end: float | None, name: str) -> np.ndarray:
-    if start is None:
-        return samples
-    first, last = _bounds(len(samples), rate, start, end, name)
-    return samples[first:last]
-
-
-def _is_video(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
-
-
-@contextmanager
-def _sound_track(file: str | io.BytesIO, name: str):
-    """The opened container and its first audio stream."""
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError(
-            f"{name}: the sound of a video needs PyAV; run pip install 'lssed-hf[video]', or convert it to WAV"
-        ) from error
-    try:
-        with av.open(file) as container:
-            if not container.streams.audio:
-                raise AudioError(f"{name}: has no sound track; remove it or copy it again from its source")
-            yield container, container.streams.audio[0]
-    except av.FFmpegError as error:
-        raise _unreadable(name, error) from error
-
-
-def _decode_video(file: str | io.BytesIO, name: str, start: float | None, end: float | None) -> tuple[np.ndarray, int]:
-    with _sound_track(file, name) as (container, stream):
-        from av import AudioResampler
-
-        rate = stream.rate
-        if start:
-            # To the frame before it, and early enough for a lossy codec to have settled.
-            container.seek(int(max(start - _SETTLING, 0) / stream.time_base), stream=stream)
-        resampler = AudioResampler(format="fltp", rate=rate)
-        pieces, began = [], None
-        for frame in container.decode(stream):
-            if began is None:
-                began = max(frame.time or 0.0, 0.0)
-            pieces += [piece.to_ndarray() for piece in resampler.resample(frame)]
-            if end is not None and frame.time is not None and frame.time > end:
-                break
-        else:
-            pieces += [piece.to_ndarray() for piece in resampler.resample(None)]
-    if not pieces:
-        raise AudioError(f"{name}: its sound track holds no samples; copy it again from its source")
-    samples = np.concatenate(pieces, axis=1).T  # from (channels, samples)
-    if start is None:
-        return samples, rate
-    # Times of the part that was decoded, which begins at `began`.
-    total = round(began * rate) + len(samples)
-    first, last = _bounds(total, rate, start, end, name)
-    skipped = round(began * rate)
-    return samples[max(first - skipped, 0) : max(last - skipped, 0)], rate
-
-
-def _sound_blocks(file: str | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks (samples,) or (samples, channels) of what libsndfile reads, and their rate."""
-    try:
-        with soundfile.SoundFile(file) as sound:
-            expected, rate = sound.frames, sound.samplerate
-            if expected > _UNKNOWN_LENGTH:
-                raise AudioError(f"{name}: does not say how long it is (it was streamed); convert it to WAV or FLAC")
-            _check_size(name, sound.extra_info)
-            found = 0
-            while len(block := sound.read(min(_BLOCK, expected - found), dtype="float32")):
-                found += len(block)
-                yield block, rate
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
-        raise _unreadable(name, error) from error
-    if found < expected:
-        raise AudioError(
-            f"{name}: truncated, {found} of {expected} samples could be read; copy it again from its source"
-        )
-
-
-def _video_blocks(file: str | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks (samples, channels) of the sound track of a video, and their rate."""
-    with _sound_track(file, name) as (container, stream):
-        from av import AudioResampler
-
-        resampler = AudioResampler(format="fltp", rate=stream.rate)
-        for frame in container.decode(stream):
-            for piece in resampler.resample(frame):
-                yield piece.to_ndarray().T, stream.rate  # from (channels, samples)
-        for piece in resampler.resample(None):
-            yield piece.to_ndarray().T, stream.rate
-
-
-def _channels_last(samples: np.ndarray) -> np.ndarray:
-    """(channels, samples), as torch and torchcodec keep audio, to (samples, channels)."""
-    if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
-        samples = samples.T
-    return samples
+@lru_cache(maxsize=4096)
+def _warn_once(name: str, note: str) -> None:
+    """Log a note on a file once, however many parts are cut out of it."""
+    logger.warning(f"{name}: {note}")

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import datasets
 
-from ..audio import AudioError, recording_duration
+from ..audio import AudioError, audio_duration
 from .base import SAMPLING_RATE, CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance
 from .daic_archives import Session, find_sessions, locate_session
 from .daic_defects import (
@@ -276,7 +276,7 @@ class DaicWoz(CorpusBuilder):
             if audio is None or transcript is None:
                 yield Reject(name, source, missing, by_rule=not self.config.require_complete)
                 return
-            rows, duration = self.read_transcript(transcript), recording_duration(audio)
+            rows, duration = self.read_transcript(transcript), audio_duration(audio)
         except (
             CorpusDataError,
             ArchiveError,

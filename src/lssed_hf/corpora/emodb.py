@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..audio import find_audio_files
+from ..audio import AUDIO_SUFFIXES, find_audio_files
 from .base import CorpusBuilder, Reject, Utterance
 from .download import Archive, download_corpus
 from .splits import leave_one_out
@@ -68,7 +68,7 @@ class Emodb(CorpusBuilder):
         return download_corpus("emodb", DOWNLOAD)
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
-        for path in find_audio_files(data_dir):
+        for path in find_audio_files(data_dir, AUDIO_SUFFIXES):
             match = _NAME.fullmatch(path.stem)
             if match is None:
                 reason = "its name is not one of EMO-DB's (SSTTTEV, e.g. 03a01Fa); move the file elsewhere"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..audio import find_audio_files
+from ..audio import AUDIO_SUFFIXES, find_audio_files
 from .base import CorpusBuilder, Reject, Utterance
 from .download import Archive, download_corpus
 
@@ -52,7 +52,7 @@ class Ravdess(CorpusBuilder):
         return download_corpus("ravdess", DOWNLOAD)
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
-        for path in find_audio_files(data_dir):
+        for path in find_audio_files(data_dir, AUDIO_SUFFIXES):
             match = _NAME.fullmatch(path.stem)
             if match is None:
                 reason = "its name is not one of RAVDESS's (03-01-EE-II-SS-RR-AA); move the file elsewhere"

@@ -1,0 +1,100 @@
+"""Decoding: the content of a file decides which library reads it, never its name.
+
+libsndfile comes first. PyAV reads what libsndfile cannot, and what it only guesses the length of.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import BinaryIO
+
+import soundfile
+
+from .arrays import ArraySound
+from .headers import SIZE_TOLERANCE, WavData, is_mpeg, mpeg_promise, wav_data
+from .libsndfile import LibsndfileSound
+from .pyav import PyavSound
+from .source import AudioError, open_source, source_name, truncated, unreadable
+
+
+_SPARE_BYTES = 256  # an encoder may count a tag at the end in, which another program removed
+
+Sound = ArraySound | LibsndfileSound | PyavSound
+
+
+@contextmanager
+def open_sound(source) -> Iterator[Sound]:
+    """Open a source of audio with the decoder that its content asks for.
+
+    Args:
+        source: Path, bytes of a file, or row of a `datasets.Audio` column in any of its forms.
+
+    Yields:
+        The sound, with `sampling_rate` in Hz, `channels`, `is_float` (whether samples may be of any scale), `notes`,
+        `blocks(start, end, size)`, and `whole_length()` in samples, None where only decoding tells.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        AudioError: The file cannot be read.
+    """
+    name = source_name(source)
+    if hasattr(source, "get_all_samples") or (isinstance(source, Mapping) and source.get("array") is not None):
+        yield ArraySound(name, source)
+        return
+    with open_source(source) as (file, head), closing(_open_file(name, file, head)) as sound:
+        yield sound
+
+
+def _open_file(name: str, file: BinaryIO, head: bytes) -> Sound:
+    if is_mpeg(file, head):
+        promise = mpeg_promise(file, head)
+        incomplete = None
+        if promise.size and promise.found + _SPARE_BYTES < promise.size:
+            incomplete = truncated(name, promise.found, promise.size, "bytes of audio are there")
+        return _open_pyav(name, file, packets=promise.frames, incomplete=incomplete)
+    wav = wav_data(file, head)
+    notes = _wav_notes(wav) if wav else []
+    if wav and wav.unfinished:
+        return _open_pyav(name, file, notes=notes, options={"ignore_length": "1"})
+    file.seek(0)
+    reason = None
+    try:
+        sound = LibsndfileSound(name, file, notes)
+        if not sound.is_estimated:
+            return sound
+        sound.close()
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
+        reason = error
+    incomplete = None
+    if wav and wav.promised is not None and wav.found + SIZE_TOLERANCE < wav.promised:
+        incomplete = truncated(name, wav.found, wav.promised, "bytes of audio are there")
+    return _open_pyav(name, file, reason, notes=notes, incomplete=incomplete)
+
+
+def _open_pyav(name: str, file: BinaryIO, reason: Exception | None = None, **arguments) -> Sound:
+    """Open a file with PyAV, after libsndfile failed for the `reason`, or in its place."""
+    file.seek(0)
+    try:
+        import av
+    except ImportError as error:
+        tried = f" (libsndfile: {str(getattr(reason, 'error_string', reason)).rstrip('.')})" if reason else ""
+        raise AudioError(
+            f"{name}: truncated, damaged or in a format that needs PyAV{tried}; run pip install av, convert it to WAV "
+            "or FLAC, or copy it again from its source"
+        ) from error
+    try:
+        return PyavSound(name, file, **arguments)
+    except av.FFmpegError as error:
+        raise unreadable(name, reason or error) from error
+
+
+def _wav_notes(wav: WavData) -> list[str]:
+    if wav.note:
+        return [wav.note]
+    if wav.promised is not None and not wav.unfinished:
+        return []
+    promised = "no length" if wav.promised is None else _seconds(wav.promised, wav.byte_rate)
+    return [f"the WAV header says {promised}; read to the end of the file, {_seconds(wav.found, wav.byte_rate)}"]
+
+
+def _seconds(size: int, byte_rate: int) -> str:
+    return f"{size / byte_rate:.2f} s" if byte_rate else f"{size} bytes"

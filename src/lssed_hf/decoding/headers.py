@@ -1,0 +1,160 @@
+"""Reading the headers of WAV and MPEG audio, for what decoders do not tell: is the length right, and what follows?"""
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+
+STREAMED_SIZE = 0x7FFFF000  # sizes from here on are what sox and ffmpeg write where they cannot know
+SIZE_TOLERANCE = 64  # bytes; some writers count the header in
+
+_CHUNKS = 1000  # in front of the samples; more is a hostile file
+_KNOWN_CHUNKS = {b"LIST", b"bext", b"id3 ", b"ID3 ", b"cue ", b"smpl", b"fact", b"PEAK", b"JUNK", b"PAD ", b"iXML"}
+_TAGS = (b"TAG", b"ID3", b"APETAGEX")  # that players append to any file, outside of its chunks
+_SHORTEST = 0.05  # seconds; less than this behind the samples is no recording
+_UNKNOWN_SIZES = (0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
+
+
+@dataclass(frozen=True)
+class WavData:
+    """Chunk of samples in a WAV, RF64 or BW64 file.
+
+    Args:
+        promised: Bytes of audio by the header; None where it says that it does not know.
+        found: Bytes from the first sample to the end of the file.
+        byte_rate: Bytes per second of audio.
+        unfinished: Whether samples go on behind the promised ones, up to the end of the file.
+        note: Remark for the listener about what stands behind the samples, or an empty string.
+    """
+
+    promised: int | None
+    found: int
+    byte_rate: int
+    unfinished: bool
+    note: str = ""
+
+
+def wav_data(file: BinaryIO, head: bytes) -> WavData | None:
+    """Find the samples of a WAV file, and find out whether its header tells the truth about them.
+
+    Args:
+        file: Seekable file. Its position changes.
+        head: First bytes of the file.
+
+    Returns:
+        The chunk of samples, or None for a file that is no WAV or has no such chunk.
+    """
+    if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:12] != b"WAVE":
+        return None
+    total = file.seek(0, 2)
+    position, byte_rate, long_size = 12, 0, None
+    for _ in range(_CHUNKS):
+        file.seek(position)
+        chunk = file.read(8 + 24)  # as much of the content as is looked at
+        if len(chunk) < 8:
+            return None
+        name, size = struct.unpack_from("<4sI", chunk)
+        if name == b"ds64" and len(chunk) >= 24:
+            long_size = struct.unpack_from("<Q", chunk, 16)[0]
+        elif name == b"fmt " and len(chunk) >= 20:
+            byte_rate = struct.unpack_from("<I", chunk, 16)[0]
+        elif name == b"data":
+            break
+        position += 8 + size + size % 2
+    else:
+        return None
+    if size == 0xFFFFFFFF and long_size is not None:
+        size = long_size
+    begin = position + 8
+    found = total - begin
+    # ffmpeg and sox write a size from STREAMED_SIZE on into a pipe; one that large may also be true.
+    if size in _UNKNOWN_SIZES or (size >= STREAMED_SIZE and found < size):
+        return WavData(None, found, byte_rate, unfinished=False)
+    rest = found - size
+    if rest < 8 or _is_chunk(file, begin + size, rest) or (size % 2 and _is_chunk(file, begin + size + 1, rest - 1)):
+        return WavData(size, found, byte_rate, unfinished=False)
+    file.seek(begin + size + size % 2)
+    beginning = file.read(8)
+    if beginning[:4] in (b"RIFF", b"RF64"):
+        return WavData(size, found, byte_rate, False, "a second WAV file follows the first one and was left out")
+    if size and (beginning.startswith(_TAGS) or rest < _SHORTEST * byte_rate or _is_zero(file, begin + size)):
+        note = f"{rest} bytes behind the samples are no audio and were left out" if rest > SIZE_TOLERANCE else ""
+        return WavData(size, found, byte_rate, False, note)
+    return WavData(size, found, byte_rate, unfinished=True)
+
+
+def is_mpeg(file: BinaryIO, head: bytes) -> bool:
+    """Tell MPEG audio (MP3, MP2) by its content: a frame, or an ID3 tag that no other format follows."""
+    begin = _id3_size(head)
+    if begin:
+        file.seek(begin)
+        return not file.read(4).startswith((b"fLaC", b"OggS", b"RIFF", b"FORM"))
+    # Sync, and a layer, a bit rate and a sampling rate that exist; layer 0 is AAC.
+    return (
+        len(head) >= 4
+        and head[0] == 0xFF
+        and head[1] & 0xE0 == 0xE0
+        and head[1] & 0x06 != 0
+        and head[1] & 0x18 != 0x08
+        and head[2] & 0xF0 != 0xF0
+        and head[2] & 0x0C != 0x0C
+    )
+
+
+@dataclass(frozen=True)
+class MpegPromise:
+    """Length of an MP3 by its Xing, Info or VBRI header; None where it does not say.
+
+    Args:
+        frames: Number of frames.
+        size: Bytes from the first frame to the end of the last one.
+        found: Bytes from the first frame to the end of the file.
+    """
+
+    frames: int | None
+    size: int | None
+    found: int
+
+
+def mpeg_promise(file: BinaryIO, head: bytes) -> MpegPromise:
+    """Read how long an MP3 says that it is."""
+    begin = _id3_size(head)
+    found = file.seek(0, 2) - begin
+    file.seek(begin)
+    frame = file.read(64)
+    if header := re.search(rb"(?:Xing|Info)(.{4})(.{4})(.{4})", frame, re.DOTALL):
+        flags, *fields = (int.from_bytes(group, "big") for group in header.groups())
+        frames = fields.pop(0) if flags & 1 else None
+        return MpegPromise(frames, fields.pop(0) if flags & 2 else None, found)
+    if header := re.search(rb"VBRI.{6}(.{4})(.{4})", frame, re.DOTALL):
+        size, frames = (int.from_bytes(group, "big") for group in header.groups())
+        return MpegPromise(frames, size, found)
+    return MpegPromise(None, None, found)
+
+
+def _id3_size(head: bytes) -> int:
+    """Return the size in bytes of the ID3v2 tag that a file begins with, 0 without one."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    size = 0
+    for byte in head[6:10]:
+        size = size << 7 | byte & 0x7F
+    return 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def _is_chunk(file: BinaryIO, position: int, room: int) -> bool:
+    file.seek(position)
+    header = file.read(8)
+    if len(header) < 8 or header[:4] in (b"RIFF", b"RF64"):
+        return False
+    name, size = struct.unpack("<4sI", header)
+    return name in _KNOWN_CHUNKS or (all(0x20 <= byte < 0x7F for byte in name) and size <= room - 8)
+
+
+def _is_zero(file: BinaryIO, position: int) -> bool:
+    file.seek(position)
+    while block := file.read(2**20):
+        if block.count(0) != len(block):
+            return False
+    return True

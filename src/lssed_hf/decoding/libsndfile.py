@@ -1,0 +1,79 @@
+"""Decoding by libsndfile: WAV, FLAC, Ogg, AIFF, AU, CAF, NIST SPHERE and more."""
+
+import io
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from .headers import SIZE_TOLERANCE, STREAMED_SIZE
+from .source import part_bounds, truncated, unreadable
+
+
+# In libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes of audio than there are.
+_DATA_SIZE = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
+_UNKNOWN_LENGTH = 2**48  # samples; more is what libsndfile says of streamed FLAC
+
+
+class LibsndfileSound:
+    """Sound in a file that libsndfile reads.
+
+    Args:
+        name: Name of the file for messages.
+        file: File at its beginning, which is left open.
+        notes: Remarks about the file, for the listener.
+
+    Raises:
+        soundfile.LibsndfileError: libsndfile does not know the format.
+    """
+
+    def __init__(self, name: str, file: BinaryIO, notes: Sequence[str] = ()) -> None:
+        self.name, self.notes = name, list(notes)
+        # By its descriptor a file is read without callbacks into Python, whatever its name is.
+        by_descriptor = isinstance(file, io.FileIO) and os.name == "posix"
+        self._sound = soundfile.SoundFile(file.fileno() if by_descriptor else file, closefd=False)
+        self.sampling_rate, self.channels = self._sound.samplerate, self._sound.channels
+        self.is_float = self._sound.subtype in ("FLOAT", "DOUBLE")
+        self._length = self._sound.frames
+
+    def close(self) -> None:
+        self._sound.close()
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the length is a guess: streamed FLAC, and MPEG audio in any container."""
+        return self._length > _UNKNOWN_LENGTH or self._sound.subtype.startswith("MPEG")
+
+    def whole_length(self) -> int:
+        """Return the number of samples, or raise AudioError where the header promises more than there is."""
+        if size := _DATA_SIZE.search(self._sound.extra_info):
+            promised, found = map(int, size.groups())
+            if found + SIZE_TOLERANCE < promised < STREAMED_SIZE:
+                raise truncated(self.name, found, promised, "bytes of audio are there")
+        return self._length
+
+    def blocks(self, start: float | None, end: float | None, size: int) -> Iterator[np.ndarray]:
+        """Decode a part, or all where there is no start: float32 (samples,) or (samples, channels)."""
+        length = self.whole_length() if start is None else self._length
+        first, last = part_bounds(length, self.sampling_rate, start, end, self.name)
+        expected, found = last - first, 0
+        try:
+            self._skip(first, size)
+            while found < expected:
+                block = self._sound.read(min(size, expected - found), dtype="float32")
+                if not len(block):
+                    raise truncated(self.name, found, expected)
+                found += len(block)
+                yield block
+        except soundfile.LibsndfileError as error:
+            raise unreadable(self.name, error) from error
+
+    def _skip(self, samples: int, size: int) -> None:
+        if self._sound.subtype != "OPUS":
+            self._sound.seek(samples)
+            return
+        while samples > 0:  # after a jump libsndfile forgets the delay of the encoder, and is 6.5 ms late
+            samples -= len(self._sound.read(min(size, samples), dtype="float32"))

@@ -1,0 +1,102 @@
+"""Opening a source of audio: a path, the bytes of a file, or an undecoded row of a `datasets.Audio` column."""
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import BinaryIO
+
+
+#: Seconds by which a segment may end after its recording: times are rounded, and frames of video are 0.04 s long.
+END_TOLERANCE = 0.05
+
+_HEAD = 512  # bytes that tell a placeholder from a recording
+_PLACEHOLDERS = {
+    b"version https://git-lfs": "is a Git LFS pointer, not the recording; run git lfs pull",
+    b"/annex/objects/": "is a git-annex pointer, not the recording; run git annex get",
+    b"<!doctype html": "is a web page, not a recording; download it again",
+    b"<html": "is a web page, not a recording; download it again",
+}
+
+
+class AudioError(ValueError):
+    """Error of a clip that cannot be used; the message names the file, the reason and what to do."""
+
+
+def source_name(source) -> str:
+    """Return the name of a source for messages, printable in any terminal encoding that knows UTF-8."""
+    if isinstance(source, Mapping) and source.get("path"):
+        source = source["path"]
+    if not isinstance(source, (str, os.PathLike)):
+        return f"<{type(source).__name__}>"
+    # A name that is not UTF-8 holds lone surrogates, which no stream can write.
+    return str(source).encode("utf-8", "backslashreplace").decode()
+
+
+@contextmanager
+def open_source(source) -> Iterator[tuple[BinaryIO, bytes]]:
+    """Open a source, unbuffered, and read its head.
+
+    Args:
+        source: Path, bytes, or row `{"bytes", "path"}`.
+
+    Yields:
+        The file, at its beginning, and its first bytes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        AudioError: The file is empty, may not be read, or is a placeholder such as a Git LFS pointer.
+    """
+    name = source_name(source)
+    if isinstance(source, Mapping):
+        source = source.get("path") if source.get("bytes") is None else source["bytes"]
+    with _open(source, name) as file:
+        head = file.read(_HEAD)
+        if not head:
+            raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
+        text = head.lstrip().lower()
+        for beginning, what in _PLACEHOLDERS.items():
+            if text.startswith(beginning):
+                raise AudioError(f"{name}: {what}")
+        file.seek(0)
+        yield file, head
+
+
+def unreadable(name: str, error: Exception | str) -> AudioError:
+    """Return the error for content that no decoder understands."""
+    reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    return AudioError(
+        f"{name}: truncated, damaged or not an audio file ({reason.strip().rstrip('.')}); convert it to WAV or FLAC, "
+        "or copy it again from its source"
+    )
+
+
+def truncated(name: str, found: int, expected: int, unit: str = "samples could be read") -> AudioError:
+    """Return the error for a file that holds less than its header promises."""
+    return AudioError(f"{name}: truncated, {found} of {expected} {unit}; copy it again from its source")
+
+
+def part_bounds(total: int, rate: int, start: float | None, end: float | None, name: str) -> tuple[int, int]:
+    """Return the first and the last sample (exclusive) of a part, or of all where there is no start.
+
+    Raises:
+        AudioError: The part ends more than `END_TOLERANCE` after the recording.
+    """
+    if start is None:
+        return 0, total
+    if end > total / rate + END_TOLERANCE:
+        raise AudioError(f"{name}: lasts {total / rate:.3f} s, so it has no {start} to {end} s; correct the times")
+    return min(round(start * rate), total), min(round(end * rate), total)
+
+
+def _open(source, name: str) -> BinaryIO:
+    if isinstance(source, (bytes, bytearray)):
+        return io.BytesIO(source)
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"cannot read audio from {type(source).__name__}; give a path, bytes or an Audio row")
+    if not os.path.isfile(source):
+        raise FileNotFoundError(f"{name}: no such audio file")
+    try:
+        return open(source, "rb", buffering=0)
+    except OSError as error:
+        raise AudioError(f"{name}: cannot be opened ({error.strerror}); check its permissions") from error
