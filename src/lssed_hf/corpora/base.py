@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import json
 import math
 import os
 from collections import Counter
@@ -18,21 +19,27 @@ from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
 
 SAMPLING_RATE = 16000
 SPLITS = ("train", "validation", "test")
+_NOTES = "notes.json"  # in the cache: what was said while it was built
 _ROWS_PER_BLOCK = 1000
 _ROWS_PER_TABLE = 200
 
 logger = datasets.logging.get_logger(__name__)
 
 
-def corpus_features(emotions: Sequence[str] = EMOTIONS) -> datasets.Features:
-    """Columns of every corpus. What a corpus lacks is null, or -1 in a ClassLabel."""
+def corpus_features(emotions: Sequence[str] = EMOTIONS, vocabulary: Sequence[str] = EMOTIONS) -> datasets.Features:
+    """Return the columns of every corpus. What a corpus lacks is null, or -1 in a ClassLabel.
+
+    Args:
+        emotions: Classes of `emotion`.
+        vocabulary: Classes of `secondary_emotions`.
+    """
     emotion = datasets.ClassLabel(names=list(emotions))
     return datasets.Features(
         {
             "id": datasets.Value("string"),
             "audio": datasets.Audio(sampling_rate=SAMPLING_RATE),
             "emotion": emotion,
-            "secondary_emotions": datasets.Sequence(datasets.ClassLabel(names=list(EMOTIONS))),
+            "secondary_emotions": datasets.Sequence(datasets.ClassLabel(names=list(vocabulary))),
             "gender": datasets.ClassLabel(names=list(GENDERS)),
             "age_group": datasets.ClassLabel(names=list(AGE_GROUPS)),
             "age": datasets.Value("float32"),
@@ -93,9 +100,16 @@ class Reject:
 
 @dataclass
 class CorpusConfig(datasets.BuilderConfig):
-    """`emotions` are the classes that are kept, in the order of their numbers; `split_scheme` names how to split."""
+    """Configuration of a corpus.
+
+    Args:
+        emotions: Classes that are kept, in the order of their numbers.
+        vocabulary: Classes of secondary emotions.
+        split_scheme: Name of the way to split.
+    """
 
     emotions: Sequence[str] = EMOTIONS
+    vocabulary: Sequence[str] = EMOTIONS
     split_scheme: str = "speaker"
 
     def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
@@ -120,7 +134,8 @@ def source_hash() -> str:
     """Hash of the code that reads corpora; `datasets` hashes the code of a package by its name only."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
-    for source in sorted([*package.glob("*.py"), *package.glob("corpora/*.py")]):  # a corpus may build on any
+    # A corpus may build on any of them.
+    for source in sorted(path for below in ("", "decoding/", "corpora/") for path in package.glob(f"{below}*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
@@ -164,7 +179,23 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     TAGS: Sequence[str] = ("speech-emotion-recognition", "audio")
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
+        self._notes: list[str] = []
         super().__init__(*args, split_scheme=split_scheme or self.SPLIT_SCHEMES[0], **kwargs)
+
+    def note(self, line: str) -> None:
+        """Warn of something about the corpus that the user has to know, whenever it is loaded."""
+        line = f"{self.name}: {line}"
+        if line not in self._notes:
+            self._notes.append(line)
+            logger.warning(line)
+
+    def configurations(self) -> Sequence[str]:
+        """Return the configurations that a prepared folder of this one has: `default` has `benchmark` with it."""
+        beside = [name for name in ("benchmark",) if self.config.name == "default" and name in self.builder_configs]
+        return [self.config.name, *beside]
+
+    def resolve_classes(self, utterances: Sequence[Utterance]) -> None:
+        """Fix the classes, where they depend on what the corpus holds."""
 
     @classmethod
     def default_data_dir(cls) -> Path:
@@ -235,7 +266,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         row = {field: getattr(utterance, field) for field in _FIELDS_OF_ROWS}  # asdict() would copy deeply
         row.update(self.payload(utterance) if payload is None else payload)
         row["emotion"] = self.config.emotions.index(label)
-        row["secondary_emotions"] = [EMOTIONS.index(emotion) for emotion in utterance.secondary_emotions]
+        row["secondary_emotions"] = [self.config.vocabulary.index(label) for label in utterance.secondary_emotions]
         row["gender"] = -1 if utterance.gender is None else GENDERS.index(utterance.gender)
         row["age_group"] = -1 if utterance.age_group is None else AGE_GROUPS.index(utterance.age_group)
         return row
@@ -272,15 +303,22 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         known = [*dict.fromkeys([*self.split_schemes(utterances), *self.SPLIT_SCHEMES])]
         if scheme not in known:
             raise ValueError(f"split_scheme={scheme!r}; {self.name} has {', '.join(known)}")
+        self.resolve_classes(utterances)
         # Divided before any label is left out: a test utterance of one configuration is never trained on in another.
         splits: dict[str | None, list[tuple[Utterance, str]]] = {split: [] for split in SPLITS}
-        left_out = 0
+        without_split, left_out = 0, Counter()
         for row, split in zip(utterances, self.assign_splits(utterances, scheme)):
-            left_out += split is None
-            if split is not None and (label := self.label_of(row)) is not None:
+            label = self.label_of(row)
+            if split is None:
+                without_split += 1
+            elif label is None:
+                left_out[row.emotion] += 1
+            else:
                 splits[split].append((row, label))
+        if without_split:
+            self.note(f"{without_split:,} utterances without a split are left out")
         if left_out:
-            logger.warning(f"{self.name}: {left_out} utterances without a split are left out")
+            self.note(left_out_line(self.config.name, left_out, len(utterances)))
         return [
             # A list in gen_kwargs is what datasets divides among processes and data loader workers.
             datasets.SplitGenerator(
@@ -294,7 +332,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     def _refuse(self, rejects: list[Reject], num_good: int, data_dir: Path) -> None:
         """Say what a rule leaves out, and stop at what is faulty."""
         for reason, number in Counter(reject.reason for reject in rejects if reject.by_rule).items():
-            logger.warning(f"{self.name}: {number} utterances are left out: {reason}")
+            self.note(f"{number:,} utterances are left out: {reason}")
         if faulty := [reject for reject in rejects if not reject.by_rule]:
             shown = "; ".join(f"{reject.source} ({reject.id}): {reject.reason}" for reject in faulty[:3])
             raise CorpusDataError(
@@ -302,6 +340,19 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
                 f"{'; ...' if len(faulty) > 3 else ''}. Mend them, or leave them out with `lssed-hf prepare "
                 f"{self.name} {data_dir} OUT`, which lists them all in rejects.csv"
             )
+
+    def _download_and_prepare(self, *args, **kwargs) -> None:
+        super()._download_and_prepare(*args, **kwargs)
+        # In the folder that becomes the cache, for those who load it from there.
+        Path(self._output_dir, _NOTES).write_text(json.dumps(self._notes), encoding="utf-8")
+
+    def as_dataset(self, *args, **kwargs) -> datasets.DatasetDict | datasets.Dataset:
+        path = Path(self._output_dir, _NOTES)
+        if not self._notes and path.is_file():
+            self._notes = json.loads(path.read_text(encoding="utf-8"))
+            for line in self._notes:
+                logger.warning(line)
+        return super().as_dataset(*args, **kwargs)
 
     def _generate_tables(
         self, blocks: list[list[tuple[Utterance, str]]]
@@ -318,10 +369,10 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
                 yield (index, first), pa.Table.from_pylist(rows, schema=schema)
 
 
-def left_out_line(corpus: str, config: str, counts: Counter[str], total: int) -> str:
+def left_out_line(config: str, counts: Counter[str], total: int) -> str:
     """Return the line that says how many utterances of which class a configuration leaves out."""
     named = ", ".join(f"{count:,} {emotion}" for emotion, count in counts.most_common())
-    return f"{corpus}: configuration {config!r} leaves out {counts.total():,} of {total:,} utterances: {named}"
+    return f"configuration {config!r} leaves out {counts.total():,} of {total:,} utterances: {named}"
 
 
 def _time_problem(row: Utterance) -> str | None:

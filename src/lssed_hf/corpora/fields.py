@@ -5,7 +5,7 @@ Every function raises ValueError for a cell that it cannot read; the message quo
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..labels import normalize_emotion
 from .base import SPLITS
@@ -30,27 +30,20 @@ def escapes(name: str) -> bool:
     return ".." in parts or name.startswith(("/", "\\", "~")) or bool(re.match(r"[A-Za-z]:", name)) or "\0" in name
 
 
-def emotions_in(text: str | None, label_map: Mapping[str, str] | None = None) -> list[str]:
-    """The main emotion and the secondary ones, between which there is `;`, `,`, `/` or `|`.
-
-    Args:
-        text: of the cell.
-        label_map: further names, in lower case -> one of `EMOTIONS`. They may hold separators.
-    """
+def emotions_in(text: str | None) -> list[str]:
+    """Return the main emotion and the secondary ones, between which there is `;`, `,`, `/` or `|`."""
     if text is None:
         raise ValueError("no emotion given")
-    label_map = label_map or {}
-    parts = [text] if text.lower() in label_map else re.split(r"[;,/|]", text)
-    return [label_map.get(part.strip().lower()) or normalize_emotion(part) for part in parts]
+    return [normalize_emotion(part) for part in re.split(r"[;,/|]", text)]
 
 
 def number_in(row: Row, field: str) -> float | None:
-    """A finite number from 0 on, None where the cell is empty."""
+    """Return a finite number from 0 on, with a decimal point or comma; None where the cell is empty."""
     text = row.first(field)
     if text is None:
         return None
     try:
-        number = float(text)
+        number = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
     except ValueError:
         raise ValueError(f"{field} {text!r} is no number") from None
     if not (math.isfinite(number) and number >= 0):

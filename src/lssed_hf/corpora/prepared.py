@@ -66,7 +66,8 @@ def load_prepared(
         raise ValueError(f"{folder} has no configuration {config_name!r}; it has {', '.join(names)}")
     config = names[config_name]
     if left_out := manifest.get("left_out", {}).get(config):
-        logger.warning(left_out_line(manifest["corpus"], config, Counter(left_out), manifest["counts"]["written"]))
+        line = left_out_line(config, Counter(left_out), manifest["counts"]["written"])
+        logger.warning(f"{manifest['corpus']}: {line}")
     # By its path: load_dataset would take our builder for a folder named lssed.
     return datasets.load_dataset(os.path.abspath(folder), config_name)
 

@@ -1,33 +1,43 @@
 """Reading metadata that people wrote: CSV with any usual separator, or JSON lines, with errors that name the line."""
 
+import codecs
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import datasets
 
 from .base import CorpusDataError
 
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 _SEPARATORS = (",", ";", "\t")
+_EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line of some CSV files of Excel
+
+logger = datasets.logging.get_logger(__name__)
 
 
 class Row(dict):
-    """One line: lower-case column -> text, empty cells left out. `line` is its number in the file, from 1.
+    """Line of a table: lower-case column -> text, empty cells left out.
 
     Objects of JSON, which no cell of a CSV file can hold, are kept as they are: they matter only where they are read.
     """
 
+    #: Number of the line in its file, from 1.
     line: int
+    #: All columns of the table, or the keys of the line where it is JSON.
+    columns: Sequence[str] = ()
     #: What is wrong with the whole line, if anything.
     problem: str | None = None
 
     def first(self, *names: str) -> str | None:
-        """The first of the columns that is there and not empty.
+        """Return the first of the columns that is there and not empty.
 
         Raises:
-            ValueError: it holds an object in place of text.
+            ValueError: It holds an object in place of text.
         """
         name = next((name for name in names if name in self), None)
         if name is not None and not isinstance(self[name], str):
@@ -36,29 +46,52 @@ class Row(dict):
 
 
 def read_table(path: Path, required: Mapping[str, Sequence[str]] | None = None) -> Iterator[Row]:
-    """Rows of a `.jsonl` file, or of a CSV file with a header and `,`, `;` or tabs between cells, in UTF-8.
+    """Read the rows of a `.jsonl` file, or of a CSV file with a header and `,`, `;` or tabs between cells.
+
+    Text is UTF-8, or UTF-16 with a byte order mark. Other CSV is read as Windows-1252, with a warning.
 
     Args:
-        path: of the file.
-        required: what each field may be called; a CSV file that has none of a field's names is refused.
+        path: Path of the file.
+        required: Possible names of each column that must be there; a CSV file that lacks one is refused.
 
     Raises:
-        CorpusDataError: not UTF-8, no header, repeated or missing columns, or quotes or JSON that do not close.
+        CorpusDataError: The text has no header, repeated or missing columns, or quotes or JSON that do not close.
     """
-    rows = _read_json_lines(path) if path.suffix.lower() == ".jsonl" else _read_csv(path, required or {})
-    try:
-        yield from rows
-    except UnicodeDecodeError as error:
-        lines = path.read_bytes().splitlines()
-        line = next((number for number, text in enumerate(lines, 1) if not _is_utf8(text)), 1)
-        raise CorpusDataError(f"{path}, line {line}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
+    text = _read_text(path)
+    return _read_json_lines(path, text) if path.suffix.lower() == ".jsonl" else _read_csv(path, text, required or {})
+
+
+def _read_text(path: Path) -> str:
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ("utf-16",)
+    else:
+        encodings = ("utf-8-sig",) if path.suffix.lower() == ".jsonl" else ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError as error:
+            reason = error.reason
+            continue
+        if encoding == "cp1252":
+            number, line = _first_line_that_is_not_utf8(content)
+            shown = line.decode("cp1252").strip()[:60]
+            logger.warning(f"{path} is not UTF-8 and is read as Windows-1252, e.g. line {number}: {shown}")
+        return text
+    number, _ = _first_line_that_is_not_utf8(content)
+    raise CorpusDataError(f"{path}, line {number}: not UTF-8 ({reason}); save the file as UTF-8")
+
+
+def _first_line_that_is_not_utf8(content: bytes) -> tuple[int, bytes]:
+    lines = content.splitlines()
+    return next(((number, line) for number, line in enumerate(lines, 1) if not _is_utf8(line)), (1, lines[0]))
 
 
 def given_table(data_files: Mapping[str, Sequence[str]] | None) -> Path | None:
-    """The table that a user gave as `data_files`, if any.
+    """Return the table that a user gave as `data_files`, if any.
 
     Raises:
-        CorpusDataError: there are several.
+        CorpusDataError: There are several.
     """
     given = [str(path) for paths in (data_files or {}).values() for path in paths]
     # Where no data_files were given, load_dataset puts everything below data_dir there.
@@ -69,8 +102,8 @@ def given_table(data_files: Mapping[str, Sequence[str]] | None) -> Path | None:
     return Path(given[0])
 
 
-def _read_csv(path: Path, required: Mapping[str, Sequence[str]]) -> Iterator[Row]:
-    records = _records(path)
+def _read_csv(path: Path, text: str, required: Mapping[str, Sequence[str]]) -> Iterator[Row]:
+    records = _records(path, text)
     number, header = next(records, (1, []))
     if any("\0" in name for name in header):
         raise CorpusDataError(
@@ -80,7 +113,7 @@ def _read_csv(path: Path, required: Mapping[str, Sequence[str]]) -> Iterator[Row
     _check_columns(path, columns, required)
     for number, cells in records:
         row = Row((name, text) for name, cell in zip(columns, cells) if (text := cell.strip()))
-        row.line = number
+        row.line, row.columns = number, columns
         if any(cell.strip() for cell in cells[len(columns) :]):
             row.problem = f"{len(cells)} cells where the header has {len(columns)}; quote what holds separators"
         elif any("\0" in cell for cell in cells):
@@ -88,22 +121,32 @@ def _read_csv(path: Path, required: Mapping[str, Sequence[str]]) -> Iterator[Row
         yield row
 
 
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The cells of every line that is not blank, and the number of the line on which they begin."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header = next((line for line in file if line.strip()), "")
-        file.seek(0)
+def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of every line that is not blank, and the number of the line on which they begin."""
+    file = io.StringIO(text, newline="")
+    number = 1
+    header = next((line for line in file if line.strip()), "")
+    if separator := _EXCEL_SEPARATOR.fullmatch(header):
+        delimiter, number = separator[1], _header_line(text) + 1
+    else:
         unquoted = re.sub(r'"[^"]*"', "", header)
-        # Strict: a quote that never closes would swallow the rest of the file as one cell.
-        reader = csv.reader(file, delimiter=max(_SEPARATORS, key=unquoted.count), strict=True)
-        number = 1
-        try:
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    yield number, cells
-                number = reader.line_num + 1
-        except csv.Error as error:
-            raise CorpusDataError(f"{path}, line {number}: {error}; check the quotes from there on") from error
+        delimiter = max(_SEPARATORS, key=unquoted.count)
+        file.seek(0)
+    # Strict: a quote that never closes would swallow the rest of the file as one cell.
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    first = number
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield number, cells
+            number = first + reader.line_num
+    except csv.Error as error:
+        raise CorpusDataError(f"{path}, line {number}: {error}; check the quotes from there on") from error
+
+
+def _header_line(text: str) -> int:
+    """Return the number of the first line that is not blank."""
+    return 1 + next((number for number, line in enumerate(text.splitlines()) if line.strip()), 0)
 
 
 def _check_columns(path: Path, columns: list[str], required: Mapping[str, Sequence[str]]) -> None:
@@ -115,24 +158,23 @@ def _check_columns(path: Path, columns: list[str], required: Mapping[str, Sequen
         raise CorpusDataError(f"{path} has the column {', '.join(sorted(repeated))} more than once; rename one")
 
 
-def _read_json_lines(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, text in enumerate(file, 1):
-            if not text.strip():
-                continue
-            try:
-                pairs = json.loads(text, object_pairs_hook=tuple)  # a dict would drop repeated keys
-                json.dumps(pairs, ensure_ascii=False).encode()
-            except (ValueError, RecursionError) as error:  # also endless numbers and halves of surrogate pairs
-                raise CorpusDataError(f"{path}, line {number}: no JSON ({error})") from error
-            if not isinstance(pairs, tuple):
-                raise CorpusDataError(f"{path}, line {number}: no JSON object, but {type(pairs).__name__}")
-            cells = [(key.strip().lower(), _cell(value)) for key, value in pairs]
-            row = Row((key, cell) for key, cell in cells if cell != "")
-            row.line = number
-            if len({key for key, _ in cells}) < len(cells):
-                row.problem = "has a key more than once; rename or remove one"
-            yield row
+def _read_json_lines(path: Path, lines: str) -> Iterator[Row]:
+    for number, text in enumerate(io.StringIO(lines), 1):
+        if not text.strip():
+            continue
+        try:
+            pairs = json.loads(text, object_pairs_hook=tuple)  # a dict would drop repeated keys
+            json.dumps(pairs, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:  # also endless numbers and halves of surrogate pairs
+            raise CorpusDataError(f"{path}, line {number}: no JSON ({error})") from error
+        if not isinstance(pairs, tuple):
+            raise CorpusDataError(f"{path}, line {number}: no JSON object, but {type(pairs).__name__}")
+        cells = [(key.strip().lower(), _cell(value)) for key, value in pairs]
+        row = Row((key, cell) for key, cell in cells if cell != "")
+        row.line, row.columns = number, [key for key, _ in cells]
+        if len({key for key, _ in cells}) < len(cells):
+            row.problem = "has a key more than once; rename or remove one"
+        yield row
 
 
 def _cell(value: object) -> object:

@@ -5,8 +5,8 @@ share a group of shards; a configuration is a list of groups for each of its spl
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +60,23 @@ class Plan:
         found = {split: [group for group in held if group.splits[position] == split] for split in SPLITS}
         return {split: groups for split, groups in found.items() if groups}
 
+    def left_out(self, rejected: Collection[str] = ()) -> dict[str, dict[str, int]]:
+        """Return, by configuration and emotion, the number of stored utterances that the configuration leaves out.
+
+        Args:
+            rejected: Identifiers of utterances that could not be stored.
+        """
+        stored = {row.id: row for group in self.groups for row, _ in group.rows if row.id not in rejected}
+        counts = {}
+        for config in self.configs:
+            held = {row.id for group in self.groups if config in group.configs for row, _ in group.rows}
+            left_out = Counter(row.emotion for name, row in stored.items() if name not in held)
+            if left_out:
+                counts[config] = dict(left_out.most_common())
+        return counts
+
     def fingerprint(self) -> str:
-        """Hash of everything that the plan says."""
+        """Return a hash of everything that the plan says."""
         digest = hashlib.sha256(repr((self.configs, self.schemes, self.rejects)).encode())
         for group in self.groups:
             digest.update(repr((group.name, group.configs, group.splits)).encode())
@@ -84,6 +99,8 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
     """
     first = builders[0]
     utterances, rejects = first.read(data_dir)
+    for builder in builders:
+        builder.resolve_classes(utterances)
     num_read = len(utterances) + len(rejects)
     known = first.split_schemes(utterances)
     schemes = tuple(schemes or known)

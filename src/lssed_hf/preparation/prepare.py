@@ -30,6 +30,8 @@ from tqdm.auto import tqdm
 
 from .. import __version__
 from ..corpora import CorpusBuilder, CorpusDataError, Reject, corpus_builder, list_corpora
+from ..corpora.own_labels import LABEL_SETS
+from ..corpora.prepared import MANIFEST
 from ..files import replacing, sha256
 from ..ray_cluster import ENGINES, add_engine_arguments
 from .card import write_card
@@ -37,7 +39,6 @@ from .plan import Plan, group_name, make_plan
 from .shards import AUDIO_FORMATS, AudioOptions, Shard, ShardReport, write_and_report
 
 
-MANIFEST = "manifest.json"
 _WORK = ".partial"  # in the output folder, until everything is there
 _COMPLETE = "complete"  # in there, once nothing is left to do but to move the results out
 _RESULTS = ("rejects.csv", MANIFEST, "README.md", "data")  # without data, the folder cannot be taken for a whole one
@@ -64,7 +65,7 @@ def prepare(
 
     `datasets.load_dataset(output_dir)` then loads it without this package: configuration `default` (all emotions) and
     `benchmark` (four), by the corpus's first split scheme, and `default_SCHEME`, `benchmark_SCHEME` by the others. The
-    audio is stored once.
+    audio is stored once. Your own recordings have `benchmark` only with `label_set="lssed"`.
 
     Args:
         corpus: one of `list_corpora()`.
@@ -113,11 +114,11 @@ def prepare(
         # Without data_dir: the builder would look at every file of the corpus to name a cache that is not used.
         return corpus, {"config_name": name, **config_kwargs}
 
-    names = [config_name]
-    if config_name == "default" and "benchmark" in builder_class.builder_configs:
-        names.append("benchmark")
+    names = _build(*spec(config_name)).configurations()
     builders = [_build(*spec(name)) for name in names]
     plan = make_plan(builders, data_dir, split_schemes)
+    # For the builders of the workers, which do not read the corpus.
+    config_kwargs |= {name: getattr(builders[0].config, name) for name in ("emotions", "vocabulary")}
     setting = {
         "corpus": corpus,
         "config": config_name,
@@ -350,6 +351,7 @@ def _manifest(setting: dict, plan: Plan, reports: Sequence[ShardReport], data: P
         "counts": {"read": plan.num_read, "written": written, "rejected": rejected},
         "seconds": round(sum(report.seconds for report in main), 3),
         "clipped": sum(report.clipped for report in main),
+        "left_out": plan.left_out({reject.id for report in main for reject in report.rejects}),
         "shards": [
             {
                 "path": f"data/{report.name}",
@@ -402,9 +404,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--options", nargs="+", default=[], metavar="NAME=VALUE", help="switches of the corpus, e.g. keep_chinese=true"
     )
+    own = parser.add_argument_group("your own recordings (corpus folder), as in `lssed-hf train`")
+    own.add_argument("--label_set", choices=LABEL_SETS, help="map labels to the names of LSSED")
+    own.add_argument("--label_map", nargs="+", metavar="LABEL=NAME", help="labels to rename, e.g. wut=angry")
+    own.add_argument("--label_pattern", help="regular expression that finds the label in a clip's path")
+    own.add_argument("--speaker_pattern", help="regular expression that finds the speaker in a clip's path")
+    for field in ("audio", "label", "speaker"):
+        name = f"{field}_column"
+        own.add_argument(f"--{name}_name", dest=name, metavar="NAME", help=f"column of the table with the {field}")
     add_engine_arguments(parser)
     args = vars(parser.parse_args(argv))
     options = dict(map(_option, args.pop("options")))
+    given = {name: value for action in own._group_actions if (value := args.pop(name := action.dest)) is not None}
+    if given and args["corpus"] != "folder":
+        parser.error(f"--{next(iter(given))} is for your own recordings (folder); {args['corpus']} has its own labels")
+    options |= given
     manifest = prepare(**args, **options)
     counts = manifest["counts"]
     print(

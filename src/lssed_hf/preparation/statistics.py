@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from tqdm.auto import tqdm
 
 from ..audio import audio_duration
 from ..corpora import corpus_features, list_corpora
-from ..corpora.loading import load_splits
+from ..corpora.loading import find_source, load_splits
 from ..files import replacing
 from ..labels import AGE_GROUPS, EMOTIONS, GENDERS
 
@@ -671,9 +670,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.num_proc < 1:
         parser.error(f"--num_proc is {args.num_proc}; give 1 or more")
 
-    # As load_splits decides: a folder of a corpus's name wins over the corpus.
-    by_name = args.dataset in list_corpora() and (args.data_dir is not None or not Path(args.dataset).is_dir())
-    config_name = args.config_name or ("default" if by_name else None)
+    source = find_source(args.dataset, args.data_dir)
+    config_name = args.config_name or ("default" if source.corpus else None)
     dataset = load_splits(args.dataset, config_name, args.data_dir, args.split_scheme)
     columns = next(iter(dataset.values())).column_names
     known = [column for column in ("emotion", "depression") if column in columns]
@@ -681,7 +679,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         dataset,
         label_column=args.label_column_name or (known or ["emotion"])[0],
         name=" ".join(filter(None, [_title(args.dataset), args.config_name, args.split_scheme])),
-        compare_lssed=args.compare_lssed or _is_lssed(args.dataset),
+        compare_lssed=args.compare_lssed or source.corpus == "lssed",
         num_proc=args.num_proc,
     )
     print(format_statistics(statistics))
@@ -693,11 +691,3 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _title(dataset: str) -> str:
     return Path(dataset).resolve().name if Path(dataset).is_dir() else dataset
-
-
-def _is_lssed(dataset: str) -> bool:
-    """Whether it is loaded by that name, or the card of its folder has it."""
-    card = Path(dataset) / "README.md"
-    if dataset == "lssed" or not card.is_file():
-        return dataset == "lssed"
-    return re.search(r"(?mi)^pretty_name: *[\"']?lssed\b", card.read_text(encoding="utf-8")) is not None
