@@ -69,7 +69,7 @@ def main() -> None:
     for number in args.clips:
         raw, out = args.work_dir / f"raw_{number}", args.work_dir / f"out_{number}"
         write_release(raw, clips, [list(PUBLISHED_EMOTIONS)[index % 11] for index in range(number)])
-        command = [sys.executable, "-m", "lssed_hf.cli", "prepare", "lssed", str(raw), str(out)]
+        command = [sys.executable, "-m", "lssed_hf", "prepare", "lssed", str(raw), str(out)]
         start = time.perf_counter()
         _, memory = measured([*command, "--num_proc", str(args.num_proc)])
         rows.append((number, time.perf_counter() - start, memory))

@@ -17,7 +17,7 @@ from corpora_at_scale import measured, write_release
 from lssed_hf.corpora.synthetic_speech import write_synthetic_lssed
 
 
-LSSED_HF = [sys.executable, "-m", "lssed_hf.cli"]
+LSSED_HF = [sys.executable, "-m", "lssed_hf"]
 EMOTIONS = ("angry", "neutral", "happy", "sad")
 FRONT_END = """
 import sys

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lssed_hf.cli import main as lssed_hf_command
 from lssed_hf.hub.card import write_model_card
-from lssed_hf.inference.loading import DEFAULT_MODEL
+from lssed_hf.inference import loading
 
 
 #: 1.1 million parameters and 128 mel bins: on the validation speakers of both corpora they do better than
@@ -31,6 +31,9 @@ MORE = (
     # Microphones and distances differ more than these corpora do.
     *("--gain_db", "10", "--seed", "42", "--report_to", "none"),
 )
+
+
+DEFAULT_MODEL = Path(loading.DEFAULT_MODEL)
 
 
 def main() -> None:

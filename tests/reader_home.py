@@ -19,7 +19,7 @@ from lssed_hf import (
     EspnetAsrTokenizer,
 )
 from lssed_hf.corpora import synthetic_speech
-from lssed_hf.evaluation import evaluate
+from lssed_hf.cli import evaluate
 from lssed_hf.labels import BENCHMARK_EMOTIONS
 from lssed_hf.preparation.synthesize import synthesize
 

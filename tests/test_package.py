@@ -109,7 +109,7 @@ def test_output_that_nobody_reads_is_no_error(tmp_path):
     (tmp_path / "metadata.csv").write_text(lines)
     for number in range(4):
         (tmp_path / f"E{number:04}_1.wav").touch()
-    command = [sys.executable, "-m", "lssed_hf.cli", "stats", "lssed", "--data_dir", str(tmp_path)]
+    command = [sys.executable, "-m", "lssed_hf", "stats", "lssed", "--data_dir", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.close()
     errors = process.stderr.read()

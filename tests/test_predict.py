@@ -58,7 +58,7 @@ def test_predict_reports_bad_files_and_goes_on(model, clips, tmp_path, capsys):
     for name in ("bad.wav", "empty.wav", "nowhere.wav"):
         assert name in rows[name]["error"] and rows[name]["label"] == ""
     errors = capsys.readouterr().err
-    assert "3 of 6 files classified" in errors and "bad.wav" in errors
+    assert "3 of 6 recordings classified, 3 could not be read" in errors and "bad.wav" in errors
 
 
 def test_predictions_do_not_depend_on_the_batch_size(model, clips, tmp_path):

@@ -52,12 +52,12 @@ HOSTILE = [
 def trained(tmp_path_factory):
     """A folder that `lssed-hf train` wrote."""
     pytest.importorskip("espeakng_loader")
+    from lssed_hf.cli import train as train_command
     from lssed_hf.corpora.synthetic_speech import write_synthetic_lssed
-    from lssed_hf.training import train
 
     corpus = write_synthetic_lssed(tmp_path_factory.mktemp("corpus"), num_speakers=6, utterances_per_speaker=8)
     folder = tmp_path_factory.mktemp("trained") / "model"
-    train.main(
+    train_command.main(
         [
             *("--dataset_name", "lssed", "--data_dir", str(corpus), "--output_dir", str(folder), "--seed", "3"),
             *("--config_overrides", json.dumps(TINY), "--crop_seconds", "1", "--disable_tqdm", "true"),

@@ -18,7 +18,7 @@ from transformers import HfArgumentParser
 
 from lssed_hf import PyResNetFeatureExtractor
 from lssed_hf.evaluation.adversarial import fgsm
-from lssed_hf.training import adversarial, train
+from lssed_hf.training import adversarial
 from lssed_hf.training.adversarial import AdversarialLoss, forward_real_and_fake
 from lssed_hf.training.arguments import RecipeArguments
 from lssed_hf.training.data import Augmentation, SpeechDataset
@@ -33,6 +33,7 @@ EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=BINS, normalization="none")
 KILLED = """
 import os, signal, sys
 from transformers import TrainerCallback
+from lssed_hf.cli import train as train_command
 from lssed_hf.training import train
 
 class Kill(TrainerCallback):
@@ -46,7 +47,7 @@ class Killed(train.SpeechTrainer):
         self.add_callback(Kill())
 
 train.SpeechTrainer = Killed
-train.main(sys.argv[2:])
+train_command.main(sys.argv[2:])
 """
 
 
@@ -294,14 +295,14 @@ def test_a_killed_run_ends_in_the_same_weights_and_reports_real_and_fake_scores(
         *("--adversarial", "similarity", "--adversarial_epsilon", "0.1", "--adversarial_warmup_steps", "4"),
         *("--load_best_model_at_end", "false"),
     ]
-    train.main([*flags, "--output_dir", str(tmp_path / "whole")])
+    train_command.main([*flags, "--output_dir", str(tmp_path / "whole")])
 
     # Step 5 lies between two checkpoints, and the warm-up ends after step 4, which runs again.
     flags += ["--output_dir", str(tmp_path / "killed")]
     killed = subprocess.run([sys.executable, "-c", KILLED, "5", *flags], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "killed" / "model.safetensors").exists()
-    train.main(flags)
+    train_command.main(flags)
 
     expected, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
     assert expected.keys() == resumed.keys()

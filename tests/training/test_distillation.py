@@ -17,8 +17,9 @@ from transformers import HfArgumentParser, TrainerCallback
 from transformers.modeling_outputs import BaseModelOutput
 
 from lssed_hf import PyResNetFeatureExtractor
+from lssed_hf.cli import train as train_command
 from lssed_hf.hub.card_facts import read_recipe
-from lssed_hf.training import cells, train
+from lssed_hf.training import cells
 from lssed_hf.training.arguments import RecipeArguments
 from lssed_hf.training.data import Augmentation, ClipCollator
 from lssed_hf.training.distillation import DistillationLoss, similarity_distance, soft_target_distance
@@ -273,7 +274,7 @@ def ravdess(tmp_path_factory):
 def teacher(ravdess, tmp_path_factory):
     """A folder of a model that learnt the tones a little."""
     folder = tmp_path_factory.mktemp("models") / "teacher"
-    train.main(["--dataset_name", "ravdess", "--data_dir", str(ravdess), "--output_dir", str(folder), *FLAGS])
+    train_command.main(["--dataset_name", "ravdess", "--data_dir", str(ravdess), "--output_dir", str(folder), *FLAGS])
     return folder
 
 
@@ -295,23 +296,23 @@ def same_weights(one, other) -> bool:
 def test_an_interrupted_run_ends_in_the_same_weights(flags, tmp_path, monkeypatch, distill):
     flags += ["--distill", distill, "--mixup", "0.3", "--save_strategy", "steps", "--save_steps", "3"]
     flags += ["--eval_strategy", "steps", "--eval_steps", "3", "--load_best_model_at_end", "false"]
-    train.main([*flags, "--output_dir", str(tmp_path / "whole")])
+    train_command.main([*flags, "--output_dir", str(tmp_path / "whole")])
 
     own = [*flags, "--output_dir", str(tmp_path / "interrupted")]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(train, "SpeechTrainer", Interrupted)
-        train.main(own)
+        train_command.main(own)
     assert (tmp_path / "interrupted" / "checkpoint-3").is_dir()
     assert not (tmp_path / "interrupted" / "model.safetensors").exists()
     other = shutil.copytree(tmp_path / "whole", tmp_path / "other")
     with pytest.raises(ValueError, match="was begun with other teachers, or they have changed since"):
-        train.main([*own, "--teacher", str(other)])
-    train.main(own)
+        train_command.main([*own, "--teacher", str(other)])
+    train_command.main(own)
     assert same_weights(tmp_path / "whole", tmp_path / "interrupted")
 
 
 def test_records_and_cards_name_the_teacher_and_no_folder(flags, teacher, tmp_path):
-    train.main([*flags, "--output_dir", str(tmp_path / "whole"), "--distill_weight", "0.75"])
+    train_command.main([*flags, "--output_dir", str(tmp_path / "whole"), "--distill_weight", "0.75"])
     record = json.loads((tmp_path / "whole" / "training.json").read_text())
     (facts,) = record["teachers"]
     assert facts["name"] == "teacher" and facts["local"] and len(facts["digest"]) == 64
@@ -333,20 +334,20 @@ def test_clips_without_labels_are_learnt_from(flags, tmp_path, caplog):
     for number in range(5):
         soundfile.write(more / f"{number}.wav", 0.1 * np.random.default_rng(number).normal(size=8000), 16000)
     with caplog.at_level("INFO"):
-        train.main([*flags, "--output_dir", str(tmp_path / "with"), "--unlabelled_dir", str(more)])
+        train_command.main([*flags, "--output_dir", str(tmp_path / "with"), "--unlabelled_dir", str(more)])
     assert "37 training and 16 validation clips" in caplog.text
     assert json.loads((tmp_path / "with" / "training.json").read_text())["num_unlabelled"] == 5
     assert "Of 5 more clips, whose source is not recorded" in (tmp_path / "with" / "README.md").read_text()
 
     (more / "3.wav").write_bytes(b"not audio")
     with pytest.raises(ValueError, match=r"3\.wav: .*not an audio file"):
-        train.main([*flags, "--output_dir", str(tmp_path / "broken"), "--unlabelled_dir", str(more)])
+        train_command.main([*flags, "--output_dir", str(tmp_path / "broken"), "--unlabelled_dir", str(more)])
 
 
 def test_the_teachers_folder_is_no_place_for_the_student(flags, teacher):
     before = weights(teacher)
     with pytest.raises(ValueError, match="is the teacher's folder"):
-        train.main([*flags, "--output_dir", f"{teacher}/", "--restart", "true"])
+        train_command.main([*flags, "--output_dir", f"{teacher}/", "--restart", "true"])
     assert before.keys() == weights(teacher).keys()
 
 

@@ -20,6 +20,7 @@ from transformers import (
 
 from lssed_hf import PyResNetFeatureExtractor, create_model, load_audio
 from lssed_hf.cli import main
+from lssed_hf.cli import train as train_command
 from lssed_hf.corpora import flags as corpus_flags
 from lssed_hf.inference import load_classifier
 from lssed_hf.inference.inputs import model_inputs
@@ -185,7 +186,7 @@ def test_a_saved_probe_gives_what_was_fitted(model, ravdess, tmp_path, request):
     folder = request.getfixturevalue(model)
     short = ["--chunk_length", "1"] if model == "whisper" else []
     flags = ["--dataset_name", "ravdess", "--data_dir", str(ravdess), "--model_name_or_path", str(folder), *short]
-    train.main([*flags, "--probe", "true", "--output_dir", str(tmp_path), *FLAGS])
+    train_command.main([*flags, "--probe", "true", "--output_dir", str(tmp_path), *FLAGS])
     chosen = json.loads((tmp_path / "probe.json").read_text())
     assert set(chosen["validation_unweighted_accuracy"]) == {"0", "1", "2"}
     assert (tmp_path / "README.md").is_file() and (tmp_path / "report.md").is_file()
@@ -249,7 +250,7 @@ def test_damaged_folders_are_named(name, content, message, whisper, tmp_path):
 def test_test_labels_change_no_choice(whisper, ravdess, tmp_path, monkeypatch):
     flags = ["--dataset_name", "ravdess", "--data_dir", str(ravdess), "--model_name_or_path", str(whisper)]
     flags += ["--chunk_length", "1", "--probe", "true", *FLAGS]
-    train.main([*flags, "--output_dir", str(tmp_path / "as_it_is")])
+    train_command.main([*flags, "--output_dir", str(tmp_path / "as_it_is")])
     original = corpus_flags.load_splits
 
     def shuffled(*args, **kwargs):
@@ -260,7 +261,7 @@ def test_test_labels_change_no_choice(whisper, ravdess, tmp_path, monkeypatch):
         return train.datasets.DatasetDict({**dataset, "test": rows.cast(train.datasets.Features(features))})
 
     monkeypatch.setattr(corpus_flags, "load_splits", shuffled)
-    train.main([*flags, "--output_dir", str(tmp_path / "shuffled")])
+    train_command.main([*flags, "--output_dir", str(tmp_path / "shuffled")])
     for name in ("probe.json", "probe.safetensors"):
         assert (tmp_path / "as_it_is" / name).read_bytes() == (tmp_path / "shuffled" / name).read_bytes()
     scores = [(tmp_path / name / "results.json").read_text() for name in ("as_it_is", "shuffled")]
@@ -274,7 +275,7 @@ def test_networks_without_sequences_of_states_are_pointed_elsewhere(ravdess, tmp
     model.save_pretrained(tmp_path / "model")
     PyResNetFeatureExtractor(normalization="none").save_pretrained(tmp_path / "model")
     with pytest.raises(ValueError, match="for a probe: use --num_trainable_stages 0"):
-        train.main([*flags, "--probe", "true", "--model_name_or_path", str(tmp_path / "model"), *FLAGS])
+        train_command.main([*flags, "--probe", "true", "--model_name_or_path", str(tmp_path / "model"), *FLAGS])
 
 
 def test_learned_layer_weights_and_fine_tuning(whisper, ravdess, tmp_path):
@@ -291,7 +292,7 @@ def test_learned_layer_weights_and_fine_tuning(whisper, ravdess, tmp_path):
     flags += ["--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1", "--crop_seconds", "0"]
     before, _ = load_pretrained(arguments(whisper, config_overrides='{"use_weighted_layer_sum": true}'), MAPS)
     for name, stages in (("weights", ["--num_trainable_stages", "0"]), ("all", [])):
-        train.main([*flags, *stages, "--output_dir", str(tmp_path / name)])
+        train_command.main([*flags, *stages, "--output_dir", str(tmp_path / name)])
         after = AutoModelForAudioClassification.from_pretrained(tmp_path / name)
         assert (after.layer_weights != before.layer_weights).all()
         same = torch.equal(encoder_of(after).layers[0].fc1.weight, encoder_of(before).layers[0].fc1.weight)

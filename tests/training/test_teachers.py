@@ -23,12 +23,12 @@ from transformers import (
 )
 
 from lssed_hf import AudioError, load_audio, load_classifier
+from lssed_hf.cli import train as train_command
 from lssed_hf.inference import AudioClassifier
 from lssed_hf.inference.base import Classifier
+from lssed_hf.inference.hooks import head_inputs
 from lssed_hf.training import answers as answers_module
 from lssed_hf.training import teachers as module
-from lssed_hf.training import train
-from lssed_hf.training.embeddings import head_inputs
 from lssed_hf.training.teachers import Teacher, ask_teachers, unlabelled_clips
 
 
@@ -263,7 +263,7 @@ def test_a_probe_is_a_teacher(clips, tmp_path):
 
     flags = ["--dataset_name", "ravdess", "--output_dir", str(tmp_path / "out"), "--teacher", str(folder)]
     with pytest.raises(ValueError, match="--probe fits a regression, which learns from labels alone"):
-        train.main([*flags, "--model_name_or_path", str(encoder), "--probe", "true"])
+        train_command.main([*flags, "--model_name_or_path", str(encoder), "--probe", "true"])
 
 
 def test_a_network_without_a_head_is_named():
@@ -321,7 +321,9 @@ def test_neither_another_seed_nor_other_test_labels_ask_again(tmp_path, heard, m
     monkeypatch.setattr(Teacher, "probabilities", probabilities)
 
     def weights(name: str, data_dir, seed: int) -> bytes:
-        train.main([*flags, "--data_dir", str(data_dir), "--seed", str(seed), "--output_dir", str(tmp_path / name)])
+        train_command.main(
+            [*flags, "--data_dir", str(data_dir), "--seed", str(seed), "--output_dir", str(tmp_path / name)]
+        )
         return (tmp_path / name / "model.safetensors").read_bytes()
 
     student = weights("first", corpus, 0)

@@ -22,9 +22,9 @@ from lssed_hf import (
     PyResNetFeatureExtractor,
     create_model,
 )
+from lssed_hf.cli import train as train_command
 from lssed_hf.corpora.loading import load_splits
 from lssed_hf.corpora.splits import speaker_split
-from lssed_hf.training import train
 from lssed_hf.training.arguments import DataArguments
 from lssed_hf.training.selection import few_speakers, held_out_speakers, with_extra_corpora, with_validation
 from lssed_hf.training.trainer import ClassificationLoss, balanced_class_weights
@@ -43,6 +43,7 @@ TINY = {
 _KILLED = """
 import os, signal, sys
 from transformers import TrainerCallback
+from lssed_hf.cli import train as train_command
 from lssed_hf.training import train
 from lssed_hf.training.arguments import DataArguments
 
@@ -56,7 +57,7 @@ def patched(self, **kwargs):
     original(self, **kwargs)
     self.add_callback(Kill())
 train.SpeechTrainer.__init__ = patched
-train.main(sys.argv[2:])
+train_command.main(sys.argv[2:])
 """
 
 
@@ -82,7 +83,7 @@ def weights(folder):
 
 
 def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags, tmp_path, capsys):
-    assert train.main(flags) == 0
+    assert train_command.main(flags) == 0
 
     folder = tmp_path / "model"
     results = json.loads((folder / "results.json").read_text())
@@ -105,13 +106,13 @@ def test_a_killed_run_ends_in_the_same_weights(flags, tmp_path, sampling):
     flags += ["--mixup", "0.3", "--time_mask", "8", "--freq_mask", "8", "--optim", "adamw_torch"]
     flags += ["--train_sampling_strategy", "group_by_length"] if sampling == "by length" else ["--sampling", sampling]
     whole = [flag.replace(str(tmp_path / "model"), str(tmp_path / "whole")) for flag in flags]
-    train.main(whole)
+    train_command.main(whole)
 
     # Step 5 lies between the checkpoints of steps 3 and 6, in the middle of an epoch.
     killed = subprocess.run([sys.executable, "-c", _KILLED, "5", *flags], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "model" / "model.safetensors").exists()
-    train.main(flags)
+    train_command.main(flags)
 
     expected, resumed = weights(tmp_path / "whole"), weights(tmp_path / "model")
     assert expected.keys() == resumed.keys()
@@ -125,7 +126,7 @@ def test_updates_do_not_depend_on_gradient_accumulation(flags, tmp_path, mixup):
     flags = [*flags[:at], *flags[at + 4 :], "--freeze_feature_encoder", "--mixup", mixup, "--max_steps", "3"]
     for size, steps in ((8, 1), (4, 2), (2, 4)):
         batch = ["--per_device_train_batch_size", str(size), "--gradient_accumulation_steps", str(steps)]
-        train.main([*flags, *batch, "--output_dir", str(tmp_path / f"{size}x{steps}")])
+        train_command.main([*flags, *batch, "--output_dir", str(tmp_path / f"{size}x{steps}")])
     whole = weights(tmp_path / "8x1")["classifier.weight"]
     for divided in ("4x2", "2x4"):
         assert torch.allclose(weights(tmp_path / divided)["classifier.weight"], whole, atol=1e-6), divided
@@ -133,11 +134,11 @@ def test_updates_do_not_depend_on_gradient_accumulation(flags, tmp_path, mixup):
 
 def test_restart_ignores_earlier_checkpoints(flags, tmp_path):
     flags[flags.index("3")] = "1"
-    train.main(flags)
+    train_command.main(flags)
     checkpoint = next((tmp_path / "model").glob("checkpoint-*"))
     marker = checkpoint / "earlier"
     marker.touch()
-    train.main([*flags, "--restart"])
+    train_command.main([*flags, "--restart"])
     assert not marker.exists()
 
 
@@ -153,7 +154,7 @@ def test_the_papers_recipe_is_the_default(tmp_path):
 
 
 def test_the_learning_rate_drops_every_so_many_epochs(flags, tmp_path):
-    train.main([*flags, "--lr_step_epochs", "1", "--logging_steps", "1"])
+    train_command.main([*flags, "--lr_step_epochs", "1", "--logging_steps", "1"])
     history = json.loads((tmp_path / "model" / "trainer_state.json").read_text())["log_history"]
     by_epoch = {}
     for entry in history:
@@ -166,7 +167,7 @@ def test_the_learning_rate_drops_every_so_many_epochs(flags, tmp_path):
 
 def test_validation_speakers_are_held_out_where_there_is_no_validation_split(flags, tmp_path, caplog):
     with caplog.at_level("INFO"):
-        train.main([*flags, "--split_scheme", "paper", "--max_steps", "1", "--validation_fraction", "0.3"])
+        train_command.main([*flags, "--split_scheme", "paper", "--max_steps", "1", "--validation_fraction", "0.3"])
     assert "training groups are held out" in caplog.text
 
 
@@ -175,7 +176,7 @@ def test_a_pretrained_classifier_gets_a_new_head(flags, tmp_path):
     create_model("pyresnet50", num_labels=2, **TINY).save_pretrained(source)
     PyResNetFeatureExtractor(mean=[0.0] * 128, std=[10.0] * 128).save_pretrained(source)
     at = flags.index("--config_overrides")
-    train.main([*flags[:at], *flags[at + 2 :], "--model_name_or_path", str(source), "--max_steps", "1"])
+    train_command.main([*flags[:at], *flags[at + 2 :], "--model_name_or_path", str(source), "--max_steps", "1"])
     assert AutoModelForAudioClassification.from_pretrained(tmp_path / "model").config.num_labels == 4
     assert PyResNetFeatureExtractor.from_pretrained(tmp_path / "model").std == [10.0] * 128, "statistics belong to it"
 
@@ -186,7 +187,9 @@ def test_the_encoder_of_a_recogniser_trains_on_its_own_features(flags, tmp_path)
     flags = [*flags[:at], *flags[at + 2 :]]
     overrides = ["--config_overrides", json.dumps(sizes), "--feature_extractor_overrides", '{"num_mel_bins": 40}']
     augmentation = ["--time_mask", "5", "--gain_db", "6", "--mixup", "0.2"]
-    train.main([*flags, "--model_name_or_path", "espnet-conformer", *overrides, *augmentation, "--max_steps", "2"])
+    train_command.main(
+        [*flags, "--model_name_or_path", "espnet-conformer", *overrides, *augmentation, "--max_steps", "2"]
+    )
     extractor = EspnetAsrFeatureExtractor.from_pretrained(tmp_path / "model")
     assert len(extractor.mean) == 40 and -20 < extractor.mean[0] < 0, "statistics of its own features"
     assert json.loads((tmp_path / "model" / "results.json").read_text())["num_utterances"] > 0
@@ -199,7 +202,7 @@ def test_the_encoder_of_a_recogniser_trains_on_its_own_features(flags, tmp_path)
     extractor.mean[0] = -3.0
     extractor.save_pretrained(source)
     tuned = [*flags, "--model_name_or_path", str(source), "--freeze_feature_encoder", "--restart", "--max_steps", "1"]
-    train.main(tuned)
+    train_command.main(tuned)
     assert EspnetAsrFeatureExtractor.from_pretrained(tmp_path / "model").mean == extractor.mean
     before, after = weights(source), weights(tmp_path / "model")
     assert all(torch.equal(tensor, before[name]) for name, tensor in after.items() if name.startswith("model."))
@@ -227,8 +230,8 @@ def test_any_transformers_audio_classifier_trains(flags, tmp_path):
     at = flags.index("--config_overrides")
     flags = [*flags[:at], *flags[at + 2 :], "--model_name_or_path", str(source)]
     with pytest.raises(ValueError, match="work on the features of this package"):
-        train.main([*flags, "--mixup", "0.2"])
-    train.main([*flags, "--max_steps", "2", "--freeze_feature_encoder"])
+        train_command.main([*flags, "--mixup", "0.2"])
+    train_command.main([*flags, "--max_steps", "2", "--freeze_feature_encoder"])
     assert json.loads((tmp_path / "model" / "results.json").read_text())["num_utterances"] > 0
 
 
@@ -298,9 +301,9 @@ def test_people_with_one_label_are_held_out_by_label():
 
 def test_missing_split_and_label_column_are_named(flags):
     with pytest.raises(ValueError, match="has no split 'nope'"):
-        train.main([*flags, "--train_split_name", "nope"])
+        train_command.main([*flags, "--train_split_name", "nope"])
     with pytest.raises(ValueError, match="no column 'nope'"):
-        train.main([*flags, "--label_column_name", "nope"])
+        train_command.main([*flags, "--label_column_name", "nope"])
 
 
 def test_splits_are_joined_and_other_speakers_held_out_for_every_seed():
@@ -350,7 +353,7 @@ def test_the_training_clips_of_other_corpora_are_added(tmp_path, caplog):
 def test_other_corpora_are_recorded_and_no_folder_is(tmp_path):
     first, second = write_ravdess(tmp_path / "ravdess"), write_emodb(tmp_path / "emodb")
     argv = ["--dataset_name", "ravdess", "--data_dir", str(first), "--extra_corpora", f"emodb={second}"]
-    train.main([*argv, "--output_dir", str(tmp_path / "out"), *TONE_FLAGS])
+    train_command.main([*argv, "--output_dir", str(tmp_path / "out"), *TONE_FLAGS])
     record = (tmp_path / "out" / "training.json").read_text()
     assert [corpus["corpus"] for corpus in json.loads(record)["corpora"]] == ["ravdess", "emodb"]
     assert json.loads(record)["splits"]["train"]["num_utterances"] == 32 + 24

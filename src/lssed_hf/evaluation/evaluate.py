@@ -1,92 +1,117 @@
-"""`lssed-hf evaluate`: score a saved model on a split of any corpus."""
+"""Scoring a model on a data set: predictions, scores, report."""
 
-import json
-import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
 from tqdm.auto import tqdm
-from transformers import HfArgumentParser
-from transformers.hf_argparser import HfArg
 
-from ..corpora.loading import encode_labels, load_splits
-from ..files import replacing
+from ..corpora.flags import CorpusArguments
+from ..corpora.loading import encode_labels
 from ..inference import AudioClassifier, load_classifier
+from ..inference.base import Classifier
 from .adversarial import adversarial_table, real_and_fake_probabilities
 from .baselines import SpeakerArguments, baseline_markdown, speaker_classifiers, speakers_of, waveforms_of
 from .report import evaluate_predictions, summary_table, write_predictions, write_report
 
 
-EXAMPLE = (
-    "example: lssed-hf evaluate --model_name_or_path outputs/pyresnet50 --dataset_name ravdess --data_dir RAVDESS "
-    "--output_dir outputs/pyresnet50/test"
-)
 #: Columns whose groups are scored on their own.
 GROUP_COLUMNS = ("gender", "gender_code", "age_group")
 
 
-@dataclass
-class EvaluateArguments:
-    """What to score, and on what."""
+def evaluate(
+    data: str | os.PathLike | datasets.Dataset | datasets.DatasetDict,
+    model: str | os.PathLike | None = None,
+    output_dir: str | os.PathLike | None = None,
+    *,
+    split: str = "test",
+    data_dir: str | os.PathLike | None = None,
+    speaker_normalization: str = "none",
+    speakers: str | os.PathLike | None = None,
+    batch_size: int = 8,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+    **corpus: Any,
+) -> dict[str, Any]:
+    """Score a model, as `lssed-hf evaluate` does.
 
-    model_name_or_path: str = HfArg(help="Folder or Hub name of an audio classifier, or an exported folder.")
-    dataset_name: str = HfArg(aliases=["--corpus"], help="A corpus of lssed_hf, or anything load_dataset takes.")
-    output_dir: str = HfArg(help="Where results.json, report.md, confusion_matrix.png and predictions.csv go.")
-    dataset_config_name: str | None = HfArg(default=None, help="Configuration; 'benchmark' for lssed_hf's corpora.")
-    data_dir: str | None = HfArg(default=None, help="The folder that holds the corpus.")
-    split_scheme: str | None = HfArg(default=None, help="How a corpus of lssed_hf is split, by speakers by default.")
-    dataset_options: str | None = HfArg(default=None, help="Switches of a corpus of lssed_hf as JSON.")
-    split: str = HfArg(default="test", help="Split to score.")
-    audio_column_name: str = HfArg(default="audio", help="Column with the audio.")
-    label_column_name: str = HfArg(default="emotion", help="Column with the label.")
-    speaker_column_name: str = HfArg(default="speaker_id", help="Column with the speaker, if there is one.")
-    speakers: str | None = HfArg(
-        default=None, help="File of lssed-hf enroll with the statistics of every speaker, to normalise clips by."
+    ```python
+    import lssed_hf
+
+    scores = lssed_hf.evaluate("my_recordings", split="all")
+    scores["metrics"]["unweighted_accuracy"]
+    ```
+
+    Args:
+        data: Folder of recordings, prepared folder, name of a corpus or of a data set on the Hub; or a data set.
+        model: Folder or Hub name of a classifier; by default the built-in model.
+        output_dir: Folder for the report, predictions and confusion matrix; by default nothing is written.
+        split: Split to score, several as in "train+test", or "all".
+        data_dir: Folder of a corpus that `data` names.
+        speaker_normalization: Clips that each speaker's own statistics come from: "none", "all" or "enrolment".
+        speakers: File of `lssed-hf enroll` to take the statistics from instead.
+        batch_size: Clips per forward pass.
+        device: Device of torch, by default the GPU if there is one.
+        trust_remote_code: Whether code from the model's repository may run.
+        **corpus: Further fields of `CorpusArguments`, such as `label_map={"wut": "angry"}` or `label_column_name`.
+
+    Returns:
+        Contents of `results.json`: `metrics`, `intervals`, `labels` and more (see docs/api.md).
+
+    Raises:
+        FileNotFoundError: There is no such folder, model or clip.
+        ValueError: No such split, or labels that the model does not know.
+    """
+    in_memory = isinstance(data, (datasets.Dataset, datasets.DatasetDict))
+    name = None if in_memory else os.fspath(data)
+    arguments = CorpusArguments(
+        dataset_name=name, data_dir=None if data_dir is None else os.fspath(data_dir), **corpus
     )
-    batch_size: int = HfArg(default=8, help="Clips per forward pass.")
-    adversarial_epsilon: float | None = HfArg(
-        default=None,
-        help="Also score FGSM versions of the clips, made against the model with this step, in standard deviations of "
-        "normalised features (0.02 to 0.1 in Ren et al. 2020).",
+    if not in_memory:
+        data = arguments.load()
+    elif isinstance(data, datasets.Dataset):
+        data, split = datasets.DatasetDict({"all": data}), "all"
+    return evaluate_model(
+        model,
+        select_split(encode_labels(data, arguments.label_column_name), split, name or "the data set"),
+        output_dir,
+        audio_column=arguments.audio_column_name,
+        label_column=arguments.label_column_name,
+        speaker_column=arguments.speaker_column_name,
+        speaker_normalization=SpeakerArguments(speaker_normalization=speaker_normalization),
+        speakers_file=speakers,
+        batch_size=batch_size,
+        device=device,
+        trust_remote_code=trust_remote_code,
+        context={"dataset": name or "in memory", "split": split},
     )
-    trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
-    parser = HfArgumentParser(
-        (EvaluateArguments, SpeakerArguments), prog="lssed-hf evaluate", description=__doc__, epilog=EXAMPLE
-    )
-    args, speaker_args = parser.parse_args_into_dataclasses(argv)
-    options = json.loads(args.dataset_options or "{}")
-    dataset = load_splits(args.dataset_name, args.dataset_config_name, args.data_dir, args.split_scheme, options)
-    if args.split not in dataset:
-        raise ValueError(f"{args.dataset_name} has no split {args.split!r}; it has {', '.join(dataset)}")
-    evaluate_model(
-        args.model_name_or_path,
-        encode_labels(dataset, args.label_column_name)[args.split],
-        args.output_dir,
-        audio_column=args.audio_column_name,
-        label_column=args.label_column_name,
-        speaker_column=args.speaker_column_name,
-        speaker_normalization=speaker_args,
-        speakers_file=args.speakers,
-        batch_size=args.batch_size,
-        adversarial_epsilon=args.adversarial_epsilon,
-        trust_remote_code=args.trust_remote_code,
-        context={"dataset": args.dataset_name, "split": args.split},
-    )
-    return 0
+def select_split(dataset: datasets.DatasetDict, split: str, name: str) -> datasets.Dataset:
+    """Return a split, several of them joined as in "train+test", or "all".
+
+    Args:
+        dataset: Data set in splits.
+        split: Name or names of splits.
+        name: Name of the data set, for messages.
+
+    Raises:
+        ValueError: There is no such split.
+    """
+    names = list(dataset) if split == "all" and "all" not in dataset else split.split("+")
+    for part in names:
+        if part not in dataset:
+            raise ValueError(f"{name} has no split {part!r}; it has {', '.join(dataset)}: choose with --split, or all")
+    return datasets.concatenate_datasets([dataset[part] for part in names])
 
 
 def evaluate_model(
-    model_name_or_path: str | os.PathLike,
+    model_name_or_path: str | os.PathLike | None,
     dataset: datasets.Dataset,
-    output_dir: str | os.PathLike,
+    output_dir: str | os.PathLike | None,
     *,
     audio_column: str = "audio",
     label_column: str = "emotion",
@@ -95,22 +120,31 @@ def evaluate_model(
     speakers_file: str | os.PathLike | None = None,
     majority_label: str | None = None,
     batch_size: int = 8,
+    device: str | None = None,
     adversarial_epsilon: float | None = None,
     trust_remote_code: bool = False,
     context: Mapping[str, str] | None = None,
 ) -> dict:
-    """Score a saved model on the whole clips of a dataset and write a report.
+    """Score a saved model on the whole clips of a dataset, print the scores and write a report.
 
     Args:
-        model_name_or_path: folder or Hub name of an audio classifier, or a folder that `lssed-hf export` wrote.
-        dataset: with an audio column and a ClassLabel column.
-        output_dir: gets `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`.
-        speaker_normalization: whose statistics clips are normalised by, by default the model's own. Clips of an
-            enrolment are not scored.
-        speakers_file: of `lssed-hf enroll`, to take statistics from instead.
-        majority_label: what the majority row predicts, the dataset's own majority by default.
-        adversarial_epsilon: also score the FGSM versions of the clips, made with this step (see `fgsm`).
-        context: further lines for the report.
+        model_name_or_path: Folder or Hub name of an audio classifier, or a folder of `lssed-hf export`; None for the
+            built-in model.
+        dataset: Dataset with an audio column and a ClassLabel column.
+        output_dir: Folder for `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`; None for no
+            files.
+        audio_column: Name of the column with the audio.
+        label_column: Name of the column with the label.
+        speaker_column: Name of the column with the speaker.
+        speaker_normalization: Origin of the statistics that clips are normalised by, by default the model's own. Clips
+            of an enrolment are not scored.
+        speakers_file: File of `lssed-hf enroll` to take statistics from instead.
+        majority_label: Label that the majority row predicts, by default the dataset's own majority.
+        batch_size: Clips per forward pass.
+        device: Device of torch, by default the GPU if there is one.
+        adversarial_epsilon: Step of the FGSM versions of the clips to score too (see `fgsm`).
+        trust_remote_code: Whether code from the model's repository may run.
+        context: Further lines for the report.
 
     Returns:
         What `results.json` holds (see `evaluate_predictions`); with an `adversarial_epsilon` also `adversarial`: its
@@ -125,10 +159,10 @@ def evaluate_model(
             `baseline_clips`, `read_speakers`).
         AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
     """
-    classifier = load_classifier(model_name_or_path, batch_size=batch_size, trust_remote_code=trust_remote_code)
+    classifier = load_classifier(model_name_or_path, batch_size, device, trust_remote_code)
     if adversarial_epsilon is not None and not isinstance(classifier, AudioClassifier):
         raise ValueError(
-            f"{os.fspath(model_name_or_path)} is no network of transformers, and has no gradients for adversarial "
+            f"{classifier.name} is no network of transformers, and has no gradients for adversarial "
             "clips: of an exported network, give the model that it was exported from"
         )
     references = match_labels(dataset, label_column, classifier.labels)
@@ -143,20 +177,7 @@ def evaluate_model(
     )
     dataset, references = dataset.select(scored), references[scored]
     owners = speakers_of(dataset, speaker_column) if own else [None] * len(dataset)
-    found: dict[int, np.ndarray] = {}
-    with tqdm(total=len(dataset), desc="Scoring", unit="clip") as bar:
-        for owner in dict.fromkeys(owners):
-            rows = [row for row, name in enumerate(owners) if name == owner]
-            waveforms = waveforms_of(dataset.select(rows), audio_column, classifier.sampling_rate)
-            one = own.get(owner, classifier)
-            if adversarial_epsilon is None:
-                part = one.probabilities(waveforms)
-            else:
-                part = real_and_fake_probabilities(one, waveforms, adversarial_epsilon)
-            for row, answer in zip(rows, part, strict=True):
-                found[row] = answer
-                bar.update()
-    answers = np.stack([found[row] for row in range(len(dataset))])
+    answers = _answers(own, classifier, dataset, owners, audio_column, adversarial_epsilon)
     probabilities = answers if adversarial_epsilon is None else answers[:, 0]
     ids = list(dataset["id"]) if "id" in dataset.column_names else [str(index) for index in range(len(dataset))]
     speakers = list(dataset[speaker_column]) if speaker_column in dataset.column_names else None
@@ -177,23 +198,47 @@ def evaluate_model(
             results["adversarial"][name] = {key: scores[key] for key in ("metrics", "intervals")}
     if baseline is not None:
         results["speaker_normalization"] = baseline
-    context = {"model": os.fspath(model_name_or_path), **(context or {})}
-    report = write_report(results, output_dir, title="Speech emotion recognition", context=context)
-    path = os.path.join(output_dir, "predictions.csv")
-    write_predictions(path, ids, references, probabilities, classifier.labels, speakers, groups)
     print(f"{summary_table(results)}\n")
     sections = [] if baseline is None else [baseline_markdown(baseline)]
     if adversarial_epsilon is not None:
         table = adversarial_table(results["adversarial"])
         sections.append(f"## Adversarial clips\n\n{table}")
         print(f"{table}\n")
-    if sections:
-        text = "\n\n".join([report.read_text(encoding="utf-8").rstrip("\n"), *sections])
-        with replacing(report) as path:
-            path.write_text(f"{text}\n", encoding="utf-8")
-    print(f"Report: {report}")
-    print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
+    if output_dir is not None:
+        context = {"model": model_name_or_path or "built-in", **(context or {})}
+        context = {key: os.fspath(value) for key, value in context.items()}
+        title = "Speech emotion recognition"
+        report = write_report(results, output_dir, title=title, context=context, sections=sections)
+        path = Path(output_dir, "predictions.csv")
+        write_predictions(path, ids, references, probabilities, classifier.labels, speakers, groups)
+        print(f"Report: {report}")
+        print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
     return results
+
+
+def _answers(
+    own: Mapping[str, Classifier],
+    classifier: Classifier,
+    dataset: datasets.Dataset,
+    owners: list[str | None],
+    audio_column: str,
+    adversarial_epsilon: float | None,
+) -> np.ndarray:
+    """Return probabilities (rows, num_labels), with an epsilon those of real and fake clips (rows, 2, num_labels)."""
+    found: dict[int, np.ndarray] = {}
+    with tqdm(total=len(dataset), desc="Scoring", unit="clip", disable=None) as bar:
+        for owner in dict.fromkeys(owners):
+            rows = [row for row, name in enumerate(owners) if name == owner]
+            waveforms = waveforms_of(dataset.select(rows), audio_column, classifier.sampling_rate)
+            one = own.get(owner, classifier)
+            if adversarial_epsilon is None:
+                part = one.probabilities(waveforms)
+            else:
+                part = real_and_fake_probabilities(one, waveforms, adversarial_epsilon)
+            for row, answer in zip(rows, part, strict=True):
+                found[row] = answer
+                bar.update()
+    return np.stack([found[row] for row in range(len(dataset))])
 
 
 def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Sequence[str]) -> np.ndarray:

@@ -103,6 +103,7 @@ def write_report(
     *,
     title: str = "Evaluation",
     context: Mapping[str, str] | None = None,
+    sections: Sequence[str] = (),
 ) -> Path:
     """Write `results.json`, `confusion_matrix.png` and `report.md`, each file whole or not at all.
 
@@ -111,6 +112,7 @@ def write_report(
         output_dir: Folder to write to, made if need be; files of an earlier report are replaced.
         title: Heading of the report.
         context: What was run, e.g. model, dataset, split and command; it heads the report and enters `results.json`.
+        sections: Further parts of the report, Markdown.
 
     Returns:
         Path of `report.md`, which is written last.
@@ -125,7 +127,7 @@ def write_report(
     with replacing(folder / "confusion_matrix.png") as path:
         plot_confusion_matrix(results["metrics"]["confusion_matrix"], results["labels"], path, title)
     with replacing(folder / "report.md") as path:
-        path.write_text(_markdown(results, title, context), encoding="utf-8")
+        path.write_text("\n\n".join([_markdown(results, title, context), *sections]) + "\n", encoding="utf-8")
     return folder / "report.md"
 
 
@@ -223,7 +225,7 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
     if results.get("speakers"):
         rows = speaker_rows(results["speakers"])
         parts += ["## Speakers", markdown_table(["", "speaker", "utterances", "WA", "UA"], rows), SPEAKER_NOTE]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def summary_table(results: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What all classifiers of waveforms have in common."""
+"""Base class of all classifiers of waveforms."""
 
 import copy
 import logging
@@ -31,17 +31,22 @@ class Classifier(ABC):
     """A network and its feature extractor.
 
     Attributes:
-        config: the model's configuration.
-        feature_extractor: its front end.
-        batch_size: clips per forward pass.
-        statistics: of the speaker it was made for by `for_speaker`, None for the model as it came.
+        name: Folder or Hub name that the model was opened by.
+        config: Configuration of the model.
+        feature_extractor: Front end of the model.
+        batch_size: Clips per forward pass.
+        statistics: Statistics of the speaker it was made for by `for_speaker`; None for the model as it came.
     """
 
+    name: str
     config: Any
     feature_extractor: Any
     batch_size: int
     statistics: SpeakerStatistics | None = None
     _warned = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, labels=[{', '.join(self.labels)}])"
 
     @property
     def labels(self) -> list[str]:
@@ -81,6 +86,24 @@ class Classifier(ABC):
         self._warn_without_speaker()
         for logits in batched_by_length(self.logits, waveforms, self.batch_size):
             yield torch.from_numpy(logits).softmax(dim=-1).numpy()
+
+    def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
+        """Yield the embedding of each clip, in order: what enters the classifier's head.
+
+        Args:
+            waveforms: float32 waveforms (samples,) at `sampling_rate`.
+            frames: Whether to yield the encoder's frames, evenly spaced over the clip, in place of one vector.
+
+        Yields:
+            float32 (size,), or (num_frames, size) with `frames`.
+
+        Raises:
+            ValueError: The model gives no embeddings, as exported networks do not.
+        """
+        raise ValueError(
+            f"{self.name} gives probabilities and no embeddings: name a model of transformers, or the one that it was "
+            "exported from"
+        )
 
     def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
         """What `for_speaker` takes, of some clips of one speaker: float32 waveforms (samples,).

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -157,7 +157,7 @@ class SVMClassifier(Classifier):
     def __init__(self, folder: str | os.PathLike, batch_size: int = 8, device=None, trust_remote_code: bool = False):
         if device is not None and torch.device(device).type != "cpu":
             raise ValueError(f"{folder} holds a support vector machine, which runs on the CPU and not on {device}")
-        self.svm = read_svm(folder)
+        self.name, self.svm = os.fspath(folder), read_svm(folder)
         self.config = PreTrainedConfig(id2label=dict(enumerate(self.svm.labels)))
         self.feature_extractor = FunctionalsExtractor(self.svm.feature_set)
         self.batch_size = batch_size
@@ -203,6 +203,11 @@ class SVMClassifier(Classifier):
         own.statistics = statistics
         own._mean, own._std = np.float32(statistics.mean), np.float32(statistics.std)
         return own
+
+    def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
+        if frames:
+            raise ValueError(f"{self.name} works on functionals of whole clips, which have no frames")
+        return (self.feature_extractor.extract(waveform) for waveform in waveforms)
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
         functionals = np.stack([self.feature_extractor.extract(waveform) for waveform in batch])

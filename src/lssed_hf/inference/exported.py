@@ -59,7 +59,7 @@ class ExportedClassifier(Classifier):
     def __init__(self, folder: str | os.PathLike, batch_size: int = 8, device=None, trust_remote_code: bool = False):
         if device is not None and torch.device(device).type != "cpu":
             raise ValueError(f"{folder} holds an exported network, which runs on the CPU and not on {device}")
-        self.settings = read_settings(folder)
+        self.name, self.settings = os.fspath(folder), read_settings(folder)
         self.network = open_network(Path(folder, MODEL_FILES[self.settings.format]), self.settings.format)
         self.config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
         self.feature_extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=trust_remote_code)

@@ -1,4 +1,4 @@
-"""`lssed-hf predict --engine ray`: a pool of actors that hold the model. Paths go to them, probabilities come back.
+"""`lssed-hf predict --engine ray`: a pool of actors that hold the model. Paths go to them, predictions come back.
 
 Plain actors rather than `ray.data.map_batches`, which by default repeats a batch without end whose file crashes the
 decoder, and cannot name the files that are missing when it gives up.
@@ -6,10 +6,11 @@ decoder, and cannot name the files that are missing when it gives up.
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -27,12 +28,19 @@ class ModelWorker:
         folder: that relative paths start from.
         num_threads: of torch.
         speaker: of `load_speaker_classifier`.
+        settings: Keyword arguments of `predict_files`.
     """
 
     def __init__(
-        self, model: tuple, folder: Path, num_threads: int, speaker: tuple[Path | None, str | None] = (None, None)
+        self,
+        model: tuple,
+        folder: Path,
+        num_threads: int,
+        speaker: tuple[Path | None, str | None] = (None, None),
+        settings: Mapping[str, Any] | None = None,
     ):
         self.model, self.folder, self.num_threads, self.speaker = model, folder, num_threads, speaker
+        self.settings = settings or {}
         self._classifier = None
 
     def classifier(self) -> Classifier:
@@ -65,7 +73,7 @@ class ModelWorker:
                     f"{path} is not there on {socket.gethostname()}; the files must lie on storage that all machines "
                     "of the cluster share"
                 )
-        return list(predict_files(classifier, [path for path, _ in paths]))
+        return list(predict_files(classifier, [path for path, _ in paths], **self.settings))
 
 
 @contextmanager
@@ -80,6 +88,7 @@ def predict_on_ray(
     speaker: tuple[Path | None, str | None] = (None, None),
     num_proc: int | None,
     cpus_per_proc: int,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[list[str], Iterator[Prediction]]]:
     """Class names, and what `predict_files` gives for the paths: the same batches in the same order.
 
@@ -89,6 +98,7 @@ def predict_on_ray(
         speaker: of `load_speaker_classifier`; the file lies where the recordings do.
         num_proc: actors, as many as there is room for by default.
         cpus_per_proc: of each, and threads of torch.
+        settings: Keyword arguments of `predict_files`.
 
     Raises:
         OSError: the cluster has no room for the model, or a batch was given up because its workers kept dying.
@@ -103,7 +113,7 @@ def predict_on_ray(
         actor_class = ray.remote(num_cpus=cpus_per_proc, num_gpus=num_gpus, max_restarts=-1, max_task_retries=RETRIES)(
             ModelWorker
         )
-        arguments = ((model, batch_size, device, trust_remote_code), Path.cwd(), cpus_per_proc, speaker)
+        arguments = ((model, batch_size, device, trust_remote_code), Path.cwd(), cpus_per_proc, speaker, settings)
         actors = [actor_class.remote(*arguments) for _ in range(min(count, -(-len(paths) // batch_size)))]
         slots = {actor.labels.remote(): actor.predict for actor in actors}
         del actors  # so that the slots' are the last references

@@ -1,8 +1,8 @@
 """Inference with a linear probe on a frozen encoder, as `lssed-hf train --probe` writes one."""
 
 import json
-import math
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, 
 
 from ..models.encoders import encoder_of
 from .base import Classifier
+from .classifier import no_loading_bar, own_frames
+from .devices import choose_device
 from .inputs import model_inputs
 
 
@@ -21,16 +23,21 @@ MARKER = "probe.json"
 WEIGHTS, ENCODER = "probe.safetensors", "encoder"
 
 
-def pooled_states(
+def frame_states(
     encoder: torch.nn.Module, feature_extractor: SequenceFeatureExtractor, waveform: np.ndarray
-) -> torch.Tensor:
-    """Means over time of the hidden states of a float32 waveform (samples,): (layers + 1, hidden_size).
+) -> list[torch.Tensor]:
+    """Return the hidden states of a clip, (frames, hidden_size) of every layer, the input of the first one included.
 
-    They are over the clip's own frames: where the extractor pads every clip to one length, as Whisper's does, what
-    lies behind the clip does not count.
+    They are those of the clip's own frames: where the extractor pads every clip to one length, as Whisper's does, what
+    lies behind the clip is left out.
+
+    Args:
+        encoder: Network that returns hidden states.
+        feature_extractor: Front end of the encoder.
+        waveform: float32 (samples,).
 
     Raises:
-        ValueError: the encoder's states are no sequences of vectors.
+        ValueError: The encoder's states are no sequences of vectors.
     """
     inputs = model_inputs(feature_extractor, [waveform])
     inputs.pop("attention_mask", None)  # nothing is masked in a clip alone
@@ -42,9 +49,14 @@ def pooled_states(
             f"{type(encoder).__name__} has no hidden states (batch, time, hidden_size) for a probe: use "
             "--num_trainable_stages 0, which trains its own head alone"
         )
-    share = len(waveform) / getattr(feature_extractor, "n_samples", len(waveform))
-    frames = min(states[0].shape[1], max(1, math.ceil(share * states[0].shape[1])))
-    return torch.stack([state[0, :frames].mean(dim=0) for state in states])
+    return [own_frames(state[0], waveform, feature_extractor) for state in states]
+
+
+def pooled_states(
+    encoder: torch.nn.Module, feature_extractor: SequenceFeatureExtractor, waveform: np.ndarray
+) -> torch.Tensor:
+    """Return the means over time of `frame_states`, (layers + 1, hidden_size)."""
+    return torch.stack([state.mean(dim=0) for state in frame_states(encoder, feature_extractor, waveform)])
 
 
 class ProbeClassifier(Classifier):
@@ -72,12 +84,13 @@ class ProbeClassifier(Classifier):
         for part in (WEIGHTS, ENCODER):
             if not (folder / part).exists():
                 raise FileNotFoundError(f"{folder / part} is missing; train the probe again")
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.name, self.device = os.fspath(folder), choose_device(device)
         encoder = folder / ENCODER
-        self.feature_extractor = AutoFeatureExtractor.from_pretrained(encoder, trust_remote_code=trust_remote_code)
-        model = AutoModelForAudioClassification.from_pretrained(
-            encoder, dtype=torch.float32, trust_remote_code=trust_remote_code
-        )
+        with no_loading_bar():
+            self.feature_extractor = AutoFeatureExtractor.from_pretrained(encoder, trust_remote_code=trust_remote_code)
+            model = AutoModelForAudioClassification.from_pretrained(
+                encoder, dtype=torch.float32, trust_remote_code=trust_remote_code
+            )
         self.model = encoder_of(model).eval().to(self.device)
         self.config = model.config
         self.batch_size = batch_size
@@ -97,3 +110,8 @@ class ProbeClassifier(Classifier):
         states = [pooled_states(self.model, self.feature_extractor, clip)[self.layer] for clip in batch]
         with torch.inference_mode():
             return (torch.stack(states) @ self.weight.T + self.bias).cpu().numpy()
+
+    def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
+        for waveform in waveforms:
+            state = frame_states(self.model, self.feature_extractor, waveform)[self.layer]
+            yield (state if frames else state.mean(dim=0)).cpu().numpy()

@@ -229,14 +229,6 @@ def add_speaker(
     return replaced
 
 
-def add_speaker_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--speakers` and `--speaker`, see `check_speaker_arguments`."""
-    parser.add_argument(
-        "--speakers", type=Path, metavar="FILE", help="of lssed-hf enroll, to normalise by a speaker's own statistics"
-    )
-    parser.add_argument("--speaker", metavar="NAME", help="with --speakers: who speaks (default: the only one there)")
-
-
 def check_speaker_arguments(args: argparse.Namespace) -> None:
     """Raise ValueError where a speaker is named and no file of speakers."""
     if args.speaker is not None and args.speakers is None:
@@ -269,7 +261,6 @@ __all__ = [
     "FrameStatistics",
     "SpeakerStatistics",
     "add_speaker",
-    "add_speaker_arguments",
     "check_front_end",
     "check_speaker_arguments",
     "choose_speaker",

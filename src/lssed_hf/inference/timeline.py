@@ -14,14 +14,13 @@ import numpy as np
 from ..audio import END_TOLERANCE, AudioError, audio_duration, stream_audio
 from .base import Classifier
 from .envelope import Envelope
+from .quality import MIN_SPEECH, NO_SPEECH, SHORTEST, TOO_SHORT
 from .speakers import SpeakerStatistics
 from .turns import Turn
 from .voice_activity import Gate, silero_gate
 
 
-NO_SPEECH, NO_TURN, TOO_SHORT = "no speech", "no turn", "too short"
-#: Seconds below which nothing is scored: about a syllable, and less than many networks can take.
-SHORTEST = 0.1
+NO_TURN = "no turn"
 _BATCHES = 4  # whose windows are held at once
 
 
@@ -60,9 +59,10 @@ def score_timeline(
     window_seconds: float = 3.0,
     hop_seconds: float = 1.0,
     vad: bool | Gate = False,
-    min_speech: float = 0.25,
+    min_speech: float = MIN_SPEECH,
     turns: Sequence[Turn] | None = None,
     speakers: Mapping[str, SpeakerStatistics] | None = None,
+    channel: str = "mix",
     envelope: Envelope | None = None,
 ) -> Iterator[TimelineSegment]:
     """Classify a recording window by window, in constant memory.
@@ -90,6 +90,7 @@ def score_timeline(
         turns: of speakers, as `lssed_hf.read_turns` returns them; they may overlap.
         speakers: with `turns`, statistics to normalise each turn by, by the name of its speaker. (Without turns, pass
             `classifier.for_speaker(statistics)`.)
+        channel: Channel of a stereo recording: "mix" (the mean), "left" or "right".
         envelope: takes the waveform's outline on the way.
 
     Returns:
@@ -100,7 +101,7 @@ def score_timeline(
         AudioError: the recording cannot be read, or a turn ends after it; where this shows only later, the iterator
             raises it.
         ValueError: a setting or turn is no number of its range, or `speakers` lacks the speaker of a turn.
-        ImportError: `vad=True` without the extra `vad`, or a video without `video`.
+        ImportError: `vad=True` without the package silero-vad.
     """
     rate = classifier.sampling_rate
     if not (math.isfinite(window_seconds) and window_seconds >= SHORTEST):
@@ -120,9 +121,8 @@ def score_timeline(
             raise AudioError(f"{recording}: lasts {duration:.3f} s, so it has no {turn}; correct the times")
     own = _own_classifiers(classifier, turns, speakers)
     gate = (silero_gate if vad is True else vad) or None
-    return _score(
-        own, recording, gate, envelope, (round(window_seconds * rate), hop_seconds * rate), min_speech, turns
-    )
+    blocks = stream_audio(recording, rate, channel=channel)
+    return _score(own, blocks, gate, envelope, (round(window_seconds * rate), hop_seconds * rate), min_speech, turns)
 
 
 def _own_classifiers(
@@ -147,7 +147,7 @@ def _own_classifiers(
 
 def _score(
     classifiers: Mapping[str | None, Classifier],
-    recording: str | os.PathLike,
+    blocks: Iterator[np.ndarray],
     gate: Gate | None,
     envelope: Envelope | None,
     lengths: tuple[int, float],
@@ -157,7 +157,7 @@ def _score(
     """Segments by the classifiers of speakers, or that of None; `lengths` are those of window and hop, in samples."""
     classifier = classifiers[None]
     rate, nothing = classifier.sampling_rate, np.full(len(classifier.labels), np.nan, np.float32)
-    with closing(stream_audio(recording, rate)) as blocks:
+    with closing(blocks):
         outlined = blocks if envelope is None else _outlined(blocks, envelope)
         marked = ((block, np.ones(len(block), bool)) for block in outlined) if gate is None else gate(outlined, rate)
         heard = _Heard(marked)
@@ -271,4 +271,4 @@ def _cut(turn: Turn, window: int, hop: float, rate: int) -> Iterator[_Span]:
     yield _Span(max(start, end - window), end, turn.speaker)
 
 
-__all__ = ["NO_SPEECH", "NO_TURN", "SHORTEST", "TOO_SHORT", "TimelineSegment", "score_timeline"]
+__all__ = ["NO_TURN", "TimelineSegment", "score_timeline"]

@@ -1,7 +1,9 @@
-"""Who speaks when: turns out of RTTM files, tables and transcripts."""
+"""Turns of speakers, read from RTTM files, tables, subtitles and transcripts."""
 
+import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +15,16 @@ from ..corpora.tables import TABLE_SUFFIXES, read_table
 
 _COLUMNS = {"start": ("start", "start_time"), "end": ("end", "end_time", "stop", "stop_time")}
 _NOTHING = "<NA>"
+_SUBTITLES = (".srt", ".vtt")
+# Hours are optional in WebVTT, whose fractions begin with a point; those of SubRip begin with a comma.
+_CUE = re.compile(r"\s*((?:\d+:)?\d+:\d+[.,]\d+)\s+-->\s+((?:\d+:)?\d+:\d+[.,]\d+)")
+# WebVTT's voice tag, and what WhisperX writes in front of a cue's text.
+_VOICE = re.compile(r"<v(?:\.[^\s>]+)?\s+([^>]+)>|\[([^\]]+)\]:")
 
 
 @dataclass(frozen=True)
 class Turn:
-    """From `start` to `end` seconds of a recording somebody speaks."""
+    """Stretch of a recording, `start` to `end` seconds, in which somebody speaks."""
 
     start: float
     end: float
@@ -29,22 +36,24 @@ class Turn:
 
 
 def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = None) -> list[Turn]:
-    """The turns in a file, sorted by their start.
+    """Read the turns in a file, sorted by their start.
 
     | file | |
     |---|---|
     | `.rttm` | the SPEAKER lines of NIST's Rich Transcription Time Marked format (RT-09 evaluation plan, appendix A) |
     | `.csv`, `.tsv`, `.jsonl` | columns `start`, `end` and perhaps `speaker`; `,`, `;` or tabs between cells |
+    | `.srt`, `.vtt` | a turn for each cue; speakers as `<v Anna>` or, as WhisperX writes them, `[SPEAKER_00]:` |
+    | `.json` | `segments` with `start`, `end` and perhaps `speaker`, as Whisper and WhisperX write them |
     | `XXX_TRANSCRIPT.csv` of DAIC-WOZ | `start_time`, `stop_time`, `speaker` |
     | `XXX_Transcript.csv` of E-DAIC | `Start_Time`, `End_Time`; it names no speakers |
 
     Args:
-        path: of the file.
-        recording: whose turns to take out of an RTTM file on several recordings, by its name without the suffix.
+        path: File of one of these formats.
+        recording: Recording whose turns to take from an RTTM file on several, by its name without the suffix.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not of these formats, not UTF-8, has no turn, or a line without usable times; the message
+        FileNotFoundError: There is no such file.
+        ValueError: The file is of another format, not UTF-8, has no turn, or a line without usable times; the message
             names the line.
     """
     path = Path(path)
@@ -52,20 +61,22 @@ def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = No
         raise FileNotFoundError(f"{path}: no such file of turns")
     if path.suffix.lower() == ".rttm":
         turns = _read_rttm(path, recording)
+    elif path.suffix.lower() in _SUBTITLES:
+        turns = list(_read_subtitles(path))
+    elif path.suffix.lower() == ".json":
+        turns = list(_read_segments(path))
     elif path.suffix.lower() in TABLE_SUFFIXES:
         turns = list(_read_daic_woz(path) if _is_daic_woz(path) else _read_table(path))
     else:
-        raise ValueError(f"{path}: turns are read from .rttm, {', '.join(TABLE_SUFFIXES)}; rename or convert the file")
+        known = ", ".join((".rttm", *_SUBTITLES, ".json", *TABLE_SUFFIXES))
+        raise ValueError(f"{path}: turns are read from {known}; rename or convert the file")
     if not turns:
         raise ValueError(f"{path}: holds no turn; give another file, or none to score the recording as a whole")
     return sorted(turns, key=lambda turn: (turn.start, turn.end))
 
 
 def _read_rttm(path: Path, recording: str | os.PathLike | None) -> list[Turn]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
+    text = _text(path)
     turns: dict[str, list[Turn]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         cells = line.split()
@@ -85,6 +96,47 @@ def _read_rttm(path: Path, recording: str | os.PathLike | None) -> list[Turn]:
             )
         return turns[name]
     return next(iter(turns.values()), [])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
+
+
+def _read_subtitles(path: Path) -> Iterator[Turn]:
+    lines = _text(path).splitlines()
+    for number, line in enumerate(lines, 1):
+        if "-->" not in line:
+            continue
+        cue = _CUE.match(line)
+        if cue is None:
+            raise ValueError(f"{path}, line {number}: {line.strip()!r} has no two times; correct or remove it")
+        voice = _VOICE.match(lines[number].strip()) if number < len(lines) else None
+        speaker = (voice[1] or voice[2]).strip() if voice else None
+        yield _turn(path, number, _clock(cue[1]), _clock(cue[2]), speaker)
+
+
+def _clock(text: str) -> float:
+    """Return the seconds of `01:02:03,400`, `02:03.400` and the like."""
+    *hours, minutes, seconds = text.replace(",", ".").split(":")
+    return 3600 * int(hours[0] if hours else 0) + 60 * int(minutes) + float(seconds)
+
+
+def _read_segments(path: Path) -> Iterator[Turn]:
+    try:
+        content = json.loads(_text(path))
+        segments = content["segments"] if isinstance(content, dict) else content
+        rows = [(row.get("start"), row.get("end"), row.get("speaker")) for row in segments]
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: holds no list of segments, as Whisper and WhisperX write them ({error!r}); give another file"
+        ) from error
+    for number, (start, end, speaker) in enumerate(rows, 1):
+        if not all(isinstance(time, (int, float)) and math.isfinite(time) for time in (start, end)):
+            raise ValueError(f"{path}, segment {number}: start {start!r} and end {end!r} are no times; correct it")
+        yield _turn(path, number, start, end, None if speaker is None else str(speaker), "segment")
 
 
 def _is_daic_woz(path: Path) -> bool:
@@ -119,11 +171,11 @@ def _seconds(path: Path, line: int, field: str, text: str) -> float:
     return seconds
 
 
-def _turn(path: Path, line: int, start: float, end: float, speaker: str | None) -> Turn:
+def _turn(path: Path, line: int, start: float, end: float, speaker: str | None, unit: str = "line") -> Turn:
     if not 0 <= start < end < math.inf:
         raise ValueError(
-            f"{path}, line {line}: a turn from {start:g} to {end:g} s begins before the recording, or ends before or "
-            "when it starts; correct or remove it"
+            f"{path}, {unit} {line}: a turn from {start:g} to {end:g} s begins before the recording, or ends before "
+            "or when it starts; correct or remove it"
         )
     return Turn(start, end, speaker)
 

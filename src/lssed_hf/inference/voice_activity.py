@@ -4,9 +4,13 @@ A gate takes blocks of float32 samples (samples,) and their rate, and yields the
 bool array (samples,) that is true where there is speech.
 """
 
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import soxr
 
 
@@ -32,9 +36,9 @@ def silero_gate(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tu
         Samples as they came, and whether each is speech (bool), of equal shape (samples,).
 
     Raises:
-        ImportError: the extra `vad` is not installed.
+        ImportError: The package silero-vad is not installed.
     """
-    session = _load_silero().session
+    session = _silero()
     resampler = soxr.ResampleStream(sampling_rate, _RATE, 1, dtype="float32") if sampling_rate != _RATE else None
     hidden, cell = np.zeros(_STATE, np.float32), np.zeros(_STATE, np.float32)
     context = np.zeros(_CONTEXT, np.float32)
@@ -69,18 +73,17 @@ def silero_gate(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tu
         yield undecided, speech[frame]
 
 
-def _load_silero():
-    import torch
-
-    threads = torch.get_num_threads()
-    try:
-        from silero_vad import load_silero_vad
-
-        return load_silero_vad(sequence=True)
-    except ImportError as error:
-        raise ImportError(f"voice activity needs {error.name}; run pip install 'lssed-hf[vad]'") from error
-    finally:
-        torch.set_num_threads(threads)  # the package sets it to 1 on import
+@cache
+def _silero() -> onnxruntime.InferenceSession:
+    """Open the weights in the package silero_vad, which itself would import torch and set its threads to 1."""
+    spec = importlib.util.find_spec("silero_vad")
+    if spec is None:
+        raise ImportError("voice activity needs silero_vad; run pip install silero-vad")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # several recordings are read at once
+    options.log_severity_level = 4
+    weights = Path(spec.submodule_search_locations[0], "data", "silero_vad_16k_sequence.onnx")
+    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
 
 
 __all__ = ["THRESHOLD", "Gate", "silero_gate"]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..evaluation.adversarial import fgsm
-from .embeddings import pooled
+from ..inference.hooks import pooled
 
 
 if TYPE_CHECKING:

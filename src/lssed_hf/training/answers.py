@@ -11,9 +11,8 @@ from datasets.fingerprint import Hasher
 from transformers import AutoConfig
 
 from .. import audio, files, inference, models
-from ..inference import probe
-from ..inference.loading import local_folder
-from . import embeddings
+from ..inference import hooks, probe
+from ..inference.loading import find_model
 
 
 #: Clips whose answers are kept or lost together.
@@ -74,7 +73,7 @@ def model_digest(name: str, trust_remote_code: bool = False) -> str:
     Raises:
         OSError: there is no such model.
     """
-    folder = local_folder(name)
+    folder = find_model(name)
     if not folder.is_dir():
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         return hashlib.sha256(f"{name}@{config._commit_hash}".encode()).hexdigest()
@@ -93,6 +92,6 @@ def model_digest(name: str, trust_remote_code: bool = False) -> str:
 def _code(answer: Callable) -> str:
     """Of what stands between a clip and an answer."""
     waveforms = (audio, inference.base, inference.inputs, inference.classifier, inference.exported, probe)
-    own = [Path(module.__file__) for module in (*waveforms, embeddings)]
+    own = [Path(module.__file__) for module in (*waveforms, hooks)]
     paths = [Path(answer.__code__.co_filename), *own, *sorted(Path(models.__file__).parent.rglob("*.py"))]
     return hashlib.sha256("".join([transformers.__version__, *map(files.sha256, paths)]).encode()).hexdigest()

@@ -155,11 +155,12 @@ class RecipeArguments(TrainingArguments):
     time_stretch: float = field(default=0.0, metadata={"help": "Random change of speed, 0.1 for +-10 %%."})
     gain_db: float = field(default=0.0, metadata={"help": "Random change of level, in decibels."})
     mixup: float = field(default=0.0, metadata={"help": "Parameter of mixup's Beta distribution, 0 for none."})
-    perturbed_copies: int = field(
-        default=0,
+    perturbed_copies: int | None = field(
+        default=None,
         metadata={
             "help": "Perturbed versions of every training clip, computed once; each time a clip is used, one of them "
-            "or the original is drawn. At least one of the four flags below says how they differ."
+            "or the original is drawn. --speed, --pitch_shift, --reverberation and --noise_snr say how they differ; 0 "
+            "switches them off."
         },
     )
     speed: float = field(default=0.0, metadata={"help": "Of a copy: tempo and pitch, 0.1 for +-10 %%."})
@@ -219,12 +220,15 @@ class RecipeArguments(TrainingArguments):
         super().__post_init__()
         if self.adversarial_epsilon < 0:
             raise ValueError(f"--adversarial_epsilon must not be negative, got {self.adversarial_epsilon}")
+        perturbs = self.perturbation() != Perturbation()
+        if self.perturbed_copies is None and perturbs:
+            raise ValueError("--speed, --pitch_shift, --reverberation and --noise_snr need --perturbed_copies")
+        self.perturbed_copies = self.perturbed_copies or 0
         if self.perturbed_copies < 0:
             raise ValueError(f"--perturbed_copies must not be negative, got {self.perturbed_copies}")
-        if (self.perturbed_copies > 0) != (self.perturbation() != Perturbation()):
+        if self.perturbed_copies and not perturbs:
             raise ValueError(
-                "--perturbed_copies needs at least one of --speed, --pitch_shift, --reverberation and --noise_snr, "
-                "and these need --perturbed_copies"
+                "--perturbed_copies needs at least one of --speed, --pitch_shift, --reverberation and --noise_snr"
             )
         self._check_distillation()
         if self.adversarial == "none":

@@ -34,7 +34,7 @@ from ..hub.card import write_model_card
 from ..hub.card_facts import read_record
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .recipes import with_recipe
-from .train import train
+from .train import train_model
 
 
 #: In an output folder: the flags of the command that began it.
@@ -259,7 +259,7 @@ def _run_cell(title: str, cell: Cell, num_threads: int | None) -> None:
         return
     if not is_main_process():
         if cell.work == "train":
-            train(*_parser().parse_dict(cell.settings))
+            train_model(*_parser().parse_dict(cell.settings))
         return
     asked = {"work": cell.work, "keep_model": cell.keep_model, "settings": cell.settings}
     write_json(cell.folder / "settings.json", asked)
@@ -336,7 +336,7 @@ def train_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """`lssed-hf train` into the folder. `train_seconds` are those since it was last resumed, if it was."""
     data_args, model_args, args = _parser().parse_dict({**settings, "output_dir": str(folder)})
     resumed = any(folder.glob("checkpoint-*")) and not args.restart
-    if not train(data_args, model_args, args):
+    if not train_model(data_args, model_args, args):
         raise ValueError(f"{data_args.dataset_name} has no split {data_args.test_split_name!r} to score on")
     metrics = json.loads((folder / "train_results.json").read_text(encoding="utf-8"))
     validation = json.loads((folder / "eval_results.json").read_text(encoding="utf-8"))

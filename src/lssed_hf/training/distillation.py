@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import kl_div, normalize
 
-from .embeddings import pooled
+from ..inference.hooks import pooled
 
 
 if TYPE_CHECKING:

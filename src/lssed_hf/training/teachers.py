@@ -13,10 +13,9 @@ import torch
 from ..audio import expand_paths, load_audio
 from ..inference import AudioClassifier, load_classifier
 from ..inference.base import Classifier
-from ..inference.probe import ProbeClassifier, pooled_states
+from ..inference.probe import ProbeClassifier
 from ..models.registry import list_models
 from .answers import ask, model_digest
-from .embeddings import head_inputs
 from .record import start_facts
 
 
@@ -94,7 +93,7 @@ class Teacher:
             if kind == "logits":
                 answers = list(classifier.probabilities(waveforms))
             else:
-                answers = [_embedding(classifier, waveform) for waveform in waveforms]
+                answers = list(classifier.embeddings(waveforms))
             return {"answer": answers, "labels": [classifier.labels] * len(answers)}
 
         features = datasets.Features(
@@ -123,15 +122,6 @@ class Teacher:
                 f"the teacher {self.name} gives scores and no embeddings: use --distill logits, or name the model "
                 "that it was exported from"
             )
-
-
-def _embedding(classifier: AudioClassifier | ProbeClassifier, waveform: np.ndarray) -> np.ndarray:
-    if isinstance(classifier, ProbeClassifier):
-        return pooled_states(classifier.model, classifier.feature_extractor, waveform)[classifier.layer].cpu().numpy()
-    # One clip at a time: no padding enters an average over time.
-    with head_inputs(classifier.model) as embeddings, torch.inference_mode():
-        classifier.model(**classifier.inputs([waveform]))
-    return embeddings[0][0].float().cpu().numpy()
 
 
 def ask_teachers(

@@ -1,4 +1,4 @@
-"""`lssed-hf train`: any corpus, any audio classifier, the paper's recipe."""
+"""Training of any audio classifier on any corpus."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 import torch
-from transformers import HfArgumentParser, PreTrainedModel, SequenceFeatureExtractor, TrainingArguments, set_seed
+from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..evaluation.baselines import baseline_clips, scored_rows
@@ -28,7 +28,6 @@ from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
 from .pretrained import load_pretrained
 from .probe import train_probe
-from .recipes import with_recipe
 from .record import corpus_facts, split_facts, start_facts, write_record
 from .selection import few_speakers, with_extra_corpora, with_validation
 from .teachers import Teacher, ask_teachers, unlabelled_clips
@@ -37,20 +36,7 @@ from .trainer import SpeechTrainer
 
 logger = logging.getLogger(__name__)
 
-EXAMPLE = "example: lssed-hf train --dataset_name ravdess --data_dir RAVDESS --output_dir outputs/pyresnet50"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = HfArgumentParser(
-        (DataArguments, ModelArguments, RecipeArguments), prog="lssed-hf train", description=__doc__, epilog=EXAMPLE
-    )
-    argv = sys.argv[1:] if argv is None else argv
-    data_args, model_args, training_args = parser.parse_args_into_dataclasses(with_recipe(argv))
-    train(data_args, model_args, training_args)
-    return 0
-
-
-def train(data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments) -> dict:
+def train_model(data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments) -> dict:
     """Train, keep the best model on the validation split, and score it once on the test split.
 
     `args.output_dir` then holds the model and its feature extractor, `results.json`, `report.md` and

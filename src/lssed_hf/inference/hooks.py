@@ -1,4 +1,4 @@
-"""What networks have in common that their heads do not: the embedding of a clip, caught on its way."""
+"""Forward hooks that collect embeddings: of clips in front of a classifier's head, and of their frames."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,18 +6,20 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from ..models.encoders import encoder_of
+
 
 @contextmanager
 def pooled(network: nn.Module, flag: str, instead: str) -> Iterator[list[torch.Tensor]]:
-    """Collects the `pooler_output` of every pass through the base model while the block runs.
+    """Collect the `pooler_output` of every pass through the base model while the block runs.
 
     Args:
-        network: a classifier.
-        flag: what compares embeddings, for the message of an error.
-        instead: what does without.
+        network: Classifier with a base model.
+        flag: Flag that compares embeddings, for the message of an error.
+        instead: Flag that does without, for the same message.
 
     Raises:
-        ValueError: it has no base model, or one without `pooler_output`.
+        ValueError: The network has no base model, or one without `pooler_output`.
     """
     base_model = getattr(network, "base_model", network)
     if base_model is network:
@@ -43,13 +45,13 @@ def pooled(network: nn.Module, flag: str, instead: str) -> Iterator[list[torch.T
 
 @contextmanager
 def head_inputs(network: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collects what enters a classifier's head, (batch, hidden_size) of every pass, while the block runs.
+    """Collect the input of a classifier's head, (batch, hidden_size) of every pass, while the block runs.
 
     The head is `projector`, where there is one, as behind the encoders of Whisper and wav2vec 2.0, else `classifier`.
-    What still has a time axis is averaged over it.
+    An input with a time axis is averaged over it.
 
     Raises:
-        ValueError: there is neither, or its input is no sequence of vectors.
+        ValueError: The network has neither, or the input is no sequence of vectors.
     """
     heads = [getattr(network, name, None) for name in ("projector", "classifier")]
     heads = [head for head in heads if isinstance(head, nn.Module)]
@@ -71,5 +73,32 @@ def head_inputs(network: nn.Module) -> Iterator[list[torch.Tensor]]:
     handle = heads[0].register_forward_pre_hook(collect)
     try:
         yield embeddings
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def frame_states(network: nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Collect the `last_hidden_state` of every pass through the encoder, (batch, time, size), while the block runs.
+
+    Maps (batch, channels, mel, time), as networks on spectrograms give, become vectors of channels times mel rows.
+
+    Raises:
+        ValueError: The network has no encoder, or one without `last_hidden_state`.
+    """
+    encoder = encoder_of(network)
+    if encoder is None:
+        raise ValueError(f"{type(network).__name__} has no encoder, whose states would be the frames' embeddings")
+    states: list[torch.Tensor] = []
+
+    def collect(module: nn.Module, args: tuple, output: object) -> None:
+        state = getattr(output, "last_hidden_state", None)
+        if state is None or state.dim() not in (3, 4):
+            raise ValueError(f"{type(module).__name__} returns no last_hidden_state over time: leave out --frames")
+        states.append(state if state.dim() == 3 else state.flatten(1, 2).transpose(1, 2))
+
+    handle = encoder.register_forward_hook(collect)
+    try:
+        yield states
     finally:
         handle.remove()

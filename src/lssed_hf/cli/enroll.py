@@ -1,51 +1,56 @@
-"""`lssed-hf enroll`: put a speaker's own baseline into a file, from a few recordings of them, neutral ones at best.
+"""`lssed-hf enroll`: measure a speaker, for `predict` and `timeline` to normalise by."""
 
-`predict` and `timeline` then normalise the speaker's recordings by it. A recording that cannot be read ends the
-command, and the file stays as it was.
-"""
-
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from .parser import CommandParser
 
-from .audio import expand_paths, load_audio
-from .inference import load_classifier
-from .inference.loading import split_model
-from .inference.speakers import add_speaker, read_speakers
+
+DESCRIPTION = """Put the statistics of a speaker into a file, from a few recordings of theirs, neutral ones at best.
+`predict` and `timeline` then normalise the speaker's recordings by them. A recording that cannot be read ends the
+command, and the file stays as it was."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf enroll",
-        usage="%(prog)s [MODEL] --speaker NAME --speakers FILE RECORDING [RECORDING ...] [flags]",
-        description=__doc__,
-        epilog="example: lssed-hf enroll outputs/pyresnet50 --speaker anna --speakers people.json anna1.wav anna2.wav",
+    parser = CommandParser(
+        "enroll",
+        DESCRIPTION,
+        "outputs/pyresnet50 --speaker anna --speakers people.json anna1.wav anna2.wav",
+        usage="%(prog)s [MODEL] --speaker NAME --speakers FILE RECORDING ... [flags]",
     )
     parser.add_argument(
         "arguments",
-        nargs="+",
+        nargs="*",
         metavar="RECORDING",
-        help="audio files of the speaker alone, or folders that are searched for them; in front of them the folder or "
-        "Hub name of an audio classifier, or an exported folder (default: the model that comes with the package)",
+        help="audio files of the speaker alone, folders that are searched for them, or patterns; in front of them the "
+        "folder or Hub name of a model (default: the built-in one)",
     )
-    parser.add_argument("--speaker", required=True, metavar="NAME", help="whose recordings they are")
+    parser.add_argument("--speaker", required=True, metavar="NAME", help="who speaks in them")
     parser.add_argument(
         "--speakers", required=True, type=Path, metavar="FILE", help="file to add the speaker to, or replace them in"
     )
     parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
-    args = parser.parse_intermixed_args(argv)
+    args = parser.parse_inputs(argv)
+
+    from tqdm.auto import tqdm
+
+    from ..audio import expand_paths, load_audio
+    from ..inference import load_classifier
+    from ..inference.loading import split_model
+    from ..inference.speakers import add_speaker, read_speakers
+
     if not args.speaker.strip():
         raise ValueError("--speaker needs a name")
 
     model, inputs = split_model(args.arguments)
-    paths = expand_paths(inputs)
+    paths = expand_paths([Path(one) for one in inputs])
     classifier = load_classifier(model, device="cpu", trust_remote_code=args.trust_remote_code)
     if args.speakers.exists():
         read_speakers(args.speakers, classifier.front_end)  # before the work
-    waveforms = (load_audio(path, classifier.sampling_rate) for path in tqdm(paths, desc="Hearing", unit="file"))
+    waveforms = (
+        load_audio(path, classifier.sampling_rate) for path in tqdm(paths, desc="Measuring", unit="file", disable=None)
+    )
     statistics = classifier.speaker_statistics(waveforms)
     replaced = add_speaker(args.speakers, args.speaker, statistics, classifier.front_end)
     if not classifier.wants_speaker:

@@ -1,22 +1,20 @@
-"""`lssed-hf demo-daic`: the paper's Table 6 on synthetic interviews, in a few minutes.
+"""`lssed-hf demo-daic`: the paper's Table 6 on synthetic interviews, in a few minutes."""
 
-eSpeak NG speaks emotions, sentences and interviews in DAIC-WOZ's layout, defects included. A small PyResNet learns
-emotions and a small recogniser learns to transcribe; both, and a PyResNet with random weights, are then fine-tuned for
-"depression", which here is slow, low and quiet speech. The figures show that everything works, and say nothing about
-people.
-"""
-
-import argparse
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from .corpora import corpus_builder
-from .corpora.synthetic_interviews import write_synthetic_daic_woz
-from .corpora.synthetic_speech import write_synthetic_lssed
+from ..corpora import corpus_builder
+from ..corpora.synthetic_interviews import write_synthetic_daic_woz
+from ..corpora.synthetic_speech import write_synthetic_lssed
+from .parser import CommandParser
 
 
+DESCRIPTION = """The paper's Table 6 on synthetic interviews, in a few minutes. eSpeak NG speaks emotions, sentences
+and interviews in DAIC-WOZ's layout, defects included. A small PyResNet learns emotions and a small recogniser learns to
+transcribe; both, and a PyResNet with random weights, are then fine-tuned for "depression", which here is slow, low
+and quiet speech. The figures show that everything works, and say nothing about people."""
 #: A recogniser of a quarter of a million parameters.
 SMALL_RECOGNISER = {
     "encoder_type": "transformer",
@@ -32,21 +30,15 @@ NOTE = "**Synthetic interviews, spoken by eSpeak NG**: the figures say that the 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf demo-daic",
-        description=__doc__,
-        epilog="example: lssed-hf demo-daic --output_dir outputs/demo_daic",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--output_dir", type=Path, default=Path("outputs/demo_daic"), help="default: outputs/demo_daic"
-    )
-    parser.add_argument("--num_participants", type=int, default=40, help="synthetic participants (default: 40)")
+    parser = CommandParser("demo-daic", DESCRIPTION, "--output_dir outputs/demo_daic")
+    parser.add_argument("--output_dir", type=Path, default=Path("outputs/demo_daic"), metavar="DIR")
+    parser.add_argument("--num_participants", type=int, default=40, metavar="N", help="synthetic participants")
     parser.add_argument(
         "--num_train_epochs",
         type=float,
         default=5,
-        help="of each training, four times as many of the recogniser (default: 5)",
+        metavar="N",
+        help="passes of each training over its clips, four times as many of the recogniser (default: 5)",
     )
     args = parser.parse_args(argv)
     output_dir = args.output_dir.resolve()
@@ -62,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         counts = getattr(account, what)
         print(f"   {what}: {counts.total()}, of which {', '.join(f'{n} {reason}' for reason, n in counts.items())}")
 
-    from .training import asr as asr_training  # the Trainer takes seconds to import
-    from .training import depression, train
+    from ..training import asr as asr_training  # the Trainer takes seconds to import
+    from ..training import depression
+    from . import train
 
     common = ["--restart", "--report_to", "none"]
     batches = ["--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"]

@@ -1,11 +1,5 @@
-"""`lssed-hf demo`: the main job in two minutes, on synthetic speech.
+"""`lssed-hf demo`: the main job in two minutes, on synthetic speech."""
 
-eSpeak NG speaks a small LSSED-shaped corpus; `load_dataset` reads it; a small PyResNet learns four emotions from it;
-the saved folder then serves clips through `pipeline` in a fresh process. Synthetic emotions are easy: the scores show
-that everything works, and say nothing about real speech.
-"""
-
-import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,8 +7,14 @@ from pathlib import Path
 
 import datasets
 
-from .corpora.synthetic_speech import METADATA_NAME, write_synthetic_lssed
+from ..corpora.synthetic_speech import METADATA_NAME, write_synthetic_lssed
+from .parser import CommandParser
 
+
+DESCRIPTION = """The main job in two minutes, on synthetic speech: eSpeak NG speaks a small LSSED-shaped corpus,
+`load_dataset` reads it, a small PyResNet learns four emotions from it, and the saved folder serves clips through
+`pipeline` in a fresh process. Synthetic emotions are easy: the scores show that everything works, and say nothing
+about real speech."""
 
 # What a user would type. It runs elsewhere, with nothing but the saved folder.
 _SERVE = """
@@ -33,15 +33,10 @@ for path in sys.argv[2:]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf demo",
-        description=__doc__,
-        epilog="example: lssed-hf demo --output_dir outputs/demo",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--output_dir", type=Path, default=Path("outputs/demo"), help="default: outputs/demo")
-    parser.add_argument("--num_speakers", type=int, default=20, help="synthetic voices (default: 20)")
-    parser.add_argument("--num_train_epochs", type=float, default=8, help="default: 8")
+    parser = CommandParser("demo", DESCRIPTION, "--output_dir outputs/demo")
+    parser.add_argument("--output_dir", type=Path, default=Path("outputs/demo"), metavar="DIR")
+    parser.add_argument("--num_speakers", type=int, default=20, metavar="N", help="synthetic voices")
+    parser.add_argument("--num_train_epochs", type=float, default=8, metavar="N", help="passes over the training set")
     args = parser.parse_args(argv)
 
     corpus, model = args.output_dir.resolve() / "synthetic_lssed", args.output_dir.resolve() / "model"
@@ -56,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"   columns: {', '.join(dataset['test'].column_names)}")
 
     print("3. Train a small PyResNet and score it on speakers it never heard")
-    from .training import train  # the Trainer takes seconds to import
+    from . import train  # the Trainer takes seconds to import
 
     status = train.main(
         [
@@ -81,4 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise RuntimeError(f"serving failed:\n{served.stderr}")
     print("\n".join(f"   {line}" for line in served.stdout.splitlines()))
     print(f"\nModel and report: {model}\nConfusion picture: {model / 'confusion_matrix.png'}")
+    command = Path(sys.argv[0])
+    if command.is_relative_to(Path.cwd()):
+        command = command.relative_to(Path.cwd())
+    print(f"\nNow your own recordings:\n    {command} predict YOUR_FOLDER")
     return 0

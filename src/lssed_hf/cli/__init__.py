@@ -1,0 +1,84 @@
+"""The `lssed-hf` command: one subcommand per line of `COMMANDS`, each with its own --help."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from .parser import did_you_mean
+
+
+#: Heading -> command -> module (whose main(argv) runs it) and its summary.
+GROUPS = {
+    "your recordings": {
+        "predict": ("cli.predict", "classify audio files"),
+        "timeline": ("cli.timeline", "follow emotion through a long recording, by windows or speaker turns"),
+        "embed": ("cli.embed", "write an embedding of each recording, or of its frames"),
+        "enroll": ("cli.enroll", "measure a speaker, for predict and timeline to normalise by"),
+        "serve": ("cli.serve", "open a page to try models on, by upload or microphone"),
+    },
+    "models": {
+        "train": ("cli.train", "train any audio classifier on your recordings or on any corpus"),
+        "evaluate": ("cli.evaluate", "score a model on your recordings or on a split of a corpus"),
+        "export": ("hub.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
+        "convert": ("hub.convert", "turn a released PyResNet or an ESPnet2 recogniser into a folder for transformers"),
+        "card": ("hub.card", "write the model card of a saved model, or those of recorded systems"),
+        "push": ("hub.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
+    },
+    "corpora": {
+        "prepare": ("preparation.prepare", "turn a corpus as distributed into a folder of Parquet for datasets"),
+        "stats": ("preparation.statistics", "count speakers, emotions and durations of a corpus, compare its splits"),
+        "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),
+    },
+    "the paper": {
+        "benchmark": ("training.benchmark", "train and compare systems under one recipe, as in Table 5"),
+        "cross-corpus": ("training.cross_corpus", "train on each corpus and test on the others, as in Table 4"),
+        "finetune-daic": ("training.depression", "fine-tune models for depression detection, as in Table 6"),
+        "demo": ("cli.demo", "train and serve a small PyResNet on synthetic speech"),
+        "demo-daic": ("cli.demo_daic", "fine-tune for depression detection on synthetic interviews"),
+    },
+}
+COMMANDS = {name: command for commands in GROUPS.values() for name, command in commands.items()}
+
+
+def usage() -> str:
+    """Return the list of commands, for people."""
+    width = max(map(len, COMMANDS))
+    lines = ["usage: lssed-hf COMMAND [flags]"]
+    for heading, commands in GROUPS.items():
+        lines += ["", f"{heading}:", *(f"  {name:<{width}}  {summary}" for name, (_, summary) in commands.items())]
+    return "\n".join(
+        [*lines, "", "`lssed-hf COMMAND --help` explains a command.", "example: lssed-hf predict clip.wav"]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 for an error, 2 for a command or flag that is not there."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(__version__)
+        return 0
+    if argv[0] not in COMMANDS:
+        suggestion = did_you_mean(argv[0], COMMANDS)
+        print(
+            f"lssed-hf: unknown command {argv[0]!r}{suggestion} (`lssed-hf --help` lists the commands)",
+            file=sys.stderr,
+        )
+        return 2
+    module = importlib.import_module(f"lssed_hf.{COMMANDS[argv[0]][0]}")
+    try:
+        status = module.main(argv[1:])
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `| head` does. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError, ImportError) as error:
+        # The package's own errors name the file or field and say what to do; a traceback would bury that.
+        print(f"lssed-hf {argv[0]}: error: {error}", file=sys.stderr)
+        return 1

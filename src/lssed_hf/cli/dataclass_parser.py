@@ -1,0 +1,81 @@
+"""Parsers of commands whose flags are fields of dataclasses: the flags that matter by group, the rest on request."""
+
+import argparse
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transformers import HfArgumentParser
+
+from .parser import CommandParser
+
+
+class DataclassParser(CommandParser, HfArgumentParser):
+    """Parser of dataclasses of arguments.
+
+    Args:
+        command: Name of the command, as behind `lssed-hf`.
+        description: Paragraph on top of the help.
+        example: One command line that works, without `lssed-hf COMMAND`.
+        dataclass_types: Dataclasses whose fields are flags.
+        groups: Heading -> fields that `--help` shows under it; `--help_all` shows all others too.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        description: str,
+        example: str,
+        dataclass_types: Sequence[type],
+        groups: Mapping[str, Sequence[str]],
+    ):
+        self.groups = groups
+        super().__init__(command, description, example, dataclass_types=dataclass_types, usage="%(prog)s [flags]")
+        shown = {name for names in groups.values() for name in names}
+        self.hidden = [action for action in self._actions if action.option_strings and action.dest not in shown]
+        if any(action.dest != "help" for action in self.hidden):
+            self.add_argument("--help_all", action=_HelpAll, nargs=0, help="show every flag and exit")
+
+    def parse(self, argv: Sequence[str] | None, positional: str | None = None) -> tuple[Any, ...]:
+        """Return an instance of each dataclass; a flag that none of them has ends the command with a suggestion."""
+        *parsed, unknown = self.parse_args_into_dataclasses(
+            argv, return_remaining_strings=True, look_for_args_file=False
+        )
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return tuple(parsed)
+
+    def format_help(self, everything: bool = False) -> str:
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, [])
+        formatter.add_text(self.description)
+        sections = {heading: self._actions_of(names) for heading, names in self.groups.items()}
+        sections[""] = [action for action in self._actions if action.dest in ("help", "help_all")]
+        if everything:
+            sections["all others, of transformers and of this package"] = [
+                action for action in self.hidden if action.dest != "help"
+            ]
+        for heading, actions in sections.items():
+            formatter.start_section(heading or "help")
+            formatter.add_arguments(actions)
+            formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
+
+    def _actions_of(self, fields: Sequence[str]) -> list[argparse.Action]:
+        # The first action of a field is its flag; a second one switches it off.
+        by_field: dict[str, argparse.Action] = {}
+        for action in self._actions:
+            by_field.setdefault(action.dest, action)
+        return [by_field[field] for field in fields]
+
+
+class _HelpAll(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        print(parser.format_help(everything=True), end="")
+        parser.exit()
+
+
+def field_names(*dataclass_types: type) -> list[str]:
+    """Return the names of all fields of some dataclasses."""
+    return [field.name for kind in dataclass_types for field in dataclasses.fields(kind)]

@@ -1,0 +1,72 @@
+"""`lssed-hf embed`: write an embedding of each recording, or of each of its frames."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .parser import CommandParser
+
+
+DESCRIPTION = """Write an embedding of each recording: the vector that enters the model's classifier. A file that
+cannot be read is listed with the reason; the others are still written, and the exit status is 1."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = CommandParser(
+        "embed",
+        DESCRIPTION,
+        "outputs/pyresnet50 recordings/ --out embeddings.parquet",
+        usage="%(prog)s [MODEL] RECORDING ... --out FILE [flags]",
+    )
+    parser.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="RECORDING",
+        help="audio files, folders that are searched for them, or patterns; in front of them the folder or Hub name "
+        "of a model (default: the built-in one)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="file to write: .parquet, .npy or .csv"
+    )
+    output.add_argument("--frames", action="store_true", help="a row for each frame of the encoder, with its times")
+    data = parser.add_argument_group("recordings")
+    data.add_argument(
+        "--channel", choices=("mix", "left", "right"), default="mix", help="of stereo recordings (default: their mean)"
+    )
+    hardware = parser.add_argument_group("model and hardware")
+    hardware.add_argument("--device", help="such as cpu or cuda:0 (default: the GPU if there is one)")
+    hardware.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    args = parser.parse_inputs(argv)
+
+    from tqdm.auto import tqdm
+
+    from ..audio import expand_paths
+    from ..inference.embed import check_format, embed, write_embeddings
+    from ..inference.loading import split_model
+    from ..inference.prediction_formats import printable
+
+    check_format(args.out, args.frames)
+    model, inputs = split_model(args.arguments)
+    paths = expand_paths([Path(one) for one in inputs])
+    found = embed(
+        paths,
+        model,
+        frames=args.frames,
+        channel=args.channel,
+        device=args.device,
+        trust_remote_code=args.trust_remote_code,
+    )
+    failed = []
+
+    def noted():
+        for one in tqdm(found, total=len(paths), desc="Embedding", unit="file", disable=None):
+            if one.error:
+                failed.append(one)
+            yield one
+
+    write_embeddings(args.out, noted(), args.frames)
+    for one in failed:
+        print(printable(one.error), file=sys.stderr)
+    print(f"{len(paths) - len(failed)} of {len(paths)} recordings written to {args.out}", file=sys.stderr)
+    return 1 if failed else 0

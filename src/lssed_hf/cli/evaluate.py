@@ -1,0 +1,77 @@
+"""`lssed-hf evaluate`: score a model on your recordings or on a split of a corpus."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .dataclass_parser import DataclassParser
+
+
+DESCRIPTION = """Score a model on recordings whose labels are known: accuracy (WA), mean recall of the classes (UA),
+intervals, and the confusion matrix."""
+EXAMPLE = "--data_dir my_recordings --split all --output_dir outputs/scores"
+
+GROUPS = {
+    "data": (
+        *("data_dir", "dataset_name", "dataset_config_name", "split", "split_scheme", "label_set", "label_map"),
+        *("label_pattern", "speaker_pattern", "audio_column_name", "label_column_name", "speaker_column_name"),
+        "dataset_options",
+    ),
+    "model": ("model_name_or_path", "adversarial_epsilon", "trust_remote_code"),
+    "speakers": (*("speakers", "speaker_normalization", "enrolment_clips", "enrolment_label", "enrolment_seed"),),
+    "output": ("output_dir",),
+    "hardware": ("batch_size", "device"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    from transformers.hf_argparser import HfArg
+
+    from ..corpora.flags import CorpusArguments
+    from ..evaluation.baselines import SpeakerArguments
+    from ..evaluation.evaluate import evaluate_model, select_split
+
+    @dataclass
+    class EvaluateArguments(CorpusArguments):
+        """Model to score, and clips to score it on."""
+
+        model_name_or_path: str | None = HfArg(
+            default=None,
+            help="Folder or Hub name of a classifier, or an exported folder. Default: the built-in model.",
+        )
+        output_dir: str | None = HfArg(
+            default=None, help="Folder for results.json, report.md, confusion_matrix.png and predictions.csv."
+        )
+        split: str = HfArg(default="test", help="Split to score, several as in train+test, or all.")
+        speakers: str | None = HfArg(
+            default=None, help="File of lssed-hf enroll: normalise clips by their speaker's own statistics."
+        )
+        batch_size: int = HfArg(default=8, help="Clips per forward pass.")
+        device: str | None = HfArg(default=None, help="Such as cpu or cuda:0. Default: the GPU if there is one.")
+        adversarial_epsilon: float | None = HfArg(
+            default=None,
+            help="Score FGSM versions of the clips too, with this step in standard deviations of normalised features "
+            "(0.02 to 0.1 in Ren et al. 2020).",
+        )
+        trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
+
+    parser = DataclassParser("evaluate", DESCRIPTION, EXAMPLE, (EvaluateArguments, SpeakerArguments), GROUPS)
+    args, speaker_args = parser.parse(argv)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    evaluate_model(
+        args.model_name_or_path,
+        select_split(args.load(), args.split, args.dataset_name),
+        args.output_dir,
+        audio_column=args.audio_column_name,
+        label_column=args.label_column_name,
+        speaker_column=args.speaker_column_name,
+        speaker_normalization=speaker_args,
+        speakers_file=args.speakers,
+        batch_size=args.batch_size,
+        device=args.device,
+        adversarial_epsilon=args.adversarial_epsilon,
+        trust_remote_code=args.trust_remote_code,
+        context={"dataset": args.dataset_name, "split": args.split},
+    )
+    return 0

@@ -1,0 +1,130 @@
+"""Parsers of the commands: help in groups with an example, and a suggestion for what is misspelt."""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+
+_UNKNOWN = "unrecognized arguments: "  # argparse's words
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Parser of one command.
+
+    Args:
+        command: Name of the command, as behind `lssed-hf`.
+        description: Paragraph on top of the help.
+        example: One command line that works, without `lssed-hf COMMAND`.
+        **settings: Arguments of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, command: str, description: str | None, example: str, **settings):
+        super().__init__(
+            prog=f"lssed-hf {command}",
+            description=description,
+            epilog=f"example: lssed-hf {command} {example}",
+            formatter_class=CompactHelp,
+            **settings,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line on what is wrong, with the nearest flags, and end with status 2."""
+        if message.startswith(_UNKNOWN):
+            unknown = message.removeprefix(_UNKNOWN).split()
+            flags = [argument for argument in unknown if argument.startswith("-")]
+            message = f"unknown flag {flags[0]}" if flags else f"more than this command takes: {' '.join(unknown)}"
+            message += self._suggestion(flags[0].partition("=")[0]) if flags else ""
+        self.exit(2, f"{self.prog}: error: {message} (`{self.prog} --help` lists the flags)\n")
+
+    def parse_inputs(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        """Parse a command whose positionals are `arguments`, of which there must be one; flags may stand anywhere.
+
+        Whatever stands behind `--` is a positional, even if it begins with a dash.
+        """
+        argv = list(sys.argv[1:] if argv is None else argv)
+        end = argv.index("--") if "--" in argv else len(argv)
+        args = self.parse_intermixed_args(argv[:end])
+        args.arguments += argv[end + 1 :]
+        if not args.arguments:
+            self.error("name at least one recording")
+        return args
+
+    def _suggestion(self, flag: str) -> str:
+        known = [option for option in self._option_string_actions if option.startswith("--") and "-" not in option[2:]]
+        return did_you_mean(flag, known)
+
+
+class CompactHelp(argparse.HelpFormatter):
+    """Help that names each flag once, says its default, and keeps short texts on the line of their flag."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=30)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("example:") else super()._fill_text(text, width, indent)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        # Not again as --with-hyphens, nor as --no_flag.
+        names = [name for name in action.option_strings if "-" not in name[2:]] or action.option_strings
+        return f"{', '.join(names)} {self._format_args(action, _placeholder(action))}".rstrip()
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text, default = action.help or "", action.default
+        if (
+            not action.option_strings
+            or default in (None, False, argparse.SUPPRESS, "", [])
+            or "default" in text.lower()
+        ):
+            return text
+        return f"{text.rstrip('.')} (default: {str(getattr(default, 'value', default)).replace('%', '%%')})"
+
+
+def _placeholder(action: argparse.Action) -> str:
+    """Return the word that stands for a flag's value."""
+    if action.type in (int, float):
+        return "N" if action.type is int else "X"
+    ends = {"_dir": "DIR", "_or_path": "MODEL", "_name": "NAME", "pattern": "REGEX"}
+    return next((word for end, word in ends.items() if action.dest.endswith(end)), "VALUE")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean A or B?"` for the likeliest of the known names, or an empty string.
+
+    Args:
+        name: Name that was typed.
+        known: Names that there are.
+    """
+    known, core = list(dict.fromkeys(known)), name.strip("-").replace("-", "_").lower()
+    near = difflib.get_close_matches(name.replace("-", "_"), [other.replace("-", "_") for other in known], 2, 0.75)
+    found = [other for other in known if other.replace("-", "_") in near]
+    if len(core) > 2:
+        found += [other for other in known if core in other.strip("-").split("_") or f"_{core}" in other]
+        found += [other for other in known if core in other]
+    found = list(dict.fromkeys(found))[:3]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def add_speaker_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add `--speakers` and `--speaker`."""
+    parser.add_argument(
+        "--speakers", type=Path, metavar="FILE", help="of `enroll`: normalise by a speaker's own statistics"
+    )
+    parser.add_argument("--speaker", metavar="NAME", help="with --speakers: who speaks (default: the only one there)")
+
+
+def add_engine_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add `--engine` and `--ray_address`, of commands that run on this machine or on Ray."""
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: on a Ray cluster, whose machines see the files under the same names (docs/scaling.md)",
+    )
+    parser.add_argument(
+        "--ray_address", metavar="ADDRESS", help="auto, host:6379 or ray://host:10001 (default: one on this machine)"
+    )

@@ -1,0 +1,138 @@
+"""`lssed-hf predict`: classify audio files. One that cannot be read is listed with the reason; the rest go on."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from .parser import CommandParser, add_engine_arguments, add_speaker_arguments
+
+
+DESCRIPTION = """Classify recordings of any format, rate and length. A file that cannot be read is listed with the
+reason; the others are still classified, and the exit status is 1."""
+
+
+def parser() -> CommandParser:
+    """Return the parser of the command."""
+    parser = CommandParser(
+        "predict", DESCRIPTION, "recordings/ --csv emotions.csv", usage="%(prog)s [MODEL] RECORDING ... [flags]"
+    )
+    parser.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="RECORDING",
+        help="audio files, folders that are searched for them, patterns, or - for standard input; in front of them "
+        "the folder or Hub name of a model (default: the built-in one)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--format", choices=("table", "csv", "json", "jsonl"), help="default: a table on a terminal, else csv"
+    )
+    output.add_argument("--csv", type=Path, metavar="FILE", help="write CSV to a file")
+    data = parser.add_argument_group("recordings")
+    data.add_argument(
+        "--channel",
+        choices=("mix", "left", "right", "each"),
+        default="mix",
+        help="of stereo recordings: their mean (default), one, or a row for each",
+    )
+    data.add_argument(
+        "--vad",
+        action=argparse.BooleanOptionalAction,
+        help="give no label to recordings that are mostly no speech; --no-vad: label all (default: the built-in model "
+        "gives none where there is no speech)",
+    )
+    data.add_argument(
+        "--min_speech", type=float, default=0.25, metavar="SHARE", help="of a recording to be speech (default: 0.25)"
+    )
+    add_speaker_arguments(parser.add_argument_group("speaker"))
+    hardware = parser.add_argument_group("model and hardware")
+    hardware.add_argument("--batch_size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")
+    hardware.add_argument("--device", help="such as cpu or cuda:0 (default: the GPU if there is one)")
+    hardware.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    add_engine_arguments(hardware)
+    hardware.add_argument("--num_proc", type=int, metavar="N", help="with ray: models at work at once")
+    hardware.add_argument("--cpus_per_proc", type=int, default=1, metavar="N", help="with ray: of each (default: 1)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    command = parser()
+    args = command.parse_inputs(argv)
+    if min(args.batch_size, args.cpus_per_proc, 1 if args.num_proc is None else args.num_proc) < 1:
+        raise ValueError("--batch_size, --num_proc and --cpus_per_proc must be 1 or more")
+    if not 0 <= args.min_speech <= 1:
+        raise ValueError(f"--min_speech {args.min_speech} must be between 0 and 1")
+
+    from tqdm.auto import tqdm
+
+    from ..audio import expand_paths
+    from ..files import replacing
+    from ..inference.files import predict_files
+    from ..inference.loading import load_speaker_classifier, split_model
+    from ..inference.predict import unscored_notes
+    from ..inference.prediction_formats import FORMATS, printable
+    from ..inference.speakers import check_speaker_arguments
+
+    check_speaker_arguments(args)
+    model_name, inputs = split_model(args.arguments)
+    sources = [_standard_input() if one == "-" else one for one in inputs]
+    sources = [part for one in sources for part in ([one] if isinstance(one, dict) else expand_paths([Path(one)]))]
+    model = (model_name, args.batch_size, args.device, args.trust_remote_code)
+    speaker = (args.speakers, args.speaker)
+    settings = {
+        "channel": args.channel,
+        "unscored": unscored_notes(args.vad, model_name is None),
+        "min_speech": args.min_speech,
+    }
+    with ExitStack() as stack:
+        if args.engine == "ray":
+            from ..inference.files_ray import predict_on_ray
+
+            labels, results = stack.enter_context(
+                predict_on_ray(
+                    sources,
+                    *model,
+                    address=args.ray_address,
+                    speaker=speaker,
+                    num_proc=args.num_proc,
+                    cpus_per_proc=args.cpus_per_proc,
+                    settings=settings,
+                )
+            )
+        else:
+            classifier = load_speaker_classifier(model, speaker)
+            labels, results = classifier.labels, predict_files(classifier, sources, **settings)
+        predictions = list(tqdm(results, total=len(sources), desc="Classifying", unit="file", disable=None))
+
+    if args.csv:
+        with (
+            replacing(args.csv) as partial,
+            open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        ):
+            FORMATS["csv"](file, predictions, labels)
+    form = args.format or (None if args.csv else "table" if sys.stdout.isatty() else "csv")
+    if form:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="surrogateescape")  # names of files are bytes, not always UTF-8
+        FORMATS[form](sys.stdout, predictions, labels)
+    failed = [one for one in predictions if one.error]
+    if form != "table":
+        for one in failed:
+            print(printable(one.error), file=sys.stderr)
+    print(_summary(predictions), file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _standard_input() -> dict:
+    return {"path": "-", "bytes": sys.stdin.buffer.read()}
+
+
+def _summary(predictions: Sequence) -> str:
+    labelled = sum(one.label is not None for one in predictions)
+    failed = sum(one.error is not None for one in predictions)
+    parts = [f"{labelled} of {len(predictions)} recordings classified"]
+    parts += [f"{failed} could not be read"] if failed else []
+    silent = len(predictions) - labelled - failed
+    return ", ".join([*parts, *([f"{silent} without speech or too short"] if silent else [])])

@@ -1,0 +1,176 @@
+"""`lssed-hf timeline`: follow emotion through a recording of any length, window by window or turn by turn."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from ..files import replacing
+from .parser import CommandParser, add_speaker_arguments
+
+
+if TYPE_CHECKING:
+    from ..inference.envelope import Envelope
+    from ..inference.timeline import TimelineSegment
+
+
+DESCRIPTION = "Follow emotion through a recording of any length, window by window or turn by turn."
+_FIGURES = (".png", ".pdf", ".svg")
+
+
+def parser() -> CommandParser:
+    """Return the parser of the command."""
+    parser = CommandParser(
+        "timeline",
+        DESCRIPTION,
+        "interview.wav --vad --csv emotions.csv --figure emotions.png",
+        usage="%(prog)s [MODEL] RECORDING [flags]",
+    )
+    parser.add_argument("model", nargs="?", help="folder or Hub name of a model (default: the built-in one)")
+    parser.add_argument("recording", type=Path, help="an audio file of any format, rate and length")
+    output = parser.add_argument_group("output")
+    output.add_argument("--csv", type=Path, metavar="FILE", help="a row per window (default: print them)")
+    output.add_argument("--json", type=Path, metavar="FILE", help="the same as JSON")
+    output.add_argument("--textgrid", type=Path, metavar="FILE", help="an interval tier (per speaker) for Praat")
+    output.add_argument("--rttm", type=Path, metavar="FILE", help="stretches of one emotion in NIST's format")
+    output.add_argument(
+        "--figure", type=Path, metavar="FILE", help="probabilities below the waveform (.png, .pdf or .svg)"
+    )
+    windows = parser.add_argument_group("windows")
+    windows.add_argument(
+        "--window_seconds", type=float, default=3.0, metavar="S", help="length of a window (default: 3)"
+    )
+    windows.add_argument("--hop_seconds", type=float, default=1.0, metavar="S", help="window to window (default: 1)")
+    windows.add_argument("--vad", action="store_true", help="leave windows without speech unscored (Silero VAD)")
+    windows.add_argument(
+        "--min_speech",
+        type=float,
+        default=0.25,
+        metavar="SHARE",
+        help="with --vad: share of a window to be speech (default: 0.25)",
+    )
+    windows.add_argument(
+        "--channel", choices=("mix", "left", "right"), default="mix", help="of a stereo recording (default: the mean)"
+    )
+    speaker = parser.add_argument_group("speakers")
+    speaker.add_argument(
+        "--turns",
+        type=Path,
+        metavar="FILE",
+        help="who speaks when: .rttm, .srt, .vtt, JSON of WhisperX, a table of start, end and speaker, or a DAIC "
+        "transcript",
+    )
+    add_speaker_arguments(speaker)
+    hardware = parser.add_argument_group("model and hardware")
+    hardware.add_argument(
+        "--batch_size", type=int, default=8, metavar="N", help="windows per forward pass (default: 8)"
+    )
+    hardware.add_argument("--device", help="such as cpu or cuda:0 (default: the GPU if there is one)")
+    hardware.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_intermixed_args(argv)
+    if args.batch_size < 1:
+        raise ValueError("--batch_size must be 1 or more")
+
+    from tqdm.auto import tqdm
+
+    from ..audio import audio_duration
+    from ..inference import load_classifier
+    from ..inference.envelope import Envelope
+    from ..inference.speakers import check_speaker_arguments, choose_speaker, read_speakers
+    from ..inference.timeline import score_timeline
+    from ..inference.turns import read_turns
+
+    check_speaker_arguments(args)
+    _check_outputs(args)
+
+    duration = audio_duration(args.recording)
+    turns = read_turns(args.turns, args.recording) if args.turns else None
+    classifier = load_classifier(args.model, args.batch_size, args.device, args.trust_remote_code)
+    speakers = None
+    if args.speakers:
+        speakers = read_speakers(args.speakers, classifier.front_end)
+        if args.speaker is not None or turns is None:
+            classifier, speakers = classifier.for_speaker(choose_speaker(speakers, args.speaker, args.speakers)), None
+    envelope = Envelope() if args.figure else None
+    windows = score_timeline(
+        classifier,
+        args.recording,
+        window_seconds=args.window_seconds,
+        hop_seconds=args.hop_seconds,
+        vad=args.vad,
+        min_speech=args.min_speech,
+        turns=turns,
+        speakers=speakers,
+        channel=args.channel,
+        envelope=envelope,
+    )
+    segments = []
+    with tqdm(total=round(duration), desc="Scoring", unit="s", disable=None) as bar:
+        for segment in windows:
+            segments.append(segment)
+            bar.update(max(0, min(round(segment.end), bar.total) - bar.n))
+    _write(args, segments, classifier.labels, envelope)
+
+    scored = sum(segment.skipped is None for segment in segments)
+    print(f"{scored} of {len(segments)} segments scored", file=sys.stderr)
+    return 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Find before hours of work what would fail after them."""
+    given = [path for path in (args.csv, args.json, args.textgrid, args.rttm, args.figure) if path]
+    inputs = [path for path in (args.recording, args.turns, args.speakers) if path]
+    resolved = [path.resolve() for path in [*given, *inputs]]
+    for path in given:
+        if resolved.count(path.resolve()) > 1:
+            raise ValueError(f"{path} is given twice; outputs need files of their own")
+    if args.figure and args.figure.suffix.lower() not in _FIGURES:
+        raise ValueError(f"--figure {args.figure}: cannot draw that; the name must end in {', '.join(_FIGURES)}")
+
+
+def _write(
+    args: argparse.Namespace,
+    segments: Sequence["TimelineSegment"],
+    labels: Sequence[str],
+    envelope: "Envelope | None",
+) -> None:
+    """Write all outputs, or none if one fails."""
+    from ..inference.timeline_formats import write_csv, write_json, write_rttm, write_textgrid
+
+    settings = {
+        "recording": str(args.recording),
+        "model": args.model or "default",
+        "window_seconds": args.window_seconds,
+        "hop_seconds": args.hop_seconds,
+        "vad": args.vad,
+        "min_speech": args.min_speech if args.vad else None,
+        "turns": str(args.turns) if args.turns else None,
+        "speakers": str(args.speakers) if args.speakers else None,
+        "speaker": args.speaker,
+    }
+    writers: list[tuple[Path | None, Callable[[IO[str]], None]]] = [
+        (args.csv, lambda file: write_csv(file, segments, labels)),
+        (args.json, lambda file: write_json(file, segments, labels, settings)),
+        (args.textgrid, lambda file: write_textgrid(file, segments, labels)),
+        (args.rttm, lambda file: write_rttm(file, segments, labels, args.recording.stem)),
+    ]
+    with ExitStack() as stack:
+        for path, write in writers:
+            if path:
+                partial = stack.enter_context(replacing(path))
+                with open(partial, "w", newline="", encoding="utf-8") as file:
+                    write(file)
+        if args.figure:
+            from ..inference.timeline_figure import draw_timeline
+
+            figure = draw_timeline(segments, labels, envelope, title=args.recording.name)
+            partial = stack.enter_context(replacing(args.figure))
+            figure.savefig(partial, format=args.figure.suffix.lower().removeprefix("."))
+    if not args.figure and not any(path for path, _ in writers):
+        write_csv(sys.stdout, segments, labels)

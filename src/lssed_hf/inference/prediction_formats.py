@@ -1,0 +1,84 @@
+"""Predictions as a table for people, or as CSV, JSON or JSON lines for programs."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from typing import IO
+
+from .base import score_columns
+from .files import Prediction
+
+
+_NOTHING = "-"
+# Characters that a terminal would act on, and halves of names that are not UTF-8.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def write_table(file: IO[str], predictions: Sequence[Prediction], labels: Sequence[str]) -> None:
+    """Write one aligned line per recording: file, label, percent, and a note or what is wrong."""
+    rows = [("file", "label", "sure", "note")]
+    for one in predictions:
+        name = printable(one.file) + (f" ({one.channel})" if one.channel else "")
+        sure = "" if one.score is None else f"{one.score:4.0%}"
+        problem = one.error and printable(one.error.removeprefix(f"{one.file}: "))
+        rows.append((name, one.label or _NOTHING, sure, problem or ", ".join(one.notes)))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths))
+        file.write("  ".join([*cells, row[3]]).rstrip() + "\n")
+
+
+def write_csv(file: IO[str], predictions: Iterable[Prediction], labels: Sequence[str]) -> None:
+    """Write file, label, score, the probability of each class, seconds, note and error."""
+    writer = csv.writer(file)
+    predictions = list(predictions)
+    channels = any(one.channel for one in predictions)
+    writer.writerow(["file", *(["channel"] if channels else []), *score_columns(labels), "seconds", "note", "error"])
+    for one in predictions:
+        scores = [f"{one.probabilities[label]:.4f}" if one.probabilities else "" for label in labels]
+        writer.writerow(
+            [
+                one.file,
+                *([one.channel or ""] if channels else []),
+                one.label or "",
+                "" if one.score is None else f"{one.score:.4f}",
+                *scores,
+                "" if one.seconds is None else f"{one.seconds:.3f}",
+                "; ".join(one.notes),
+                one.error or "",
+            ]
+        )
+
+
+def write_json(file: IO[str], predictions: Iterable[Prediction], labels: Sequence[str]) -> None:
+    """Write a list of objects with the fields of `Prediction` and its score."""
+    file.write(json.dumps([_record(one) for one in predictions], indent=2) + "\n")
+
+
+def write_json_lines(file: IO[str], predictions: Iterable[Prediction], labels: Sequence[str]) -> None:
+    """Write one JSON object a line, with the fields of `Prediction` and its score."""
+    for one in predictions:
+        file.write(json.dumps(_record(one)) + "\n")
+
+
+def printable(text: str) -> str:
+    r"""Return text in which control characters and undecodable bytes stand as `\x1b` or `\udcff`."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def _record(one: Prediction) -> dict:
+    fields = asdict(one)
+    return {name: fields[name] for name in ("file", "channel", "label")} | {"score": one.score} | fields
+
+
+#: Name of a format -> what writes predictions with these labels to a text file.
+FORMATS: dict[str, Callable[[IO[str], Sequence[Prediction], Sequence[str]], None]] = {
+    "table": write_table,
+    "csv": write_csv,
+    "json": write_json,
+    "jsonl": write_json_lines,
+}
+
+__all__ = ["FORMATS", "printable"]
