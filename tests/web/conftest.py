@@ -1,6 +1,9 @@
 """Two tiny classifiers, and the page with them behind its own port."""
 
 import os
+import socket
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from tiny_classifier import write_classifier
 from visitor import Visitor
 
 import lssed_hf
+from lssed_hf.web.model_facts import ModelFacts
 
 
 MAX_SECONDS, MAX_FILE_MB = 20.0, 2.0
@@ -63,24 +67,35 @@ def bad_files(tmp_path_factory) -> dict[str, Path]:
     return files
 
 
+@contextmanager
+def running(app):
+    """Run an app behind a port of its own; gives the address."""
+    import uvicorn
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
 @pytest.fixture(scope="session")
 def page(classifiers, tmp_path_factory):
     """The address of the page, and the folder in which Gradio keeps files."""
     pytest.importorskip("gradio")
     folder = tmp_path_factory.mktemp("uploads")
-    before = os.environ.get("GRADIO_TEMP_DIR")
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    from lssed_hf.web.app import build_app
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        from lssed_hf.web.app import build_app
 
-    app = build_app(classifiers, max_seconds=MAX_SECONDS, max_file_mb=MAX_FILE_MB, long_seconds=5.0)
-    try:
-        _, address, _ = app.launch(prevent_thread_lock=True, quiet=True)
-        yield address, folder
-    finally:
-        app.close(verbose=False)
-        os.environ.pop("GRADIO_TEMP_DIR")
-        if before:
-            os.environ["GRADIO_TEMP_DIR"] = before
+        facts = {"three": ModelFacts("UA 0.50 on nobody, split test", "It is a toy.", speech_only=False)}
+        app = build_app(classifiers, facts=facts, max_seconds=MAX_SECONDS, max_file_mb=MAX_FILE_MB, long_seconds=5.0)
+        with running(app) as address:
+            yield address, folder
 
 
 @pytest.fixture

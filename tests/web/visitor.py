@@ -1,6 +1,7 @@
 """Somebody at the page, without a browser."""
 
 import json
+import re
 import time
 import uuid
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ class Visitor:
         self.session = uuid.uuid4().hex
         self.http = httpx.Client(base_url=address, timeout=60)
         self.config = self.http.get("config").json()
-        self.event = next(event for event in self.config["dependencies"] if event["inputs"])
+        # Besides, each example has an event without inputs, and the picker one that tells of a model.
+        self.event = next(event for event in self.config["dependencies"] if len(event["inputs"]) == 3)
 
     def upload(self, path: Path):
         return self.http.post("gradio_api/upload", files={"files": (path.name, path.read_bytes())})
@@ -34,7 +36,16 @@ class Visitor:
     def classify(self, uploaded: str | None, model: str, width=1280) -> dict:
         """`data`, the updates of the outputs, or `error`, Gradio's message."""
         file = uploaded and {"path": uploaded, "meta": {"_type": "gradio.FileData"}}
-        body = {"data": [file, model, width], "fn_index": self.event["id"], "session_hash": self.session}
+        return self.send(self.event, [file, model, width])
+
+    def click(self, button: str) -> str:
+        """Press an example; gives the path of the recording that takes its place on the page."""
+        (number,) = (row["id"] for row in self.config["components"] if row["props"].get("value") == button)
+        (event,) = (row for row in self.config["dependencies"] if [number, "click"] in row["targets"])
+        return self.send(event, [])["data"][0]["path"]
+
+    def send(self, event: dict, data: list) -> dict:
+        body = {"data": data, "fn_index": event["id"], "session_hash": self.session}
         self.http.post("gradio_api/queue/join", json=body).raise_for_status()
         with self.http.stream("GET", "gradio_api/queue/data", params={"session_hash": self.session}) as events:
             for line in events.iter_lines():
@@ -61,8 +72,16 @@ class Results:
 
     def __init__(self, message, scores, note, timeline_part, timeline, picture_part, picture):
         self.message = message["value"] if message["visible"] else None
-        shown = scores["visible"] and scores["value"]
-        self.scores = shown and {row["label"]: row["confidence"] for row in scores["value"]["confidences"]}
-        self.note = note["value"] if note["visible"] else None
-        self.timeline = timeline["plot"] if timeline_part["visible"] else None
-        self.picture = picture["plot"] if picture_part["visible"] else None
+        rows = re.findall(r'"label">([^<]*)<.*?"percent">(\d+)%<', scores["value"]) if scores["visible"] else []
+        self.scores = {label: int(percent) / 100 for label, percent in rows}
+        self.note = re.sub("<[^>]*>", "", note["value"]) if note["visible"] else None
+        self.timeline = timeline if timeline_part["visible"] else None
+        self.picture = picture if picture_part["visible"] else None
+
+
+class AppConfig:
+    """The components of an app that is not being served."""
+
+    def __init__(self, app):
+        (page,) = (route.app for route in app.routes if hasattr(getattr(route, "app", None), "get_blocks"))
+        self.components = page.get_blocks().get_config_file()["components"]

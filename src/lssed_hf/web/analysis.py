@@ -1,7 +1,7 @@
 """Classification of one recording for the page and the endpoint."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from ..audio import AudioError
 from ..inference.base import Classifier
 from ..inference.classical import SVMClassifier
 from ..inference.envelope import Envelope
+from ..inference.predict import unscored_notes
+from ..inference.quality import OVER_LONG, signal_notes
 from ..inference.timeline import TimelineSegment, score_timeline
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from .recordings import clock, read_recording
@@ -44,7 +46,8 @@ class Analysis:
 
     Attributes:
         labels: Class names, in the order of the probabilities.
-        probabilities: float32 (num_labels,) for the whole recording, or the mean over the segments.
+        probabilities: float32 (num_labels,) for the whole recording, or the mean over the segments; None for a
+            recording that gets no label, such as silence, which its notes explain.
         seconds: Length of the recording.
         notes: Remarks on the recording, such as silence.
         features: Input of the network.
@@ -53,7 +56,7 @@ class Analysis:
     """
 
     labels: list[str]
-    probabilities: np.ndarray
+    probabilities: np.ndarray | None
     seconds: float
     notes: list[str]
     features: Features
@@ -62,7 +65,9 @@ class Analysis:
 
     @property
     def scores(self) -> list[tuple[str, float]]:
-        """Labels and probabilities, the largest first."""
+        """Labels and probabilities, the largest first; empty for a recording that gets no label."""
+        if self.probabilities is None:
+            return []
         return [(self.labels[index], float(self.probabilities[index])) for index in np.argsort(-self.probabilities)]
 
 
@@ -71,12 +76,20 @@ class AnalysisQueue:
 
     Args:
         classifiers: Name of each model -> its classifier.
+        speech_only: Names of the models that give no label to recordings without speech.
         max_seconds: Longest recording that is accepted, in seconds.
         long_seconds: Length in seconds up to which a recording is classified as a whole; longer ones get windows.
     """
 
-    def __init__(self, classifiers: Mapping[str, Classifier], max_seconds: float = 600.0, long_seconds: float = 10.0):
+    def __init__(
+        self,
+        classifiers: Mapping[str, Classifier],
+        speech_only: Collection[str] = (),
+        max_seconds: float = 600.0,
+        long_seconds: float = 10.0,
+    ):
         self.classifiers = dict(classifiers)
+        self.speech_only = speech_only
         self.max_seconds = max_seconds
         self.long_seconds = long_seconds
         self._turn = anyio.CapacityLimiter(1)
@@ -96,40 +109,46 @@ class AnalysisQueue:
 
     def _analyse(self, path: Path, model: str, progress: Callable[[float], None] | None) -> Analysis:
         classifier = self.classifiers[model]
-        waveform = read_recording(path, classifier.sampling_rate, self.max_seconds)
+        recording = read_recording(path, classifier.sampling_rate, self.max_seconds)
+        waveform, rate = recording.samples, recording.sampling_rate
         try:
-            return _classify(classifier, waveform, path, self.long_seconds, progress)
+            found = signal_notes(waveform, rate)
+            unscored = unscored_notes(None, model in self.speech_only)
+            segments, envelope, probabilities = [], Envelope(), None
+            if not any(note in unscored for note in found):
+                segments = self._windows(classifier, path, len(waveform) / rate, envelope, progress)
+                if segments:
+                    probabilities = np.mean([segment.probabilities for segment in segments], axis=0)
+                else:
+                    probabilities = next(classifier.probabilities([waveform]))
+            return Analysis(
+                labels=classifier.labels,
+                probabilities=probabilities,
+                seconds=len(waveform) / rate,
+                notes=[*(note for note in found if note != OVER_LONG), *recording.notes],  # windows have no such limit
+                features=front_end(classifier, waveform),
+                segments=segments,
+                envelope=envelope,
+            )
         except (ValueError, RuntimeError) as error:  # such as a clip that is shorter than a kernel
             logger.exception(f"{path.name} could not be classified")
-            seconds = clock(len(waveform) / classifier.sampling_rate)
+            seconds = clock(len(waveform) / rate)
             raise AudioError(
                 f"{path.name}: the model cannot classify these {seconds} ({error}); try another recording"
             ) from error
 
-
-def _classify(
-    classifier: Classifier,
-    waveform: np.ndarray,
-    path: Path,
-    long_seconds: float,
-    progress: Callable[[float], None] | None,
-) -> Analysis:
-    seconds = len(waveform) / classifier.sampling_rate
-    segments, envelope = [], Envelope()
-    if seconds > long_seconds:
-        windows = score_timeline(
+    def _windows(self, classifier, path, seconds, envelope, progress) -> list[TimelineSegment]:
+        """Classify a long recording window by window; return no segments for a short one."""
+        if seconds <= self.long_seconds:
+            return []
+        segments = []
+        for segment in score_timeline(
             classifier, path, window_seconds=_WINDOW_SECONDS, hop_seconds=_HOP_SECONDS, envelope=envelope
-        )
-        for segment in windows:
+        ):
             segments.append(segment)
             if progress:
                 progress(min(segment.end / seconds, 1.0))
-        probabilities = np.mean([segment.probabilities for segment in segments], axis=0)
-    else:
-        probabilities = next(classifier.probabilities([waveform]))
-    notes = [] if waveform.any() else ["Silent: every sample is 0. Is the microphone muted?"]
-    features = front_end(classifier, waveform)
-    return Analysis(classifier.labels, probabilities, seconds, notes, features, segments, envelope)
+        return segments
 
 
 def front_end(classifier: Classifier, waveform: np.ndarray) -> Features:

@@ -1,5 +1,6 @@
 """JSON endpoint for programs: `POST /api/classify` and `GET /api/health`."""
 
+import os
 import re
 import tempfile
 from collections.abc import AsyncIterator
@@ -50,7 +51,7 @@ def add_api(app: FastAPI, queue: AnalysisQueue, max_file_mb: float) -> None:
             raise ApiError(503, "too many recordings are waiting; try again in a minute")
         waiting.add(request)
         try:
-            with tempfile.TemporaryDirectory(prefix="lssed_hf_api_") as folder:
+            with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR")) as folder:
                 path = await _save(request, Path(folder), max_file_mb)
                 return _answer(model, await queue.analyse(path, model))
         except NotAudioError as error:
@@ -64,8 +65,10 @@ def add_api(app: FastAPI, queue: AnalysisQueue, max_file_mb: float) -> None:
 
     # The page is mounted at the root and would answer in HTML.
     @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    async def elsewhere(path: str):
-        raise ApiError(404, f"/api/{path} is not here; use POST /api/classify or GET /api/health")
+    async def elsewhere(request: Request):
+        raise ApiError(
+            404, f"{request.method} {request.url.path} is not here; use POST /api/classify or GET /api/health"
+        )
 
     @app.exception_handler(ApiError)
     async def explain(request: Request, error: ApiError):

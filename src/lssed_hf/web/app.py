@@ -62,15 +62,19 @@ def build_app(
         raise ValueError(
             f"max_seconds={max_seconds}, max_file_mb={max_file_mb} and long_seconds={long_seconds} must be positive"
         )
-    queue = AnalysisQueue(classifiers, max_seconds, long_seconds)
     facts = {name: (facts or {}).get(name, ModelFacts()) for name in classifiers}
+    speech_only = {name for name in facts if facts[name].speech_only}
+    queue = AnalysisQueue(classifiers, speech_only, max_seconds, long_seconds)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # their pages load scripts from other hosts
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
     add_api(app, queue, max_file_mb)
+    page = build_page(queue, facts, max_file_mb)
+    # A mounted page reads any path that a visitor names: Gradio 6.31 checks them in launched ones alone.
+    page.has_launched = True
     font, font_mono = _SYSTEM_FONTS
     return gr.mount_gradio_app(
         app,
-        build_page(queue, facts, max_file_mb),
+        page,
         path="/",
         max_file_size=round(max_file_mb * 2**20),
         allowed_paths=[],

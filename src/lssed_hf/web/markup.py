@@ -67,6 +67,8 @@ def facts_markup(name: str, facts: ModelFacts, num_labels: int) -> str:
 
 def scores_markup(scores: Sequence[tuple[str, float]]) -> str:
     """Return horizontal bars for labels and probabilities, with the percentage at the end of each bar."""
+    if not scores:
+        return "<p><strong>No emotion to report.</strong></p>"
     rows = "".join(
         f'<li><span class="label">{html.escape(label)}</span><span class="bar">'
         f'<span class="fill" style="width: calc((100% - 4em) * {score:.4f})"></span>'
@@ -77,9 +79,9 @@ def scores_markup(scores: Sequence[tuple[str, float]]) -> str:
 
 
 def note_markup(text: str, notes: Sequence[str]) -> str:
-    """Return how a recording was classified, with the remarks on it in front."""
-    remarks = "".join(f"<strong>{html.escape(note)}</strong> " for note in notes)
-    return f"<p>{remarks}{html.escape(text)}</p>"
+    """Return one line on a recording: how it was classified, and the notes on it."""
+    remarks = f" <strong>Note: {html.escape('; '.join(note.rstrip('.') for note in notes))}.</strong>" if notes else ""
+    return f"<p>{html.escape(text)}{remarks}</p>"
 
 
 def problem_markup(problem: str) -> str:

@@ -27,10 +27,12 @@ class ModelFacts:
     Attributes:
         score: Score and test set, such as "UA 0.70 on emodb, split test", or `NO_SCORE`.
         caveat: One sentence on where the model fails.
+        speech_only: Whether recordings without speech get no label.
     """
 
     score: str = NO_SCORE
     caveat: str = _CAVEAT
+    speech_only: bool = False
 
 
 def read_model_facts(path: str | os.PathLike | None = None) -> ModelFacts:
@@ -41,7 +43,8 @@ def read_model_facts(path: str | os.PathLike | None = None) -> ModelFacts:
             model.
     """
     if path is None:
-        return ModelFacts(_card_score(Path(DEFAULT_MODEL, "README.md"), _DEFAULT_TEST) or NO_SCORE, _DEFAULT_CAVEAT)
+        score = _card_score(Path(DEFAULT_MODEL, "README.md"), _DEFAULT_TEST) or NO_SCORE
+        return ModelFacts(score, _DEFAULT_CAVEAT, speech_only=True)
     folder = Path(path)
     return ModelFacts(_card_score(folder / "README.md") or _results_score(folder / "results.json") or NO_SCORE)
 

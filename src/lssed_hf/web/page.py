@@ -129,11 +129,14 @@ def _updates(problem="", scores=NO_RESULT, note="", timeline=None, picture=None)
 
 
 def _results(analysis: Analysis, width: int) -> list:
-    segments, timeline = analysis.segments, None
-    note = f"{clock(analysis.seconds)}, classified as a whole."
-    if segments:
+    segments, timeline, length = analysis.segments, None, clock(analysis.seconds)
+    if analysis.probabilities is None:
+        note = f"{length}, not classified."
+    elif not segments:
+        note = f"{length}, classified as a whole."
+    else:
         window = segments[0].end - segments[0].start
-        note = f"{clock(analysis.seconds)}: mean of {len(segments)} windows of {window:g} s."
+        note = f"{length}: mean of {len(segments)} windows of {window:g} s."
         timeline = picture_markup(
             fit_timeline(draw_timeline(segments, analysis.labels, analysis.envelope), width),
             timeline_description(segments, analysis.labels),

@@ -4,10 +4,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-import soundfile
-
-from ..audio import AudioError, audio_duration, load_audio
+from ..audio import AudioError, Recording, audio_duration, read_audio
+from ..decoding import open_sound
 
 
 # Samples of all channels per second of the limit: what a small compressed file unpacks to has to fit into memory.
@@ -22,8 +20,8 @@ class TooLongError(AudioError):
     """Recording beyond the limits of the page."""
 
 
-def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> np.ndarray:
-    """Decode an upload after a look at the length in its header.
+def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> Recording:
+    """Decode an upload after a look at its header.
 
     Messages name the file without its folder.
 
@@ -31,9 +29,6 @@ def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> np.nda
         path: File of the visitor.
         sampling_rate: Sampling rate of the result in Hz.
         max_seconds: Longest recording that is accepted, in seconds.
-
-    Returns:
-        Samples, float32 (num_samples,).
 
     Raises:
         NotAudioError: the file is not audio, or its header is damaged.
@@ -45,23 +40,21 @@ def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> np.nda
     except OSError as error:
         raise AudioError(f"{path.name}: is not kept any more; upload it again") from error
     try:
-        seconds = audio_duration(source)
+        with open_sound(source) as sound:
+            rate, channels = sound.sampling_rate, sound.channels
     except AudioError as error:
         raise NotAudioError(str(error)) from error
+    seconds = audio_duration(source)
     if seconds > max_seconds:
         raise TooLongError(
             f"{path.name}: lasts {clock(seconds)}, and this page takes up to {clock(max_seconds)}; upload a part of it"
         )
-    try:
-        info = soundfile.info(path)
-    except (soundfile.LibsndfileError, TypeError):  # a video, or not audio, which load_audio has words for
-        info = None
-    if info and info.frames * info.channels > max_seconds * _SAMPLES_PER_SECOND:
+    if seconds * rate * channels > max_seconds * _SAMPLES_PER_SECOND:
         raise TooLongError(
-            f"{path.name}: {info.channels} channels at {info.samplerate} Hz are too much data; convert it to mono at "
+            f"{path.name}: {channels} channels at {rate} Hz are too much data; convert it to mono at "
             f"{sampling_rate} Hz"
         )
-    return load_audio(source, sampling_rate)
+    return read_audio(source, sampling_rate)
 
 
 def clock(seconds: float) -> str:

@@ -1,10 +1,7 @@
-"""Serve a page to try models on, by upload or microphone, and a JSON endpoint for programs."""
+"""Server of the page and the JSON endpoint, on this machine unless told otherwise."""
 
-import argparse
 import os
-import signal
 import socket
-import sys
 import tempfile
 import webbrowser
 from collections.abc import Mapping, Sequence
@@ -19,37 +16,6 @@ from .model_facts import read_model_facts
 BUILT_IN = "built-in model"
 _EVERYWHERE = ("0.0.0.0", "::")
 _PORTS = range(7860, 7960)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf serve", description=__doc__, epilog="example: lssed-hf serve outputs/pyresnet50 outputs/vgg16"
-    )
-    parser.add_argument(
-        "models",
-        nargs="*",
-        metavar="MODEL",
-        help="model folder, exported folder or name on the Hub (default: the built-in model)",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address; 0.0.0.0 lets others in (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port (default: the first free one from 7860 on)")
-    parser.add_argument("--max_seconds", type=float, default=600, help="longest recording in seconds (default: 600)")
-    parser.add_argument("--max_file_mb", type=float, default=120, help="largest upload in MiB (default: 120)")
-    parser.add_argument("--inbrowser", action="store_true", help="open the page in a browser")
-    parser.add_argument("--device", help="torch device, such as cuda:0 (default: the GPU if there is one)")
-    parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the models' repositories")
-    args = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are removed then too
-    serve(
-        args.models,
-        host=args.host,
-        port=args.port,
-        limits={"max_seconds": args.max_seconds, "max_file_mb": args.max_file_mb},
-        inbrowser=args.inbrowser,
-        device=args.device,
-        trust_remote_code=args.trust_remote_code,
-    )
-    return 0
 
 
 def serve(
