@@ -12,7 +12,7 @@ from .parser import CommandParser
 
 
 DESCRIPTION = """The paper's Table 6 on synthetic interviews, in a few minutes. eSpeak NG speaks emotions, sentences
-and interviews in DAIC-WOZ's layout, defects included. A small PyResNet learns emotions and a small recogniser learns to
+and interviews in the layout of DAIC-WOZ, defects included. A small PyResNet learns emotions and a small recogniser to
 transcribe; both, and a PyResNet with random weights, are then fine-tuned for "depression", which here is slow, low
 and quiet speech. The figures show that everything works, and say nothing about people."""
 #: A recogniser of a quarter of a million parameters.

@@ -1,6 +1,7 @@
 """The zoo: networks by name, built from scratch."""
 
 import fnmatch
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import family_class
@@ -64,19 +65,36 @@ def list_models(pattern: str = "*") -> list[str]:
     return fnmatch.filter(_ZOO, pattern)
 
 
-def create_model(name: str, num_labels: int | None = None, **overrides) -> "PreTrainedModel":
+def create_model(
+    name: str, num_labels: int | None = None, labels: Sequence[str] | None = None, **overrides
+) -> "PreTrainedModel":
     """Build a network of the zoo with random weights.
 
+    ```python
+    import lssed_hf
+
+    model = lssed_hf.create_model("pyresnet-small", labels=["angry", "neutral", "happy", "sad"])
+    model.config.id2label[0]  # 'angry'
+    ```
+
     Args:
-        name: one of `list_models()`.
-        num_labels: classes; may be left out where `overrides` holds `id2label`.
-        **overrides: fields of the model's configuration, e.g. `depths=[1, 1, 1, 1]`.
+        name: One of `list_models()`.
+        num_labels: Number of classes; they are then called LABEL_0, LABEL_1, ...
+        labels: Names of the classes, in place of their number.
+        **overrides: Fields of the model's configuration, e.g. `depths=[1, 1, 1, 1]` or `id2label`.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: Unknown name, a label twice, or a number of labels that is not theirs.
     """
     family, preset = _look_up(name)
-    if num_labels is not None:
+    if labels is not None:
+        labels = list(labels)
+        if len(set(labels)) < len(labels) or num_labels not in (None, len(labels)):
+            raise ValueError(
+                f"labels={labels} with num_labels={num_labels}: give each class once, and no other number"
+            )
+        overrides |= {"id2label": dict(enumerate(labels)), "label2id": {one: row for row, one in enumerate(labels)}}
+    elif num_labels is not None:
         overrides["num_labels"] = num_labels
     config = family_class(family, "Config")(**{**preset, **overrides})
     return family_class(family, "ForAudioClassification")(config)

@@ -60,7 +60,7 @@ def synthesize(layout: str, output_dir: str | os.PathLike, *, num_speakers: int 
         `output_dir` as a path.
 
     Raises:
-        ImportError: `espeakng-loader` (extra `synthetic`), or for videos PyAV (extra `video`), is not installed.
+        ImportError: `espeakng-loader` (extra `synthetic`), or for videos PyAV, is not installed.
         ValueError: unknown layout, or more speakers than the corpus has.
         FileExistsError: the folder holds something else.
     """

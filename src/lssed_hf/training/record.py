@@ -94,7 +94,7 @@ def split_facts(
 
 
 def corpus_facts(
-    name: str,
+    name: str | None,
     data_dir: str | None,
     config_name: str | None,
     split_scheme: str | None,
@@ -103,13 +103,14 @@ def corpus_facts(
     """Return the name of a data set, its corpus in the registry (None: none), and its licence where it gives one.
 
     Args:
-        name, data_dir, config_name, split_scheme: As `load_splits` takes them.
+        name, data_dir, config_name, split_scheme: As `load_splits` takes them; a name of None is a data set in memory.
         info: Information on the data set.
     """
+    in_memory = name is None
     return {
-        "name": Path(name).name if os.path.isdir(name) else name,
-        "local": os.path.isdir(name),
-        "corpus": find_source(name, data_dir).corpus,
+        "name": "a data set in memory" if in_memory else Path(name).name if os.path.isdir(name) else name,
+        "local": in_memory or os.path.isdir(name),
+        "corpus": None if in_memory else find_source(name, data_dir).corpus,
         "config": (info.config_name if info else None) or config_name,
         "split_scheme": split_scheme,
         "license": (info.license or None) if info else None,

@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from ..corpora.loading import encode_labels
 from ..evaluation.baselines import baseline_clips, scored_rows
 from ..evaluation.evaluate import evaluate_model
 from ..hub.card import write_model_card
@@ -36,13 +37,25 @@ from .trainer import SpeechTrainer
 
 logger = logging.getLogger(__name__)
 
-def train_model(data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments) -> dict:
+
+def train_model(
+    data_args: DataArguments,
+    model_args: ModelArguments,
+    args: RecipeArguments,
+    dataset: datasets.DatasetDict | None = None,
+) -> dict:
     """Train, keep the best model on the validation split, and score it once on the test split.
 
     `args.output_dir` then holds the model and its feature extractor, `results.json`, `report.md` and
     `confusion_matrix.png` of the test split, the Trainer's logs and checkpoints, `training.json` (what the card knows
     of the training), and the model card. A run that was stopped goes on from its last checkpoint when it is started
     again, and ends in the same weights.
+
+    Args:
+        data_args: Data set to train and test on.
+        model_args: Model to train.
+        args: Recipe.
+        dataset: Data set in memory, in place of the one that `data_args` names.
 
     Returns:
         The contents of `results.json`, or an empty dictionary without a test split.
@@ -63,12 +76,14 @@ def train_model(data_args: DataArguments, model_args: ModelArguments, args: Reci
         _check_teachers(teachers, args.output_dir)
     set_seed(args.seed)
 
-    dataset = with_validation(data_args.load(), data_args, args.seed, data_args.label_column_name)
+    label_column = data_args.label_column_name
+    dataset = data_args.load() if dataset is None else encode_labels(dataset, label_column)
+    dataset = with_validation(dataset, data_args, args.seed, label_column)
     if data_args.max_train_speakers is not None:
         dataset[data_args.train_split_name] = few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
     dataset = with_extra_corpora(dataset, data_args)
     train_split = data_args.train_split_name
-    labels = dataset[train_split].features[data_args.label_column_name].names
+    labels = dataset[train_split].features[label_column].names
     if model_args.model_name_or_path in CLASSICAL:
         if args.process_index == 0:
             num_parameters, recipe = train_classical(data_args, model_args, args, dataset)

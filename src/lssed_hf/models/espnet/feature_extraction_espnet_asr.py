@@ -190,6 +190,12 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         squares = np.square(features - mean).sum(axis=0) + padded * np.square(mean)
         return mean, np.maximum(np.sqrt(squares / len(features)), np.float32(1e-20))
 
+    def __repr__(self) -> str:
+        # Not the hundreds of statistics that the base class would print.
+        names = ("sampling_rate", "num_mel_bins", "n_fft", "win_length", "hop_length", "normalization")
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({settings}, statistics={'none' if self.mean is None else 'fitted'})"
+
     def __call__(
         self,
         raw_speech: np.ndarray | Sequence[float] | Sequence[np.ndarray] | Sequence[Sequence[float]],

@@ -270,6 +270,12 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             )
         return features
 
+    def __repr__(self) -> str:
+        # Not the hundreds of statistics that the base class would print.
+        names = ("sampling_rate", "num_mel_bins", "n_fft", "hop_length", "do_denoise", "gain", "normalization")
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({settings}, statistics={'none' if self.mean is None else 'fitted'})"
+
     def __call__(
         self,
         raw_speech: np.ndarray | Sequence[float] | Sequence[np.ndarray] | Sequence[Sequence[float]],

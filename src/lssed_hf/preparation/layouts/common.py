@@ -65,7 +65,7 @@ def write_video(path: Path, samples: np.ndarray, sampling_rate: int = 48000, cha
     try:
         import av
     except ImportError as error:
-        raise ImportError(f"{path.name}: writing video needs PyAV; run pip install 'lssed-hf[video]'") from error
+        raise ImportError(f"{path.name}: writing video needs PyAV; run pip install av") from error
 
     path.parent.mkdir(parents=True, exist_ok=True)
     sound = resample(samples, sampling_rate)
