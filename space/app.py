@@ -1,12 +1,12 @@
-"""A Hugging Face Space that serves classifiers: what `lssed-hf serve` shows, with the models that lie beside it."""
+"""Hugging Face Space: the page and the endpoint of `lssed-hf serve`, with the models that lie beside it."""
 
 import os
 from pathlib import Path
 
-from lssed_hf.web.serve import open_models, serve
+from lssed_hf.web.serve import serve
 
 
-# Names on the Hub, separated by spaces (a variable of the Space), or else the folders in models/, or else the default.
+# The variable MODELS of the Space (names on the Hub), else the folders in models/, else the built-in model.
 folder = Path(__file__).parent / "models"
 models = os.environ.get("MODELS", "").split() or sorted(path for path in folder.glob("*") if path.is_dir())
-serve(open_models(models), limits={"max_seconds": 300, "max_file_mb": 60}, server_name="0.0.0.0")
+serve(models, host="0.0.0.0", limits={"max_seconds": 300, "max_file_mb": 60})

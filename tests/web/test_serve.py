@@ -1,10 +1,12 @@
 """`lssed-hf serve` as a process, and the folder of a Space."""
 
+import json
 import os
 import re
 import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,81 +15,124 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from visitor import AppConfig
 
 from lssed_hf import cli
-from lssed_hf.web.serve import open_models
+from lssed_hf.web.serve import serve
 
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_it_serves_until_it_is_stopped_and_leaves_nothing(model_folders, tmp_path):
+def start(model: Path, tmp_path: Path, *flags: str) -> subprocess.Popen:
     pytest.importorskip("gradio")
-    command = [sys.executable, "-u", "-m", "lssed_hf.cli", "serve", str(model_folders["three"])]
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-u", "-m", "lssed_hf", "serve", str(model), *flags]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     environment.pop("GRADIO_TEMP_DIR", None)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, **pipes, text=True, env=environment, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_it_is_stopped_and_leaves_nothing(model_folders, tmp_path, make_speech, stop):
+    clip = make_speech(tmp_path / "clip.wav").read_bytes()
+    process = start(model_folders["three"], tmp_path)
     try:
-        address = next(match[0] for line in process.stdout if (match := re.search(r"http://\S+", line)))
-        assert address.startswith("http://127.0.0.1:")
+        line = process.stdout.readline()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+ serves three; Ctrl-C stops it\n", line)
+        address = line.split()[0]
         assert "Speech emotion recognition" in urllib.request.urlopen(address).read().decode()
+        answer = json.load(urllib.request.urlopen(f"{address}/api/classify", clip))
+        assert answer["model"] == "three" and len(answer["labels"]) == 3
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith("lssed_hf_serve_")]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        with urllib.request.urlopen(f"{address}/gradio_api/heartbeat/somebody"):  # an open tab does not hold it up
+            process.send_signal(stop)
+            printed, errors = process.communicate(timeout=20)
+        assert process.returncode == 0 and printed == "", "one line is all it says"
+        assert "Traceback" not in errors
     finally:
         process.kill()
-        process.stdout.close()
+        process.wait()
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("lssed_hf_serve_")]
+
+
+def test_a_port_that_is_taken_is_named(model_folders, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port} of 127.0.0.1 is taken or not allowed; choose another"):
+            serve([model_folders["three"]], port=port)
 
 
 def test_a_missing_model_or_gradio_is_explained(model_folders, tmp_path, monkeypatch, capsys):
     assert cli.main(["serve", str(tmp_path)]) == 1
     assert "holds no classifier" in capsys.readouterr().err
-    monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.delitem(sys.modules, "lssed_hf.web.app", raising=False)
+    for module in ("gradio", "fastapi", "uvicorn"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for module in ("app", "api", "page"):
+        monkeypatch.delitem(sys.modules, f"lssed_hf.web.{module}", raising=False)
     assert cli.main(["serve", str(model_folders["three"])]) == 1
     assert "pip install 'lssed-hf[web]'" in capsys.readouterr().err
 
 
-def test_models_are_called_by_what_tells_them_apart(model_folders, tmp_path):
-    assert list(open_models([*model_folders.values()])) == ["three", "four"]
-    copies = [shutil.copytree(model_folders["three"], tmp_path / run / "model") for run in ("run1", "run2")]
-    assert list(open_models(copies)) == ["run1/model", "run2/model"]
-    with pytest.raises(ValueError, match="the same model is given twice"):
-        open_models([copies[0], copies[0]])
-
-
-def test_a_space_shows_the_models_beside_it(model_folders, tmp_path, monkeypatch):
+@pytest.fixture
+def served(monkeypatch):
+    """Apps that `serve` would run, with the address that it listens on."""
     pytest.importorskip("gradio")
-    from lssed_hf.web.app import App
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # so that it is put back
+    served = []
+    monkeypatch.setattr(
+        "lssed_hf.web.serve._run", lambda app, listener: served.append((app, listener.getsockname()[:2]))
+    )
+    return served
 
+
+def models_of(app) -> list[str]:
+    (picker,) = (row["props"] for row in AppConfig(app).components if row["type"] == "dropdown")
+    return [name for name, _ in picker["choices"]]
+
+
+def test_models_are_called_by_what_tells_them_apart(model_folders, tmp_path, served):
+    serve([*model_folders.values()])
+    copies = [shutil.copytree(model_folders["three"], tmp_path / run / "model") for run in ("run1", "run2")]
+    serve(copies)
+    assert [models_of(app) for app, _ in served] == [["three", "four"], ["run1/model", "run2/model"]]
+    with pytest.raises(ValueError, match="the same model is given twice"):
+        serve([copies[0], copies[0]])
+
+
+def test_it_listens_on_this_machine_alone_unless_told_otherwise(model_folders, served, capsys):
+    serve([model_folders["three"]])
+    serve([model_folders["three"]], host="0.0.0.0")
+    assert [address for _, (address, _) in served] == ["127.0.0.1", "0.0.0.0"]
+    closed, opened = ([middleware.kwargs["allowed_hosts"] for middleware in app.user_middleware] for app, _ in served)
+    assert closed == [["127.0.0.1", "localhost"]] and opened == [["*"]]
+    assert capsys.readouterr().out.splitlines()[1].startswith("http://localhost:")
+
+
+def test_a_space_shows_the_models_beside_it(model_folders, tmp_path, monkeypatch, served):
     space = shutil.copytree(ROOT / "space", tmp_path / "space")
     for name, folder in model_folders.items():
         shutil.copytree(folder, space / "models" / name)
-    launched = []
-    monkeypatch.setattr(App, "launch", lambda app, **settings: launched.append((app, settings)))
     monkeypatch.delenv("MODELS", raising=False)
     runpy.run_path(str(space / "app.py"), run_name="__main__")
-    ((app, settings),) = launched
-    (picker,) = (row["props"] for row in app.get_config_file()["components"] if row["type"] == "dropdown")
-    assert [name for name, _ in picker["choices"]] == ["four", "three"]
-    assert settings == {"server_name": "0.0.0.0"}
     monkeypatch.setenv("MODELS", str(model_folders["four"]))
     runpy.run_path(str(space / "app.py"), run_name="__main__")
-    (picker,) = (row["props"] for row in launched[1][0].get_config_file()["components"] if row["type"] == "dropdown")
-    assert [name for name, _ in picker["choices"]] == ["four"]
+    assert [models_of(app) for app, _ in served] == [["four", "three"], ["four"]]
+    assert {address for _, (address, _) in served} == {"0.0.0.0"}
+    from fastapi.testclient import TestClient
+
+    for app, _ in served:
+        assert TestClient(app).get("/api/health").json() == {"status": "ok", "models": models_of(app)}
 
 
-def test_a_space_without_models_shows_the_default_one(tmp_path, monkeypatch):
-    pytest.importorskip("gradio")
-    from lssed_hf.web.app import App
-
+def test_a_space_without_models_shows_the_built_in_one(tmp_path, monkeypatch, served):
     space = shutil.copytree(ROOT / "space", tmp_path / "space")
-    launched = []
-    monkeypatch.setattr(App, "launch", lambda app, **settings: launched.append(settings))
     monkeypatch.delenv("MODELS", raising=False)
     runpy.run_path(str(space / "app.py"), run_name="__main__")
-    assert launched == [{"server_name": "0.0.0.0"}]
+    ((app, _),) = served
+    assert models_of(app) == ["built-in model"]
+    (facts,) = (row["props"] for row in AppConfig(app).components if row["props"].get("elem_id") == "facts")
+    assert "UA 0.70 on eight RAVDESS actors it had not heard" in facts["value"]
 
 
 def test_the_space_asks_for_what_the_package_asks_for():

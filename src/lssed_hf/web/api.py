@@ -51,7 +51,7 @@ def add_api(app: FastAPI, queue: AnalysisQueue, max_file_mb: float) -> None:
             raise ApiError(503, "too many recordings are waiting; try again in a minute")
         waiting.add(request)
         try:
-            with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR")) as folder:
+            with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR") or None) as folder:
                 path = await _save(request, Path(folder), max_file_mb)
                 return _answer(model, await queue.analyse(path, model))
         except NotAudioError as error:

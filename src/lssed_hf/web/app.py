@@ -72,7 +72,7 @@ def build_app(
     # A mounted page reads any path that a visitor names: Gradio 6.31 checks them in launched ones alone.
     page.has_launched = True
     font, font_mono = _SYSTEM_FONTS
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         page,
         path="/",
@@ -89,3 +89,5 @@ def build_app(
         ),
         css=STYLE,
     )
+    app.state.close_streams = app.routes[-1].app.stop_event.set  # each open page holds a connection
+    return app

@@ -83,9 +83,14 @@ def _listen(host: str, port: int | None) -> socket.socket:
 def _run(app, listener: socket.socket) -> None:
     import uvicorn
 
-    # Open pages hold a connection each, which would otherwise put off the end.
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[listener])
+    class Server(uvicorn.Server):
+        """Server whose open pages do not put off its end."""
+
+        async def shutdown(self, sockets=None):
+            app.state.close_streams()
+            await super().shutdown(sockets)
+
+    Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)).run(sockets=[listener])
 
 
 def _short_names(paths: Sequence[str | os.PathLike]) -> list[str]:
