@@ -1,4 +1,3 @@
-import io
 import struct
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,21 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from recordings import sound_file as encoded
+from recordings import tone
 
-from lssed_hf.audio import AudioError, find_audio_files, load_audio
+from lssed_hf.audio import AudioError, load_audio
+from lssed_hf.scan import find_audio_files
 
 
 RATE = 16000
-
-
-def tone(seconds: float = 0.5, rate: int = RATE, frequency: float = 440.0) -> np.ndarray:
-    return (0.3 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
-
-
-def encoded(samples: np.ndarray, rate: int = RATE, format: str = "WAV", subtype: str | None = None) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format=format, subtype=subtype)
-    return file.getvalue()
 
 
 @pytest.fixture
@@ -238,39 +230,6 @@ class TestBadFiles:
     def test_a_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="no such audio file"):
             load_audio(tmp_path)
-
-
-class TestFindAudioFiles:
-    def test_finds_all_formats_at_all_depths_sorted(self, tmp_path):
-        names = ["b/deep/2.FLAC", "a.wav", "b/1.mp3", "c.ogg"]
-        for name in [*names, "notes.txt", "b/labels.csv", "d.png", "wav"]:
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).touch()
-        assert find_audio_files(tmp_path) == sorted(tmp_path / name for name in names)
-        assert find_audio_files(str(tmp_path)) == find_audio_files(tmp_path)
-
-    def test_leaves_out_hidden_files_and_folders(self, tmp_path):
-        for name in ["a.wav", "._a.wav", ".trash/b.wav", "sub/.cache/c.wav"]:
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).touch()
-        assert find_audio_files(tmp_path) == [tmp_path / "a.wav"]
-
-    def test_a_hidden_folder_that_was_asked_for(self, tmp_path):
-        folder = tmp_path / ".data"
-        folder.mkdir()
-        (folder / "a.wav").touch()
-        assert find_audio_files(folder) == [folder / "a.wav"]
-
-    def test_leaves_out_folders_named_like_files(self, tmp_path):
-        (tmp_path / "folder.wav").mkdir()
-        (tmp_path / "folder.wav" / "a.wav").touch()
-        assert find_audio_files(tmp_path) == [tmp_path / "folder.wav" / "a.wav"]
-
-    def test_nothing_there(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"no audio file below .*\.wav, \.flac"):
-            find_audio_files(tmp_path)
-        with pytest.raises(FileNotFoundError, match="gone is not a folder"):
-            find_audio_files(tmp_path / "gone")
 
 
 def test_originals_agree_with_the_converted_corpus(shared_data):

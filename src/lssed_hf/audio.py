@@ -67,35 +67,32 @@ def read_audio(
             it, or it has no right channel. (A truncated Ogg file goes unnoticed: it does not say how long it should
             be.)
     """
-    name = source_name(source)
     if (start is None) != (end is None):
-        raise AudioError(f"{name}: a part of a recording needs both a start and an end, got {start} and {end}")
+        raise AudioError(
+            f"{source_name(source)}: a part of a recording needs both a start and an end, got {start} and {end}"
+        )
     if start is not None and not 0 <= start < end < float("inf"):
-        raise AudioError(f"{name}: {start} to {end} s is no part of a recording; correct the times")
+        raise AudioError(f"{source_name(source)}: {start} to {end} s is no part of a recording; correct the times")
     with open_sound(source) as sound:
-        mixer = ChannelMixer(channel, sound.channels, name)
+        mixer = ChannelMixer(channel, sound.channels, sound.name)
         peak, pieces = 0.0, []
         for block in sound.blocks(start, end, _BLOCK):
             if sound.is_float and start is None:
                 peak = max(peak, _magnitude(block))
             pieces.append(mixer.mix(block))
     if not pieces:
-        raise _empty(name)
+        raise _empty(sound.name)
     samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-    finite = np.isfinite(samples)
-    if not finite.all():
-        raise AudioError(
-            f"{name}: sample {int(np.argmin(finite))} of {len(samples)} is NaN or infinite; repair or remove the file"
-        )
+    _check_finite(samples, sound.name, f" of {len(samples)}")
     if sound.is_float and start is not None:
         peak = _peak(source)  # a quiet part has the scale of its recording
-    scale, notes = full_scale(peak, name)
+    scale, notes = full_scale(peak, sound.name)
     if scale != 1:
         samples = samples / np.float32(scale)
     if sound.sampling_rate != sampling_rate:
         samples = soxr.resample(samples, sound.sampling_rate, sampling_rate)
     if len(samples) == 0:
-        raise _empty(name)
+        raise _empty(sound.name)
     return Recording(samples, sampling_rate, (*sound.notes, *notes, *mixer.notes(scale)))
 
 
@@ -124,7 +121,8 @@ def load_audio(
         AudioError: As `read_audio`.
     """
     recording = read_audio(source, sampling_rate, start=start, end=end, channel=channel)
-    _log(source, recording.notes)
+    if recording.notes:
+        _log(source_name(source), recording.notes)
     return recording.samples
 
 
@@ -155,10 +153,7 @@ def stream_audio(
         mixer = ChannelMixer(channel, sound.channels, name)
         for block in sound.blocks(None, None, _BLOCK):
             block = mixer.mix(block)
-            finite = np.isfinite(block)
-            if not finite.all():
-                first = passed + int(np.argmin(finite))
-                raise AudioError(f"{name}: sample {first} is NaN or infinite; repair or remove the file")
+            _check_finite(block, sound.name, passed=passed)
             passed += len(block)
             if scale != 1:
                 block = block / np.float32(scale)
@@ -175,7 +170,7 @@ def stream_audio(
         raise _empty(name)
     found = (*sound.notes, *scale_notes, *mixer.notes(scale))
     if notes is None:
-        _log(path, found)
+        _log(name, found)
     else:
         notes += found
 
@@ -229,6 +224,17 @@ def _length(sound: Sound) -> int:
     return sum(len(block) for block in sound.blocks(None, None, _BLOCK)) if length is None else length
 
 
+def _check_finite(samples: np.ndarray, name: str, total: str = "", passed: int = 0) -> None:
+    """Raise AudioError for NaN and infinity."""
+    with np.errstate(over="ignore"):
+        if np.isfinite(np.dot(samples, samples)):  # the quicker test, which samples beyond 1e16 fail too
+            return
+    finite = np.isfinite(samples)
+    if not finite.all():
+        first = passed + int(np.argmin(finite))
+        raise AudioError(f"{name}: sample {first}{total} is NaN or infinite; repair or remove the file")
+
+
 def _magnitude(block: np.ndarray) -> float:
     """Return the largest magnitude among samples that are numbers."""
     return max(float(np.fmax.reduce(block, axis=None)), -float(np.fmin.reduce(block, axis=None)))
@@ -253,9 +259,9 @@ def _empty(name: str) -> AudioError:
     return AudioError(f"{name}: holds no samples; remove it or record it again")
 
 
-def _log(source, notes: tuple[str, ...]) -> None:
+def _log(name: str, notes: tuple[str, ...]) -> None:
     for note in notes:
-        _warn_once(source_name(source), note)
+        _warn_once(name, note)
 
 
 @lru_cache(maxsize=4096)

@@ -40,7 +40,7 @@ def open_sound(source) -> Iterator[Sound]:
     if hasattr(source, "get_all_samples") or (isinstance(source, Mapping) and source.get("array") is not None):
         yield ArraySound(name, source)
         return
-    with open_source(source) as (file, head), closing(_open_file(name, file, head)) as sound:
+    with open_source(source, name) as (file, head), closing(_open_file(name, file, head)) as sound:
         yield sound
 
 

@@ -50,8 +50,10 @@ def wav_data(file: BinaryIO, head: bytes) -> WavData | None:
     total = file.seek(0, 2)
     position, byte_rate, long_size = 12, 0, None
     for _ in range(_CHUNKS):
-        file.seek(position)
-        chunk = file.read(8 + 24)  # as much of the content as is looked at
+        chunk = head[position : position + 32]  # as much of the content as is looked at
+        if len(chunk) < 32:
+            file.seek(position)
+            chunk = file.read(32)
         if len(chunk) < 8:
             return None
         name, size = struct.unpack_from("<4sI", chunk)

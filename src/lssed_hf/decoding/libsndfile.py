@@ -36,16 +36,13 @@ class LibsndfileSound:
         by_descriptor = isinstance(file, io.FileIO) and os.name == "posix"
         self._sound = soundfile.SoundFile(file.fileno() if by_descriptor else file, closefd=False)
         self.sampling_rate, self.channels = self._sound.samplerate, self._sound.channels
-        self.is_float = self._sound.subtype in ("FLOAT", "DOUBLE")
-        self._length = self._sound.frames
+        self._length, encoding = self._sound.frames, self._sound.subtype
+        self.is_float = encoding in ("FLOAT", "DOUBLE")
+        #: Whether the length is a guess: streamed FLAC, and MPEG audio in any container.
+        self.is_estimated = self._length > _UNKNOWN_LENGTH or encoding.startswith("MPEG")
 
     def close(self) -> None:
         self._sound.close()
-
-    @property
-    def is_estimated(self) -> bool:
-        """Whether the length is a guess: streamed FLAC, and MPEG audio in any container."""
-        return self._length > _UNKNOWN_LENGTH or self._sound.subtype.startswith("MPEG")
 
     def whole_length(self) -> int:
         """Return the number of samples, or raise AudioError where the header promises more than there is."""
@@ -61,7 +58,8 @@ class LibsndfileSound:
         first, last = part_bounds(length, self.sampling_rate, start, end, self.name)
         expected, found = last - first, 0
         try:
-            self._skip(first, size)
+            if first:
+                self._sound.seek(first)
             while found < expected:
                 block = self._sound.read(min(size, expected - found), dtype="float32")
                 if not len(block):
@@ -70,10 +68,3 @@ class LibsndfileSound:
                 yield block
         except soundfile.LibsndfileError as error:
             raise unreadable(self.name, error) from error
-
-    def _skip(self, samples: int, size: int) -> None:
-        if self._sound.subtype != "OPUS":
-            self._sound.seek(samples)
-            return
-        while samples > 0:  # after a jump libsndfile forgets the delay of the encoder, and is 6.5 ms late
-            samples -= len(self._sound.read(min(size, samples), dtype="float32"))

@@ -17,6 +17,7 @@ _PLACEHOLDERS = {
     b"<!doctype html": "is a web page, not a recording; download it again",
     b"<html": "is a web page, not a recording; download it again",
 }
+_BEGINNINGS = tuple(_PLACEHOLDERS)
 
 
 class AudioError(ValueError):
@@ -25,20 +26,21 @@ class AudioError(ValueError):
 
 def source_name(source) -> str:
     """Return the name of a source for messages, printable in any terminal encoding that knows UTF-8."""
-    if isinstance(source, Mapping) and source.get("path"):
-        source = source["path"]
     if not isinstance(source, (str, os.PathLike)):
-        return f"<{type(source).__name__}>"
+        if not isinstance(source, Mapping) or not source.get("path"):
+            return f"<{type(source).__name__}>"
+        source = source["path"]
     # A name that is not UTF-8 holds lone surrogates, which no stream can write.
     return str(source).encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager
-def open_source(source) -> Iterator[tuple[BinaryIO, bytes]]:
+def open_source(source, name: str) -> Iterator[tuple[BinaryIO, bytes]]:
     """Open a source, unbuffered, and read its head.
 
     Args:
         source: Path, bytes, or row `{"bytes", "path"}`.
+        name: Name of the source for messages.
 
     Yields:
         The file, at its beginning, and its first bytes.
@@ -47,17 +49,16 @@ def open_source(source) -> Iterator[tuple[BinaryIO, bytes]]:
         FileNotFoundError: There is no such file.
         AudioError: The file is empty, may not be read, or is a placeholder such as a Git LFS pointer.
     """
-    name = source_name(source)
-    if isinstance(source, Mapping):
+    if not isinstance(source, (str, os.PathLike)) and isinstance(source, Mapping):
         source = source.get("path") if source.get("bytes") is None else source["bytes"]
     with _open(source, name) as file:
         head = file.read(_HEAD)
         if not head:
             raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
-        text = head.lstrip().lower()
-        for beginning, what in _PLACEHOLDERS.items():
-            if text.startswith(beginning):
-                raise AudioError(f"{name}: {what}")
+        if (text := head.lstrip().lower()).startswith(_BEGINNINGS):
+            raise AudioError(
+                f"{name}: {next(_PLACEHOLDERS[start] for start in _BEGINNINGS if text.startswith(start))}"
+            )
         file.seek(0)
         yield file, head
 
@@ -94,9 +95,9 @@ def _open(source, name: str) -> BinaryIO:
         return io.BytesIO(source)
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"cannot read audio from {type(source).__name__}; give a path, bytes or an Audio row")
-    if not os.path.isfile(source):
-        raise FileNotFoundError(f"{name}: no such audio file")
     try:
         return open(source, "rb", buffering=0)
-    except OSError as error:
+    except PermissionError as error:
         raise AudioError(f"{name}: cannot be opened ({error.strerror}); check its permissions") from error
+    except (OSError, ValueError) as error:  # also a folder, a name that is too long, one with a null character
+        raise FileNotFoundError(f"{name}: no such audio file") from error
