@@ -82,13 +82,10 @@ class TestCsv:
             pytest.param("title,emotion\na,sad\n", "no name column: looked for name, file, found title", id="no name"),
             pytest.param("a,sad\nb,happy\n", "no name column: .*found a, sad", id="no header"),
             pytest.param("name,emotion,Name \na,sad,b\n", "has the column name more than once", id="repeated column"),
-            pytest.param("name,emotion\na,sad\n".encode("utf-16"), "line 1: not UTF-8", id="UTF-16"),
             pytest.param("name,emotion\na,sad\n".encode("utf-16-le"), "line 1: not UTF-8 text", id="UTF-16 unmarked"),
-            pytest.param("name,emotion\na,sad\nb,fröhlich\n".encode("latin-1"), "line 3: not UTF-8", id="Latin-1"),
-            pytest.param(
-                "name\ra\r\nb\rö\r".encode("latin-1"), "line 4: not UTF-8", id="Latin-1 with mixed line ends"
-            ),
-            pytest.param(b"name\n" + b"a\n" * 9999 + b"\xff\n", "line 10001: not UTF-8", id="far down"),
+            pytest.param(b"name,emotion\na,sad\nb,\x81\n", "line 3: not UTF-8", id="no Windows-1252"),
+            pytest.param(b"name\ra\r\nb\r\x8d\r", "line 4: not UTF-8", id="mixed line ends"),
+            pytest.param(b"name\n" + b"a\n" * 9999 + b"\x90\n", "line 10001: not UTF-8", id="far down"),
             pytest.param("name,note\na,b\nc," + "x" * 10_000_000, "line 3: field larger", id="10 MB in a cell"),
         ],
     )
@@ -97,6 +94,17 @@ class TestCsv:
         with pytest.raises(CorpusDataError, match=f"metadata.csv.* ?{message}") as error:
             list(read_table(path, {"name": ("name", "file")}))
         assert str(path) in str(error.value)
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+    @pytest.mark.parametrize("first", ["", "sep=;\r\n", '"sep=;"\n', "\nSEP=;\n"])
+    def test_what_excel_writes(self, write, encoding, first, caplog):
+        text = f'{first}Name;Start;Label\r\n"a;b.wav";0,5;fröhlich\r\n'
+        with caplog.at_level("WARNING"):
+            (row,) = read_table(write(text.encode(encoding)))
+        assert row == {"name": "a;b.wav", "start": "0,5", "label": "fröhlich"} and row.columns == list(row)
+        assert row.line == 2 + first.count("\n")
+        line = f"is not UTF-8 and is read as Windows-1252, e.g. line {row.line}: "
+        assert (line in caplog.text) == (encoding == "cp1252")
 
     @given(
         cells=st.lists(st.lists(st.text(CHARACTERS), min_size=3, max_size=3)),

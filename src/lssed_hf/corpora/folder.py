@@ -160,7 +160,7 @@ class FolderCorpus(CorpusBuilder):
             try:
                 names[text] = labels.read(text)
             except ValueError as error:
-                problems[text] = f"label {text!r}: {unknown_label_hint(unknown)}" if unknown else str(error)
+                problems[text] = f"unknown emotion {text!r}; {unknown_label_hint(unknown)}" if unknown else str(error)
         spelled, lines = one_spelling(Counter({n: 0 for ns in names.values() for n in ns}) + _count(names, texts))
         for line in lines:
             self.note(line)

@@ -1,6 +1,7 @@
 """Tables that people keep of their recordings: which ones there are, and which file and label each row names."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -231,9 +232,9 @@ class Files:
             ValueError: There is no such audio file in the data folder, or several would do.
         """
         text = name.replace("\\", "/")
-        if "\0" in text or text.startswith("~"):
-            raise ValueError(f"{name!r} is no path; give paths below {self._data_dir}")
-        inside = False
+        inside, outside = False, f"{name!r} leads out of the data folder; give paths below {self._data_dir}"
+        if "\0" in text or text.startswith("~") or re.match(r"[A-Za-z]:", text):
+            raise ValueError(outside)
         for form in dict.fromkeys([text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)]):
             for base in self._bases:
                 path = self._inside(os.path.normpath(base / form))
@@ -251,7 +252,7 @@ class Files:
                         raise ValueError(f"{name!r} could be {' or '.join(found)}; give the suffix")
                     return path.with_name(found[0])
         if not inside:
-            raise ValueError(f"{name!r} leads out of the data folder; give paths below {self._data_dir}")
+            raise ValueError(outside)
         raise ValueError(f"no file {name!r} in {self._data_dir}")
 
     def _inside(self, path: str) -> Path | None:

@@ -102,9 +102,10 @@ def name_pattern(names: Iterable[str]) -> str | None:
     """
     for separator in "_-":
         words = [os.path.splitext(name)[0].split(separator) for name in names]
-        for place in range(min(map(len, words), default=0)):
-            if sum(emotion_of_word(word[place]) is not None for word in words) > len(words) / 2:
-                return f"(?:^|/){f'[^/{separator}]+{separator}' * place}([^/{separator}.]+)[^/]*$"
+        for place in range(max(map(len, words), default=0)):
+            found = [word[place] for word in words if len(word) > place]
+            if sum(emotion_of_word(word) is not None for word in found) > len(words) / 2:
+                return f"(?:^|/){f'[^/{separator}]+{separator}' * place}([^/.{separator}]+)[^/]*$"
     return None
 
 
