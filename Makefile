@@ -50,7 +50,7 @@ test-browser: .venv/.browser  ## the page of `lssed-hf serve` in Chromium; scree
 
 # Chromium is the system's, Playwright's or Debian's, whichever can be had.
 .venv/.browser: .venv/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.50,<2'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.50,<2' 'axe-playwright-python>=0.1.4,<0.2'
 	$(BIN)/python tests/web/chromium.py || $(BIN)/python -m playwright install --only-shell chromium \
 	    || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium-headless-shell; }
 	touch $@

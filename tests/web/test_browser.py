@@ -7,6 +7,7 @@ import pytest
 
 
 sync_api = pytest.importorskip("playwright.sync_api")
+axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 from chromium import find_chromium  # noqa: E402
 from visitor import wait_until  # noqa: E402
@@ -55,14 +56,51 @@ def tab(browser, page, request, tmp_path):
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
 
 
+def assert_accessible(tab) -> None:
+    """No serious or critical violation of what axe-core checks."""
+    tab.wait_for_timeout(500)  # until all has faded in: axe measures the contrast of what is half transparent
+    found = axe_playwright.Axe().run(tab).response["violations"]
+    grave = [
+        f"{fault['id']}: {node['target']} {node['failureSummary']}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+    assert not grave, "\n".join(grave)
+
+
 def give(tab, path: Path) -> None:
     tab.set_input_files("input[type=file]", path)
 
 
+def percentages(tab):
+    """The labels' percentages, once there are three."""
+    shown = tab.locator("#scores .percent")
+    shown.nth(2).wait_for()
+    return shown
+
+
+def test_before_a_recording(tab):
+    tab.get_by_text("The result appears here.").wait_for()
+    tab.get_by_text("Tested: UA 0.50 on nobody, split test.").wait_for()
+    assert_accessible(tab)
+
+
+def test_an_example_takes_one_click(tab):
+    tab.get_by_role("button", name="Agitated voice").click()
+    bars = tab.get_by_role("list", name="Emotions, the most likely first").get_by_role("listitem")
+    bars.nth(2).wait_for()
+    shares = [int(text.rstrip("%")) for text in percentages(tab).all_inner_texts()]
+    assert shares == sorted(shares, reverse=True) and sum(shares) == pytest.approx(100, abs=2)
+    widths = [bar.bounding_box()["width"] for bar in tab.locator("#scores .fill").all()]
+    assert widths == sorted(widths, reverse=True)
+    assert_accessible(tab)
+
+
 def test_a_clip_and_another_model(tab, make_speech, tmp_path):
     give(tab, make_speech(tmp_path / "clip.wav"))
+    percentages(tab)
     scores = tab.locator("#scores")
-    scores.get_by_text("%").nth(2).wait_for()
     assert {"angry", "neutral", "happy"} <= set(scores.inner_text().split())
     assert "sad" not in scores.inner_text()
     tab.get_by_text("2 s, classified as a whole.").wait_for()
@@ -71,14 +109,17 @@ def test_a_clip_and_another_model(tab, make_speech, tmp_path):
     tab.get_by_label("Model").click()
     tab.get_by_role("option", name="four").click()
     scores.get_by_text("sad").first.wait_for()
+    tab.locator("#facts").get_by_text("Model: four.").wait_for()
+    assert_accessible(tab)
 
 
 def test_a_long_recording(tab, make_speech, tmp_path):
     give(tab, make_speech(tmp_path / "long.wav", seconds=15))
     tab.locator("#timeline img").wait_for()
-    tab.get_by_text("15 s: the mean of 13 windows of 3 s.").wait_for()
+    tab.get_by_text("15 s: mean of 13 windows of 3 s.").wait_for()
     timeline, picture = tab.locator("#timeline img").bounding_box(), tab.locator("#picture img").bounding_box()
     assert timeline["width"] == pytest.approx(picture["width"], abs=1)
+    assert_accessible(tab)
     assert timeline["x"] >= 0 and timeline["x"] + timeline["width"] <= tab.viewport_size["width"]
 
 
@@ -88,10 +129,11 @@ def test_a_bad_file_and_then_a_good_one(tab, bad_files, kind, reason, make_speec
     alert = tab.get_by_role("alert").get_by_text(reason)
     alert.wait_for()
     assert not tab.locator("#scores").is_visible()
+    assert_accessible(tab)
     if kind == "nan":
         tab.get_by_label("Clear").click()
         give(tab, make_speech(tmp_path / "clip.wav"))
-        tab.locator("#scores").get_by_text("%").nth(2).wait_for()
+        percentages(tab)
         assert not alert.is_visible()
 
 
@@ -107,13 +149,13 @@ def test_the_microphone(tab):
     tab.get_by_role("button", name="Record", exact=True).click()
     tab.wait_for_timeout(1500)
     tab.get_by_role("button", name="Stop", exact=True).click()
-    tab.locator("#scores").get_by_text("%").nth(2).wait_for()
+    percentages(tab)
     tab.locator("#note").get_by_text("classified as a whole").wait_for()
 
 
 def test_closing_the_tab_deletes_the_upload(tab, kept, make_speech, tmp_path):
     give(tab, make_speech(tmp_path / "closed.wav", seed=5))
-    tab.locator("#scores").get_by_text("%").nth(2).wait_for()
+    percentages(tab)
     assert kept() == ["closed.wav"]
     tab.goto("about:blank")
     assert wait_until(lambda: kept() == [])
