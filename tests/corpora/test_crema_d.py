@@ -150,7 +150,7 @@ def test_irregular_files(clips, write_clip, read):
 
 
 def test_two_files_of_one_clip_are_named(clips, write_clip, load):
-    write_clip(clips / "more" / "1001_TIE_FEA_XX.wav")
+    write_clip(clips / "more" / "1001_TIE_FEA_XX.wav", frequency=300.0)
     with pytest.raises(CorpusDataError, match=r"1 of 4 .*more/1001_TIE_FEA_XX.wav .*the same id as .*AudioWAV"):
         load(clips)
 

@@ -143,9 +143,9 @@ class TestFormats:
             (b"", "has no participant column: .*an empty file"),
             (b"id,score\n303,4\n", "has no participant column: looked for participant_id, found id, score"),
             (f"{COLUMNS},Gender\n303,0,4,1,1\n".encode(), "the column gender more than once"),
-            (f"{COLUMNS}\n303,0,4,1\n".encode("utf-16"), "line 1: not UTF-8"),
+            (f"{COLUMNS}\n303,0,4,1\n".encode("utf-16-le"), "line 1: not UTF-8"),
             (f'{COLUMNS}\n"303,0,4,1\n'.encode(), "line 2: unexpected end"),
-            (f"{COLUMNS}\n303,0,4,\xe9\n".encode("latin-1"), "line 2: not UTF-8"),
+            (f"{COLUMNS}\n303,0,4,\x81\n".encode("latin-1"), "line 2: not UTF-8"),
         ],
     )
     def test_files_that_are_refused(self, read, content, message):

@@ -6,6 +6,9 @@ from lssed_hf.corpora import CorpusDataError, corpus_builder
 from lssed_hf.corpora.emodb import SPEAKERS
 
 
+AUDIO = datasets.Audio(decode=False)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, write_clip):
     """Every speaker in every emotion, WAV and FLAC in turn, at two rates."""
@@ -79,3 +82,15 @@ def test_a_folder_without_audio(tmp_path, load):
     (tmp_path / "data").mkdir()
     with pytest.raises(FileNotFoundError, match="no audio file below"):
         load(tmp_path / "data")
+
+
+def test_laryngograms_are_left_out(tmp_path, load, write_clip, caplog):
+    for folder, frequency in {"wav": 400.0, "laryngo": 100.0}.items():
+        for name in ("03a01Wa", "08a01Fa", "12a01Na", "15a01Tb"):
+            write_clip(tmp_path / "raw" / folder / f"{name}.wav", frequency=frequency)
+    with caplog.at_level("WARNING"):
+        splits = load(tmp_path / "raw")
+    assert sum(map(len, splits.values())) == 4
+    assert "emodb: 4 utterances are left out: a laryngogram, not speech" in caplog.messages
+    paths = [row["path"] for rows in splits.values() for row in rows.cast_column("audio", AUDIO)["audio"]]
+    assert all("/wav/" in path for path in paths)

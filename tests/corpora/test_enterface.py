@@ -141,8 +141,8 @@ def test_files_elsewhere_are_named(tmp_path, load, write_clip, name):
 
 
 def test_two_files_of_one_sentence_are_named(tmp_path, load, write_clip):
-    for name in ("a", "b"):
-        write_clip(tmp_path / "data" / "subject 1" / "anger" / "sentence 1" / f"{name}.wav")
+    for name, frequency in {"a": 300.0, "b": 400.0}.items():
+        write_clip(tmp_path / "data" / "subject 1" / "anger" / "sentence 1" / f"{name}.wav", frequency=frequency)
     with pytest.raises(CorpusDataError, match=r"b\.wav \(s1_anger_1\): the same id as .*a\.wav"):
         load(tmp_path / "data")
 

@@ -41,8 +41,8 @@ def reader(request) -> str:
 @pytest.fixture
 def data(tmp_path, write_clip) -> Path:
     """Three clips, and no metadata yet."""
-    for clip in CLIPS:
-        write_clip(tmp_path / "data" / clip)
+    for index, clip in enumerate(CLIPS):
+        write_clip(tmp_path / "data" / clip, frequency=300.0 + index)
     return tmp_path / "data"
 
 

@@ -124,3 +124,22 @@ def test_a_changed_folder_is_read_again(tmp_path, load, write_clip):
     assert third.cache_files != second.cache_files and third._fingerprint != second._fingerprint
     added.unlink()
     assert len(load(data)["train"]) == 3
+
+
+def test_identical_copies_are_left_out(tmp_path, load, write_clip, caplog):
+    for index, actor in enumerate((1, 15, 17)):
+        for folder in ("", "audio_speech_actors_01-24/"):
+            name = f"{folder}Actor_{actor:02}/03-01-05-01-01-01-{actor:02}.wav"
+            write_clip(tmp_path / "raw" / name, frequency=300.0 + index)
+    for _ in range(2):  # the second time out of the cache
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            assert sum(map(len, load(tmp_path / "raw").values())) == 3
+        assert caplog.messages == ["ravdess: 3 utterances are left out: an identical copy of another file"]
+
+
+def test_different_files_of_one_name_are_a_fault(tmp_path, load, write_clip):
+    for folder, frequency in {"a": 300.0, "b": 301.0}.items():
+        write_clip(tmp_path / "raw" / folder / "03-01-05-01-01-01-01.wav", frequency=frequency)
+    with pytest.raises(CorpusDataError, match=r"the same id as .*give each utterance its own"):
+        load(tmp_path / "raw")

@@ -1,5 +1,6 @@
 """The schema that every corpus shares, and the builder that turns a list of utterances into a `datasets` corpus."""
 
+import filecmp
 import hashlib
 import inspect
 import json
@@ -227,27 +228,30 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         """
         utterances: list[Utterance] = []
         rejects: list[Reject] = []
-        seen: dict[str, str] = {}
+        seen: dict[str, Utterance] = {}
         inside: dict[str, bool] = {}
         folders: Sequence[Path] | None = None
         for row in self.read_utterances(data_dir):
             if isinstance(row, Reject):
                 rejects.append(row)
                 continue
-            source = row.source or row.path
+            source, first = row.source or row.path, seen.get(row.id)
             folders = self.folders(data_dir) if folders is None else folders
-            if row.id in seen:
-                problem = f"the same id as {seen[row.id]}; give each utterance its own"
-            elif not _is_utf8(row.path):
+            if not _is_utf8(row.path):
                 problem = "the file's name is not UTF-8; rename it"
             elif not _is_inside(row.path, folders, inside):
                 problem = f"{row.path} is a link out of {data_dir}, or to nothing; put the file itself there"
+            elif first is not None and _is_copy(row, first):
+                rejects.append(Reject(row.id, source, "an identical copy of another file", by_rule=True))
+                continue
+            elif first is not None:
+                problem = f"the same id as {first.source or first.path}; give each utterance its own"
             else:
                 problem = _time_problem(row)
             if problem:
                 rejects.append(Reject(row.id, source, problem))
             else:
-                seen[row.id] = source
+                seen[row.id] = row
                 utterances.append(row)
         if not utterances and all(reject.by_rule for reject in rejects):
             reasons = ", ".join({reject.reason for reject in rejects})
@@ -385,6 +389,16 @@ def _time_problem(row: Utterance) -> str | None:
     if row.start is not None and row.end is not None and row.end <= row.start:
         return f"ends at {row.end} s, before or when it starts ({row.start} s); correct the times"
     return None
+
+
+def _is_copy(row: Utterance, first: Utterance) -> bool:
+    """Whether an utterance is another file with the same bytes."""
+    if row.cut or row.path == first.path or row.emotion != first.emotion:
+        return False
+    try:
+        return filecmp.cmp(row.path, first.path, shallow=False)
+    except OSError:
+        return False
 
 
 def _is_utf8(path: str) -> bool:

@@ -6,7 +6,8 @@ speaker, sentence, emotion (German initial), version.
 Labels: W (Wut) angry, N neutral, F (Freude) happy, T (Trauer) sad, L (Langeweile) bored, E (Ekel) disgusted, A (Angst)
 fearful. The usual protocol is leave-one-speaker-out: schemes `speaker_03` to `speaker_16` name the speaker for test
 and train on all others; average over the ten. The default `speaker` is a fixed split with a man and a woman each for
-validation (15, 16) and test (12, 13), and six speakers for training.
+validation (15, 16) and test (12, 13), and six speakers for training. The laryngograms of version 2 (`laryngo/`, files
+of the same names as in `wav/`) are left out.
 """
 
 import re
@@ -70,6 +71,9 @@ class Emodb(CorpusBuilder):
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
         for path in find_audio_files(data_dir, AUDIO_SUFFIXES):
             match = _NAME.fullmatch(path.stem)
+            if "laryngo" in path.relative_to(data_dir).parts:
+                yield Reject(path.stem, str(path), "a laryngogram, not speech", by_rule=True)
+                continue
             if match is None:
                 reason = "its name is not one of EMO-DB's (SSTTTEV, e.g. 03a01Fa); move the file elsewhere"
                 yield Reject(path.stem, str(path), reason)

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from .base import CorpusBuilder, CorpusDataError, Reject, Utterance
 from .media import wrong_folder
+from .tables import read_text
 
 
 EMOTION_CODES = {
@@ -119,13 +120,10 @@ def _read_dialog(session: Path, evaluation: Path) -> Iterator[Utterance | Reject
 
 
 def _read_transcripts(path: Path) -> dict[str, str]:
-    """Turn to text. Lines between the turns, such as noises, have no name of a turn."""
+    """Return the text of each turn. Lines between the turns, such as noises, have no name of a turn."""
     if not path.is_file():
         return {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise CorpusDataError(f"{path}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
+    lines = read_text(path).split("\n")
     return dict(match.groups() for line in lines if (match := _TRANSCRIPT.fullmatch(line.strip())))
 
 

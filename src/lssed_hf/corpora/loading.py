@@ -1,5 +1,6 @@
 """Loading whatever a user names: own recordings, a corpus, a prepared folder, a data set on the Hub."""
 
+import dataclasses
 import os
 import re
 from collections.abc import Mapping
@@ -8,7 +9,8 @@ from typing import Any, NamedTuple
 
 import datasets
 
-from . import corpus_builder, list_corpora, load_corpus
+from . import CorpusBuilder, corpus_builder, list_corpora, load_corpus
+from .audformat import HEADER
 from .prepared import load_prepared, read_manifest
 
 
@@ -104,6 +106,7 @@ def load_splits(
         if source.corpus == "folder":
             named = {column: name for column, name in (columns or {}).items() if name != column}
             options |= {builder_class.COLUMN_OPTIONS[column]: name for column, name in named.items()}
+        _check_options(source.corpus, builder_class, options)
         config_name = config_name or builder_class.TRAINING_CONFIG_NAME
         dataset = load_corpus(source.corpus, source.path, config_name, split_scheme=split_scheme, **options)
         return rename_columns(dataset, named) if source.corpus == "folder" else dataset
@@ -126,6 +129,19 @@ def load_splits(
         ) from error
 
 
+def _check_options(corpus: str, builder_class: type[CorpusBuilder], options: Mapping[str, Any]) -> None:
+    known = {field.name for field in dataclasses.fields(builder_class.BUILDER_CONFIG_CLASS)}
+    for name in options:
+        if name in known:
+            continue
+        if name in {field.name for field in dataclasses.fields(corpus_builder("folder").BUILDER_CONFIG_CLASS)}:
+            raise ValueError(
+                f"--{name} is for recordings of your own (--data_dir without --dataset_name); {corpus} has its own "
+                "labels and speakers"
+            )
+        raise ValueError(f"{corpus} has no option {name!r}")
+
+
 def _known() -> str:
     return ", ".join(list_corpora())
 
@@ -138,6 +154,8 @@ def _missing(folder: str) -> str:
 
 def _holds_dataset(folder: Path) -> bool:
     """Whether `datasets` reads a folder by itself: Parquet or Arrow files, or a card with configurations."""
+    if (folder / HEADER).is_file():  # audformat may keep its tables as Parquet
+        return False
     card = folder / "README.md"
     if card.is_file() and re.search(r"(?m)^configs:", card.read_text(encoding="utf-8", errors="replace")):
         return True

@@ -6,6 +6,7 @@ numbers are men, even ones women).
 
 Labels: 01 neutral and 02 calm are both `neutral` here (calm is a second resting state; LSSED's vocabulary has one), so
 the 4-class benchmark holds 864 utterances: 192 angry, 288 neutral, 192 happy, 192 sad.
+Byte-identical copies, which some downloads have of every actor's folder, are left out.
 RAVDESS has no official split. `speaker` is ours: actors 1-14 for training, 15-16 for validation, 17-24 for test.
 """
 

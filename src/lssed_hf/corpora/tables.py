@@ -57,11 +57,16 @@ def read_table(path: Path, required: Mapping[str, Sequence[str]] | None = None) 
     Raises:
         CorpusDataError: The text has no header, repeated or missing columns, or quotes or JSON that do not close.
     """
-    text = _read_text(path)
+    text = read_text(path)
     return _read_json_lines(path, text) if path.suffix.lower() == ".jsonl" else _read_csv(path, text, required or {})
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read text in UTF-8, in UTF-16 with a byte order mark, or else in Windows-1252, with a warning.
+
+    Raises:
+        CorpusDataError: The text is in none of these; JSON lines have to be UTF-8 or UTF-16.
+    """
     content = path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ("utf-16",)
