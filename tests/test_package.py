@@ -14,16 +14,17 @@ SOURCE = Path(lssed_hf.__file__).parent
 
 # What stands on top of what: a module may import those of its own rank and below.
 RANKS = [
-    {"labels", "audio", "files", "ray_cluster"},
+    {"labels", "files", "ray_cluster", "scan", "decoding"},
+    {"audio"},
     {"corpora", "models"},
     {"preparation"},
     {"inference"},
     {"evaluation"},
     {"hub"},
     {"training"},
-    {"predict", "enroll", "timeline", "demo", "web"},
-    {"demo_daic"},
+    {"web"},
     {"cli"},
+    {"__main__"},
 ]
 STRANGERS = {("corpora", "models"), ("models", "corpora"), ("models", "labels"), ("models", "audio")}
 

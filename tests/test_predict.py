@@ -1,15 +1,21 @@
-"""`lssed-hf predict` and the dispatch of the command line."""
+"""`lssed-hf predict`: recordings of any kind, notes on them, and what is printed."""
 
 import csv
+import io
 import json
+import os
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from huggingface_hub import ModelCard
 from tiny_classifier import write_classifier
 
+import lssed_hf
 from lssed_hf import cli, default_model, load_classifier
 from lssed_hf.inference.loading import DEFAULT_MODEL
 
@@ -77,6 +83,195 @@ def test_predict_prints_csv_without_a_file_to_write(model, clips, capsys):
     assert header.startswith("file,label,score,probability_angry") and "a.wav" in row
 
 
+class TestFormats:
+    def rows(self, model, clips, capsys, form, *flags):
+        assert (
+            cli.main(["predict", str(model), str(clips / "a.wav"), str(clips / "b.flac"), "--format", form, *flags])
+            == 0
+        )
+        return capsys.readouterr().out
+
+    def test_the_table_is_aligned_and_says_percent(self, model, clips, capsys):
+        header, *rows = self.rows(model, clips, capsys, "table").splitlines()
+        assert header.split() == ["file", "label", "sure", "note"] and len(rows) == 2
+        for row in rows:
+            assert row.index(row.split()[1]) == header.index("label") and re.search(r" \d+%", row)
+            assert "no speech" in row, "noise, of which another model than the built-in one still says something"
+
+    def test_json_and_json_lines_hold_the_same(self, model, clips, capsys):
+        whole = json.loads(self.rows(model, clips, capsys, "json"))
+        assert [json.loads(line) for line in self.rows(model, clips, capsys, "jsonl").splitlines()] == whole
+        for one in whole:
+            assert one["score"] == max(one["probabilities"].values()) == one["probabilities"][one["label"]]
+            assert one["error"] is None and one["notes"] == ["no speech"]
+        assert [one["seconds"] for one in whole] == [1, 1]
+
+    def test_csv_has_the_same_scores(self, model, clips, capsys):
+        table = list(csv.DictReader(self.rows(model, clips, capsys, "csv").splitlines()))
+        for row, one in zip(table, json.loads(self.rows(model, clips, capsys, "json")), strict=True):
+            assert float(row["score"]) == pytest.approx(one["score"], abs=1e-4) and row["label"] == one["label"]
+            assert row["note"] == "no speech" and row["seconds"] == "1.000"
+
+    def test_a_table_is_for_terminals_and_csv_for_pipes(self, model, clips, capsys, monkeypatch):
+        arguments = ["predict", str(model), str(clips / "a.wav")]
+        assert cli.main(arguments) == 0 and capsys.readouterr().out.startswith("file,label,score")
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        assert cli.main(arguments) == 0 and capsys.readouterr().out.startswith("file  ")
+
+    def test_what_fails_is_said_once(self, model, clips, capsys):
+        assert cli.main(["predict", str(model), str(clips / "a.wav"), "nowhere.wav", "--format", "table"]) == 1
+        output = capsys.readouterr()
+        assert output.out.count("no such audio file") == 1 and "no such audio file" not in output.err
+
+    def test_terminals_get_no_escapes_from_names(self, model, clips, capsys):
+        (clips / "a.wav").rename(clips / "a\x1b[31m.wav")
+        assert cli.main(["predict", str(model), str(clips), "--format", "table"]) == 0
+        output = capsys.readouterr().out
+        assert "\x1b" not in output and "a\\x1b[31m.wav" in output
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems keep names as Unicode")
+    def test_names_that_are_not_utf8_come_back_byte_for_byte(self, model, clips, tmp_path, capfdbinary):
+        name = os.fsencode(clips) + b"/caf\xe9.wav"
+        os.rename(clips / "a.wav", name)
+        out = tmp_path / "out.csv"
+        assert cli.main(["predict", str(model), str(clips), "--csv", str(out), "--format", "json"]) == 0
+        assert name in out.read_bytes()
+        printed = json.loads(capfdbinary.readouterr().out)
+        assert name in [os.fsencode(one["file"]) for one in printed]
+
+
+class TestInputs:
+    def test_standard_input(self, model, clips, capsys, monkeypatch):
+        def fed(path):
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes()), encoding="utf-8"))
+            assert cli.main(["predict", str(model), "-", "--format", "json"]) == 0
+            return json.loads(capsys.readouterr().out)[0]
+
+        piped = fed(clips / "b.flac")
+        assert cli.main(["predict", str(model), str(clips / "b.flac"), "--format", "json"]) == 0
+        named = json.loads(capsys.readouterr().out)[0]
+        assert piped["file"] == "-" and piped["probabilities"] == named["probabilities"]
+
+    def test_patterns_and_names_with_a_dash(self, model, clips, capsys, monkeypatch):
+        monkeypatch.chdir(clips)
+        (clips / "a.wav").rename(clips / "-a.wav")
+        assert cli.main(["predict", str(model), "*.flac", "**/*.ogg", "--format", "jsonl", "--", "-a.wav"]) == 0
+        files = [json.loads(line)["file"] for line in capsys.readouterr().out.splitlines()]
+        assert files == ["b.flac", "deep/c.ogg", "-a.wav"]
+        assert cli.main(["predict", str(model), "*.mp4"]) == 1
+        assert "*.mp4" in capsys.readouterr().err
+
+    def test_a_scan_says_what_it_skipped(self, model, clips, caplog, capsys):
+        assert cli.main(["predict", str(model), str(clips)]) == 0
+        assert "3 recordings; skipped 1 file (1 .txt)" in caplog.text
+
+    def test_channels(self, model, clips, capsys):
+        noise = np.random.default_rng(1).uniform(-0.3, 0.3, (16000, 2))
+        soundfile.write(clips / "call.wav", noise, 16000, subtype="FLOAT")
+        for number, name in enumerate(("left", "right")):
+            soundfile.write(clips / f"{name}.wav", noise[:, number], 16000, subtype="FLOAT")
+
+        def scores(*arguments):
+            assert cli.main(["predict", str(model), *arguments, "--format", "json"]) == 0
+            return {one["channel"]: one["probabilities"]["sad"] for one in json.loads(capsys.readouterr().out)}
+
+        each = scores(str(clips / "call.wav"), "--channel", "each")
+        assert list(each) == ["left", "right"]
+        for name in each:
+            alone = scores(str(clips / f"{name}.wav"))
+            assert alone[None] == pytest.approx(each[name], abs=1e-6)
+            assert scores(str(clips / "call.wav"), "--channel", name)[name] == each[name]
+        assert list(scores(str(clips / "left.wav"), "--channel", "each")) == [None]
+
+
+class TestNotes:
+    """What a reader of a label should know of the recording, and recordings that get none."""
+
+    def predictions(self, folder, samples, **settings):
+        path = folder / "clip.wav"
+        soundfile.write(path, samples, 16000, subtype="FLOAT")
+        return lssed_hf.predict(path, **settings)[0]
+
+    @pytest.mark.parametrize(
+        "samples, note",
+        [
+            (np.zeros(32000), "silent"),
+            (np.full(32000, 0.3), "silent"),  # a constant
+            (1e-5 * np.random.default_rng(0).normal(size=32000), "silent"),
+            (np.array([0.5]), "too short"),
+            (np.full(800, 0.1), "too short"),
+            (np.zeros(100), "too short"),
+        ],
+        ids=["zeros", "constant", "hiss", "one sample", "50 ms", "short zeros"],
+    )
+    def test_no_model_labels_what_holds_nothing(self, model, tmp_path, samples, note):
+        for opened in (None, model):
+            one = self.predictions(tmp_path, samples, model=opened)
+            assert one.label is None and one.score is None and one.notes == (note,) and one.probabilities == {}
+
+    @pytest.mark.parametrize("kind", ["noise", "tone", "hum"])
+    def test_the_built_in_model_labels_speech_alone(self, model, tmp_path, kind):
+        time = np.arange(32000) / 16000
+        samples = {
+            "noise": np.random.default_rng(0).uniform(-0.3, 0.3, 32000),
+            "tone": 0.3 * np.sin(2 * np.pi * 440 * time),
+            "hum": 0.2 * np.sign(np.sin(2 * np.pi * 50 * time)),
+        }[kind]
+        assert self.predictions(tmp_path, samples).label is None
+        assert self.predictions(tmp_path, samples, vad=False).label is not None
+        other = self.predictions(tmp_path, samples, model=model)
+        assert other.label is not None and other.notes[0] == "no speech"
+        assert self.predictions(tmp_path, samples, model=model, vad=True).label is None
+
+    def test_speech_is_labelled_and_much_silence_around_it_noted(self, tmp_path):
+        pytest.importorskip("espeakng_loader")
+        from lssed_hf.corpora.espeak import speak
+
+        spoken, rate = speak("The dogs are sitting by the door, and the children are talking to them.")
+        spoken = soxr.resample(spoken, rate, 16000)
+        one = self.predictions(tmp_path, spoken)
+        assert one.label in ("angry", "neutral", "happy", "sad") and one.notes == ()
+        padded = np.concatenate([spoken, np.zeros(12 * len(spoken), np.float32)])
+        one = self.predictions(tmp_path, padded)
+        assert one.label is not None and "mostly no speech" in one.notes
+        assert self.predictions(tmp_path, padded, vad=True).label is None
+        assert "mostly no speech" not in self.predictions(tmp_path, padded, min_speech=0.0).notes
+        loud = self.predictions(tmp_path, np.clip(40 * spoken, -1, 1))
+        assert "clipped" in loud.notes and loud.label is not None
+
+    def test_long_recordings_are_the_mean_of_their_pieces(self, model, tmp_path):
+        rng = np.random.default_rng(0)
+        samples = np.concatenate([rng.uniform(-a, a, 16000 * 30).astype(np.float32) for a in (0.01, 0.3, 0.8)])
+        samples = samples[: 16000 * 75]
+        one = self.predictions(tmp_path, samples, model=model)
+        assert one.seconds == 75 and any("over 30 s" in note for note in one.notes)
+        classifier = load_classifier(model)
+        pieces = [samples[:480000], samples[480000:960000], samples[960000:]]
+        expected = np.average(list(classifier.probabilities(pieces)), axis=0, weights=[30, 30, 15])
+        assert list(one.probabilities.values()) == pytest.approx(expected.tolist(), abs=1e-5)
+
+    def test_a_remainder_is_no_piece_of_its_own(self, model, tmp_path):
+        samples = np.random.default_rng(0).uniform(-0.3, 0.3, 16000 * 30 + 100).astype(np.float32)
+        one = self.predictions(tmp_path, samples, model=model)
+        [expected] = load_classifier(model).probabilities([samples])
+        assert list(one.probabilities.values()) == pytest.approx(expected.tolist(), abs=1e-5)
+
+    def test_recordings_stay_in_order_whatever_becomes_of_them(self, model, tmp_path):
+        rng = np.random.default_rng(0)
+        lengths = [8000, 10, 16000 * 65, 0, 24000, 16000 * 31, 12, 9000]
+        for number, length in enumerate(lengths):
+            path = tmp_path / f"{number}.wav"
+            soundfile.write(path, rng.uniform(-0.3, 0.3, length), 16000)
+        found = lssed_hf.predict(tmp_path, model, batch_size=2)
+        assert [Path(one.file).name for one in found] == [f"{number}.wav" for number in range(len(lengths))]
+        assert [one.seconds for one in found if one.seconds] == [length / 16000 for length in lengths if length]
+        for one, length in zip(found, lengths):
+            assert (one.label is None) == (length < 1600) and (one.error is not None) == (length == 0)
+            if one.label:
+                [alone] = lssed_hf.predict(one.file, model)
+                assert alone.probabilities == pytest.approx(one.probabilities, abs=2e-4)
+
+
 def test_a_folder_without_audio_is_an_error(model, tmp_path, capsys):
     (tmp_path / "none").mkdir()
     assert cli.main(["predict", str(model), str(tmp_path / "none")]) == 1
@@ -88,28 +283,33 @@ def test_a_missing_model_is_named(tmp_path, clips, capsys):
     assert "nothing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
-def test_every_command_has_help_with_an_example(command, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        cli.main([command, "--help"])
-    assert stopped.value.code == 0
-    assert f"example: lssed-hf {command} " in " ".join(capsys.readouterr().out.split())
-
-
-def test_usage_and_unknown_commands(capsys):
-    assert cli.main(["--help"]) == 0
-    assert "predict" in capsys.readouterr().out
-    assert cli.main(["dance"]) == 2
-    assert "unknown command 'dance'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "arguments, problem",
+    [
+        (["nope", "a.wav"], "nope is neither an audio file nor a folder, and no model has that name"),
+        (["nope/nope", "a.wav"], "no model 'nope/nope': there is no such folder"),
+        (["a.wav", "--device", "cuda:7"], "device 'cuda:7' is not there: this machine has cpu"),
+        (["a.wav", "--device", "fast"], "device 'fast' is not there"),
+        (["missing/"], "missing"),
+        (["a.wav", "--min_speech", "2"], "--min_speech 2.0 must be between 0 and 1"),
+    ],
+)
+def test_what_is_not_there_is_one_line(clips, monkeypatch, capsys, caplog, arguments, problem):
+    monkeypatch.chdir(clips)
+    if arguments == ["missing/"]:
+        pytest.importorskip("lssed_hf")
+    assert cli.main(["predict", *arguments]) == 1
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert any(problem in line for line in errors), errors
 
 
 class TestDefaultModel:
     def test_without_a_name_the_one_in_the_package_is_taken_and_named(self, clips, tmp_path, caplog):
         assert cli.main(["predict", str(clips), "--csv", str(tmp_path / "out.csv")]) == 0
         rows = read_csv(tmp_path / "out.csv")
-        assert len(rows) == 3 and {row["label"] for row in rows} <= {"angry", "neutral", "happy", "sad"}
+        assert len(rows) == 3 and {(row["label"], row["note"]) for row in rows} == {("", "no speech")}
         assert "No model was named" in caplog.text and "README.md" in caplog.text
-        assert cli.main(["predict", *(str(clips / name) for name in ("a.wav", "b.flac"))]) == 0
+        assert cli.main(["predict", *(str(clips / name) for name in ("a.wav", "b.flac")), "--no-vad"]) == 0
 
     def test_flags_may_stand_anywhere(self, model, clips, tmp_path):
         arguments = [str(model), "--csv", str(tmp_path / "out.csv"), str(clips / "a.wav")]
@@ -124,7 +324,7 @@ class TestDefaultModel:
         assert named(str(clips / "a.wav")) == unnamed(str(clips / "a.wav"))
 
     def test_it_is_small_and_safe(self):
-        files = sorted(DEFAULT_MODEL.iterdir())
+        files = sorted(Path(DEFAULT_MODEL).iterdir())
         assert sum(file.stat().st_size for file in files) <= 6 * 2**20
         assert {file.suffix for file in files} <= {".json", ".safetensors", ".md", ".py"}
 
@@ -134,7 +334,7 @@ class TestDefaultModel:
         for part in ("ravdess", "emodb"):
             metrics = json.loads((recorded / part / "results.json").read_text(encoding="utf-8"))["metrics"]
             expected += [metrics["weighted_accuracy"], metrics["unweighted_accuracy"]]
-        card = ModelCard.load(DEFAULT_MODEL / "README.md", ignore_metadata_errors=False)
+        card = ModelCard.load(Path(DEFAULT_MODEL, "README.md"), ignore_metadata_errors=False)
         assert [result.metric_value for result in card.data.eval_results] == expected
         assert card.data.license == "cc-by-nc-sa-4.0"
 

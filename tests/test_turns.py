@@ -1,4 +1,4 @@
-"""Who speaks when, out of RTTM files, tables and transcripts."""
+"""Turns of speakers from RTTM files, tables, subtitles and transcripts."""
 
 import pytest
 
@@ -27,6 +27,54 @@ def test_rttm(tmp_path):
     assert read_turns(write(tmp_path / "a.rttm", b"\xef\xbb\xbf" + RTTM.replace("\n", "\r\n").encode())) == expected
 
 
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        (
+            "a.srt",
+            "1\n00:00:00,000 --> 00:00:05,000\n[alice]: I said --\nand meant\n\n"
+            "2\n00:00:04,500 --> 00:00:06,000\n[bob]: so\n\n3\n00:00:07,000 --> 00:00:08,000\nwho?\n",
+        ),
+        (
+            "a.vtt",
+            "WEBVTT\n\nNOTE made by hand\n\n00:00.000 --> 00:05.000 align:left\n<v alice>I said\n\n"
+            "b\n00:00:04.500 --> 00:00:06.000\n<v.loud bob>so</v>\n\n00:07.000 --> 00:08.000\nwho?\n",
+        ),
+        (
+            "a.json",
+            '{"segments": [{"start": 4.5, "end": 6, "text": "so", "speaker": "bob"}, {"start": 0.0, "end": 5.0, '
+            '"speaker": "alice", "words": []}, {"start": 7, "end": 8, "text": "who?"}], "language": "en"}',
+        ),
+    ],
+)
+def test_subtitles_and_transcripts(tmp_path, name, content):
+    expected = [Turn(0, 5, "alice"), Turn(4.5, 6, "bob"), Turn(7, 8, None)]
+    assert read_turns(write(tmp_path / name, content)) == expected
+    assert read_turns(write(tmp_path / name, content.replace("\n", "\r\n"))) == expected
+
+
+def test_hours_of_subtitles_count(tmp_path):
+    cue = "1\n01:02:03,400 --> 01:02:04,000\nlate\n"
+    assert read_turns(write(tmp_path / "a.srt", cue)) == [Turn(3723.4, 3724.0)]
+
+
+@pytest.mark.parametrize(
+    "name, content, problem",
+    [
+        ("a.srt", "1\n00:00:01,000 --> soon\nhello\n", r"a\.srt, line 2: .* has no two times"),
+        ("a.vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nback\n", r"a\.vtt, line 3: a turn from 2 to 1 s"),
+        ("a.json", '{"text": "no segments"}', r"a\.json: holds no list of segments"),
+        ("a.json", '{"segments": [{"start": 0, "end": 1}, {"end": 2}]}', r"a\.json, segment 2: start None"),
+        ("a.json", '{"segments": [{"start": 3, "end": 2}]}', r"a\.json, segment 1: a turn from 3 to 2 s"),
+        ("a.json", "{", r"a\.json: holds no list of segments"),
+        ("a.srt", b"1\n00:00:01,000 --> 00:00:02,000\n\xff\n", r"a\.srt: not UTF-8"),
+    ],
+)
+def test_damaged_subtitles_name_their_line(tmp_path, name, content, problem):
+    with pytest.raises(ValueError, match=problem):
+        read_turns(write(tmp_path / name, content))
+
+
 def test_rttm_on_several_recordings(tmp_path):
     other = "SPEAKER other 1 1 2 <NA> <NA> eve <NA> <NA>\n"
     path = write(tmp_path / "a.rttm", RTTM + other)
@@ -42,6 +90,8 @@ def test_rttm_on_several_recordings(tmp_path):
     [
         ("a.csv", 'start,end,speaker,text\n2.5,3,bob,"so, yes"\n0,1e0,alice,\n'),
         ("a.csv", "Start;End;Speaker\n2.5;3;bob\n\n0;1;alice\n"),
+        ("a.csv", "start;end;speaker\n2,5;3;bob\n0;1;alice\n"),  # as a German Excel writes it
+        ("a.csv", "start\tend\tspeaker\n2.5\t3\tbob\n0\t1\talice\n".encode("utf-16")),
         ("a.tsv", "speaker\tstart_time\tend_time\nbob\t2.5\t3\nalice\t0\t1\n"),
         ("a.jsonl", '{"start": 0, "end": 1, "speaker": "alice"}\n{"start": 2.5, "stop": 3, "speaker": "bob"}\n'),
         ("1_TRANSCRIPT.csv", 'start_time\tstop_time\tspeaker\tvalue\n0\t1\talice\t"oh\n2.5\t3\tbob\tuh huh\n'),
@@ -88,8 +138,6 @@ def test_rttm_times_that_are_none_name_their_line(tmp_path, start, length):
         ("a.csv", "", "no start column"),
         ("a.csv", "start,speaker\n1,a\n", "no end column"),
         ("a.csv", "start,end\n1,2,3\n", "line 2: 3 cells"),
-        ("a.csv", "start,end,speaker\n1,2,Bj\xf6rn\n".encode("latin-1"), "line 2: not UTF-8"),
-        ("a.csv", "start,end\n1,2\n".encode("utf-16"), "not UTF-8"),
         ("a.csv", 'start,end\n1,"2\n', "quotes"),
         ("a.txt", "1 2\n", r"turns are read from \.rttm"),
     ],

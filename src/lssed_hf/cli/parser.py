@@ -27,6 +27,7 @@ class CommandParser(argparse.ArgumentParser):
             description=description,
             epilog=f"example: lssed-hf {command} {example}",
             formatter_class=CompactHelp,
+            allow_abbrev=False,
             **settings,
         )
 
@@ -34,9 +35,11 @@ class CommandParser(argparse.ArgumentParser):
         """Print one line on what is wrong, with the nearest flags, and end with status 2."""
         if message.startswith(_UNKNOWN):
             unknown = message.removeprefix(_UNKNOWN).split()
-            flags = [argument for argument in unknown if argument.startswith("-")]
-            message = f"unknown flag {flags[0]}" if flags else f"more than this command takes: {' '.join(unknown)}"
-            message += self._suggestion(flags[0].partition("=")[0]) if flags else ""
+            flag = next((argument.partition("=")[0] for argument in unknown if argument.startswith("-")), None)
+            if flag is None:
+                message = f"more than this command takes: {' '.join(unknown)}"
+            else:
+                message = f"unknown flag {flag}{self._suggestion(flag)}"
         self.exit(2, f"{self.prog}: error: {message} (`{self.prog} --help` lists the flags)\n")
 
     def parse_inputs(self, argv: Sequence[str] | None) -> argparse.Namespace:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ..models.encoders import encoder_of
@@ -81,7 +82,8 @@ def head_inputs(network: nn.Module) -> Iterator[list[torch.Tensor]]:
 def frame_states(network: nn.Module) -> Iterator[list[torch.Tensor]]:
     """Collect the `last_hidden_state` of every pass through the encoder, (batch, time, size), while the block runs.
 
-    Maps (batch, channels, mel, time), as networks on spectrograms give, become vectors of channels times mel rows.
+    Maps (batch, channels, mel, time), as networks on spectrograms give, become vectors of channels times mel rows, of
+    as many rows as the network pools to. Their mean over time is then the embedding of the clip.
 
     Raises:
         ValueError: The network has no encoder, or one without `last_hidden_state`.
@@ -95,7 +97,10 @@ def frame_states(network: nn.Module) -> Iterator[list[torch.Tensor]]:
         state = getattr(output, "last_hidden_state", None)
         if state is None or state.dim() not in (3, 4):
             raise ValueError(f"{type(module).__name__} returns no last_hidden_state over time: leave out --frames")
-        states.append(state if state.dim() == 3 else state.flatten(1, 2).transpose(1, 2))
+        if state.dim() == 4:
+            rows = getattr(network.config, "num_frequency_rows", state.shape[2])
+            state = F.adaptive_avg_pool2d(state, (rows, state.shape[3])).flatten(1, 2).transpose(1, 2)
+        states.append(state)
 
     handle = encoder.register_forward_hook(collect)
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..corpora.daic_transcripts import HEADER as DAIC_WOZ_HEADER
 from ..corpora.daic_transcripts import read_daic_woz
+from ..corpora.fields import decimal
 from ..corpora.tables import TABLE_SUFFIXES, read_table
 
 
@@ -163,7 +164,7 @@ def _read_table(path: Path) -> Iterator[Turn]:
 
 def _seconds(path: Path, line: int, field: str, text: str) -> float:
     try:
-        seconds = float(text)
+        seconds = decimal(text)
     except ValueError:
         seconds = math.nan
     if not math.isfinite(seconds):

@@ -20,8 +20,8 @@ RECIPES: dict[str, tuple[str, ...]] = {
 
 
 def with_recipe(flags: Sequence[str]) -> list[str]:
-    """The flags with those of their `--recipe` in front, so that what is given besides takes their place."""
+    """Return the flags behind those of their `--recipe`, whose place they take."""
     parser = argparse.ArgumentParser(prog="lssed-hf train", add_help=False, allow_abbrev=False)
-    parser.add_argument("--recipe", choices=RECIPES, default="paper")
+    parser.add_argument("--recipe", default="paper")
     recipe = parser.parse_known_args(flags)[0].recipe
-    return [*RECIPES[recipe], *flags]
+    return [*RECIPES.get(recipe, ()), *flags]  # the flags' own parser refuses what is no recipe

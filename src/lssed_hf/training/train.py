@@ -118,7 +118,7 @@ def train_model(
         speaker_normalization=model_args,
         majority_label=labels[np.bincount(train_labels).argmax()],
         adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
-        context={"dataset": data_args.dataset_name, "split": data_args.test_split_name},
+        context={"dataset": data_args.dataset_name or "in memory", "split": data_args.test_split_name},
     )
     write_model_card(args.output_dir)
     return results

@@ -1,0 +1,92 @@
+"""Help, suggestions and the dispatch of the command line."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from lssed_hf import cli
+from lssed_hf.cli.parser import did_you_mean
+
+
+#: Lines of two screens.
+TWO_SCREENS = 110
+
+
+def help_of(command, capsys, monkeypatch, flag="--help"):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([command, flag])
+    assert stopped.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+def test_every_command_has_help_of_two_screens_with_an_example(command, capsys, monkeypatch):
+    text = help_of(command, capsys, monkeypatch)
+    assert len(text.splitlines()) <= TWO_SCREENS
+    assert f"example: lssed-hf {command} " in " ".join(text.split())
+    assert not re.search(r"^ +--\w+-\w+|, --\w+-", text, re.MULTILINE), "each flag once"
+
+
+def test_training_flags_come_in_groups_and_all_on_request(capsys, monkeypatch):
+    short = help_of("train", capsys, monkeypatch)
+    assert [line for line in short.splitlines() if re.fullmatch(r"[a-z]+:", line)] == [
+        *("data:", "model:", "recipe:", "output:", "hardware:", "help:")
+    ]
+    everything = help_of("train", capsys, monkeypatch, "--help_all")
+    assert "--adam_beta1" in everything and "--adam_beta1" not in short
+    flags = set(re.findall(r"^  (--\w+)", short, re.MULTILINE))
+    assert flags <= set(re.findall(r"^  (--\w+)", everything, re.MULTILINE))
+
+
+def test_the_list_of_commands(capsys):
+    assert cli.main(["--help"]) == 0
+    listed = re.findall(r"^  ([\w-]+)  ", capsys.readouterr().out, re.MULTILINE)
+    assert sorted(listed) == sorted(cli.COMMANDS)
+    assert cli.main([]) == 2
+
+
+@pytest.mark.parametrize(
+    "argv, said",
+    [
+        (["pedict"], "unknown command 'pedict'; did you mean predict?"),
+        (["finetune"], "unknown command 'finetune'; did you mean finetune-daic?"),
+        (["xyzzy"], "unknown command 'xyzzy' ("),
+        (["predict", "a.wav", "--chanel", "left"], "unknown flag --chanel; did you mean --channel?"),
+        (["predict", "a.wav", "--batchsize=3"], "unknown flag --batchsize; did you mean --batch_size?"),
+        (["train", "--epochs", "3"], "unknown flag --epochs; did you mean --num_train_epochs"),
+        (["train", "--model", "pyresnet50"], "did you mean --model_name_or_path"),
+        (["evaluate", "--data-directory", "x"], "did you mean --data_dir"),
+        (["timeline", "a.wav", "--turn", "x"], "did you mean --turns"),
+        (["embed", "a.wav"], "--out"),
+        (["predict"], "name at least one recording"),
+    ],
+)
+def test_misspelt_commands_and_flags_get_a_suggestion_in_one_line(argv, said, capsys):
+    try:
+        status = cli.main(argv)
+    except SystemExit as stopped:
+        status = stopped.code
+    assert status == 2
+    errors = capsys.readouterr().err
+    assert said in errors and errors.count("\n") == 1
+
+
+def test_suggestions():
+    flags = ["--learning_rate", "--lr_scheduler_type", "--num_train_epochs", "--seed"]
+    assert did_you_mean("--learn_rate", flags) == "; did you mean --learning_rate?"
+    assert did_you_mean("--train-epochs", flags) == "; did you mean --num_train_epochs?"
+    assert did_you_mean("--x", flags) == did_you_mean("--colour", flags) == ""
+
+
+def test_parsers_of_the_everyday_commands_come_before_anything_heavy():
+    code = (
+        "import sys\nfrom lssed_hf import cli\n"
+        "try: cli.main([sys.argv[1], '--help'])\nexcept SystemExit: pass\n"
+        "print({'torch', 'transformers'} & set(sys.modules))"
+    )
+    for command in ("predict", "timeline", "embed", "enroll"):
+        done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "set()"
