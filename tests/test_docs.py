@@ -35,6 +35,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Blocks that are not run, by page and first line, and why.
 NOT_RUN = {
     ("docs/corpora.md", "# In datasets before 4, by the loading script:"): "this is datasets 5; see test_routes.py",
+    ("docs/serve.md", "curl --data-binary @clip.wav http://127.0.0.1:7860/api/classify"): "see tests/web/test_api.py",
+    ("docs/serve.md", "docker build -t lssed-hf . && docker run -p 7860:7860 lssed-hf"): "see test_dockerfile.py",
     ("docs/serve.md", "cp -r space my_space"): "it needs the Hub; tests/web/test_serve.py runs the Space's app",
     ("docs/scaling.md", "cluster_name: lssed-hf"): "YAML, for `ray up` and machines that are not there",
 }
@@ -105,9 +107,8 @@ def quick(monkeypatch, home, one_thread) -> None:
 def test_blocks_run(page, home, quick, monkeypatch):
     names = {"__name__": "__main__", **reader_home.names_at_hand()}
     if page.name == "serve.md":
-        gradio = pytest.importorskip("gradio")
-        # It would wait for Ctrl-C.
-        monkeypatch.setattr(gradio.Blocks, "block_thread", lambda app: app.close(verbose=False))
+        uvicorn = pytest.importorskip("uvicorn")
+        monkeypatch.setattr(uvicorn, "run", lambda app, **settings: None)  # it would wait for Ctrl-C
     for block in read_blocks(page):
         if key(block) in NOT_RUN or block.language == "text":
             continue

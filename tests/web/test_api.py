@@ -1,7 +1,11 @@
 """The JSON endpoint as programs meet it, and what browsers of other sites get."""
 
 import json
+import re
+import shutil
+import subprocess
 import threading
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -199,3 +203,15 @@ def test_recordings_wait_for_each_other_and_a_crowd_is_sent_away(
 def test_answers_are_plain_json(http, make_speech, tmp_path):
     text = classify(http, make_speech(tmp_path / "clip.wav").read_bytes()).text
     json.loads(text, parse_constant=pytest.fail)  # no NaN
+
+
+def test_the_documented_call_gives_what_the_documentation_shows(page, make_speech, tmp_path):
+    curl = shutil.which("curl") or pytest.skip("no curl")
+    text = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+    command, shown = re.search(r"^(curl .*--data-binary.*)\n```\n\n```text\n(.*)\n", text, re.MULTILINE).groups()
+    make_speech(tmp_path / "clip.wav")
+    words = [curl, "--silent", *command.replace("http://127.0.0.1:7860", page[0]).split()[1:]]
+    answer = json.loads(subprocess.run(words, cwd=tmp_path, check=True, capture_output=True).stdout)
+    shown = json.loads(shown)
+    assert list(answer) == list(shown) and [*map(type, answer.values())] == [*map(type, shown.values())]
+    assert list(answer["labels"][0]) == list(shown["labels"][0])
