@@ -321,7 +321,7 @@ class FolderCorpus(CorpusBuilder):
                 f"--split_scheme speaker needs {_MIN_SPEAKERS} speakers, one for each split, and {number} are known; "
                 f"{advice}, and --split_scheme random does without"
             )
-        reason = "" if scheme == "random" else f", as {number or 'no'} speakers are known ({advice})"
+        reason = f", as {number or 'no'} speakers are known ({advice})" if number < _MIN_SPEAKERS else ""
         self.note(
             f"divided at random{reason}: the same voices may be on both sides, so scores say little about new speakers"
         )

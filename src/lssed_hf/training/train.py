@@ -24,6 +24,7 @@ from ..models.registry import create_feature_extractor, create_model, list_model
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .baselines import front_ends_of, set_speaker_normalization, speaker_front_ends
 from .classical import SVMSettings, train_classical
+from .damaged import with_advice_on_damaged_clips
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
@@ -38,6 +39,7 @@ from .trainer import SpeechTrainer
 logger = logging.getLogger(__name__)
 
 
+@with_advice_on_damaged_clips
 def train_model(
     data_args: DataArguments,
     model_args: ModelArguments,
