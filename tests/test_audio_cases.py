@@ -3,11 +3,14 @@
 import os
 import struct
 import sys
+from functools import lru_cache
 
 import av
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 from recordings import av_file, chunk, mp3, sound_file, tone, wav
 
 from lssed_hf.audio import AudioError, audio_duration, load_audio, num_channels, read_audio, stream_audio
@@ -72,6 +75,9 @@ def recording(suffix: str, seconds: float = 1.5) -> bytes:
         return sound_file(tone(seconds), RATE, format, subtype)
     container, codec, rate = AV_FILES[suffix]
     return av_file(tone(seconds, rate), container, codec, rate, bit_rate=12200 if "amr" in codec else 64000)
+
+
+_recording = lru_cache(recording)
 
 
 def assert_is_tone(samples: np.ndarray, seconds: float, tolerance: float = 0.08, frequency: float = 440.0) -> None:
@@ -468,6 +474,10 @@ class TestChannels:
         assert read_audio(self.stereo(dead, self.right), channel="left").notes == (note,)
         assert not read_audio(self.stereo(dead, self.right), channel="right").notes
 
+    def test_a_silent_one_of_many(self):
+        content = sound_file(np.stack([self.left, self.right, 0 * self.left, self.left], axis=1))
+        assert read_audio(content).notes == ("channel 3 is silent while another is not",)
+
     def test_silence_on_both_and_two_unrelated_voices(self):
         assert not read_audio(self.stereo(0 * self.left, 0 * self.left)).notes
         rng = np.random.default_rng(0)
@@ -507,6 +517,25 @@ class TestOtherContent:
             load_audio(write(playlist.encode(), "list.wav"))
         with pytest.raises(AudioError, match="not an audio file"):
             load_audio(write(f"ffconcat version 1.0\nfile {secret}\n".encode(), "list.mp3"))
+
+    @pytest.mark.parametrize("rate", [1, 999, 2_000_000])
+    def test_an_impossible_rate(self, rate):
+        with pytest.raises(AudioError, match=f"damaged or not an audio file .a sampling rate of {rate} Hz"):
+            load_audio(wav(tone(), rate=rate))
+
+    @pytest.mark.parametrize("suffix", [".m4a", ".webm", ".mp3", ".amr", ".avi", ".mts", ".rf64", ".caf"])
+    @given(data=st.data())
+    def test_damage_anywhere_is_an_audio_error_or_passes(self, suffix, data):
+        content = bytearray(_recording(suffix))
+        place = st.integers(0, len(content) - 1) | st.integers(0, 100)
+        for position, value in data.draw(st.lists(st.tuples(place, st.integers(0, 255)), max_size=5)):
+            content[position] = value
+        content = bytes(content[: data.draw(st.just(len(content)) | st.integers(1, len(content)))])
+        for times in ({}, {"start": 0.7, "end": 1.1}):
+            try:
+                assert load_audio(content, **times).size
+            except AudioError as error:
+                assert "<bytes>" in str(error)
 
     def test_noise_is_no_recording(self):
         for seed in range(5):

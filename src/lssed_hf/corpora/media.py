@@ -1,9 +1,9 @@
-"""Finding the clips of a corpus that may be there as audio, as video, or as both."""
+"""Finding the clips of a corpus, which may come as audio, as video, or as both."""
 
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
-from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES, find_audio_files
+from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES, find_audio_files
 from .base import CorpusDataError, Reject
 
 
@@ -14,20 +14,20 @@ _SHOWN = 8  # names of what a folder holds
 def find_clips(
     folder: Path, key: Callable[[Path], Hashable] = lambda path: path.with_suffix("")
 ) -> tuple[list[Path], list[Reject]]:
-    """Audio and video files below a folder, each clip in one format: WAV, then other audio, then video.
+    """Find each clip below a folder in one format: WAV, then other audio, then video.
 
     Args:
-        folder: of the corpus.
-        key: what files of the same clip have in common, by default all of their path but the suffix.
+        folder: Folder of the corpus.
+        key: Function from a path to what files of the same clip share, default the path without its suffix.
 
     Returns:
-        The files to read, sorted, and the same clips in other formats, which a rule leaves out. Files of one clip in
-        one format are all among those to read: which of them is right, nobody knows here.
+        The files to read, sorted, and the same clips in other formats, which a rule leaves out. Several files of one
+        clip in one format are all returned, since nothing tells which of them is right.
 
     Raises:
-        FileNotFoundError: the folder holds neither audio nor video.
+        FileNotFoundError: The folder holds neither audio nor video.
     """
-    files = find_audio_files(folder, _FORMATS)
+    files = find_audio_files(folder)
     best: dict[Hashable, int] = {}
     for path in files:
         best[key(path)] = min(best.get(key(path), len(_FORMATS)), _rank(path))
@@ -41,7 +41,7 @@ def find_clips(
 
 
 def wrong_folder(data_dir: Path, corpus: str, expected: str) -> CorpusDataError:
-    """The error for a folder that is not the corpus: what was looked for, and what is there."""
+    """Return the error for a folder that is not the corpus: what was looked for, and what is there."""
     found = ", ".join(sorted(path.name for path in data_dir.iterdir())[:_SHOWN]) or "nothing"
     return CorpusDataError(
         f"{data_dir} is not {corpus}: looked for {expected}, found {found}; give the folder that holds the corpus"

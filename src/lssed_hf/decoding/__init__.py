@@ -16,6 +16,7 @@ from .pyav import PyavSound
 from .source import AudioError, open_source, source_name, truncated, unreadable
 
 
+_RATES = (1000, 1_000_000)  # Hz; a damaged header must not make a second into an hour
 _SPARE_BYTES = 256  # an encoder may count a tag at the end in, which another program removed
 
 Sound = ArraySound | LibsndfileSound | PyavSound
@@ -41,6 +42,8 @@ def open_sound(source) -> Iterator[Sound]:
         yield ArraySound(name, source)
         return
     with open_source(source, name) as (file, head), closing(_open_file(name, file, head)) as sound:
+        if not _RATES[0] <= sound.sampling_rate <= _RATES[1]:
+            raise unreadable(name, f"a sampling rate of {sound.sampling_rate} Hz")
         yield sound
 
 

@@ -66,13 +66,11 @@ class ChannelMixer:
         deviations = np.sqrt(np.maximum(powers - means**2, 0))
         dead = deviations < _SILENT
         if dead.any() and not dead.all() and deviations.max() > 10 * _SILENT:
-            concerned = [
-                index for index in np.flatnonzero(dead) if self._channel == "mix" or self._channel == _name(index)
-            ]
+            heard = range(self._channels) if self._channel == "mix" else [_NAMES.index(self._channel)]
             return [
-                f"the {_name(index)} channel is {'constant' if abs(means[index]) > _SILENT else 'silent'} while "
-                "another is not"
-                for index in concerned
+                f"{_name(index)} is {'constant' if abs(means[index]) > _SILENT else 'silent'} while another is not"
+                for index in heard
+                if dead[index]
             ]
         mixed = self._mixed / self._length / scale**2
         if self._channel == "mix" and powers.mean() > _SILENT**2 and mixed < _CANCELLED * powers.mean():
@@ -102,4 +100,4 @@ def full_scale(peak: float, name: str) -> tuple[float, list[str]]:
 
 
 def _name(index: int) -> str:
-    return _NAMES[index] if index < len(_NAMES) else f"{index + 1}th"
+    return f"the {_NAMES[index]} channel" if index < len(_NAMES) else f"channel {index + 1}"

@@ -128,7 +128,10 @@ class PyavSound:
                     continue
                 self._good += packet.size > 0  # the last packet is empty: it flushes the decoder
                 yield from frames
-        except av.FFmpegError as error:
+        except (
+            av.FFmpegError,
+            IndexError,
+        ) as error:  # IndexError: a stream that begins later, of which PyAV is unaware
             raise unreadable(self.name, error) from error
 
     def _part_frames(self, start: float | None) -> tuple[Iterator, int]:
@@ -150,16 +153,19 @@ class PyavSound:
     def _planes(self, frames: Iterator) -> Iterator[np.ndarray]:
         """Yield float32 (channels, samples) at the rate and with the channels of the first frame."""
         resampler = setup = None
-        for frame in frames:
-            found = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if found != setup:  # files of different kinds that were joined
-                if resampler is not None:
-                    yield from _arrays(resampler.resample(None))
-                resampler = self._av.AudioResampler(format="fltp", layout=self._layout, rate=self.sampling_rate)
-                setup = found
-            yield from _arrays(resampler.resample(frame))
-        if resampler is not None:
-            yield from _arrays(resampler.resample(None))
+        try:
+            for frame in frames:
+                found = (frame.format.name, frame.layout.name, frame.sample_rate)
+                if found != setup:  # files of different kinds that were joined
+                    if resampler is not None:
+                        yield from _arrays(resampler.resample(None))
+                    resampler = self._av.AudioResampler(format="fltp", layout=self._layout, rate=self.sampling_rate)
+                    setup = found
+                yield from _arrays(resampler.resample(frame))
+            if resampler is not None:
+                yield from _arrays(resampler.resample(None))
+        except self._av.FFmpegError as error:  # a frame of an impossible layout or rate
+            raise unreadable(self.name, error) from error
 
     def _check_packets(self) -> None:
         if self._bad >= max(self._good, 1):
