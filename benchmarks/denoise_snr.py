@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lssed_hf import PyResNetFeatureExtractor
-from lssed_hf.audio import find_audio_files, load_audio
+from lssed_hf.audio import load_audio
+from lssed_hf.scan import find_audio_files
 
 
 FRAME = 400  # 25 ms

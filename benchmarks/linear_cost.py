@@ -21,9 +21,9 @@ LSSED_HF = [sys.executable, "-m", "lssed_hf"]
 EMOTIONS = ("angry", "neutral", "happy", "sad")
 FRONT_END = """
 import sys
-import lssed_hf
+import lssed_hf.scan
 extractor = lssed_hf.PyResNetFeatureExtractor()
-for path in lssed_hf.audio.find_audio_files(sys.argv[1]):
+for path in lssed_hf.scan.find_audio_files(sys.argv[1]):
     extractor.extract(lssed_hf.load_audio(path))
 print("done")
 """

@@ -32,8 +32,8 @@ import requests
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from ..audio import AUDIO_SUFFIXES
 from ..files import replacing
+from ..scan import AUDIO_SUFFIXES
 
 
 MIRROR_VARIABLE = "LSSED_HF_MIRROR"

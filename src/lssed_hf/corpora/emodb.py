@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..audio import AUDIO_SUFFIXES, find_audio_files
+from ..scan import AUDIO_SUFFIXES, find_audio_files
 from .base import CorpusBuilder, Reject, Utterance
 from .download import Archive, download_corpus
 from .splits import leave_one_out

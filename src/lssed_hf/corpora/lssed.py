@@ -33,8 +33,8 @@ from pathlib import Path
 
 import datasets
 
-from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
+from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
 from .feature_sets import FEATURE_SETS, FEATURE_SUFFIXES, read_features, table_offsets
 from .fields import choice_in, emotions_in, escapes, number_in, split_in, times_in

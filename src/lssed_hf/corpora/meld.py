@@ -28,8 +28,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS
+from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance
 from .media import wrong_folder
 from .tables import Row, read_table

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ..labels import emotion_of_word
+from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from .fields import SPLIT_NAMES
 
 

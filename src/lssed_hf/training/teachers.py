@@ -10,11 +10,12 @@ import datasets
 import numpy as np
 import torch
 
-from ..audio import expand_paths, load_audio
+from ..audio import load_audio
 from ..inference import AudioClassifier, load_classifier
 from ..inference.base import Classifier
 from ..inference.probe import ProbeClassifier
 from ..models.registry import list_models
+from ..scan import expand_paths
 from .answers import ask, model_digest
 from .record import start_facts
 
