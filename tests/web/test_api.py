@@ -157,6 +157,15 @@ def test_pages_of_other_sites_are_refused(http, headers, make_speech, tmp_path):
     assert not [name for name in response.headers if name.startswith("access-control")]
 
 
+@pytest.mark.parametrize("path", ["", "config", "api/health", "gradio_api/info"])
+def test_no_other_site_may_read_what_is_served(http, page, path):
+    for origin in ("http://evil.example", "null", "http://localhost:1"):
+        response = http.get(path, headers={"origin": origin})
+        assert not [name for name in response.headers if name.startswith("access-control-allow-origin")]
+    response = http.options(path, headers={"origin": "http://evil.example", "access-control-request-method": "POST"})
+    assert response.status_code == 400 and "access-control-allow-origin" not in response.headers
+
+
 def test_the_page_itself_may_call(http, page, make_speech, tmp_path):
     clip = make_speech(tmp_path / "clip.wav").read_bytes()
     assert classify(http, clip, headers={"origin": page[0]}).status_code == 200

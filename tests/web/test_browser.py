@@ -1,8 +1,10 @@
 """The page in Chromium, on a desk and on a phone (`make test-browser`)."""
 
+import base64
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -135,6 +137,36 @@ def test_a_bad_file_and_then_a_good_one(tab, bad_files, kind, reason, make_speec
         give(tab, make_speech(tmp_path / "clip.wav"))
         percentages(tab)
         assert not alert.is_visible()
+
+
+@pytest.mark.parametrize("suffix, codec", [("webm", "libopus"), ("mp4", "aac"), ("3gp", "aac"), ("caf", "pcm_s16le")])
+def test_recordings_that_browsers_take_for_videos(tab, suffix, codec, tmp_path):
+    av = pytest.importorskip("av")
+    noise = np.random.default_rng(0).normal(0, 3000, (1, 32000)).astype(np.int16)
+    with av.open(tmp_path / f"memo.{suffix}", "w") as container:
+        stream = container.add_stream(codec, rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(noise, format="s16", layout="mono")
+        frame.sample_rate = 16000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    give(tab, tmp_path / f"memo.{suffix}")
+    percentages(tab)
+    assert tab.locator("#result").get_attribute("aria-live") == "polite"
+
+
+def test_a_dropped_file(tab, make_speech, tmp_path):
+    data = base64.b64encode(make_speech(tmp_path / "clip.wav").read_bytes()).decode()
+    tab.get_by_label("Clear").wait_for(state="detached")
+    tab.evaluate(
+        """async (data) => {
+            const bytes = await (await fetch("data:;base64," + data)).arrayBuffer();
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([bytes], "memo.mkv", { type: "video/x-matroska" }));
+            const area = document.querySelector("#recording [data-testid=file-upload]").parentElement;
+            area.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+        }""",
+        data,
+    )
+    percentages(tab)
 
 
 def test_too_large_a_file(tab, tmp_path):

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from .analysis import Analysis, AnalysisQueue
 from .recordings import NotAudioError, TooLongError
@@ -54,6 +55,8 @@ def add_api(app: FastAPI, queue: AnalysisQueue, max_file_mb: float) -> None:
             with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR") or None) as folder:
                 path = await _save(request, Path(folder), max_file_mb)
                 return _answer(model, await queue.analyse(path, model))
+        except ClientDisconnect as error:
+            raise ApiError(400, "the recording did not arrive in full") from error
         except NotAudioError as error:
             raise ApiError(415, str(error)) from error
         except TooLongError as error:

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ..inference.base import Classifier
 from .analysis import AnalysisQueue
-from .markup import STYLE
 from .model_facts import ModelFacts
 
 
@@ -14,6 +14,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 try:
     import gradio as gr
     from fastapi import FastAPI
+    from starlette.middleware.cors import CORSMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from .api import add_api
@@ -23,7 +24,8 @@ except ImportError as error:
 
 
 #: Host names of this machine, by which alone its browsers may call a server on 127.0.0.1 (against DNS rebinding).
-LOCAL_HOSTS = ("127.0.0.1", "localhost")
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_HERE = Path(__file__).parent
 _SYSTEM_FONTS = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 
 
@@ -67,6 +69,7 @@ def build_app(
     queue = AnalysisQueue(classifiers, speech_only, max_seconds, long_seconds)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # their pages load scripts from other hosts
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
+    app.add_middleware(CORSMiddleware)  # with no site allowed, in place of Gradio's own, which allows any
     add_api(app, queue, max_file_mb)
     page = build_page(queue, facts, max_file_mb)
     # A mounted page reads any path that a visitor names: Gradio 6.31 checks them in launched ones alone.
@@ -87,7 +90,8 @@ def build_app(
             body_text_color_subdued="*neutral_600",  # Gradio's own is too pale to read (WCAG 2, 1.4.3)
             body_text_color_subdued_dark="*neutral_300",
         ),
-        css=STYLE,
+        css_paths=_HERE / "page.css",
+        js=(_HERE / "page.js").read_text(encoding="utf-8"),
     )
     app.state.close_streams = app.routes[-1].app.stop_event.set  # each open page holds a connection
     return app

@@ -16,38 +16,6 @@ from .recordings import clock
 
 #: Placeholder for the scores before the first recording.
 NO_RESULT = '<p class="faint">The result appears here.</p>'
-STYLE = """
-.gradio-container { width: 100%; max-width: 1000px !important; margin: 0 auto !important; }
-.gradio-container .html-container { padding: 0 !important; }
-.gradio-container p { margin: 0 0 4px; }
-.gradio-container h2 { margin: 0; }
-#result { border: 1px solid var(--border-color-primary); border-radius: var(--block-radius); padding: 14px 16px;
-    flex-basis: 0 !important; }
-#timeline, #picture { margin-top: 12px; }
-/* Times and buttons of Gradio's player are too pale to read (WCAG 2, 1.4.3), and two of its icons need words. */
-body:not(.dark) #recording { --neutral-400: var(--neutral-600); }
-#recording .source-selection { gap: 20px; }
-#recording .source-selection button.icon { width: auto; display: inline-flex; align-items: center; gap: 6px; }
-#recording .source-selection button.icon svg { width: 18px; }
-#recording .source-selection button.icon[aria-label="Upload file"]::after { content: "Upload"; }
-#recording .source-selection button.icon[aria-label="Record audio"]::after { content: "Record"; }
-.faint { color: var(--body-text-color-subdued); }
-#scores ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 10px; }
-#scores li { display: grid; grid-template-columns: minmax(5.5em, max-content) 1fr; gap: 12px; align-items: center; }
-#scores .label { max-width: 9em; overflow-wrap: anywhere; }
-#scores .bar { display: flex; align-items: center; gap: 8px; }
-#scores .fill { height: 18px; min-width: 2px; border-radius: 3px; background: #a9bdd4; }
-#scores li:first-child .fill { background: #1f5f9f; }
-.dark #scores .fill { background: #4b5f78; }
-.dark #scores li:first-child .fill { background: #6ea8e6; }
-#scores li:first-child { font-weight: 600; }
-#scores .percent { font-variant-numeric: tabular-nums; white-space: nowrap; }
-#waveform > div::part(scroll) { overflow-x: hidden !important; }
-.problem { border: 1px solid #c0392b; border-left-width: 5px; border-radius: 6px; padding: 10px 14px;
-    background: #fdf1ef; color: #7b1f14; overflow-wrap: anywhere; }
-.picture { margin: 0; }
-.picture img { display: block; width: 100%; height: auto; border-radius: 6px; }
-"""
 
 
 def facts_markup(name: str, facts: ModelFacts, num_labels: int) -> str:

@@ -51,19 +51,19 @@ def serve(
         from .app import LOCAL_HOSTS, build_app
 
         if models:
-            names = _short_names(models)
+            paths = dict(zip(_short_names(models), models))
             classifiers = {
                 name: load_classifier(path, device=device, trust_remote_code=trust_remote_code)
-                for name, path in zip(names, models)
+                for name, path in paths.items()
             }
-            facts = {name: read_model_facts(path) for name, path in zip(names, models)}
+            facts = {name: read_model_facts(path) for name, path in paths.items()}
         else:
             classifiers, facts = {BUILT_IN: default_model(device=device)}, {BUILT_IN: read_model_facts()}
-        app = build_app(
-            classifiers, facts=facts, allowed_hosts=LOCAL_HOSTS if host in LOCAL_HOSTS else ["*"], **(limits or {})
-        )
+        name = f"[{host}]" if ":" in host else host
+        hosts = LOCAL_HOSTS if name in LOCAL_HOSTS else ["*"]
+        app = build_app(classifiers, facts=facts, allowed_hosts=hosts, **(limits or {}))
         with _listen(host, port) as listener:
-            address = f"http://{'localhost' if host in _EVERYWHERE else host}:{listener.getsockname()[1]}"
+            address = f"http://{'localhost' if host in _EVERYWHERE else name}:{listener.getsockname()[1]}"
             print(f"{address} serves {', '.join(classifiers)}; Ctrl-C stops it", flush=True)
             if inbrowser:
                 webbrowser.open(address)
