@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     folder = args.output_dir / "cells" / start.name / f"{number}_speakers_seed_{seed}" / speaker
                     own = ["--model_name_or_path", start.model, "--seed", str(seed), "--output_dir", str(folder)]
                     own += ["--split_scheme", f"speaker_{speaker}", "--max_train_speakers", str(number)]
-                    settings = training_settings([*common, *start.flags, *own], "few_speakers.py")
+                    settings = training_settings([*common, *start.flags, *own])
                     title = f"{start.name}, {number} speaker(s), seed {seed}, tested on {speaker}"
                     made[start.name, number, seed, speaker] = Cell(title, folder, "train", settings, keep_model=False)
     # Trainings of seconds, less than a process takes.

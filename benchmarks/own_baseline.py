@@ -57,7 +57,7 @@ def make_cells(
     flags: Sequence[str], seeds: Sequence[int], enrolments: Sequence[int], output_dir: Path
 ) -> dict[str, dict[int, Cell]]:
     """Cells by system and seed; those that test the models of `all_clips` in other ways come behind them."""
-    given = training_settings(flags, "own_baseline.py")
+    given = training_settings(flags)
     model = given.get("model_name_or_path", "pyresnet50")
     overrides = {**json.loads(given.get("feature_extractor_overrides", "{}")), "normalization": "utterance"}
     own = {

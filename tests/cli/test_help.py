@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lssed_hf import cli
-from lssed_hf.cli.parser import did_you_mean
+from lssed_hf.suggest import did_you_mean
 
 
 #: Lines of two screens.

@@ -17,6 +17,7 @@ from torch import nn
 from transformers import HfArgumentParser
 
 from lssed_hf import PyResNetFeatureExtractor
+from lssed_hf.cli import train as train_command
 from lssed_hf.evaluation.adversarial import fgsm
 from lssed_hf.training import adversarial
 from lssed_hf.training.adversarial import AdversarialLoss, forward_real_and_fake

@@ -13,6 +13,7 @@ import pytest
 from tones import FLAGS, KILLED, write_ravdess
 
 from lssed_hf import cli
+from lssed_hf.cli import benchmark as command
 from lssed_hf.evaluation.intervals import SCORES
 from lssed_hf.training import benchmark, cells
 
@@ -40,7 +41,7 @@ def finished(corpus, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("benchmark") / "out"
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(cells, "run_in_process", lambda folder, threads: cells.main([str(folder)]))
-        assert benchmark.main(flags(corpus, output_dir, "--models", *SYSTEMS, "--seeds", "0", "1")) == 0
+        assert command.main(flags(corpus, output_dir, "--models", *SYSTEMS, "--seeds", "0", "1")) == 0
     return output_dir
 
 
@@ -96,15 +97,15 @@ def test_systems_get_their_own_flags_and_the_common_ones(finished):
 def test_once_more_changes_no_cell_and_report_only_needs_no_flags(finished, corpus, capsys):
     before = state_of(finished / "cells")
     assert (
-        benchmark.main(flags(corpus, finished, "--models", *SYSTEMS, "--seeds", "0", "1", "--logging_steps", "3")) == 0
+        command.main(flags(corpus, finished, "--models", *SYSTEMS, "--seeds", "0", "1", "--logging_steps", "3")) == 0
     )
     assert capsys.readouterr().out.count("finished before") == 4
     results = (finished / "results.json").read_bytes()
     for name in ("report.md", "results.json"):
         (finished / name).unlink()
-    assert benchmark.main(["--output_dir", str(finished), "--report_only"]) == 0
+    assert command.main(["--output_dir", str(finished), "--report_only"]) == 0
     assert (finished / "results.json").read_bytes() == results
-    assert benchmark.main(["--output_dir", str(finished), "--report_only", "--reference", "pyresnet50"]) == 0
+    assert command.main(["--output_dir", str(finished), "--report_only", "--reference", "pyresnet50"]) == 0
     assert read(finished / "results.json")["reference"] == "pyresnet50"
     assert "| against pyresnet50 |" in (finished / "report.md").read_text(encoding="utf-8")
     assert state_of(finished / "cells") == before
@@ -123,7 +124,7 @@ def test_other_settings_are_refused_and_named(finished, corpus, capsys):
 
 def test_a_failing_cell_is_listed_and_stops_nothing(corpus, tmp_path, capsys):
     systems = ['broken=pyresnet50 --config_overrides "{\\"groups\\": [[3]]}"', "pyresnet50"]
-    assert benchmark.main(flags(corpus, tmp_path / "out", "--models", *systems, "--keep_models")) == 1
+    assert command.main(flags(corpus, tmp_path / "out", "--models", *systems, "--keep_models")) == 1
     assert "broken, seed 0: " in capsys.readouterr().err
     results = read(tmp_path / "out" / "results.json")
     assert [row["name"] for row in results["systems"]] == ["pyresnet50"]
@@ -131,12 +132,12 @@ def test_a_failing_cell_is_listed_and_stops_nothing(corpus, tmp_path, capsys):
     assert "groups" in reason and "\n" not in reason
     assert f"- broken, seed 0: {reason}" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert (tmp_path / "out" / "cells" / "pyresnet50" / "seed_0" / "model.safetensors").is_file()
-    assert benchmark.main(["--output_dir", str(tmp_path / "out"), "--report_only"]) == 1
+    assert command.main(["--output_dir", str(tmp_path / "out"), "--report_only"]) == 1
 
 
 def test_nothing_finished_is_no_report(corpus, tmp_path, capsys):
     broken = 'broken=pyresnet50 --config_overrides "{\\"groups\\": [[3]]}"'
-    assert benchmark.main(flags(corpus, tmp_path / "out", "--models", broken)) == 1
+    assert command.main(flags(corpus, tmp_path / "out", "--models", broken)) == 1
     assert not (tmp_path / "out" / "report.md").exists()
     assert "Report" not in capsys.readouterr().out
 
@@ -159,7 +160,7 @@ def test_killed_in_a_cell_it_goes_on_there(finished, corpus, tmp_path):
     shutil.copytree(second / "checkpoint-4", second / "checkpoint-6")
     (second / "checkpoint-6" / "trainer_state.json").unlink()
 
-    assert benchmark.main(argv) == 0
+    assert command.main(argv) == 0
     assert state_of(first) == before
     assert read(second / "cell.json")["resumed"]
     assert "| ≥ " in (out / "report.md").read_text(encoding="utf-8")
@@ -245,11 +246,16 @@ def test_systems_are_models_or_names_with_flags():
         (["--seeds", "0"], "required: --models"),
         (["--models", "a", "--reference", "b"], "no system 'b'; there are a"),
         (["--models", "a", "--figure2", "a", "b"], "no system 'b'"),
-        (["--models", "a", "--learning_rat", "b"], "--learning_rat"),
         (["--report_only"], "nothing was begun in"),
     ],
 )
 def test_flags_that_make_no_sense_end_the_program(tmp_path, capsys, argv, message):
     with pytest.raises(SystemExit):
-        benchmark.main(["--output_dir", str(tmp_path), "--corpus", "ravdess", *argv])
+        command.main(["--output_dir", str(tmp_path), "--corpus", "ravdess", *argv])
     assert message in capsys.readouterr().err
+
+
+def test_a_flag_that_training_does_not_know_is_named_with_the_nearest(tmp_path):
+    argv = ["--output_dir", str(tmp_path), "--corpus", "ravdess", "--models", "a", "--learning_rat", "1"]
+    with pytest.raises(ValueError, match="unknown flag --learning_rat; did you mean --learning_rate"):
+        command.main(argv)

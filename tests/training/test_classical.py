@@ -12,14 +12,14 @@ from sklearn.svm import SVC
 from tones import write_emodb, write_ravdess
 
 import lssed_hf
+from lssed_hf.cli.benchmark import main as benchmark
+from lssed_hf.cli.cross_corpus import main as cross_corpus
 from lssed_hf.cli.train import main as train
 from lssed_hf.corpora import flags as corpus_flags
 from lssed_hf.inference import classical
 from lssed_hf.inference.classical import FunctionalsExtractor, SVMClassifier, read_svm, save_svm
 from lssed_hf.inference.speakers import SpeakerStatistics
-from lssed_hf.training.benchmark import main as benchmark
 from lssed_hf.training.classical import compute_functionals, fit_svm
-from lssed_hf.training.cross_corpus import main as cross_corpus
 
 
 pytestmark = pytest.mark.usefixtures("fake_opensmile")

@@ -7,6 +7,7 @@ from huggingface_hub import ModelCard
 from tones import FLAGS, write_emodb, write_ravdess
 
 from lssed_hf import cli
+from lssed_hf.cli import cross_corpus as cross_corpus_command
 from lssed_hf.evaluation.intervals import SCORES
 from lssed_hf.training import cells, cross_corpus
 
@@ -147,7 +148,7 @@ def test_a_test_without_its_model_is_a_problem(tmp_path):
 )
 def test_flags_that_make_no_sense_end_the_program(tmp_path, capsys, argv, message):
     with pytest.raises(SystemExit):
-        cross_corpus.main(["--output_dir", str(tmp_path), *argv])
+        cross_corpus_command.main(["--output_dir", str(tmp_path), *argv])
     assert message in capsys.readouterr().err
 
 

@@ -21,6 +21,7 @@ from transformers import WhisperFeatureExtractor, WhisperForAudioClassification,
 
 from lssed_hf import PyResNetFeatureExtractor, cli
 from lssed_hf.audio import encode_audio
+from lssed_hf.cli import finetune_daic
 from lssed_hf.evaluation.runs import read_run
 from lssed_hf.training import cells, depression
 
@@ -216,7 +217,7 @@ def test_labels_of_scored_participants_change_no_weight_and_no_answer(interviews
 def test_epochs_chosen_on_the_development_set_are_said_to_flatter(interviews, tmp_path):
     argv = flags(interviews, tmp_path, "--models", "pyresnet50", "--select_on", "development", "--max_steps", "1")
     with pytest.warns(UserWarning, match="then too high"):
-        assert depression.main(argv) == 0
+        assert finetune_daic.main(argv) == 0
     assert "**Epochs were chosen on the development set.**" in (tmp_path / "report.md").read_text(encoding="utf-8")
     settings = read(tmp_path / "cells" / "pyresnet50" / "seed_0" / "settings.json")["settings"]
     assert "validation_split_name" not in settings and settings["test_split_name"] == "validation"
@@ -244,7 +245,7 @@ def test_killed_it_goes_on_and_ends_with_the_same(finished, tmp_path):
     out = tmp_path / "out"
     argv = [str(out) if text == str(whole) else text for text in argv]
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, "ser-head/seed_1", "5", "depression", *argv], capture_output=True, text=True
+        [sys.executable, "-c", KILLED, "ser-head/seed_1", "5", "finetune_daic", *argv], capture_output=True, text=True
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (out / "report.md").exists() and (out / "cells" / "ser" / "seed_1" / "cell.json").is_file()
@@ -266,7 +267,7 @@ def test_killed_it_goes_on_and_ends_with_the_same(finished, tmp_path):
 )
 def test_flags_that_make_no_sense_end_the_program(tmp_path, capsys, argv, message):
     with pytest.raises(SystemExit):
-        depression.main(["--output_dir", str(tmp_path), *argv])
+        finetune_daic.main(["--output_dir", str(tmp_path), *argv])
     assert message in capsys.readouterr().err
 
 

@@ -19,7 +19,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from lssed_hf import PyResNetFeatureExtractor
 from lssed_hf.cli import train as train_command
 from lssed_hf.hub.card_facts import read_recipe
-from lssed_hf.training import cells
+from lssed_hf.training import cells, train
 from lssed_hf.training.arguments import RecipeArguments
 from lssed_hf.training.data import Augmentation, ClipCollator
 from lssed_hf.training.distillation import DistillationLoss, similarity_distance, soft_target_distance
@@ -354,7 +354,7 @@ def test_the_teachers_folder_is_no_place_for_the_student(flags, teacher):
 def test_cells_find_their_teachers_from_anywhere_and_reports_name_no_folder(teacher, tmp_path, monkeypatch):
     monkeypatch.chdir(teacher.parent)
     given = ["--dataset_name", "ravdess", "--teacher", "teacher", "somebody/else", "--unlabelled_dir", "."]
-    settings = cells.training_settings(given, "x")
+    settings = cells.training_settings(given)
     assert settings["teacher"] == [str(teacher), "somebody/else"] and settings["unlabelled_dir"] == [
         str(teacher.parent)
     ]

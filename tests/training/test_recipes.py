@@ -2,13 +2,14 @@
 
 import pytest
 
+from lssed_hf.cli import train as command
 from lssed_hf.training import cells, train
 from lssed_hf.training.recipes import RECIPES, with_recipe
 
 
 def test_what_is_given_takes_the_place_of_the_recipe():
     flags = ["--dataset_name", "ravdess", "--num_train_epochs", "7", "--recipe", "small"]
-    settings = cells.training_settings(flags, "lssed-hf benchmark")
+    settings = cells.training_settings(flags)
     assert settings["num_train_epochs"] == 7 and settings["recipe"] == "small"
     assert settings["model_name_or_path"] == "pyresnet-small"
     assert settings["optim"] == "adamw_torch_fused", "a cell keeps what the name stood for when it was begun"
@@ -17,19 +18,19 @@ def test_what_is_given_takes_the_place_of_the_recipe():
 @pytest.mark.parametrize("flags", [[], ["--recipe", "paper"], ["--recipe=paper"]])
 def test_the_paper_s_are_the_defaults(flags):
     assert with_recipe(flags) == flags
-    assert cells.training_settings(["--dataset_name", "x", *flags], "x") == {"dataset_name": "x"}
+    assert cells.training_settings(["--dataset_name", "x", *flags]) == {"dataset_name": "x"}
 
 
 def test_an_unknown_one_is_refused(capsys):
     with pytest.raises(SystemExit):
-        train.main(["--dataset_name", "ravdess", "--recipe", "large"])
+        command.main(["--dataset_name", "ravdess", "--recipe", "large"])
     assert "invalid choice: 'large'" in capsys.readouterr().err
 
 
 def test_train_takes_it(monkeypatch):
     taken = []
-    monkeypatch.setattr(train, "train", lambda *arguments: taken.extend(arguments))
-    train.main(["--dataset_name", "ravdess", "--output_dir", "out", "--recipe", "small", "--mixup", "0.7"])
+    monkeypatch.setattr(train, "train_model", lambda *arguments: taken.extend(arguments))
+    command.main(["--dataset_name", "ravdess", "--output_dir", "out", "--recipe", "small", "--mixup", "0.7"])
     _, model_args, args = taken
     assert model_args.model_name_or_path == "pyresnet-small"
     assert (args.mixup, args.recipe) == (0.7, "small")

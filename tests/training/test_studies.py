@@ -45,7 +45,7 @@ def test_every_system_has_flags_that_train_knows(places, tmp_path):
         assert pairs >= {("ravdess", None), ("emodb", "emodb")}
         assert (("emodb", "ravdess") in pairs) == ("both corpora" not in name), "no other corpus is left to test on"
     for flags in recipe_study.SYSTEMS.values():
-        cells.training_settings([*recipe_study.BASE, *flags], "recipe_study")
+        cells.training_settings([*recipe_study.BASE, *flags])
 
 
 def test_systems_are_scored_timed_and_drawn(places, tmp_path, monkeypatch):

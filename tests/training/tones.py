@@ -36,7 +36,7 @@ def patched(self, **kwargs):
     self.add_callback(Kill())
 train.SpeechTrainer.__init__ = patched
 cells.run_in_process = lambda folder, threads: cells.main([str(folder)])
-importlib.import_module(f"lssed_hf.training.{sys.argv[3]}").main(sys.argv[4:])
+importlib.import_module(f"lssed_hf.cli.{sys.argv[3]}").main(sys.argv[4:])
 """
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from .parser import did_you_mean
+from ..suggest import did_you_mean
 
 
 #: Heading -> command -> module (whose main(argv) runs it) and its summary.
@@ -21,10 +21,10 @@ GROUPS = {
     "models": {
         "train": ("cli.train", "train any audio classifier on your recordings or on any corpus"),
         "evaluate": ("cli.evaluate", "score a model on your recordings or on a split of a corpus"),
-        "export": ("hub.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
-        "convert": ("hub.convert", "turn a released PyResNet or an ESPnet2 recogniser into a folder for transformers"),
-        "card": ("hub.card", "write the model card of a saved model, or those of recorded systems"),
-        "push": ("hub.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
+        "export": ("cli.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
+        "convert": ("cli.convert", "turn a released PyResNet or an ESPnet2 recogniser into a folder for transformers"),
+        "card": ("cli.card", "write the model card of a saved model, or those of recorded systems"),
+        "push": ("cli.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
     },
     "corpora": {
         "prepare": ("preparation.prepare", "turn a corpus as distributed into a folder of Parquet for datasets"),
@@ -32,9 +32,9 @@ GROUPS = {
         "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),
     },
     "the paper": {
-        "benchmark": ("training.benchmark", "train and compare systems under one recipe, as in Table 5"),
-        "cross-corpus": ("training.cross_corpus", "train on each corpus and test on the others, as in Table 4"),
-        "finetune-daic": ("training.depression", "fine-tune models for depression detection, as in Table 6"),
+        "benchmark": ("cli.benchmark", "train and compare systems under one recipe, as in Table 5"),
+        "cross-corpus": ("cli.cross_corpus", "train on each corpus and test on the others, as in Table 4"),
+        "finetune-daic": ("cli.finetune_daic", "fine-tune models for depression detection, as in Table 6"),
         "demo": ("cli.demo", "train and serve a small PyResNet on synthetic speech"),
         "demo-daic": ("cli.demo_daic", "fine-tune for depression detection on synthetic interviews"),
     },

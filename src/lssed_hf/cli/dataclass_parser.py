@@ -34,7 +34,7 @@ class DataclassParser(CommandParser, HfArgumentParser):
         shown = {name for names in groups.values() for name in names}
         self.hidden = [action for action in self._actions if action.option_strings and action.dest not in shown]
         if any(action.dest != "help" for action in self.hidden):
-            self.add_argument("--help_all", action=_HelpAll, nargs=0, help="show every flag and exit")
+            self.add_argument("--help_all", action=_HelpAll, nargs=0, default=argparse.SUPPRESS, help="show every flag and exit")
 
     def parse(self, argv: Sequence[str] | None, positional: str | None = None) -> tuple[Any, ...]:
         """Return an instance of each dataclass; a flag that none of them has ends the command with a suggestion."""

@@ -55,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"   {what}: {counts.total()}, of which {', '.join(f'{n} {reason}' for reason, n in counts.items())}")
 
     from ..training import asr as asr_training  # the Trainer takes seconds to import
-    from ..training import depression
-    from . import train
+    from . import finetune_daic, train
 
     common = ["--restart", "--report_to", "none"]
     batches = ["--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"]
@@ -87,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     shutil.rmtree(output_dir / "table6", ignore_errors=True)  # of other starts
     print("4. Both, and random weights, are fine-tuned on interviews (Table 6)")
-    return depression.main(
+    return finetune_daic.main(
         [
             *("--data_dir", str(interviews), "--output_dir", str(output_dir / "table6")),
             *(*common, *epochs, *batches),

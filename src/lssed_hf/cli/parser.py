@@ -1,14 +1,12 @@
 """Parsers of the commands: help in groups with an example, and a suggestion for what is misspelt."""
 
 import argparse
-import difflib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-
-_UNKNOWN = "unrecognized arguments: "  # argparse's words
+from ..suggest import explain
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -33,13 +31,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line on what is wrong, with the nearest flags, and end with status 2."""
-        if message.startswith(_UNKNOWN):
-            unknown = message.removeprefix(_UNKNOWN).split()
-            flag = next((argument.partition("=")[0] for argument in unknown if argument.startswith("-")), None)
-            if flag is None:
-                message = f"more than this command takes: {' '.join(unknown)}"
-            else:
-                message = f"unknown flag {flag}{self._suggestion(flag)}"
+        message = explain(message, self._option_string_actions)
         self.exit(2, f"{self.prog}: error: {message} (`{self.prog} --help` lists the flags)\n")
 
     def parse_inputs(self, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -54,10 +46,6 @@ class CommandParser(argparse.ArgumentParser):
         if not args.arguments:
             self.error("name at least one recording")
         return args
-
-    def _suggestion(self, flag: str) -> str:
-        known = [option for option in self._option_string_actions if option.startswith("--") and "-" not in option[2:]]
-        return did_you_mean(flag, known)
 
 
 class CompactHelp(argparse.HelpFormatter):
@@ -93,23 +81,6 @@ def _placeholder(action: argparse.Action) -> str:
         return "N" if action.type is int else "X"
     ends = {"_dir": "DIR", "_or_path": "MODEL", "_name": "NAME", "pattern": "REGEX"}
     return next((word for end, word in ends.items() if action.dest.endswith(end)), "VALUE")
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `"; did you mean A or B?"` for the likeliest of the known names, or an empty string.
-
-    Args:
-        name: Name that was typed.
-        known: Names that there are.
-    """
-    known, core = list(dict.fromkeys(known)), name.strip("-").replace("-", "_").lower()
-    near = difflib.get_close_matches(name.replace("-", "_"), [other.replace("-", "_") for other in known], 2, 0.75)
-    found = [other for other in known if other.replace("-", "_") in near]
-    if len(core) > 2:
-        found += [other for other in known if core in other.strip("-").split("_") or f"_{core}" in other]
-        found += [other for other in known if core in other]
-    found = list(dict.fromkeys(found))[:3]
-    return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
 def add_speaker_arguments(parser: argparse._ActionsContainer) -> None:

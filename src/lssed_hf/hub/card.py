@@ -4,7 +4,6 @@ Every training writes one. This command writes it again, with a licence, a descr
 writes the cards of the systems that a benchmark recorded. What is not recorded is said to be unknown.
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -22,13 +21,11 @@ from ..evaluation.report import classes_table, groups_table, summary_table
 from ..evaluation.tables import markdown_table
 from ..evaluation.wer import rates_table
 from ..files import replacing
-from ..inference.classical import MODEL_TYPE, SVM_MARKER
-from .card_facts import CardFacts, read_facts, recorded_systems, terms
+from ..inference.classical import MODEL_TYPE
+from .card_facts import CardFacts, read_facts, terms
 from .card_text import code, one_line, plain
 
 
-EXAMPLE = """example: lssed-hf card outputs/pyresnet50 --license cc-by-nc-sa-4.0 --results outputs/on_emodb
-         lssed-hf card benchmarks/results/ravdess_table5 --output_dir model_cards"""
 #: In the YAML of a card: whether the licence of the data forbids redistribution. `lssed-hf push` asks for it.
 FORBIDDEN = "training_data_forbids_redistribution"
 #: Scores of classification -> metric of the Hub, its arguments, and its name for people.
@@ -55,7 +52,7 @@ def write_model_card(folder: str | os.PathLike, *, results: Sequence[str | os.Pa
         FileNotFoundError, ValueError: see `read_facts`.
     """
     card = model_card(dataclasses.replace(read_facts(folder, results), **facts))
-    return _save(card, Path(folder, "README.md"))
+    return save_card(card, Path(folder, "README.md"))
 
 
 def model_card(facts: CardFacts) -> ModelCard:
@@ -76,7 +73,7 @@ def template_path() -> Path:
     return installed if installed.is_file() else Path(__file__).parents[3] / "model_cards" / "template.md"
 
 
-def _save(card: ModelCard, path: Path) -> Path:
+def save_card(card: ModelCard, path: Path) -> Path:
     with replacing(path) as temporary:
         temporary.write_text(str(card), encoding="utf-8")
     return path
@@ -356,44 +353,3 @@ def _citation(facts: CardFacts) -> str:
     entries += [terms(corpus)["citation"] for corpus in facts.all_corpora]
     text = "\n\n".join(dict.fromkeys(filter(None, entries)))
     return f"LSSED is the paper that this package follows, whatever the data.\n\n```bibtex\n{text}\n```"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf card",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "models",
-        nargs="+",
-        type=Path,
-        metavar="MODEL",
-        help="a saved model, or what benchmark or cross-corpus wrote",
-    )
-    parser.add_argument(
-        "--output_dir",
-        type=Path,
-        help="for recorded systems: where to write RESULTS-SYSTEM.md; models have README.md in their own folder",
-    )
-    parser.add_argument("--results", type=Path, nargs="+", default=[], help="more folders of lssed-hf evaluate")
-    parser.add_argument("--license", help="of the weights, an identifier of the Hub, e.g. cc-by-nc-sa-4.0")
-    parser.add_argument("--name", help="of the model, for people")
-    parser.add_argument("--description", help="a paragraph below the title, plain text")
-    args = parser.parse_args(argv)
-    given = {key: getattr(args, key) for key in ("license", "name", "description") if getattr(args, key) is not None}
-    if len(args.models) > 1 and (given or args.results):
-        parser.error("--license, --name, --description and --results are of one model: name one")
-    for model in args.models:
-        if any((model / name).is_file() for name in ("config.json", SVM_MARKER)):
-            print(write_model_card(model, results=args.results, **given))
-            continue
-        if given or args.results:
-            parser.error(f"{model} is no saved model: --license, --name, --description and --results do not apply")
-        systems = list(recorded_systems(model))
-        if args.output_dir is None:
-            parser.error(f"{model} holds recorded systems: say with --output_dir where their cards go")
-        for name, facts in systems:
-            print(_save(model_card(facts), args.output_dir / f"{name}.md"))
-    return 0

@@ -4,9 +4,7 @@ A file of torch.save is taken for a PyResNet of the LSSED authors, an archive or
 recogniser. No file is trusted: weights are read as data, and nothing else in them is run.
 """
 
-import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,28 +53,3 @@ def convert_checkpoint(
                 f"--{name} is for ESPnet2 models (a .zip or a folder), and {source} is a file of torch.save"
             )
     return convert_pyconvresnet(source, output_dir, labels)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf convert",
-        description=__doc__,
-        epilog="example: lssed-hf convert PyResNet50.pth outputs/pyresnet50_lssed; "
-        "lssed-hf convert asr_train_asr_conformer_valid.acc.ave.zip outputs/conformer",
-    )
-    parser.add_argument(
-        "source", type=Path, help="a released PyResNet (.pth), or an ESPnet2 model: a .zip as released, or a folder"
-    )
-    parser.add_argument("output_dir", type=Path, help="folder to write, new or empty")
-    pyresnet = parser.add_argument_group("PyResNet")
-    pyresnet.add_argument("--labels", nargs="+", help="in the order of the outputs (default: angry neutral happy sad)")
-    espnet = parser.add_argument_group("ESPnet2")
-    espnet.add_argument("--config_file", help="config.yaml within the model, where it has several")
-    espnet.add_argument("--checkpoint_file", help=".pth file within the model, where it has several")
-    espnet.add_argument("--bpe_model", help="sentencepiece model within the model, where config.yaml names another")
-    arguments = vars(parser.parse_args(argv))
-    made = convert_checkpoint(**arguments)
-    for note in made.notes:
-        print(f"not taken over: {note}", file=sys.stderr)
-    print(f"{arguments['source']} ({made.checkpoint}): {made.model} -> {made.folder}")
-    return 0

@@ -4,7 +4,6 @@ What was written is compared with PyTorch before it is kept. `lssed-hf predict` 
 `lssed_hf.load_classifier` take the folder as they take that of the model.
 """
 
-import argparse
 import contextlib
 import importlib.metadata
 import json
@@ -370,45 +369,3 @@ def _agreement(source: _Source, classifier: ExportedClassifier, clips: Sequence[
         "mean_probability_difference": round(float(difference.mean()), 4),
         "same_label": round(float((quantized.argmax(axis=1) == exact.argmax(axis=1)).mean()), 4),
     }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf export",
-        description=__doc__,
-        epilog="example: lssed-hf export outputs/pyresnet50 outputs/pyresnet50_int8 --format openvino --int8 "
-        "--calibration_data recordings/",
-    )
-    parser.add_argument("model", help="folder or Hub name of an audio classifier")
-    parser.add_argument("output_dir", type=Path, help="folder to write, new or empty")
-    parser.add_argument("--format", choices=list(MODEL_FILES), default="onnx", help="default: onnx")
-    parser.add_argument("--int8", action="store_true", help="quantise to 8 bits; needs --calibration_data")
-    parser.add_argument(
-        "--calibration_data", nargs="+", type=Path, default=[], help="audio files like those to come, or folders"
-    )
-    parser.add_argument("--num_calibration_clips", type=int, default=128, help="drawn from them (default: 128)")
-    parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
-    args = parser.parse_args(argv)
-    facts = export_model(
-        args.model,
-        args.output_dir,
-        args.format,
-        int8=args.int8,
-        calibration_data=args.calibration_data,
-        num_calibration_clips=args.num_calibration_clips,
-        trust_remote_code=args.trust_remote_code,
-    )
-    parity = facts["float32_parity"]
-    print(
-        f"float32: logits differ from PyTorch's by at most {parity['max_logit_difference']:.2g} "
-        f"({parity['batches']} batches of {parity['shortest']} to {parity['longest']} frames)"
-    )
-    if args.int8:
-        agreement = facts["int8_agreement"]
-        print(
-            f"int8: probabilities differ by at most {agreement['max_probability_difference']:.4f}, on average "
-            f"{agreement['mean_probability_difference']:.4f}; same label for {agreement['same_label']:.1%} of "
-            f"{agreement['clips']} calibration clips"
-        )
-    print(f"{args.model} -> {args.output_dir}")
-    return 0

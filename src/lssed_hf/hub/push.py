@@ -4,7 +4,6 @@ Without --yes it only says what would go up. What goes up is chosen by name: wei
 card. Data never do.
 """
 
-import argparse
 import fnmatch
 import glob
 import os
@@ -20,7 +19,6 @@ from ..inference.exported import MARKER
 from .card import FORBIDDEN
 
 
-EXAMPLE = "example: lssed-hf push outputs/pyresnet50 me/pyresnet50-ravdess --yes"
 #: What a model consists of. `training.json` and the picture count clips, and name nobody.
 ALLOWED = (
     *("README.md", "LICENSE", "NOTICE", "config.json", "generation_config.json", "training.json", MARKER),
@@ -200,48 +198,3 @@ def push(
         commit_message=commit_message,
     )
     return upload
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf push",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved model, with its card")
-    parser.add_argument("repo_id", metavar="REPO_ID", help="OWNER/NAME on the Hub")
-    parser.add_argument("--yes", "--no_dry_run", action="store_true", help="upload; without it nothing leaves")
-    parser.add_argument("--public", action="store_true", help="a repository for everybody (default: private)")
-    parser.add_argument(
-        "--data_license_allows_sharing",
-        action="store_true",
-        help="you made sure that the licence of the training data lets you share the model, although the card says "
-        "that it forbids redistribution of the data",
-    )
-    parser.add_argument(
-        "--allow_patterns", nargs="+", default=[], metavar="PATTERN", help="more files to upload, e.g. 'report.md'"
-    )
-    parser.add_argument("--commit_message", default="Upload model", help="default: Upload model")
-    args = parser.parse_args(argv)
-    upload = push(
-        args.model,
-        args.repo_id,
-        dry_run=not args.yes,
-        public=args.public,
-        data_license_allows_sharing=args.data_license_allows_sharing,
-        allow_patterns=args.allow_patterns,
-        commit_message=args.commit_message,
-    )
-    width = max(map(len, upload.files))
-    for name, size in upload.files.items():
-        print(f"  {name:<{width}}  {size:>13,} bytes")
-    print(f"{len(upload.files)} files, {sum(upload.files.values()):,} bytes; {len(upload.left_out)} others stay here")
-    for warning in upload.warnings:
-        print(f"note: {warning}")
-    kind = "public" if args.public else "private"
-    if args.yes:
-        print(f"Uploaded to {args.repo_id} ({kind})")
-    else:
-        print(f"Nothing was uploaded. With --yes these files go to {args.repo_id}, made {kind} if it is not there.")
-    return 0

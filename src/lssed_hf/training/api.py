@@ -1,16 +1,15 @@
 """`lssed_hf.train`: the command `lssed-hf train` as a function."""
 
 import dataclasses
-import difflib
 import json
 import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import datasets
-from transformers import HfArgumentParser
 
-from .arguments import DataArguments, ModelArguments, RecipeArguments
+from ..suggest import did_you_mean
+from .arguments import DataArguments, FlagParser, ModelArguments, RecipeArguments
 from .recipes import with_recipe
 from .train import train_model
 
@@ -88,23 +87,15 @@ def parse_flags(given: Mapping[str, Any]) -> tuple[DataArguments, ModelArguments
     argv: list[str] = []
     for name, value in given.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            raise TypeError(f"train() has no flag {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+            raise TypeError(f"train() has no flag {name!r}{did_you_mean(name, known)}")
         argv += [f"--{name}", *_words(name, value)]
-    return _Parser(_ARGUMENTS).parse_args_into_dataclasses(with_recipe(argv), look_for_args_file=False)
+    return FlagParser().parse_args_into_dataclasses(with_recipe(argv), look_for_args_file=False)
 
 
 def _words(name: str, value: Any) -> list[str]:
     if isinstance(value, Mapping):
         return [f"{key}={text}" for key, text in value.items()] if name == "label_map" else [json.dumps(dict(value))]
     return [str(part) for part in value] if isinstance(value, (list, tuple)) else [str(value)]
-
-
-class _Parser(HfArgumentParser):
-    """Parser that raises ValueError where that of the command line ends the process."""
-
-    def error(self, message: str):
-        raise ValueError(message)
 
 
 __all__ = ["parse_flags", "train"]

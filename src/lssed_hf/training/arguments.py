@@ -1,14 +1,15 @@
 """Every hyper-parameter of training, as flags. The defaults are the paper's recipe (section 3.2)."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NoReturn
 
 import torch
-from transformers import TrainingArguments
+from transformers import HfArgumentParser, TrainingArguments
 from transformers.hf_argparser import HfArg
 
 from ..corpora.flags import CorpusArguments
 from ..evaluation.baselines import SpeakerArguments
+from ..suggest import explain
 from .adversarial import DEFAULT_WEIGHTS
 from .data import Augmentation
 from .perturbation import Perturbation
@@ -258,3 +259,15 @@ class RecipeArguments(TrainingArguments):
 
     def perturbation(self) -> Perturbation:
         return Perturbation(**{name: getattr(self, name) for name in Perturbation.__dataclass_fields__})
+
+
+class FlagParser(HfArgumentParser):
+    """Parser of the flags of a training, which raises ValueError where that of a command would end the process."""
+
+    def __init__(self):
+        super().__init__((DataArguments, ModelArguments, RecipeArguments), allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(
+            f"{explain(message, self._option_string_actions)} (`lssed-hf train --help_all` lists the flags)"
+        )

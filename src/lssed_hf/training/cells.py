@@ -32,7 +32,7 @@ from ..evaluation.evaluate import evaluate_model
 from ..files import replacing
 from ..hub.card import write_model_card
 from ..hub.card_facts import read_record
-from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .arguments import DataArguments, FlagParser
 from .recipes import with_recipe
 from .train import train_model
 
@@ -79,12 +79,13 @@ class Cell:
         return path.read_text(encoding="utf-8").strip() if path.is_file() else "not finished"
 
 
-def training_settings(flags: Sequence[str], prog: str) -> dict[str, Any]:
-    """The flags of `lssed-hf train` that are not at their defaults, by name; folders become absolute.
+def training_settings(flags: Sequence[str]) -> dict[str, Any]:
+    """Return the flags of `lssed-hf train` that are not at their defaults, by name; folders become absolute.
 
-    Flags that `train` does not know end the program, with its usage.
+    Raises:
+        ValueError: A flag that `train` does not know, or a value that it does not take.
     """
-    parser = _parser(prog)
+    parser = FlagParser()
     defaults = vars(parser.parse_args(["--dataset_name", ""]))
     given = vars(parser.parse_args(with_recipe(flags)))
     settings = {name: value for name, value in given.items() if value != defaults[name]}
@@ -103,10 +104,6 @@ def _absolute(path: str) -> str:
         return os.path.abspath(path)
     name, equals, folder = path.partition("=")
     return f"{name}={os.path.abspath(folder)}" if equals and os.path.isdir(folder) else path
-
-
-def _parser(prog: str | None = None) -> HfArgumentParser:
-    return HfArgumentParser((DataArguments, ModelArguments, RecipeArguments), prog=prog)
 
 
 def check_settings(cells: Sequence[Cell]) -> None:
@@ -259,7 +256,7 @@ def _run_cell(title: str, cell: Cell, num_threads: int | None) -> None:
         return
     if not is_main_process():
         if cell.work == "train":
-            train_model(*_parser().parse_dict(cell.settings))
+            train_model(*FlagParser().parse_dict(cell.settings))
         return
     asked = {"work": cell.work, "keep_model": cell.keep_model, "settings": cell.settings}
     write_json(cell.folder / "settings.json", asked)
@@ -334,7 +331,7 @@ def do_cell(folder: Path) -> None:
 
 def train_cell(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """`lssed-hf train` into the folder. `train_seconds` are those since it was last resumed, if it was."""
-    data_args, model_args, args = _parser().parse_dict({**settings, "output_dir": str(folder)})
+    data_args, model_args, args = FlagParser().parse_dict({**settings, "output_dir": str(folder)})
     resumed = any(folder.glob("checkpoint-*")) and not args.restart
     if not train_model(data_args, model_args, args):
         raise ValueError(f"{data_args.dataset_name} has no split {data_args.test_split_name!r} to score on")

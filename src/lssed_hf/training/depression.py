@@ -10,7 +10,6 @@ Epochs are chosen on a part of the training participants, and nothing else looks
 
 import argparse
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ import numpy as np
 from transformers import AutoFeatureExtractor, SequenceFeatureExtractor
 
 from ..evaluation.depression import (
-    DECISIONS,
     DepressionSystem,
     compare_depression,
     depression_latex,
@@ -32,22 +30,12 @@ from ..models.registry import create_feature_extractor, list_models
 from .benchmark import parse_systems
 from .cells import (
     Cell,
-    is_main_process,
-    parse_asked,
     recipe,
-    refuse_flags,
-    run_and_report,
     training_settings,
     write_json,
 )
 
 
-EXAMPLE = """example:
-  lssed-hf finetune-daic --data_dir DAIC --models outputs/pyresnet50 outputs/asr pyresnet50 --train full head \\
-      --seeds 0 1 2 --output_dir outputs/daic
-
-A folder is a start of its own kind (SER, ASR); a name of lssed_hf.list_models() starts from random weights. For
-several processes, scripts/finetune_daic.py under torchrun is the same."""
 #: Fine-tuning of the paper is not described; these are ours, and any flag of `lssed-hf train` takes their place.
 RECIPE = [
     *("--num_train_epochs", "20", "--per_device_train_batch_size", "16", "--gradient_accumulation_steps", "1"),
@@ -58,98 +46,9 @@ RECIPE = [
 #: Windows and hops in samples at 16 kHz, of the argument below Table 6: about 65 ms for emotions (64 ms, every 32, as
 #: for LSSED), 25 ms for words (every 10, the usual hop, which the paper leaves open).
 FRONT_ENDS = {"own": None, "65ms": (1024, 512), "25ms": (400, 160)}
-INSTEAD = {
-    "--seed": "--seeds",
-    "--recipe": "the recipe of this command",
-    "--model_name_or_path": "--models",
-    "--label_column_name": "the column depression",
-    "--validation_split_name": "--select_on",
-    "--test_split_name": "--evaluate_on",
-    "--num_trainable_stages": "--train",
-    "--freeze_feature_encoder": "--train head",
-}
 #: Official names of the splits, and what `datasets` calls them.
 SPLITS = {"development": "validation", "test": "test"}
 LABELS = ["not_depressed", "depressed"]
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = _parser()
-    args, flags, argv = parse_asked(parser, argv)
-    if not args.models:
-        parser.error("the following arguments are required: --models")
-    refuse_flags(parser, flags, INSTEAD)
-    if args.select_on == "development" and is_main_process():
-        warnings.warn(
-            "--select_on development chooses epochs on the participants that are scored: WA and UA are then too high. "
-            "Leave it out to choose on training participants",
-            stacklevel=2,
-        )
-
-    plans = make_plans(args, flags)
-    names = [plan.name for plan in plans]
-    if args.reference is not None and args.reference not in names:
-        parser.error(f"no system {args.reference!r}; there are {', '.join(names)}")
-    cells = [cell for plan in plans for cell in plan.cells.values()]
-
-    return run_and_report("lssed-hf finetune-daic", cells, args, argv, lambda: write_report(plans, args))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf finetune-daic",
-        description=__doc__,
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # --seed is a flag of train
-    )
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        metavar="SYSTEM",
-        help="folders or Hub names of audio classifiers and speech recognisers to start from, names of "
-        "lssed_hf.list_models() for random weights, or NAME=MODEL FLAGS, in quotes, with flags of its own",
-    )
-    parser.add_argument("--output_dir", type=Path, required=True, help="where models and the report go")
-    parser.add_argument("--dataset_name", "--corpus", default="daic_woz", help="default: daic_woz")
-    parser.add_argument(
-        "--train",
-        nargs="+",
-        default=["full"],
-        metavar="PART",
-        help="what to train of a model: full, head (the encoder is frozen), or a number of last stages with the head; "
-        "random weights are always trained in full (default: full)",
-    )
-    parser.add_argument(
-        "--front_ends",
-        nargs="+",
-        choices=FRONT_ENDS,
-        default=["own"],
-        help="windows of the front end: each model's own, or the paper's for emotions or words, under every model",
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="default: 0")
-    parser.add_argument(
-        "--evaluate_on", choices=SPLITS, default="development", help="set that is scored (default: development)"
-    )
-    parser.add_argument(
-        "--select_on",
-        choices=("training", "development"),
-        default="training",
-        help="participants that epochs are chosen on: a part of the training participants (default), or the "
-        "development set, which flatters where that is scored",
-    )
-    parser.add_argument(
-        "--decision",
-        choices=DECISIONS,
-        default="mean",
-        help="how a participant is decided on: by the mean probability, or by a majority vote, of the utterances",
-    )
-    parser.add_argument("--note", metavar="TEXT", help="a line for the head of the report")
-    parser.add_argument("--reference", metavar="NAME", help="system to test the others against (default: best UA)")
-    parser.add_argument(
-        "--report_only", action="store_true", help="write the report of an --output_dir again, from what is finished"
-    )
-    return parser
 
 
 @dataclass(frozen=True)
@@ -180,7 +79,7 @@ def make_plans(args: argparse.Namespace, flags: Sequence[str]) -> list[Plan]:
                 for seed in args.seeds:
                     folder = args.output_dir / "cells" / name / f"seed_{seed}"
                     where = ["--model_name_or_path", spec.model, "--seed", str(seed), "--output_dir", str(folder)]
-                    settings = training_settings([*common, *spec.flags, *own, *where], "lssed-hf finetune-daic")
+                    settings = training_settings([*common, *spec.flags, *own, *where])
                     if FRONT_ENDS[front_end]:
                         overrides = json.loads(settings.get("feature_extractor_overrides", "{}"))
                         overrides |= window_overrides(_feature_extractor(spec.model), *FRONT_ENDS[front_end])

@@ -1,0 +1,41 @@
+"""Suggestions for names that are misspelt."""
+
+import difflib
+from collections.abc import Iterable
+
+
+_UNKNOWN = "unrecognized arguments: "  # argparse's words
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean A or B?"` for the likeliest of the known names, or an empty string.
+
+    Args:
+        name: Name that was typed.
+        known: Names that there are.
+    """
+    known, core = list(dict.fromkeys(known)), name.strip("-").replace("-", "_").lower()
+    near = difflib.get_close_matches(name.replace("-", "_"), [other.replace("-", "_") for other in known], 2, 0.75)
+    found = [other for other in known if other.replace("-", "_") in near]
+    if len(core) > 2:
+        found += [other for other in known if core in other.strip("-").split("_") or f"_{core}" in other]
+        found += [other for other in known if core in other]
+    found = list(dict.fromkeys(found))[:3]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def explain(message: str, options: Iterable[str]) -> str:
+    """Return argparse's message, with the likeliest flag behind one that is unknown.
+
+    Args:
+        message: Message of an `ArgumentParser`.
+        options: All spellings of the parser's flags; those with underscores are suggested.
+    """
+    if not message.startswith(_UNKNOWN):
+        return message
+    unknown = message.removeprefix(_UNKNOWN).split()
+    flag = next((argument.partition("=")[0] for argument in unknown if argument.startswith("-")), None)
+    if flag is None:
+        return f"more than this command takes: {' '.join(unknown)}"
+    known = [option for option in options if option.startswith("--") and "-" not in option[2:]]
+    return f"unknown flag {flag}{did_you_mean(flag, known)}"
