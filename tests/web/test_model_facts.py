@@ -6,7 +6,6 @@ import re
 import pytest
 
 from lssed_hf.inference.loading import DEFAULT_MODEL
-from lssed_hf.web.markup import facts_markup, scores_markup
 from lssed_hf.web.model_facts import NO_SCORE, ModelFacts, read_model_facts
 
 
@@ -77,9 +76,3 @@ def test_results_give_the_score_where_there_is_no_card(tmp_path, text, score):
 
 def test_a_name_on_the_hub_is_not_looked_up():
     assert read_model_facts("nobody/nothing") == ModelFacts()
-
-
-def test_words_of_others_are_no_markup():
-    assert "<b>" not in facts_markup("<b>", ModelFacts("UA <b>", "<b>"), 4)
-    bars = scores_markup([("<b>", 0.754), ("sad", 0.246)])
-    assert "<b>" not in bars and "75%" in bars and bars.index("75%") < bars.index("25%")

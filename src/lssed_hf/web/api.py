@@ -17,8 +17,8 @@ from .analysis import Analysis, AnalysisQueue
 from .recordings import NotAudioError, TooLongError
 
 
-_MOST_REQUESTS = 8  # that wait with their recordings on the disk
-_NAME = "recording"  # of a file that is sent without a name
+_MOST_REQUESTS = 8  # each waits with its recording on the disk
+_NAME = "recording"  # for files that are sent without a name
 
 
 class ApiError(Exception):

@@ -16,6 +16,7 @@ from .recordings import clock
 
 #: Placeholder for the scores before the first recording.
 NO_RESULT = '<p class="faint">The result appears here.</p>'
+_MOST_STRETCHES = 12  # that a screen reader reads aloud
 
 
 def facts_markup(name: str, facts: ModelFacts, num_labels: int) -> str:
@@ -71,7 +72,8 @@ def timeline_description(segments: Sequence[TimelineSegment], labels: Sequence[s
     """Return the most likely label of each stretch of a recording, in words."""
     stretches = groupby(segments, key=lambda segment: labels[segment.probabilities.argmax()])
     parts = [f"{label} from {clock(next(windows).start)}" for label, windows in stretches]
-    return f"Most likely emotion over time: {', '.join(parts)}."
+    rest = f", and {len(parts) - _MOST_STRETCHES} more changes" if len(parts) > _MOST_STRETCHES else ""
+    return f"Most likely emotion over time: {', '.join(parts[:_MOST_STRETCHES])}{rest}."
 
 
 def features_description(features: Features) -> str:

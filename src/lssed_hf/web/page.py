@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import anyio
 import gradio as gr
 
 from ..inference.timeline_figure import draw_timeline
@@ -89,7 +90,8 @@ def build_page(queue: AnalysisQueue, facts: Mapping[str, ModelFacts], max_file_m
                 analysis = await queue.analyse(path, name, lambda share: progress(share, desc="Classifying"))
             except (ValueError, OSError, ImportError) as error:
                 return _updates(problem=str(error))
-            return _results(analysis, _picture_width(width))
+            # In a thread, because drawing a long recording would hold up all other visitors.
+            return await anyio.to_thread.run_sync(_results, analysis, _picture_width(width))
 
         def leave(request: gr.Request):
             uploads.keep(request.session_hash, None)
