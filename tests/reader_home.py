@@ -31,6 +31,7 @@ CORPORA = {
     "IEMOCAP": ("iemocap", 10),
     "LSSED": ("lssed", 6),
     "DAIC-WOZ": ("daic_woz", 8),
+    "my_recordings": ("folder", 4),
 }
 #: Of the 24 actors, those whose clips stay.
 ACTORS = (1, 2, 10, 15, 17, 18)
