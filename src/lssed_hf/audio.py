@@ -13,8 +13,7 @@ import soxr
 
 from .decoding import Sound, open_sound
 from .decoding.channels import ChannelMixer, full_scale
-from .decoding.source import END_TOLERANCE, AudioError, source_name  # noqa: F401
-from .scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES, expand_paths, find_audio_files  # noqa: F401
+from .decoding.source import AudioError, source_name
 
 
 _BLOCK = 2**16  # samples that are decoded at once

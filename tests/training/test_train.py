@@ -168,7 +168,7 @@ def test_the_learning_rate_drops_every_so_many_epochs(flags, tmp_path):
 def test_validation_speakers_are_held_out_where_there_is_no_validation_split(flags, tmp_path, caplog):
     with caplog.at_level("INFO"):
         train_command.main([*flags, "--split_scheme", "paper", "--max_steps", "1", "--validation_fraction", "0.3"])
-    assert "training groups are held out" in caplog.text
+    assert "training clips are held out" in caplog.text
 
 
 def test_a_pretrained_classifier_gets_a_new_head(flags, tmp_path):

@@ -1,7 +1,6 @@
 """Parsers of commands whose flags are fields of dataclasses: the flags that matter by group, the rest on request."""
 
 import argparse
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,9 +33,10 @@ class DataclassParser(CommandParser, HfArgumentParser):
         shown = {name for names in groups.values() for name in names}
         self.hidden = [action for action in self._actions if action.option_strings and action.dest not in shown]
         if any(action.dest != "help" for action in self.hidden):
-            self.add_argument("--help_all", action=_HelpAll, nargs=0, default=argparse.SUPPRESS, help="show every flag and exit")
+            text = "show every flag and exit"
+            self.add_argument("--help_all", action=_HelpAll, nargs=0, default=argparse.SUPPRESS, help=text)
 
-    def parse(self, argv: Sequence[str] | None, positional: str | None = None) -> tuple[Any, ...]:
+    def parse(self, argv: Sequence[str] | None) -> tuple[Any, ...]:
         """Return an instance of each dataclass; a flag that none of them has ends the command with a suggestion."""
         *parsed, unknown = self.parse_args_into_dataclasses(
             argv, return_remaining_strings=True, look_for_args_file=False
@@ -74,8 +74,3 @@ class _HelpAll(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
         print(parser.format_help(everything=True), end="")
         parser.exit()
-
-
-def field_names(*dataclass_types: type) -> list[str]:
-    """Return the names of all fields of some dataclasses."""
-    return [field.name for kind in dataclass_types for field in dataclasses.fields(kind)]

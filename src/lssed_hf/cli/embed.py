@@ -41,10 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from tqdm.auto import tqdm
 
-    from ..audio import expand_paths
     from ..inference.embed import check_format, embed, write_embeddings
     from ..inference.loading import split_model
     from ..inference.prediction_formats import printable
+    from ..scan import expand_paths
 
     check_format(args.out, args.frames)
     model, inputs = split_model(args.arguments)

@@ -35,10 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from tqdm.auto import tqdm
 
-    from ..audio import expand_paths, load_audio
+    from ..audio import load_audio
     from ..inference import load_classifier
     from ..inference.loading import split_model
     from ..inference.speakers import add_speaker, read_speakers
+    from ..scan import expand_paths
 
     if not args.speaker.strip():
         raise ValueError("--speaker needs a name")

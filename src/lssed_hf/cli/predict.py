@@ -67,13 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from tqdm.auto import tqdm
 
-    from ..audio import expand_paths
     from ..files import replacing
     from ..inference.files import predict_files
     from ..inference.loading import load_speaker_classifier, split_model
     from ..inference.predict import unscored_notes
     from ..inference.prediction_formats import FORMATS, printable
     from ..inference.speakers import check_speaker_arguments
+    from ..scan import expand_paths
 
     check_speaker_arguments(args)
     model_name, inputs = split_model(args.arguments)

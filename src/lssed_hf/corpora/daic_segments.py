@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..audio import END_TOLERANCE
+from ..decoding.source import END_TOLERANCE
 from .daic_transcripts import TranscriptRow
 
 

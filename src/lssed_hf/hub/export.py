@@ -23,7 +23,7 @@ from torch import nn
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 from .. import __version__
-from ..audio import AudioError, expand_paths, load_audio
+from ..audio import AudioError, load_audio
 from ..files import new_folder
 from ..inference.exported import (
     MARKER,
@@ -36,6 +36,7 @@ from ..inference.exported import (
 )
 from ..inference.inputs import model_inputs
 from ..models.folding import fold_batch_norm, merge_small_groups
+from ..scan import expand_paths
 from .quantization import errors_only, quantize_onnx, quantize_openvino
 
 

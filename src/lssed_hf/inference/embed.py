@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..audio import expand_paths, load_audio
+from ..audio import load_audio
 from ..files import replacing
+from ..scan import expand_paths
 from .base import Classifier
 from .loading import load_classifier
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
-from ..audio import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from . import classical, exported, probe
 from .base import Classifier
 from .classifier import AudioClassifier

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..audio import expand_paths
+from ..scan import expand_paths
 from .base import Classifier
 from .files import UNSCORED, Prediction, predict_files
 from .loading import load_speaker_classifier

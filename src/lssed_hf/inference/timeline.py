@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..audio import END_TOLERANCE, AudioError, audio_duration, stream_audio
+from ..audio import AudioError, audio_duration, stream_audio
+from ..decoding.source import END_TOLERANCE
 from .base import Classifier
 from .envelope import Envelope
 from .quality import MIN_SPEECH, NO_SPEECH, SHORTEST, TOO_SHORT
