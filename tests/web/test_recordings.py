@@ -8,8 +8,10 @@ import pytest
 from transformers import ASTFeatureExtractor, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
 from lssed_hf import AudioError, PyResNetFeatureExtractor
+from lssed_hf.inference.timeline import TimelineSegment
+from lssed_hf.inference.timeline_figure import draw_timeline
 from lssed_hf.web.analysis import front_end
-from lssed_hf.web.drawing import draw_features
+from lssed_hf.web.drawing import draw_features, fit_timeline
 from lssed_hf.web.recordings import Uploads, clock, read_recording
 
 
@@ -81,3 +83,20 @@ def test_mel_filters_are_labelled_with_their_frequencies():
     figure.canvas.draw()
     ticks = {tick.get_text(): tick.get_position()[1] for tick in figure.axes[0].get_yticklabels()}
     assert ticks["1"] == pytest.approx(loudest + 0.5, abs=1) and list(ticks) == ["0.25", "0.5", "1", "2", "4", "8"]
+
+
+@pytest.mark.parametrize("width", [260, 330, 940])
+@pytest.mark.parametrize(
+    "labels", [["sad", "happy"], [*"abcdefghijk"], ["disappointed"] * 11, ["a_long_label" * 5, "sad"]]
+)
+def test_the_legend_of_a_timeline_fits_its_width(labels, width):
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.ones(len(labels)), 5).astype(np.float32)
+    segments = [TimelineSegment(float(start), start + 3.0, row) for start, row in enumerate(rows)]
+    figure = fit_timeline(draw_timeline(segments, labels), width)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    frame = legend.get_window_extent()
+    assert frame.x0 >= 0 and frame.x1 <= figure.bbox.width
+    assert len(legend.get_texts()) == len(labels)
+    assert figure.axes[0].get_window_extent().height > 60

@@ -15,6 +15,8 @@ from .analysis import Features
 _INK, _FAINT_INK, _LINE, _BLUE = "#1a202c", "#5a6575", "#d5dae1", "#1f5f9f"
 _KILOHERTZ = (0.25, 0.5, 1, 2, 4, 8)
 _DPI = 96  # CSS pixels per inch
+# Of a legend, in CSS pixels: a colour with the space around it, a letter, a row.
+_KEY, _LETTER, _ROW = 56, 7, 20
 
 
 def draw_features(features: Features, width: int = 800) -> Figure:
@@ -55,22 +57,26 @@ def draw_features(features: Features, width: int = 800) -> Figure:
 
 def fit_timeline(figure: Figure, width: int) -> Figure:
     """Resize a figure of `draw_timeline` to a width in CSS pixels, with the ticks and columns that fit."""
-    _fit(figure, width)
     time = figure.axes[-1].xaxis
     time.set_major_locator(MaxNLocator(nbins=max(3, width // 70), steps=[1, 1.5, 3, 6, 10], integer=True))
     figure.axes[-1].tick_params(axis="x", pad=7)  # clear of the 0 of the other axis
     handles, names = figure.axes[-1].get_legend_handles_labels()
     for legend in figure.legends:
         legend.remove()
-    rows = math.ceil(len(names) / max(1, width // 110))
-    columns = math.ceil(len(names) / rows)
+    most = (width - _KEY) // _LETTER
+    names = [name if len(name) <= most else f"{name[: most - 1]}…" for name in names]
+    columns = max(1, (width - _LETTER) // (_KEY + _LETTER * max(map(len, names), default=0)))
+    rows = math.ceil(len(names) / columns)
+    columns = math.ceil(len(names) / max(1, rows))  # as many in each
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9.5)
+    height = figure.get_size_inches()[1] * _DPI
+    _fit(figure, width, height + _ROW * max(0, rows - 1))
     return figure
 
 
-def _fit(figure: Figure, width: int, height: int | None = None) -> None:
-    """Set the size of a figure in CSS pixels; None leaves the height."""
-    figure.set_size_inches(width / _DPI, height / _DPI if height else figure.get_size_inches()[1])
+def _fit(figure: Figure, width: float, height: float) -> None:
+    """Set the size of a figure in CSS pixels."""
+    figure.set_size_inches(width / _DPI, height / _DPI)
 
 
 def _label_bins(axes: Axes, features: Features) -> None:
