@@ -131,6 +131,17 @@ class TestForms:
             "folder: 1 audio files are left out, as no row of metadata.csv names them: clips/three.wav",
         ]
 
+    def test_a_table_of_something_else_beside_folders(self, data, notes):
+        (data / "notes.csv").write_text("day,weather\nmonday,rain\n")
+        assert set(read(data)[0].values()) == {"clips"}
+        assert notes[0] == "folder: notes.csv is not read: it has no column with paths of recordings"
+
+    def test_a_table_of_another_name_is_named(self, data, notes):
+        (data / "mine.csv").write_text(
+            "\n".join(["path,label", *(f"{path}.wav,{name}" for path, name in LABELS.items())])
+        )
+        assert read(data) == (LABELS, []) and notes == ["folder: labels from mine.csv"]
+
     def test_labels_in_paths_that_a_table_names(self, data):
         (data / "metadata.csv").write_text("path,label\nclips/one.wav,red\nclips/two.wav,red\n")
         assert read(data, label_pattern=r"(\w+)[.]wav$")[0] == {"clips/one": "one", "clips/two": "two"}

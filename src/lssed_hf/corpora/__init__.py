@@ -29,15 +29,15 @@ _CORPORA = {
 
 
 def list_corpora() -> list[str]:
-    """Names that `load_corpus` knows."""
+    """Return the names that `load_corpus` knows."""
     return sorted(_CORPORA)
 
 
 def corpus_builder(name: str) -> type[CorpusBuilder]:
-    """The builder class of a corpus.
+    """Return the builder class of a corpus.
 
     Raises:
-        ValueError: no corpus of that name.
+        ValueError: There is no corpus of that name.
     """
     if name not in _CORPORA:
         raise ValueError(f"unknown corpus {name!r}; known are {', '.join(list_corpora())}")
@@ -55,28 +55,28 @@ def load_corpus(
     num_proc: int | None = None,
     **config_kwargs,
 ) -> datasets.DatasetDict:
-    """Load a corpus from its folder as distributed.
+    """Load a corpus from its folder as distributed, or your own recordings (`folder`).
 
     Args:
-        name: one of `list_corpora()`.
-        data_dir: the folder that holds the corpus. Without one `emodb`, `ravdess` and `crema_d` are downloaded, once,
-            and `synthetic` makes its own.
-        config_name: `default` (eleven emotions) or `benchmark` (angry, neutral, happy, sad); corpora of depression
+        name: Name in `list_corpora()`.
+        data_dir: Folder that holds the corpus. Default: `emodb`, `ravdess` and `crema_d` are downloaded once, and
+            `synthetic` makes its own.
+        config_name: `default` for all classes, or `benchmark` for angry, neutral, happy and sad; corpora of depression
             have `default` alone.
-        split_scheme: how to divide, by default the corpus's first: no speaker in two splits.
-        cache_dir: where the Arrow files go, the `datasets` cache by default.
-        num_proc: processes to build with.
-        config_kwargs: switches of the corpus, such as LSSED's `keep_chinese`.
+        split_scheme: Way to divide. Default: the corpus's first, with no speaker in two splits.
+        cache_dir: Folder for the Arrow files. Default: the cache of `datasets`.
+        num_proc: Number of processes to build with.
+        config_kwargs: Switches of the corpus, such as LSSED's `keep_chinese`, or `label_map` of your own recordings.
 
     Returns:
-        The splits, with the columns of `corpus_features`; those of depression have their own. A folder whose files
-        changed is read again.
+        Splits with the columns of `corpus_features`; corpora of depression have their own. A folder is read again when
+        its files changed.
 
     Raises:
-        ValueError: unknown corpus, configuration or split scheme, or no `data_dir`.
+        ValueError: The corpus, configuration or split scheme is unknown, or `data_dir` is needed.
         FileNotFoundError: `data_dir` is not a folder, or holds no audio.
-        DownloadError: no `data_dir`, and the corpus could not be downloaded.
-        CorpusDataError: the folder is not that corpus, or utterances of it cannot be used; the message says what was
+        DownloadError: The corpus could not be downloaded.
+        CorpusDataError: The folder is not that corpus, or some utterances cannot be used; the message says what was
             looked for and what was found.
     """
     builder_class = corpus_builder(name)

@@ -165,6 +165,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     DEFAULT_CONFIG_NAME = "default"
     #: Configuration that is trained and scored on where the user names none.
     TRAINING_CONFIG_NAME = "benchmark"
+    #: Option that names the column of the user's table, by column of the corpus; for people's own tables alone.
+    COLUMN_OPTIONS: Mapping[str, str] = {}
     #: Names accepted for `split_scheme`; the first is the default.
     SPLIT_SCHEMES: Sequence[str] = ("speaker",)
     #: What the corpus's usual 4-class protocol counts as another emotion, e.g. IEMOCAP's excited as happy.

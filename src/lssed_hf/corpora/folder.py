@@ -62,6 +62,7 @@ from .own_tables import (
     clips_of_tables,
     find_spreadsheets,
     find_tables,
+    names_recordings,
     unnamed_line,
 )
 from .own_trees import Levels, composed, find_levels, level_pattern, name_pattern, ordinal, walk
@@ -109,7 +110,6 @@ class FolderCorpus(CorpusBuilder):
     ]
     TRAINING_CONFIG_NAME = "default"
     SPLIT_SCHEMES = ("speaker", "random")
-    #: Option that names the column of the user's table, by column of the corpus.
     COLUMN_OPTIONS = {"audio": "audio_column", "emotion": "label_column", "speaker_id": "speaker_column"}
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
@@ -187,9 +187,24 @@ class FolderCorpus(CorpusBuilder):
                 clip for table, rows, found in parts for clip in clips_of_rows(rows, table, data_dir, found, label_of)
             ]
             return self._with_unnamed(clips, [table for table, _, _ in parts], data_dir)
-        if tables := find_tables(data_dir) if given is None else [Table(given)]:
+        tables = [Table(given)] if given is not None else self._tables(data_dir, columns)
+        if tables:
             return self._with_unnamed(list(clips_of_tables(tables, data_dir, columns, label_of)), tables, data_dir)
         return self._clips_of_tree(data_dir, label_of)
+
+    def _tables(self, data_dir: Path, columns: Columns) -> list[Table]:
+        """Return the tables of the folder, without one that only happens to lie beside folders of labels."""
+        tables = find_tables(data_dir)
+        unusual = [table.path.name for table in tables if table.path.stem.lower() != "metadata" and not table.split]
+        if not unusual:
+            return tables
+        if columns == Columns() and not names_recordings(tables[0].path):
+            chains = [composed(path.relative_to(data_dir)).split("/")[:-1] for path in walk(data_dir)[0]]
+            if find_levels(chains).label is not None:
+                self.note(f"{unusual[0]} is not read: it has no column with paths of recordings")
+                return []
+        self.note(f"labels from {unusual[0]}")
+        return tables
 
     def _columns(self) -> Columns:
         options = {"path": "audio_column", "label": "label_column", "speaker": "speaker_column"}

@@ -103,13 +103,13 @@ def load_splits(
     options = dict(options or {})
     if source.manifest is None and source.corpus is not None:
         builder_class = corpus_builder(source.corpus)
-        if source.corpus == "folder":
+        if builder_class.COLUMN_OPTIONS:
             named = {column: name for column, name in (columns or {}).items() if name != column}
             options |= {builder_class.COLUMN_OPTIONS[column]: name for column, name in named.items()}
         _check_options(source.corpus, builder_class, options)
         config_name = config_name or builder_class.TRAINING_CONFIG_NAME
         dataset = load_corpus(source.corpus, source.path, config_name, split_scheme=split_scheme, **options)
-        return rename_columns(dataset, named) if source.corpus == "folder" else dataset
+        return rename_columns(dataset, named) if builder_class.COLUMN_OPTIONS else dataset
     if options:
         what = f"a prepared folder of {source.corpus}" if source.manifest else "read as it is"
         raise ValueError(

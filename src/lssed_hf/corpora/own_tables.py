@@ -170,6 +170,13 @@ def _check_columns(rows: Sequence[Row], path: Path, columns: Columns, labels_els
         raise CorpusDataError(f"{message}. Name it by {_FLAGS[field]} {_quoted(guess) if guess else 'COLUMN'}")
 
 
+def names_recordings(path: Path) -> bool:
+    """Return whether a table has a column with paths of recordings, whatever its name."""
+    rows = list(read_table(path))
+    found = list(dict.fromkeys(name for row in rows for name in row.columns if name))
+    return bool(set(Columns().path) & set(found) or (rows and _guess_path(rows, found)))
+
+
 def _quoted(name: str) -> str:
     return f"'{name}'" if " " in name else name
 
