@@ -17,7 +17,7 @@ from ..evaluation.comparison import System, compare_systems, comparison_latex, c
 from ..evaluation.plots import plot_confusion_matrices, plot_scores
 from ..evaluation.runs import read_run
 from ..files import replacing
-from .cells import Cell, recipe, training_settings, write_json
+from .cells import Cell, data_arguments, recipe, training_settings, write_json
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def write_benchmark(
 
     finished = [system.name for system in systems]
     settings = next(cell.settings for row in cells.values() for cell in row.values())
-    corpus = settings["dataset_name"]
+    corpus = data_arguments(settings).dataset_name
     comparison = compare_systems(systems, reference if reference in finished else None)
     rows = {row["name"]: row for row in comparison["systems"]}
     pair = [name for name in figure2 or () if name in finished]
