@@ -65,7 +65,7 @@ def fit_timeline(figure: Figure, width: int) -> Figure:
         legend.remove()
     most = (width - _KEY) // _LETTER
     names = [name if len(name) <= most else f"{name[: most - 1]}…" for name in names]
-    columns = max(1, (width - _LETTER) // (_KEY + _LETTER * max(map(len, names), default=0)))
+    columns = max(1, (width - 2 * _LETTER) // (_KEY + _LETTER * max(map(len, names), default=0)))
     rows = math.ceil(len(names) / columns)
     columns = math.ceil(len(names) / max(1, rows))  # as many in each
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9.5)
