@@ -287,6 +287,7 @@ class TestTree:
         [
             (["Actor_01/a.wav", "Actor_02/a.wav"], "Actor_01/, Actor_02/. Labels in the names"),
             (["train/a.wav", "test/a.wav"], "test/, train/. Labels in the names"),
+            (["audio/a.wav", "audio/b.wav"], "found audio/. Labels in the names"),
             (["a.wav"], r"found a.wav. Labels in the names of files are found by --label_pattern '_([a-z]+)_'"),
             (["x-sad-1.wav", "y-Wut-2.wav"], r"found by --label_pattern '(?:^|/)[^/-]+-([^/.-]+)[^/]*$'"),
             ([], "found nothing. No file below it is audio by its suffix"),
@@ -310,11 +311,12 @@ class TestTree:
         assert [reject.id for reject in rejects] == ["x"]
 
     def test_spreadsheets(self, tree, data, read, notes):
-        tree("a.wav")
+        tree("a.wav", "audio/a.wav")
         (data / "list.xlsx").touch()
         with pytest.raises(CorpusDataError, match=r"list\.xlsx is a spreadsheet, which is not read: save it as CSV"):
             read()
         tree("sad/a.wav")
+        (data / "audio" / "a.wav").unlink()
         assert set(read()[0]) == {"sad/a"} and "list.xlsx is not read; save it as CSV" in notes[0]
 
     def test_columns_of_no_table(self, tree, read):

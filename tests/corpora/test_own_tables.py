@@ -133,7 +133,8 @@ class TestForms:
 
     def test_a_table_of_something_else_beside_folders(self, data, notes):
         (data / "notes.csv").write_text("day,weather\nmonday,rain\n")
-        assert set(read(data)[0].values()) == {"clips"}
+        shutil.copytree(data / "clips", data / "takes")
+        assert set(read(data)[0].values()) == {"clips", "takes"}
         assert notes[0] == "folder: notes.csv is not read: it has no column with paths of recordings"
 
     def test_a_table_of_another_name_is_named(self, data, notes):

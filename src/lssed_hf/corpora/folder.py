@@ -17,8 +17,8 @@ The labels may be any; classes are the labels that occur, spelled as they are. W
    - optional `speaker` (or `speaker_id`, or `speaker_column`), `session` (or `session_id`), `gender`, `age`,
      `age_group`, `transcript` and `split` (train, validation or test; dev, val and the like will do);
    - optional `start` and `end`, in seconds: the utterance is this part of the file, which is cut out of it;
-3. a tree. The level of folders with names of emotions is the label's, else the first one that is not named after
-   people. A level named after people, or whose names recur below several labels, is the speaker's. Folders named after
+3. a tree. The level of folders with names of emotions is the label's, else the first one with several folders that
+   are not named after people. A level named after people, or whose names recur below several labels, is the speaker's. Folders named after
    splits may stand above. A line says which levels were taken.
 
 `label_pattern` and `speaker_pattern` are regular expressions that find the label and the speaker in a file's path
@@ -161,7 +161,7 @@ class FolderCorpus(CorpusBuilder):
                 names[text] = labels.read(text)
             except ValueError as error:
                 problems[text] = f"unknown emotion {text!r}; {unknown_label_hint(unknown)}" if unknown else str(error)
-        spelled, lines = one_spelling(Counter({n: 0 for ns in names.values() for n in ns}) + _count(names, texts))
+        spelled, lines = one_spelling(_count(names, texts))
         for line in lines:
             self.note(line)
         if unused := labels.unused():
@@ -233,7 +233,7 @@ class FolderCorpus(CorpusBuilder):
         chains = {path: composed(path.relative_to(data_dir)).split("/")[:-1] for path in files}
         levels = find_levels(chains.values())
         sheets = find_spreadsheets(data_dir)
-        if sheets and label_of is None and levels.label is None:
+        if sheets and label_of is None and not levels.certain:
             raise CorpusDataError(
                 f"{sheets[0]} is a spreadsheet, which is not read: save it as CSV in the same folder"
             )

@@ -30,13 +30,16 @@ class Levels(NamedTuple):
     split: int | None = None
     #: Another level that could be the label's.
     other: int | None = None
+    #: Whether the names of the label's level are emotion words.
+    certain: bool = False
 
 
 def find_levels(folders: Iterable[Sequence[str]]) -> Levels:
     """Find out which levels of a tree are named after labels, speakers and splits.
 
-    A level most of whose names are emotion words is the label's, else the first one that does not look like people or
-    numbers. The level of people is the speaker's, else the only other one whose names recur below several labels.
+    A level most of whose names are emotion words is the label's, else the first one with several names that do not
+    look like people or numbers. The level of people is the speaker's, else the only other one whose names recur below
+    several labels.
 
     Args:
         folders: Names of the folders that each file is in, the uppermost first.
@@ -62,8 +65,9 @@ def find_levels(folders: Iterable[Sequence[str]]) -> Levels:
 
     people = [level for level in levels if share(level, lambda name: _PERSON.fullmatch(name.lower())) > 0.5]
     label = max(levels, key=lambda level: share(level, emotion_of_word))
-    if share(label, emotion_of_word) <= 0.5:
-        label = next((level for level in levels if level not in people), None)
+    certain = share(label, emotion_of_word) > 0.5
+    if not certain:
+        label = next((level for level in levels if level not in people and len(names[level]) > 1), None)
         if label is None and len(levels) == 1 and all(name.isdecimal() for name in names[levels[0]]):
             label, people = levels[0], []  # classes that are numbers
     rest = [level for level in levels if level != label]
@@ -71,7 +75,7 @@ def find_levels(folders: Iterable[Sequence[str]]) -> Levels:
     if label is not None and len(likely) != 1:
         likely = [level for level in rest if _recurs(chains, level, label)]
     speaker = likely[0] if len(likely) == 1 else None
-    return Levels(label, speaker, split, next(iter([*likely, *rest]), None))
+    return Levels(label, speaker, split, next(iter([*likely, *rest]), None), certain)
 
 
 def _recurs(chains: Iterable[Sequence[str]], level: int, label: int) -> bool:
