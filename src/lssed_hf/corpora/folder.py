@@ -18,8 +18,8 @@ The labels may be any; classes are the labels that occur, spelled as they are. W
      `age_group`, `transcript` and `split` (train, validation or test; dev, val and the like will do);
    - optional `start` and `end`, in seconds: the utterance is this part of the file, which is cut out of it;
 3. a tree. The level of folders with names of emotions is the label's, else the first one with several folders that
-   are not named after people. A level named after people, or whose names recur below several labels, is the speaker's. Folders named after
-   splits may stand above. A line says which levels were taken.
+   are not named after people. A level named after people, or whose names recur below several labels, is the speaker's.
+   Folders named after splits may stand above. A line says which levels were taken.
 
 `label_pattern` and `speaker_pattern` are regular expressions that find the label and the speaker in a file's path
 below the folder, each with one group (or one named `label` or `speaker`): `r"/(spk\\d+)_"`.
