@@ -76,9 +76,7 @@ def test_schemes_and_options_are_for_raw_corpora(tmp_path):
 
 
 def test_options_of_another_corpus_are_refused(ravdess):
-    with pytest.raises(
-        ValueError, match=r"--label_map is for recordings of your own .*; ravdess has its own labels"
-    ):
+    with pytest.raises(ValueError, match=r"--label_map is for recordings of your own .*; ravdess has its own labels"):
         load_splits("ravdess", data_dir=ravdess, options={"label_map": ["wut=angry"]})
     with pytest.raises(ValueError, match="ravdess has no option 'keep_chinese'"):
         load_splits("ravdess", data_dir=ravdess, options={"keep_chinese": True})
