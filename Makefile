@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-daic test test-datasets36 test-espnet test-browser lint api model-cards bench conformance clean
+.PHONY: demo demo-daic test test-datasets36 test-espnet test-browser lint api terminal model-cards bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -61,6 +61,9 @@ lint: .venv/.installed
 
 api: .venv/.installed  ## docs/api.md, the reference of all public names
 	$(BIN)/python scripts/api_reference.py
+
+terminal: .venv/.installed  ## docs/terminal.md, a session with the commands of the README
+	$(BIN)/python scripts/record_terminal.py
 
 model-cards: .venv/.installed  ## the cards of the recorded results
 	$(BIN)/lssed-hf card $(addprefix benchmarks/results/,ravdess_table5 ravdess_adversarial ravdess_emodb) \

@@ -31,7 +31,9 @@ def parser() -> CommandParser:
     parser.add_argument("model", nargs="?", help="folder or Hub name of a model (default: the built-in one)")
     parser.add_argument("recording", type=Path, help="an audio file of any format, rate and length")
     output = parser.add_argument_group("output")
-    output.add_argument("--csv", type=Path, metavar="FILE", help="a row per window (default: print them)")
+    output.add_argument(
+        "--csv", type=Path, metavar="FILE", help="a row per window (default: print them, as a table on a terminal)"
+    )
     output.add_argument("--json", type=Path, metavar="FILE", help="the same as JSON")
     output.add_argument("--textgrid", type=Path, metavar="FILE", help="an interval tier (per speaker) for Praat")
     output.add_argument("--rttm", type=Path, metavar="FILE", help="stretches of one emotion in NIST's format")
@@ -141,7 +143,7 @@ def _write(
     envelope: "Envelope | None",
 ) -> None:
     """Write all outputs, or none if one fails."""
-    from ..inference.timeline_formats import write_csv, write_json, write_rttm, write_textgrid
+    from ..inference.timeline_formats import write_csv, write_json, write_rttm, write_table, write_textgrid
 
     settings = {
         "recording": str(args.recording),
@@ -173,4 +175,4 @@ def _write(
             partial = stack.enter_context(replacing(args.figure))
             figure.savefig(partial, format=args.figure.suffix.lower().removeprefix("."))
     if not args.figure and not any(path for path, _ in writers):
-        write_csv(sys.stdout, segments, labels)
+        (write_table if sys.stdout.isatty() else write_csv)(sys.stdout, segments, labels)

@@ -37,5 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..training.train import train_model
 
     parser = DataclassParser("train", DESCRIPTION, EXAMPLE, (DataArguments, ModelArguments, RecipeArguments), GROUPS)
-    train_model(*parser.parse(with_recipe(sys.argv[1:] if argv is None else argv)))
+    data_args, model_args, args = parser.parse(with_recipe(sys.argv[1:] if argv is None else argv))
+    train_model(data_args, model_args, args)
+    if args.process_index == 0:
+        print(f"Classify recordings: lssed-hf predict {args.output_dir} RECORDING ...")
     return 0

@@ -24,10 +24,14 @@ def write_table(file: IO[str], predictions: Sequence[Prediction], labels: Sequen
         sure = "" if one.score is None else f"{one.score:4.0%}"
         problem = one.error and printable(one.error.removeprefix(f"{one.file}: "))
         rows.append((name, one.label or _NOTHING, sure, problem or ", ".join(one.notes)))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    write_columns(file, rows)
+
+
+def write_columns(file: IO[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write rows of text as aligned columns, the first row as the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths))
-        file.write("  ".join([*cells, row[3]]).rstrip() + "\n")
+        file.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() + "\n")
 
 
 def write_csv(file: IO[str], predictions: Iterable[Prediction], labels: Sequence[str]) -> None:
@@ -81,4 +85,4 @@ FORMATS: dict[str, Callable[[IO[str], Sequence[Prediction], Sequence[str]], None
     "jsonl": write_json_lines,
 }
 
-__all__ = ["FORMATS", "printable"]
+__all__ = ["FORMATS", "printable", "write_columns"]

@@ -9,6 +9,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from .base import score_cells, score_columns
+from .prediction_formats import printable, write_columns
 from .timeline import NO_SPEECH, NO_TURN, TimelineSegment
 
 
@@ -72,6 +73,19 @@ def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str]) -> list[
         else:
             joined.append(Interval(piece.start, piece.end, label, score, piece.skipped))
     return joined
+
+
+def write_table(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
+    """Write one aligned line per window: times, speaker, label and percent, or why it was not scored."""
+    rows = [("start", "end", "speaker", "label", "sure")]
+    for segment in segments:
+        best = int(np.nan_to_num(segment.probabilities).argmax())
+        said = ("", "") if segment.skipped else (labels[best], f"{segment.probabilities[best]:4.0%}")
+        times = (f"{segment.start:8.1f}", f"{segment.end:8.1f}")
+        rows.append((*times, printable(segment.speaker or ""), segment.skipped or said[0], said[1]))
+    if not any(row[2] for row in rows[1:]):
+        rows = [(*row[:2], *row[3:]) for row in rows]
+    write_columns(file, rows)
 
 
 def write_csv(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
