@@ -189,6 +189,8 @@ def test_a_damaged_clip_is_named_with_the_way_on(tmp_path, capfd):
     assert cli.main(["prepare", "folder", str(clips.folder), prepared, "--num_proc", "1"]) == 0
     assert "wut/broken" in (tmp_path / "prepared" / "rejects.csv").read_text()
     assert cli.main([*command, prepared]) == 0
+    record = json.loads((tmp_path / "model" / "training.json").read_text(encoding="utf-8"))
+    assert record["corpora"][0]["corpus"] == "folder" and record["corpora"][0]["config"] == "default"
 
 
 def test_flags_that_do_not_fit(tmp_path, capfd):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lssed_hf.training.arguments import DataArguments
-from lssed_hf.training.selection import with_validation
+from lssed_hf.training.selection import with_extra_corpora, with_validation
 
 
 NAMES = ["angry", "happy", "sad"]
@@ -74,3 +74,52 @@ def test_classes_without_a_training_clip_are_named(caplog, validated):
 def test_labels_play_no_part_without_a_column():
     divided = with_validation(splits([0, 1, 2] * 10), DataArguments("x"), 0)
     assert len(divided["validation"]) == 3 and np.ptp(divided["validation"]["number"]) > 3
+
+
+@pytest.fixture
+def own(tmp_path, write_clip, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    lines = ["file,mood,who,split"]
+    for index, mood in enumerate(("joy", "rage", "sad", "fear")):
+        write_clip(tmp_path / "own" / f"{index}.wav")
+        lines.append(f"{index}.wav,{mood},p{index},train")
+    (tmp_path / "own" / "metadata.csv").write_text("\n".join(lines))
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def ravdess(tmp_path, own, write_clip):
+    for actor in (1, 17):
+        for emotion in (1, 3, 4, 5, 6):
+            write_clip(tmp_path / "ravdess" / f"03-01-{emotion:02}-01-01-01-{actor:02}.wav")
+    return tmp_path / "ravdess"
+
+
+def added(data_args: DataArguments) -> list[tuple[str, str]]:
+    """Label and speaker of the training clips, with those of other corpora."""
+    rows = with_extra_corpora(data_args.load(), data_args)["train"]
+    names = rows.features[data_args.label_column_name].names
+    labels = [names[label] for label in rows[data_args.label_column_name]]
+    return list(zip(labels, rows[data_args.speaker_column_name]))
+
+
+def test_own_recordings_beside_a_corpus(own, ravdess):
+    """They are read as the corpus is: in names of LSSED, and four of them."""
+    text = (own / "metadata.csv").read_text()
+    for old, new in {"mood": "label", "rage": "anger", "who": "speaker"}.items():
+        text = text.replace(old, new)
+    (own / "metadata.csv").write_text(text)
+    data_args = DataArguments("ravdess", str(ravdess), extra_corpora=[f"folder={own}"])
+    assert added(data_args)[4:] == [("happy", "folder_p0"), ("angry", "folder_p1"), ("sad", "folder_p2")]
+
+
+def test_a_corpus_beside_own_recordings(own, ravdess):
+    columns = {"label_column_name": "mood", "speaker_column_name": "who"}
+    pairs = ["joy=happy", "rage=angry", "fear=fearful"]
+    data_args = DataArguments(None, str(own), label_map=pairs, extra_corpora=[f"ravdess={ravdess}"], **columns)
+    with pytest.raises(ValueError, match="--extra_corpora ravdess has labels that folder lacks: neutral"):
+        added(data_args)
+    data_args.dataset_config_name = "benchmark"
+    data_args.label_map, data_args.label_set = pairs[1:2], "lssed"
+    assert [label for label, _ in added(data_args)] == ["happy", "angry", "sad", "neutral", "happy", "sad", "angry"]
+    assert {speaker for _, speaker in added(data_args)} == {"p0", "p1", "p2", "ravdess_01"}
