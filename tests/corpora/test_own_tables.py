@@ -76,6 +76,16 @@ class TestPaths:
             f"no file 'clips/four' in {data}",
         ]
 
+    def test_a_bare_name_in_any_folder(self, data, write_clip):
+        write_clip(data / "more" / "three.wav")
+        (data / "metadata.csv").write_text("path,label\none.wav,red\ntwo,green\nthree.wav,red\nfour.wav,red\n")
+        labels, rejects = read(data)
+        assert labels == {"clips/one": "red", "clips/two": "green"}
+        assert [reject.reason for reject in rejects] == [
+            "'three.wav' could be clips/three.wav or more/three.wav; give the path",
+            f"no file 'four.wav' in {data}",
+        ]
+
     @pytest.mark.parametrize("on_disk", ["fr\u00f6hlich", "fro\u0308hlich"])
     @pytest.mark.parametrize("in_table", ["fr\u00f6hlich", "fro\u0308hlich"])
     def test_either_form_of_characters(self, data, on_disk, in_table, write_clip):

@@ -54,7 +54,7 @@ DOWNLOAD = Archive(
 )
 _SPLITS = {"12": "test", "13": "test", "15": "validation", "16": "validation"}
 _LEAVE_OUT = "speaker_"  # and a speaker: a split scheme
-_NAME = re.compile(rf"({'|'.join(SPEAKERS)})([ab]\d\d)([{''.join(EMOTION_CODES)}])([a-z]?)")
+NAME = re.compile(rf"({'|'.join(SPEAKERS)})([ab]\d\d)([{''.join(EMOTION_CODES)}])([a-z]?)")
 
 
 class Emodb(CorpusBuilder):
@@ -70,7 +70,7 @@ class Emodb(CorpusBuilder):
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
         for path in find_audio_files(data_dir, AUDIO_SUFFIXES):
-            match = _NAME.fullmatch(path.stem)
+            match = NAME.fullmatch(path.stem)
             if "laryngo" in path.relative_to(data_dir).parts:
                 yield Reject(path.stem, str(path), "a laryngogram, not speech", by_rule=True)
                 continue

@@ -49,6 +49,7 @@ from typing import Any, NoReturn
 import datasets
 
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
+from . import emodb, ravdess
 from .audformat import HEADER, read_audformat
 from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
 from .fields import choice_in, number_in, split_in, times_in
@@ -70,6 +71,7 @@ from .splits import assign_speakers, draw_clips
 from .tables import TABLE_SUFFIXES, Row, given_table
 
 
+_NAMES_OF_CORPORA = {"emodb": emodb.NAME, "ravdess": ravdess.NAME}  # whose folders people give without the name
 _MIN_SPEAKERS = 3  # one for each split
 _SESSION = ("session", "session_id")
 _SHOWN = 8  # names in a message
@@ -380,12 +382,18 @@ def _refuse_folder(data_dir: Path, files: Sequence[Path]) -> NoReturn:
     found = sorted(f"{path.name}{'/' if path.is_dir() else ''}" for path in data_dir.iterdir())
     tables = ", ".join(f"metadata{suffix}" for suffix in TABLE_SUFFIXES)
     names = [path.name for path in files]
-    pattern = name_pattern(names) or "_([a-z]+)_"
-    advice = (
-        f"Labels in the names of files are found by --label_pattern '{pattern}'"
-        if files
-        else f"No file below it is audio by its suffix (spreadsheets, {', '.join(SPREADSHEET_SUFFIXES)}, are not read)"
-    )
+    known = [corpus for corpus, name in _NAMES_OF_CORPORA.items() if all(name.fullmatch(path.stem) for path in files)]
+    if known and files:
+        advice = f"The files are named as those of a corpus: give --dataset_name {known[0]}"
+    elif pattern := name_pattern(names):
+        advice = f"Labels in the names of files are found by --label_pattern '{pattern}'"
+    elif names:
+        advice = (
+            f"Labels in names of files such as {names[0]} are found by --label_pattern, a regular expression with one "
+            "group, e.g. '_([a-z]+)_'"
+        )
+    else:
+        advice = f"No file below it is audio by its suffix ({', '.join(SPREADSHEET_SUFFIXES)} are not read)"
     raise CorpusDataError(
         f"{data_dir}: looked for a table ({tables}) or a folder for each label, found "
         f"{', '.join(found[:_SHOWN]) or 'nothing'}. {advice}"

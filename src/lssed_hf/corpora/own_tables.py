@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..labels import emotion_of_word
 from .base import CorpusDataError, Reject
 from .fields import SPLIT_NAMES
-from .own_trees import SUFFIXES
+from .own_trees import SUFFIXES, composed, walk
 from .tables import TABLE_SUFFIXES, Row, read_table
 
 
@@ -227,6 +227,7 @@ class Files:
         # The parent as well: many tables name the data folder itself first. Nothing outside of data_dir is taken.
         self._bases = list(dict.fromkeys([Path(os.path.realpath(table_dir)), data_dir, data_dir.parent]))
         self._listings: dict[str, dict[str, list[str]]] = {}
+        self._all: dict[str, list[Path]] | None = None
 
     def below(self, path: Path) -> str:
         """Return a path below the data folder, with composed characters."""
@@ -260,6 +261,10 @@ class Files:
                     return path.with_name(found[0])
         if not inside:
             raise ValueError(outside)
+        if "/" not in text and (found := self._anywhere(unicodedata.normalize("NFC", text))):
+            if len(found) > 1:
+                raise ValueError(f"{name!r} could be {' or '.join(map(self.below, found[:2]))}; give the path")
+            return found[0]
         raise ValueError(f"no file {name!r} in {self._data_dir}")
 
     def _inside(self, path: str) -> Path | None:
@@ -268,6 +273,15 @@ class Files:
             if Path(candidate).is_relative_to(self._data_dir):
                 return Path(candidate)
         return None
+
+    def _anywhere(self, name: str) -> list[Path]:
+        """Return the audio files of a name, with or without suffix, in any folder."""
+        if self._all is None:
+            self._all = {}
+            for path in walk(self._data_dir)[0]:
+                for key in {composed(path.name), composed(path.stem)}:
+                    self._all.setdefault(key, []).append(path)
+        return self._all.get(name, [])
 
     def _with_suffix(self, path: Path) -> list[str]:
         """Return the audio files of a name without suffix."""

@@ -38,7 +38,7 @@ DOWNLOAD = Archive(
     num_files=1440,
     license="CC BY-NC-SA 4.0, https://zenodo.org/records/1188976",
 )
-_NAME = re.compile(r"(?P<modality>0[1-3])-(?P<channel>0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
+NAME = re.compile(r"(?P<modality>0[1-3])-(?P<channel>0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(0[1-9]|1\d|2[0-4])")
 
 
 class Ravdess(CorpusBuilder):
@@ -54,7 +54,7 @@ class Ravdess(CorpusBuilder):
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
         for path in find_audio_files(data_dir, AUDIO_SUFFIXES):
-            match = _NAME.fullmatch(path.stem)
+            match = NAME.fullmatch(path.stem)
             if match is None:
                 reason = "its name is not one of RAVDESS's (03-01-EE-II-SS-RR-AA); move the file elsewhere"
                 yield Reject(path.stem, str(path), reason)
