@@ -37,13 +37,18 @@ def emotions_in(text: str | None) -> list[str]:
     return [normalize_emotion(part) for part in re.split(r"[;,/|]", text)]
 
 
+def decimal(text: str) -> float:
+    """Return a number that is written with a decimal point or comma."""
+    return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+
+
 def number_in(row: Row, field: str) -> float | None:
     """Return a finite number from 0 on, with a decimal point or comma; None where the cell is empty."""
     text = row.first(field)
     if text is None:
         return None
     try:
-        number = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+        number = decimal(text)
     except ValueError:
         raise ValueError(f"{field} {text!r} is no number") from None
     if not (math.isfinite(number) and number >= 0):
