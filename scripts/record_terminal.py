@@ -1,8 +1,8 @@
 """Record what the commands of README.md print, as docs/terminal.md (`make terminal`).
 
 Every command runs in a pseudo-terminal, in a folder that starts empty. The voices are eSpeak NG's, so that anybody
-gets the same recordings. `--check` runs the commands again, trains for one epoch alone, and compares all but the
-numbers.
+gets the same recordings. `--check` runs the commands again, trains for one epoch alone, and compares all but
+numbers and labels.
 """
 
 import argparse
@@ -100,7 +100,8 @@ def _screen(command: str, folder: Path) -> list[str]:
 
 
 def _masked(text: str) -> str:
-    """Return text in which numbers, and the white space and rules beside them, stand as one sign."""
+    """Return text in which numbers and labels, and the white space and rules beside them, stand as one sign."""
+    text = re.sub(r"\b(angry|neutral|happy|sad|surprised)\b", "LABEL", text)
     return re.sub(r"[\d.,%]+", "#", re.sub(r"[ :|-]+", " ", text))
 
 

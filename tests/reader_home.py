@@ -65,9 +65,12 @@ def write_home(folder: Path) -> Path:
     for path in session.glob("363_[AT]*"):  # a session as it comes, under the number that examples have
         shutil.copy(path, folder / path.name.replace(session.name[:3], "300", 1))
 
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / ".venv" / "bin" / "activate").touch()
     outputs = folder / "outputs"
     for name in ("pyresnet50", "plain"):
         write_classifier(outputs / name, BENCHMARK_EMOTIONS)
+    write_classifier(outputs / "mine", ["angry", "happy", "neutral", "sad", "surprised"])
     write_classifier(outputs / "own_baseline", BENCHMARK_EMOTIONS, normalization="speaker")
     write_recogniser(outputs / "recogniser")
     flags = {

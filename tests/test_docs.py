@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -99,7 +99,7 @@ def quick(monkeypatch, home, one_thread) -> None:
     reader_home.quick_speech(monkeypatch)
     for corpus, folder in DOWNLOADED.items():
         monkeypatch.setattr(corpus_builder(corpus), "default_data_dir", classmethod(lambda cls, f=folder: home / f))
-    for module, name in ((train, "train"), (cells, "run_cells"), (asr, "train_asr")):
+    for module, name in ((train, "train_model"), (cells, "run_cells"), (asr, "train_asr")):
         monkeypatch.setattr(module, name, mock.create_autospec(getattr(module, name), side_effect=Stopped))
 
 
@@ -116,7 +116,8 @@ def test_blocks_run(page, home, quick, monkeypatch):
             run_session(block, names)
         elif block.language == "python":
             code = "\n" * (block.line - 1) + block.code  # so that errors name the page's own lines
-            exec(compile(code, str(page), "exec"), names)
+            with suppress(Stopped):
+                exec(compile(code, str(page), "exec"), names)
         elif block.language == "sh":
             run_shell(block, home, monkeypatch)
         else:

@@ -75,7 +75,7 @@ class LabelReader:
         """Return the labels of a text that the label set lacks."""
         if self.is_free:
             return []
-        return [part for part in self._parts(text) if label_key(part) not in self._map and not _is_known(part)]
+        return [part for part in self._parts(text) if label_key(part) not in self._map and not is_emotion(part)]
 
     def unused(self) -> list[str]:
         """Return the labels of the map that no text had so far."""
@@ -129,7 +129,8 @@ def unknown_label_hint(labels: Sequence[str]) -> str:
     return f"names are {', '.join(EMOTIONS)}: rename yours by {label_map_flag(labels)}"
 
 
-def _is_known(part: str) -> bool:
+def is_emotion(part: str) -> bool:
+    """Return whether a label is a known spelling of one of LSSED's emotions."""
     try:
         normalize_emotion(part)
     except ValueError:

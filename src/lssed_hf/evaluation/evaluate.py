@@ -1,6 +1,7 @@
 """Scoring a model on a data set: predictions, scores, report."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from tqdm.auto import tqdm
 
 from ..corpora.flags import CorpusArguments
 from ..corpora.loading import encode_labels
+from ..corpora.own_labels import is_emotion, label_map_flag
 from ..inference import AudioClassifier, load_classifier
 from ..inference.base import Classifier
+from ..labels import BENCHMARK_EMOTIONS, EMOTIONS
 from .adversarial import adversarial_table, real_and_fake_probabilities
 from .baselines import SpeakerArguments, baseline_markdown, speaker_classifiers, speakers_of, waveforms_of
 from .report import evaluate_predictions, summary_table, write_predictions, write_report
@@ -41,7 +44,7 @@ def evaluate(
     ```python
     import lssed_hf
 
-    scores = lssed_hf.evaluate("my_recordings", split="all")
+    scores = lssed_hf.evaluate("my_recordings", "outputs/mine")
     scores["metrics"]["unweighted_accuracy"]
     ```
 
@@ -242,10 +245,10 @@ def _answers(
 
 
 def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Sequence[str]) -> np.ndarray:
-    """The dataset's labels as the model's class numbers, matched by name whatever the case.
+    """Return the dataset's labels as the model's class numbers, matched by name whatever the case.
 
     Raises:
-        ValueError: a label that occurs in the dataset is not among the model's.
+        ValueError: A label that occurs in the dataset is not among the model's.
     """
     numbers = {label.lower(): number for number, label in enumerate(model_labels)}
     names = dataset.features[label_column].names
@@ -253,11 +256,21 @@ def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Seq
     unknown = [names[label] for label in np.unique(labels) if names[label].lower() not in numbers]
     if unknown:
         raise ValueError(
-            f"the dataset has labels that the model does not know: {', '.join(unknown)}; the model has "
-            f"{', '.join(model_labels)}. Choose a configuration with the model's labels (e.g. "
-            "--dataset_config_name benchmark), or train a model on all of them"
+            f"the model does not know the labels {', '.join(unknown)}; it has {', '.join(model_labels)}. "
+            f"{_label_advice(unknown, model_labels)}"
         )
     return np.asarray([numbers[names[label].lower()] for label in labels])
+
+
+def _label_advice(unknown: Sequence[str], model_labels: Sequence[str]) -> str:
+    """Return what to do about labels that a model does not know, with the flags to paste."""
+    known = [label.lower() for label in model_labels]
+    if not set(known) <= set(EMOTIONS):
+        return f"Rename yours, e.g. --label_map {shlex.quote(f'{unknown[0]}={model_labels[0]}')}, or train a model on them"
+    flags = ["--dataset_config_name benchmark" if set(known) == set(BENCHMARK_EMOTIONS) else "--label_set lssed"]
+    if foreign := [label for label in unknown if not is_emotion(label)]:
+        flags.append(label_map_flag(foreign))
+    return f"To score the clips of labels that both have, add {' '.join(flags)}"
 
 
 def _names(dataset: datasets.Dataset, column: str) -> list[str | None]:
