@@ -3,7 +3,6 @@
 Ray is an extra and takes seconds to import, so that happens where a cluster is asked for.
 """
 
-import argparse
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
@@ -19,23 +18,6 @@ ENGINES = ("local", "ray")
 RETRIES = 3
 _CONNECT_TIMEOUT = 10  # seconds
 _OBJECT_STORE = 1 << 27  # bytes; paths and probabilities are all that passes through it
-
-
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of a command that runs on this machine or on Ray."""
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="local",
-        help="ray: on the machines of a Ray cluster (pip install 'lssed-hf[ray]'). All of them must have this version "
-        "of lssed-hf and see the files, and for prepare the output, under the same names: use shared storage",
-    )
-    parser.add_argument(
-        "--ray_address",
-        metavar="ADDRESS",
-        help="cluster to join: auto (the one that runs on this machine), host:6379 or ray://host:10001 (default: "
-        "start one on this machine and end it afterwards)",
-    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 
+import datasets
 import pytest
 from datasets import load_dataset
 
@@ -50,7 +51,7 @@ def test_labels_that_the_model_does_not_know_are_named(corpus, tmp_path):
     model = save_model(tmp_path / "model", ["angry", "neutral"])
     dataset = load_dataset("lssed", "benchmark", data_dir=str(corpus))["train"]
     with pytest.raises(
-        ValueError, match=r"labels that the model does not know: happy, sad; the model has angry, neutral"
+        ValueError, match="does not know the labels happy, sad; it has angry, neutral.* --label_set lssed"
     ):
         evaluate_model(model, dataset, tmp_path / "report")
     assert not (tmp_path / "report").exists()
@@ -73,3 +74,25 @@ def test_a_missing_split_is_named(corpus, tmp_path, capsys):
     flags = ["--model_name_or_path", str(model), "--dataset_name", "lssed", "--data_dir", str(corpus)]
     assert cli.main(["evaluate", *flags, "--split", "dev", "--output_dir", str(tmp_path / "report")]) == 1
     assert "has no split 'dev'; it has train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "names, model_labels, advice",
+    [
+        (
+            ["Wut", "Freude", "Ekel"],
+            ["angry", "neutral", "happy", "sad"],
+            "benchmark --label_map Ekel=disgusted Freude=happy",
+        ),
+        (["joy", "angry"], ["angry", "neutral", "happy", "sad"], "add --dataset_config_name benchmark$"),
+        (["joy", "bored"], ["angry", "bored", "happy"], "add --label_set lssed$"),
+        (["up", "down"], ["high", "low"], "--label_map down=high"),
+    ],
+)
+def test_the_flags_that_match_labels_are_ready_to_paste(names, model_labels, advice):
+    feature = datasets.ClassLabel(names=sorted(names))
+    rows = datasets.Dataset.from_dict(
+        {"emotion": list(range(len(names)))}, features=datasets.Features({"emotion": feature})
+    )
+    with pytest.raises(ValueError, match=advice):
+        match_labels(rows, "emotion", model_labels)

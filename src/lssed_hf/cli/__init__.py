@@ -27,9 +27,9 @@ GROUPS = {
         "push": ("cli.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
     },
     "corpora": {
-        "prepare": ("preparation.prepare", "turn a corpus as distributed into a folder of Parquet for datasets"),
-        "stats": ("preparation.statistics", "count speakers, emotions and durations of a corpus, compare its splits"),
-        "synthesize": ("preparation.synthesize", "write a synthetic release in the layout of a corpus"),
+        "prepare": ("cli.prepare", "turn a corpus as distributed into a folder of Parquet for datasets"),
+        "stats": ("cli.stats", "count speakers, emotions and durations of a corpus, compare its splits"),
+        "synthesize": ("cli.synthesize", "write a synthetic release in the layout of a corpus"),
     },
     "the paper": {
         "benchmark": ("cli.benchmark", "train and compare systems under one recipe, as in Table 5"),

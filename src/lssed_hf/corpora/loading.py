@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
+import huggingface_hub
 
 from . import CorpusBuilder, corpus_builder, list_corpora, load_corpus
 from .audformat import HEADER
@@ -18,6 +19,7 @@ from .prepared import load_prepared, read_manifest
 COLUMNS = {"audio_column_name": "audio", "label_column_name": "emotion", "speaker_column_name": "speaker_id"}
 #: Files in a folder that `datasets.load_dataset` reads by itself, without a table of ours.
 _DATA_SUFFIXES = (".parquet", ".arrow")
+_HUB_TIMEOUT = 10  # seconds
 
 
 class Source(NamedTuple):
@@ -120,12 +122,36 @@ def load_splits(
         return load_prepared(source.path, source.manifest, config_name, split_scheme)
     if split_scheme is not None:
         raise ValueError(f"--split_scheme {split_scheme} is for corpora, and {source.path} is divided already")
-    path = os.path.abspath(source.path) if os.path.isdir(source.path) else source.path
+    if os.path.isdir(source.path):
+        path = os.path.abspath(source.path)
+    else:
+        path = source.path
+        _ask_hub(path)
     try:
         return datasets.load_dataset(path, config_name, data_dir=None if data_dir is None else os.fspath(data_dir))
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
         raise FileNotFoundError(
             f"{name} is neither a folder, nor a corpus ({_known()}), nor on the Hub ({error})"
+        ) from error
+
+
+def _ask_hub(name: str) -> None:
+    """Find at once that a data set is not on the Hub, which `load_dataset` finds after half a minute of retries.
+
+    Raises:
+        FileNotFoundError: The Hub has no data set of that name, or cannot be asked.
+    """
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        return  # load_dataset looks in its cache, and does not retry
+    neither = f"{name} is neither a folder nor a corpus ({_known()})"
+    try:
+        huggingface_hub.HfApi().dataset_info(name, timeout=_HUB_TIMEOUT)
+    except huggingface_hub.errors.RepositoryNotFoundError as error:
+        raise FileNotFoundError(f"{neither}, and the Hub has no data set of that name") from error
+    except Exception as error:  # the Hub's client passes on its HTTP library's own exceptions
+        raise FileNotFoundError(
+            f"{neither}, and the Hub cannot be asked ({str(error).partition(chr(10))[0]}); with HF_HUB_OFFLINE=1 its "
+            "cache is searched"
         ) from error
 
 

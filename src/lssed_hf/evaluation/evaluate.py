@@ -266,7 +266,8 @@ def _label_advice(unknown: Sequence[str], model_labels: Sequence[str]) -> str:
     """Return what to do about labels that a model does not know, with the flags to paste."""
     known = [label.lower() for label in model_labels]
     if not set(known) <= set(EMOTIONS):
-        return f"Rename yours, e.g. --label_map {shlex.quote(f'{unknown[0]}={model_labels[0]}')}, or train a model on them"
+        pair = shlex.quote(f"{unknown[0]}={model_labels[0]}")
+        return f"Rename yours, e.g. --label_map {pair}, or train a model on them"
     flags = ["--dataset_config_name benchmark" if set(known) == set(BENCHMARK_EMOTIONS) else "--label_set lssed"]
     if foreign := [label for label in unknown if not is_emotion(label)]:
         flags.append(label_map_flag(foreign))

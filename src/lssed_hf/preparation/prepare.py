@@ -4,7 +4,6 @@ Kill it anywhere and run it again: finished shards are kept, and the result has 
 was left out is listed in `rejects.csv` with its reason, and the counts are checked at the end.
 """
 
-import argparse
 import csv
 import errno
 import hashlib
@@ -13,7 +12,6 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -29,14 +27,13 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from .. import __version__
-from ..corpora import CorpusBuilder, CorpusDataError, Reject, corpus_builder, list_corpora
-from ..corpora.own_labels import LABEL_SETS
+from ..corpora import CorpusBuilder, CorpusDataError, Reject, corpus_builder
 from ..corpora.prepared import MANIFEST
 from ..files import replacing, sha256
-from ..ray_cluster import ENGINES, add_engine_arguments
+from ..ray_cluster import ENGINES
 from .card import write_card
 from .plan import Plan, group_name, make_plan
-from .shards import AUDIO_FORMATS, AudioOptions, Shard, ShardReport, write_and_report
+from .shards import AudioOptions, Shard, ShardReport, write_and_report
 
 
 _WORK = ".partial"  # in the output folder, until everything is there
@@ -382,59 +379,3 @@ def _write_rejects(path: Path, rejects: Iterable[Reject], folders: Sequence[Path
 def _write_json(path: Path, content: dict) -> None:
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf prepare",
-        description=__doc__,
-        epilog="example: lssed-hf prepare lssed /data/LSSED lssed/",
-    )
-    parser.add_argument("corpus", choices=list_corpora(), help="which corpus")
-    parser.add_argument("data_dir", type=Path, help="the folder that holds it as distributed")
-    parser.add_argument("output_dir", type=Path, help="a new or empty folder, or that of an interrupted run")
-    parser.add_argument("--config_name", default="default", help="default: default, which includes benchmark")
-    parser.add_argument("--split_schemes", nargs="+", help="which to write (default: all that the corpus has)")
-    parser.add_argument("--audio_format", choices=AUDIO_FORMATS, default="flac", help="16 bit (default: flac)")
-    parser.add_argument("--denoise", action="store_true", help="bake spectral subtraction in; the front end can do it")
-    parser.add_argument("--gain", type=float, default=1.0, help="factor to bake in, 2 in the paper (default: 1)")
-    parser.add_argument("--utterances_per_shard", type=int, default=1000, help="default: 1000")
-    parser.add_argument("--num_proc", type=int, help="shards at once (default: one for each core)")
-    parser.add_argument("--data_files", type=Path, help="the metadata file, where it is not found by itself")
-    parser.add_argument(
-        "--options", nargs="+", default=[], metavar="NAME=VALUE", help="switches of the corpus, e.g. keep_chinese=true"
-    )
-    own = parser.add_argument_group("your own recordings (corpus folder), as in `lssed-hf train`")
-    own.add_argument("--label_set", choices=LABEL_SETS, help="map labels to the names of LSSED")
-    own.add_argument("--label_map", nargs="+", metavar="LABEL=NAME", help="labels to rename, e.g. wut=angry")
-    own.add_argument("--label_pattern", help="regular expression that finds the label in a clip's path")
-    own.add_argument("--speaker_pattern", help="regular expression that finds the speaker in a clip's path")
-    for field in ("audio", "label", "speaker"):
-        name = f"{field}_column"
-        own.add_argument(f"--{name}_name", dest=name, metavar="NAME", help=f"column of the table with the {field}")
-    add_engine_arguments(parser)
-    args = vars(parser.parse_args(argv))
-    options = dict(map(_option, args.pop("options")))
-    given = {name: value for action in own._group_actions if (value := args.pop(name := action.dest)) is not None}
-    if given and args["corpus"] != "folder":
-        parser.error(f"--{next(iter(given))} is for your own recordings (folder); {args['corpus']} has its own labels")
-    options |= given
-    manifest = prepare(**args, **options)
-    counts = manifest["counts"]
-    print(
-        f"{args['output_dir']}: {counts['written']:,} of {counts['read']:,} utterances in "
-        f"{len(manifest['shards'])} shards, {manifest['seconds'] / 3600:.2f} h; {counts['rejected']:,} in rejects.csv"
-    )
-    if manifest["clipped"]:
-        print(f"the gain took {manifest['clipped']:,} clips over full scale, where they are cut off", file=sys.stderr)
-    return 0
-
-
-def _option(text: str) -> tuple[str, object]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise ValueError(f"--options {text!r} is not NAME=VALUE")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value

@@ -3,10 +3,8 @@
 All speech is eSpeak NG's; no release of ours holds anything of the corpus but its layout.
 """
 
-import argparse
 import importlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..corpora.synthetic_interviews import write_synthetic_daic_woz, write_synthetic_e_daic
@@ -79,18 +77,3 @@ def synthesize(layout: str, output_dir: str | os.PathLike, *, num_speakers: int 
     module = importlib.import_module(f"{__package__}.layouts.{layout}")
     module.write(output_dir, num_speakers=num_speakers or LAYOUTS[layout], seed=seed)
     return output_dir
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="lssed-hf synthesize",
-        description=__doc__,
-        epilog="example: lssed-hf synthesize ravdess /tmp/ravdess --num_speakers 4",
-    )
-    parser.add_argument("layout", choices=list_layouts(), help="whose layout")
-    parser.add_argument("output_dir", type=Path, help="a new or empty folder")
-    parser.add_argument("--num_speakers", type=int, help="how many people speak (default: as many as the corpus has)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    args = parser.parse_args(argv)
-    print(synthesize(args.layout, args.output_dir, num_speakers=args.num_speakers, seed=args.seed))
-    return 0
