@@ -18,8 +18,8 @@ from lssed_hf import (
     EspnetAsrProcessor,
     EspnetAsrTokenizer,
 )
-from lssed_hf.corpora import synthetic_speech
 from lssed_hf.cli import evaluate
+from lssed_hf.corpora import synthetic_speech
 from lssed_hf.labels import BENCHMARK_EMOTIONS
 from lssed_hf.preparation.synthesize import synthesize
 

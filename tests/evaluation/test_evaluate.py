@@ -51,7 +51,7 @@ def test_labels_that_the_model_does_not_know_are_named(corpus, tmp_path):
     model = save_model(tmp_path / "model", ["angry", "neutral"])
     dataset = load_dataset("lssed", "benchmark", data_dir=str(corpus))["train"]
     with pytest.raises(
-        ValueError, match="does not know the labels happy, sad; it has angry, neutral.* --label_set lssed"
+        ValueError, match=r"does not know the labels happy, sad; it has angry, neutral.* --label_set lssed"
     ):
         evaluate_model(model, dataset, tmp_path / "report")
     assert not (tmp_path / "report").exists()
