@@ -151,6 +151,17 @@ def test_report_and_latex_of_a_comparison(make_run):
     check_latex(comparison_latex(comparison, "rav_dess"), 9)
 
 
+def test_the_papers_columns_stand_only_where_it_has_figures(make_run):
+    own = compare_systems([System("mine", "outputs/mine", "", {0: make_run(0)})])
+    other_labels = compare_systems([System("zoo", "pyresnet50", "", {0: make_run(0)})])
+    assert "LSSED WA" in comparison_markdown(other_labels, "folder", "table.png")
+    other_labels["labels"] = ["calm", "wut", "freude", "trauer"]
+    for comparison in (own, other_labels):
+        text = comparison_markdown(comparison, "folder", "table.png") + comparison_latex(comparison, "folder")
+        assert "LSSED" not in text
+        check_latex(comparison_latex(comparison, "folder"), 7)
+
+
 def test_what_cannot_be_compared_is_refused(make_run):
     mine = System("mine", "pyresnet50", "", {0: make_run(0)})
     other = System("other", "resnet18", "", {3: make_run(0, test_set=1)})

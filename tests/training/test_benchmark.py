@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -105,6 +106,8 @@ def test_once_more_changes_no_cell_and_report_only_needs_no_flags(finished, corp
         (finished / name).unlink()
     assert command.main(["--output_dir", str(finished), "--report_only"]) == 0
     assert (finished / "results.json").read_bytes() == results
+    printed = capsys.readouterr().out
+    assert re.search(r"^system +algorithm +backbone +WA +UA", printed, re.MULTILINE), "the table on the terminal"
     assert command.main(["--output_dir", str(finished), "--report_only", "--reference", "pyresnet50"]) == 0
     assert read(finished / "results.json")["reference"] == "pyresnet50"
     assert "| against pyresnet50 |" in (finished / "report.md").read_text(encoding="utf-8")

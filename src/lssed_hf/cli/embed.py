@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .parser import CommandParser
+from .parser import CommandParser, add_model_arguments, add_recording_arguments
 
 
 DESCRIPTION = """Write an embedding of each recording: the vector that enters the model's classifier. A file that
@@ -18,13 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "outputs/pyresnet50 recordings/ --out embeddings.parquet",
         usage="%(prog)s [MODEL] RECORDING ... --out FILE [flags]",
     )
-    parser.add_argument(
-        "arguments",
-        nargs="*",
-        metavar="RECORDING",
-        help="audio files, folders that are searched for them, or patterns; in front of them the folder or Hub name "
-        "of a model (default: the built-in one)",
-    )
+    add_recording_arguments(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="file to write: .parquet, .npy or .csv"
@@ -35,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--channel", choices=("mix", "left", "right"), default="mix", help="of stereo recordings (default: their mean)"
     )
     hardware = parser.add_argument_group("model and hardware")
-    hardware.add_argument("--device", help="such as cpu or cuda:0 (default: the GPU if there is one)")
-    hardware.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    add_model_arguments(hardware)
     args = parser.parse_inputs(argv)
 
     from tqdm.auto import tqdm

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .parser import CommandParser
+from .parser import CommandParser, add_recording_arguments
 
 
 DESCRIPTION = """Put the statistics of a speaker into a file, from a few recordings of theirs, neutral ones at best.
@@ -19,13 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "outputs/pyresnet50 --speaker anna --speakers people.json anna1.wav anna2.wav",
         usage="%(prog)s [MODEL] --speaker NAME --speakers FILE RECORDING ... [flags]",
     )
-    parser.add_argument(
-        "arguments",
-        nargs="*",
-        metavar="RECORDING",
-        help="audio files of the speaker alone, folders that are searched for them, or patterns; in front of them the "
-        "folder or Hub name of a model (default: the built-in one)",
-    )
+    add_recording_arguments(parser)
     parser.add_argument("--speaker", required=True, metavar="NAME", help="who speaks in them")
     parser.add_argument(
         "--speakers", required=True, type=Path, metavar="FILE", help="file to add the speaker to, or replace them in"

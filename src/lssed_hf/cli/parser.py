@@ -83,6 +83,28 @@ def _placeholder(action: argparse.Action) -> str:
     return next((word for end, word in ends.items() if action.dest.endswith(end)), "VALUE")
 
 
+def add_recording_arguments(parser: argparse.ArgumentParser, also: str = "") -> None:
+    """Add the model and the recordings, which `CommandParser.parse_inputs` and `split_model` take apart.
+
+    Args:
+        parser: Parser of the command.
+        also: Further things that can be named in place of recordings.
+    """
+    parser.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="RECORDING",
+        help=f"audio files, folders that are searched for them, or patterns{also}; in front of them the folder or Hub "
+        "name of a model (default: the built-in one)",
+    )
+
+
+def add_model_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add `--device` and `--trust_remote_code`."""
+    parser.add_argument("--device", help="such as cpu or cuda:0 (default: the GPU if there is one)")
+    parser.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+
+
 def add_speaker_arguments(parser: argparse._ActionsContainer) -> None:
     """Add `--speakers` and `--speaker`."""
     parser.add_argument(

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from .parser import CommandParser, add_engine_arguments, add_speaker_arguments
+from .parser import (
+    CommandParser,
+    add_engine_arguments,
+    add_model_arguments,
+    add_recording_arguments,
+    add_speaker_arguments,
+)
 
 
 DESCRIPTION = """Classify recordings of any format, rate and length. A file that cannot be read is listed with the
@@ -18,13 +24,7 @@ def parser() -> CommandParser:
     parser = CommandParser(
         "predict", DESCRIPTION, "recordings/ --csv emotions.csv", usage="%(prog)s [MODEL] RECORDING ... [flags]"
     )
-    parser.add_argument(
-        "arguments",
-        nargs="*",
-        metavar="RECORDING",
-        help="audio files, folders that are searched for them, patterns, or - for standard input; in front of them "
-        "the folder or Hub name of a model (default: the built-in one)",
-    )
+    add_recording_arguments(parser, ", or - for standard input")
     output = parser.add_argument_group("output")
     output.add_argument(
         "--format", choices=("table", "csv", "json", "jsonl"), help="default: a table on a terminal, else csv"
@@ -49,8 +49,7 @@ def parser() -> CommandParser:
     add_speaker_arguments(parser.add_argument_group("speaker"))
     hardware = parser.add_argument_group("model and hardware")
     hardware.add_argument("--batch_size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")
-    hardware.add_argument("--device", help="such as cpu or cuda:0 (default: the GPU if there is one)")
-    hardware.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    add_model_arguments(hardware)
     add_engine_arguments(hardware)
     hardware.add_argument("--num_proc", type=int, metavar="N", help="with ray: models at work at once")
     hardware.add_argument("--cpus_per_proc", type=int, default=1, metavar="N", help="with ray: of each (default: 1)")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ..files import replacing
-from .parser import CommandParser, add_speaker_arguments
+from .parser import CommandParser, add_model_arguments, add_speaker_arguments
 
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def parser() -> CommandParser:
     hardware.add_argument(
         "--batch_size", type=int, default=8, metavar="N", help="windows per forward pass (default: 8)"
     )
-    hardware.add_argument("--device", help="such as cpu or cuda:0 (default: the GPU if there is one)")
-    hardware.add_argument("--trust_remote_code", action="store_true", help="allow code from the model's repository")
+    add_model_arguments(hardware)
     return parser
 
 

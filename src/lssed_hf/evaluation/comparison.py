@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..labels import BENCHMARK_EMOTIONS
 from .fairness import fairness, fairness_table
 from .intervals import SCORES
 from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
@@ -184,16 +185,11 @@ def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str
     ]
     if several:
         notes.append("Scores are means over seeds, ± one sample standard deviation; the interval is that of the mean.")
-    if corpus != "lssed":
-        notes.append(
-            f"The columns LSSED WA and LSSED UA are the paper's Table 5: **another corpus than {corpus}**, with an "
-            "easier split (the same speakers on both sides), so they rank systems there and are no goal here."
-        )
-    else:
-        notes.append(
-            "The columns LSSED WA and LSSED UA are the paper's Table 5, on its own split of LSSED, which has the same "
-            "speakers on both sides; speaker-disjoint scores are expected to be lower."
-        )
+    if _has_published(comparison):
+        split = f"**another corpus than {corpus}**, with an easier split: they rank systems there and are no goal here"
+        if corpus == "lssed":
+            split = "on its own split, with the same speakers on both sides: speaker-disjoint scores are lower"
+        notes.append(f"The columns LSSED WA and LSSED UA are the paper's Table 5, {split}.")
     if any(row["changed"] and row["published"] for row in comparison["systems"]):
         notes.append("† The network's configuration was changed, so it is not the one of the paper's row.")
     if any(row["resumed"] for row in comparison["systems"]):
@@ -218,13 +214,20 @@ def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str
 
 def comparison_latex(comparison: Mapping[str, Any], corpus: str) -> str:
     header, rows = table_cells(comparison)
-    caption = f"Systems on {corpus}, with 95 % intervals; LSSED columns are those of Fan et al. (2021), Table 5."
+    caption = f"Systems on {corpus}, with 95 % intervals"
+    caption += "; LSSED columns are those of Fan et al. (2021), Table 5." if _has_published(comparison) else "."
     return latex_table(header, rows, caption, 3)
 
 
 def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows in the layout of Table 5, the majority row last."""
-    header = ["system", "algorithm", "backbone", "WA", "UA", "parameters", "training s", "LSSED WA", "LSSED UA"]
+    """Return header and rows in the layout of Table 5, the majority row last.
+
+    The paper's figures stand beside ours where the classes are those of the paper and a system is.
+    """
+    header = ["system", "algorithm", "backbone", "WA", "UA", "parameters", "training s"]
+    shown = _has_published(comparison)
+    if shown:
+        header += ["LSSED WA", "LSSED UA"]
     validated = any(row["validation_unweighted_accuracy"] for row in comparison["systems"])
     if validated:
         header.append("validation UA")
@@ -243,7 +246,7 @@ def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str
                 *(_score_cell(row[name]) for name in SCORES),
                 "–" if row["num_parameters"] is None else f"{row['num_parameters']:,}",
                 seconds,
-                *(f"{published[name]:.3f}" if published else "–" for name in SCORES),
+                *(f"{published[name]:.3f}" if published else "–" for name in SCORES if shown),
                 *_validation_cell(row, validated),
             ]
         )
@@ -257,16 +260,22 @@ def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str
                     *(_score_cell(fake[name]) for name in SCORES),
                     "",
                     "",
-                    *("–" if value is None else f"{value:.3f}" for value in paper),
+                    *("–" if value is None else f"{value:.3f}" for value in paper if shown),
                     *[""] * validated,
                 ]
             )
     majority = comparison["majority"]
     label = comparison["labels"][majority["label"]]
     scores = [f"{majority[name]:.3f}" for name in SCORES]
-    lssed = [f"{value:.3f}" for value in LSSED_MAJORITY]
+    lssed = [f"{value:.3f}" for value in LSSED_MAJORITY if shown]
     rows.append([f'always "{label}"', "", "", *scores, "", "", *lssed, *[""] * validated])
     return header, rows
+
+
+def _has_published(comparison: Mapping[str, Any]) -> bool:
+    """Return whether the paper has figures to stand beside ours."""
+    published = any(row["published"] for row in comparison["systems"])
+    return published and {label.lower() for label in comparison["labels"]} == set(BENCHMARK_EMOTIONS)
 
 
 def _validation_cell(row: Mapping[str, Any], validated: bool) -> list[str]:

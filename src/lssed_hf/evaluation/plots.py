@@ -23,7 +23,10 @@ _BLUES = LinearSegmentedColormap.from_list(
 _LOSSES = LinearSegmentedColormap.from_list(
     "losses", ["#1f5f9f", "#6992bf", "#afc5de", "#f8fafc", "#edc2b5", "#dc8670", "#b03a2e"]
 )
-_CURVES = ("#1f5f9f", "#c05621", "#2f855a", "#805ad5", "#5a6575", "#b7791f")
+_CURVES = (
+    *("#1f5f9f", "#c05621", "#2f855a", "#805ad5", "#5a6575", "#b7791f"),
+    *("#0e9aa7", "#c2417c", "#86a93a", "#3b2f73", "#7a4a2b", "#e07a9b"),
+)
 _MARKERS = ("o", "s", "D")
 _INK, _FAINT_INK, _EMPTY, _LINE, _BLUE = "#1a202c", "#5a6575", "#f1f1f1", "#d5dae1", "#1f5f9f"
 
@@ -198,7 +201,15 @@ def plot_curves(
             colour = _CURVES[number % len(_CURVES)]
             # Numbers such as 1, 2, 4, 8 stand equally far apart, and the bars of a number beside each other.
             at = [ticks.index(point["x"]) + 0.07 * (number - (len(names) - 1) / 2) for point in points]
-            axes.plot(at, [point["value"] for point in points], "o-", color=colour, markersize=6, label=name, zorder=3)
+            axes.plot(
+                at,
+                [point["value"] for point in points],
+                f"{_MARKERS[number // len(_CURVES) % len(_MARKERS)]}-",
+                color=colour,
+                markersize=6,
+                label=name,
+                zorder=3,
+            )
             for x, point in zip(at, points):
                 if point["low"] is not None:
                     axes.plot([x, x], [point["low"], point["high"]], color=colour, linewidth=1.6, alpha=0.45)

@@ -37,11 +37,8 @@ def pooled(network: nn.Module, flag: str, instead: str) -> Iterator[list[torch.T
             )
         embeddings.append(embedding)
 
-    handle = base_model.register_forward_hook(collect)
-    try:
+    with base_model.register_forward_hook(collect):
         yield embeddings
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -71,11 +68,8 @@ def head_inputs(network: nn.Module) -> Iterator[list[torch.Tensor]]:
             )
         embeddings.append(hidden if hidden.dim() == 2 else hidden.mean(dim=1))
 
-    handle = heads[0].register_forward_pre_hook(collect)
-    try:
+    with heads[0].register_forward_pre_hook(collect):
         yield embeddings
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -102,8 +96,5 @@ def frame_states(network: nn.Module) -> Iterator[list[torch.Tensor]]:
             state = F.adaptive_avg_pool2d(state, (rows, state.shape[3])).flatten(1, 2).transpose(1, 2)
         states.append(state)
 
-    handle = encoder.register_forward_hook(collect)
-    try:
+    with encoder.register_forward_hook(collect):
         yield states
-    finally:
-        handle.remove()

@@ -7,6 +7,7 @@ the other cells.
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -223,11 +224,24 @@ def run_and_report(
             return 0
         report = write_report()
     if report:
-        print(f"Report: {report}")
+        print(_first_table(report.read_text(encoding="utf-8")))
+        print(f"\nReport: {report}")
     failed = [cell for cell in cells if cell.problem]
     for cell in failed:
         print(f"{prog}: {cell.title}: {cell.problem}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _first_table(report: str) -> str:
+    """Return the first table of a report, which is Markdown, aligned for a terminal."""
+    lines = itertools.dropwhile(lambda line: not line.startswith("|"), report.splitlines())
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in itertools.takewhile(lambda line: line.startswith("|"), lines)
+    ]
+    rows = rows[:1] + rows[2:]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
 def run_cells(cells: Sequence[Cell], jobs: int = 1) -> None:
