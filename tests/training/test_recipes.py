@@ -4,6 +4,7 @@ import pytest
 
 from lssed_hf.cli import train as command
 from lssed_hf.training import cells, train
+from lssed_hf.training.api import parse_flags
 from lssed_hf.training.recipes import RECIPES, with_recipe
 
 
@@ -37,3 +38,10 @@ def test_train_takes_it(monkeypatch):
     assert args.per_device_train_batch_size == int(
         dict(zip(RECIPES["small"][::2], RECIPES["small"][1::2]))["--per_device_train_batch_size"]
     )
+
+
+def test_no_perturbed_copies_switches_off_those_of_a_recipe():
+    flags = {"dataset_name": "ravdess", "output_dir": "out", "recipe": "small", "perturbed_copies": 0}
+    assert parse_flags(flags)[2].perturbed_copies == 0
+    assert parse_flags({**flags, "perturbed_copies": 2})[2].perturbed_copies == 2
+    assert parse_flags({"dataset_name": "ravdess", "output_dir": "out"})[2].perturbed_copies == 0
