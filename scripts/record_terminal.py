@@ -30,7 +30,7 @@ SESSION = {
     "Which emotion is it?": ["lssed-hf predict my_recordings/clips/speaker01"],
     "Over time": ["lssed-hf timeline my_recordings/recordings/speaker01.wav --window_seconds 2"],
     "A model of your own": [
-        "lssed-hf train --data_dir my_recordings --recipe small --output_dir outputs/mine",
+        "lssed-hf train --data_dir my_recordings --output_dir outputs/mine",
         "lssed-hf predict outputs/mine my_recordings/clips/speaker01",
     ],
     "A slip": ["lssed-hf pedict my_recordings", "lssed-hf predict my_recordings --chanel left"],
@@ -66,7 +66,7 @@ def session(folder: Path, training_flags: str = "") -> str:
     for heading, commands in SESSION.items():
         lines = []
         for command in commands:
-            run = f"{command} {training_flags}" if "--recipe" in command else command
+            run = f"{command} {training_flags}" if "lssed-hf train" in command else command
             lines += [f"$ {command}", *_screen(run, folder), ""]
         parts += [f"## {heading}", "```text\n" + "\n".join(lines[:-1]) + "\n```"]
     return "\n\n".join(parts) + "\n"

@@ -45,6 +45,12 @@ def write_home(folder: Path) -> Path:
     for actor in set(range(1, 25)) - set(ACTORS):
         shutil.rmtree(folder / "RAVDESS" / f"Actor_{actor:02}")
     (folder / "DAIC").symlink_to("DAIC-WOZ")
+    shutil.copytree(folder / "my_recordings", folder / "aufnahmen")
+    table = folder / "aufnahmen" / "metadata.csv"
+    header, *rows = table.read_text(encoding="utf-8").splitlines()
+    for name, own in {"path": "Datei", "emotion": "Kategorie", "speaker": "Sprecher"}.items():
+        header = header.replace(name, own)
+    table.write_text("\n".join([header, *rows]), encoding="utf-8")
 
     rng = np.random.default_rng(0)
     for name in ("recordings", "neutral"):

@@ -156,7 +156,7 @@ class TestBadFiles:
     """Every message names the file and says what to do."""
 
     def test_missing(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"nowhere\.wav: no such audio file"):
+        with pytest.raises(FileNotFoundError, match=r"nowhere\.wav: no such file or folder"):
             load_audio(tmp_path / "nowhere.wav")
         with pytest.raises(FileNotFoundError, match=r"nowhere\.wav"):
             load_audio({"bytes": None, "path": str(tmp_path / "nowhere.wav")})
@@ -228,7 +228,7 @@ class TestBadFiles:
             load_audio(path)
 
     def test_a_folder(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="no such audio file"):
+        with pytest.raises(FileNotFoundError, match="no such file or folder"):
             load_audio(tmp_path)
 
 

@@ -1,6 +1,13 @@
+import os
+import sys
+import threading
+
 import pytest
 
-from lssed_hf.files import replacing
+from lssed_hf.files import check_writable, replacing
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes and permissions of POSIX")
 
 
 def test_a_block_that_succeeds_replaces_the_file_and_makes_the_folder(tmp_path):
@@ -20,3 +27,45 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert target.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@posix
+def test_a_link_keeps_leading_to_its_file_and_a_file_keeps_its_permissions(tmp_path):
+    target, link = tmp_path / "target.txt", tmp_path / "link.txt"
+    target.write_text("old", encoding="utf-8")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    with replacing(link) as path:
+        path.write_text("new", encoding="utf-8")
+    assert link.is_symlink() and target.read_text(encoding="utf-8") == "new"
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+@posix
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe, heard = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+    with replacing(pipe) as path:
+        path.write_text("through", encoding="utf-8")
+    reader.join()
+    assert heard == ["through"] and pipe.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("", ValueError, "is empty"),
+        ("folder", IsADirectoryError, "folder is a folder"),
+        ("file/below.csv", NotADirectoryError, "is a file and no folder"),
+    ],
+)
+def test_what_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, name, error, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(error, match=message):
+        check_writable(name)
+    check_writable("new/deep/file.csv")
+    assert not (tmp_path / "new").exists()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ class TestFormats:
     def test_what_fails_is_said_once(self, model, clips, capsys):
         assert cli.main(["predict", str(model), str(clips / "a.wav"), "nowhere.wav", "--format", "table"]) == 1
         output = capsys.readouterr()
-        assert output.out.count("no such audio file") == 1 and "no such audio file" not in output.err
+        assert output.out.count("no such file or folder") == 1 and "no such file or folder" not in output.err
 
     def test_terminals_get_no_escapes_from_names(self, model, clips, capsys):
         (clips / "a.wav").rename(clips / "a\x1b[31m.wav")
@@ -180,8 +181,66 @@ class TestInputs:
         for name in each:
             alone = scores(str(clips / f"{name}.wav"))
             assert alone[None] == pytest.approx(each[name], abs=1e-6)
-            assert scores(str(clips / "call.wav"), "--channel", name)[name] == each[name]
+            assert scores(str(clips / "call.wav"), "--channel", name)[name] == pytest.approx(each[name], abs=1e-6)
         assert list(scores(str(clips / "left.wav"), "--channel", "each")) == [None]
+
+    def test_a_folder_without_recordings_stops_no_other_input(self, model, clips, caplog, capsys):
+        (clips.parent / "empty.wav").mkdir()
+        assert cli.main(["predict", str(model), str(clips / "a.wav"), str(clips.parent / "empty.wav")]) == 0
+        assert "no audio file below" in caplog.text and "1 of 1 recordings" in capsys.readouterr().err
+
+    def test_a_recording_that_is_named_twice_counts_once(self, model, clips, capsys):
+        assert cli.main(["predict", str(model), str(clips / "a.wav"), str(clips / "a.wav")]) == 0
+        assert "1 of 1 recordings" in capsys.readouterr().err
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+    def test_a_pipe_in_a_folder_is_passed_over_and_one_by_name_is_read(self, model, clips, caplog, capsys):
+        os.mkfifo(clips / "pipe.wav")
+        assert cli.main(["predict", str(model), str(clips)]) == 0
+        assert "1 pipe or device" in caplog.text and "3 of 3 recordings" in capsys.readouterr().err
+        sound = (clips / "a.wav").read_bytes()
+        writer = threading.Thread(target=lambda: (clips / "pipe.wav").write_bytes(sound))
+        writer.start()
+        assert cli.main(["predict", str(model), str(clips / "pipe.wav")]) == 0
+        writer.join()
+
+    @pytest.mark.parametrize(
+        "name, problem",
+        [("a.wav", "is one of the recordings"), ("deep", "is a folder"), ("", "is empty")],
+    )
+    def test_an_output_that_cannot_be_is_refused_before_the_work(
+        self, model, clips, monkeypatch, capsys, name, problem
+    ):
+        monkeypatch.chdir(clips)
+        before = (clips / "a.wav").read_bytes()
+        monkeypatch.setattr("lssed_hf.inference.files.predict_files", lambda *args, **settings: pytest.fail("work"))
+        assert cli.main(["predict", str(model), "a.wav", "--csv", name]) == 1
+        assert problem in capsys.readouterr().err and (clips / "a.wav").read_bytes() == before
+
+    def test_ctrl_c_is_one_line(self, model, clips, monkeypatch, capsys):
+        def interrupted(*args, **settings):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("lssed_hf.inference.files.predict_files", interrupted)
+        assert cli.main(["predict", str(model), str(clips / "a.wav")]) == 130
+        assert capsys.readouterr().err.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        "inputs, settings, error, problem",
+        [
+            (b"RIFF", {}, TypeError, "not bytes"),
+            (3, {}, TypeError, "not int"),
+            ([np.zeros(3)], {}, TypeError, "not ndarray; a classifier of load_classifier takes arrays"),
+            ("", {}, ValueError, "is empty"),
+            ("a.wav", {"channel": "middle"}, ValueError, "channel='middle' is none of mix, left, right, each"),
+            ("a.wav", {"min_speech": 5}, ValueError, "min_speech=5 must be between 0 and 1"),
+            ("a.wav", {"batch_size": 0}, ValueError, "batch_size=0 must be 1 or more"),
+            ("a.wav", {"speaker": "anna"}, ValueError, "give both, or neither"),
+        ],
+    )
+    def test_wrong_arguments_of_the_function(self, model, inputs, settings, error, problem):
+        with pytest.raises(error, match=re.escape(problem)):
+            lssed_hf.predict(inputs, model, **settings)
 
 
 class TestNotes:

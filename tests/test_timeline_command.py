@@ -192,7 +192,7 @@ def test_mistakes_are_told_before_the_work(model, recording, tmp_path, capsys, m
         ([recording, "--hop_seconds", 4], "hop_seconds must be at most"),
         ([recording, "--turns", tmp_path / "turns.csv"], "has no turn from 1.0 to 90.0 s"),
         ([recording, "--turns", tmp_path / "none.rttm"], "no such file of turns"),
-        ([tmp_path / "none.wav"], "no such audio file"),
+        ([tmp_path / "none.wav"], "no such file or folder"),
         ([tmp_path / "empty.wav"], "the file is empty"),
     ]
     for arguments, message in cases:

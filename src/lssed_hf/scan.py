@@ -83,8 +83,11 @@ def scan_folder(folder: str | os.PathLike, suffixes: Sequence[str] = (*AUDIO_SUF
         folders[:] = sorted({*folders} - hidden - links)
         for name in {*names} - hidden:
             suffix = os.path.splitext(name)[1].lower()
-            if suffix in suffixes:
-                files.append(Path(directory, name))
+            path = Path(directory, name)
+            if os.path.exists(path) and not os.path.isfile(path):
+                skipped["pipe or device"] += 1  # reading one might never end
+            elif suffix in suffixes:
+                files.append(path)
             else:
                 skipped[suffix or "no suffix"] += 1
     return Scan(folder, tuple(sorted(files)), dict(+skipped))
@@ -112,24 +115,35 @@ def expand_paths(inputs: Sequence[str | os.PathLike]) -> list[Path]:
     """Return files as given, the recordings below folders, and the files and folders that match patterns.
 
     A path that exists is never taken for a pattern. A path that is given twice counts once. Where a folder holds other
-    files, one warning counts them by reason.
+    files, one warning counts them by reason; a folder without recordings is named in one beside other inputs.
 
     Args:
         inputs: Files, folders, and patterns such as `rec/*.wav` or `rec/**/*.wav`.
 
     Raises:
-        FileNotFoundError: A folder holds no recording, or nothing matches a pattern.
+        FileNotFoundError: No folder holds a recording, or nothing matches a pattern.
+        ValueError: A name is empty.
     """
-    paths = []
-    for given in inputs:
-        for path in _matches(given):
-            if not path.is_dir():
-                paths.append(path)
-                continue
+    paths: list[Path] = []
+    empty: FileNotFoundError | None = None
+    for path in [path for given in inputs for path in _matches(given)]:
+        if not path.is_dir():
+            paths.append(path)
+            continue
+        try:
             scan = _found(path, (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES))
-            if scan.skipped:
-                logger.warning(scan.describe())
-            paths += scan.files
+        except FileNotFoundError as error:
+            if empty is not None:
+                logger.warning(str(empty))
+            empty = error
+            continue
+        if scan.skipped:
+            logger.warning(scan.describe())
+        paths += scan.files
+    if empty is not None:
+        if not paths:
+            raise empty
+        logger.warning(str(empty))
     return list(dict.fromkeys(paths))
 
 
@@ -146,6 +160,8 @@ def _found(folder: str | os.PathLike, suffixes: Sequence[str]) -> Scan:
 
 def _matches(given: str | os.PathLike) -> list[Path]:
     text = os.fspath(given)
+    if not text:
+        raise ValueError("the name of a recording is empty; give a file, a folder (. for this one) or a pattern")
     if os.path.lexists(text) or not glob.has_magic(text):
         return [Path(given)]
     matches = sorted(map(Path, glob.iglob(text, recursive=True)))

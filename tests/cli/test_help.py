@@ -61,6 +61,14 @@ def test_the_list_of_commands(capsys):
         (["evaluate", "--data-directory", "x"], "did you mean --data_dir"),
         (["timeline", "a.wav", "--turn", "x"], "did you mean --turns"),
         (["embed", "a.wav"], "--out"),
+        (
+            ["train", "my_recordings"],
+            "more than this command takes: my_recordings; did you mean --data_dir my_recordings?",
+        ),
+        (["train", "--device", "cuda:0"], "unknown flag --device; did you mean --use_cpu?"),
+        (["train", "--lr", "1"], "unknown flag --lr; did you mean --learning_rate?"),
+        (["predict", "a.wav", "--output", "x.csv"], "unknown flag --output; did you mean --csv?"),
+        (["predict", "a.wav", "--json", "x"], "unknown flag --json; did you mean --format?"),
         (["predict"], "name at least one recording"),
     ],
 )

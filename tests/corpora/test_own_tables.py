@@ -172,8 +172,8 @@ class TestColumns:
     @pytest.mark.parametrize(
         ("header", "options", "flag"),
         [
-            ("Datei;Stimmung;Notiz;Wer;Nr", {}, "--audio_column_name datei"),
-            ("Die Datei;Stimmung;Notiz;Wer;Nr", {}, "--audio_column_name 'die datei'"),
+            ("Datei;Stimmung;Notiz;Wer;Nr", {}, "--audio_column_name datei --label_column_name stimmung"),
+            ("Die Datei;Stimmung;Notiz;Wer;Nr", {}, "--audio_column_name 'die datei' --label_column_name stimmung"),
             ("path;Stimmung;Notiz;Wer;Nr", {}, "--label_column_name stimmung"),
             ("path;label;Notiz;Wer;Nr", {"speaker_column": "Who"}, "--speaker_column_name COLUMN"),
             ("path;label;Notiz;Wer;Nr", {"label_column": "Laune"}, "--label_column_name label"),
@@ -181,7 +181,7 @@ class TestColumns:
     )
     def test_flags_to_paste(self, data, header, options, flag):
         (data / "liste.csv").write_text(self.ROWS.replace(self.ROWS.split("\n")[0], header))
-        with pytest.raises(CorpusDataError, match=f"liste.csv has no .* column: looked for .*Name it by {flag}$"):
+        with pytest.raises(CorpusDataError, match=f"liste.csv has no .* column .looked for .*Add {flag}$"):
             read(data, **options)
 
     def test_fewest_values_where_no_word_is_known(self, data):

@@ -220,7 +220,7 @@ class TestDurations:
         assert [(clip["split"], clip["id"]) for clip in unreadable] == [
             ("train", name) for name in ("broken", "gone", "empty", "null")
         ]
-        reasons = ["not an audio file", "no such audio file", "holds no samples", "no audio"]
+        reasons = ["not an audio file", "no such file or folder", "holds no samples", "no audio"]
         assert all(reason in clip["reason"] for reason, clip in zip(reasons, unreadable))
         assert stats["corpus"]["seconds"] == 0.5 and stats["durations"]["all"]["unreadable"] == 4
         text = format_statistics(stats)

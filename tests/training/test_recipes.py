@@ -45,3 +45,25 @@ def test_no_perturbed_copies_switches_off_those_of_a_recipe():
     assert parse_flags(flags)[2].perturbed_copies == 0
     assert parse_flags({**flags, "perturbed_copies": 2})[2].perturbed_copies == 2
     assert parse_flags({"dataset_name": "ravdess", "output_dir": "out"})[2].perturbed_copies == 0
+
+
+def test_own_recordings_have_the_recipe_for_few_clips(tmp_path):
+    own = ["--data_dir", str(tmp_path)]
+    assert with_recipe(own)[:2] == ["--model_name_or_path", "pyresnet-small"] and with_recipe(own)[-2:] == own
+    for others in (
+        [*own, "--recipe", "paper"],
+        [*own, "--dataset_name", "ravdess"],
+        [*own, "--model_name_or_path", "openai/whisper-tiny.en"],
+        ["--data_dir", str(tmp_path / "missing")],
+    ):
+        assert with_recipe(others) == others
+    assert "small" in with_recipe([*own, "--model_name_or_path", "resnet18"])
+
+
+def test_a_model_that_is_not_there_is_named_with_the_nearest(tmp_path):
+    _, model_args, _ = parse_flags({"model_name_or_path": "resnet19", "output_dir": str(tmp_path)})
+    with pytest.raises(ValueError, match="unknown model 'resnet19'; did you mean resnet18"):
+        train.build_model(model_args, ["a", "b"])
+    _, model_args, _ = parse_flags({"model_name_or_path": "me/nothing", "output_dir": str(tmp_path)})
+    with pytest.raises(OSError, match="no model 'me/nothing'"):
+        train.build_model(model_args, ["a", "b"])

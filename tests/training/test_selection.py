@@ -64,11 +64,16 @@ def test_clips_of_unknown_speakers_stay(caplog):
 
 @pytest.mark.parametrize("validated", [True, False])
 def test_classes_without_a_training_clip_are_named(caplog, validated):
-    dataset = splits([0] * 4, list("abcd"))
+    dataset = splits([0, 1] * 4, list("abcd") * 2)
     more = {"validation": splits([1])["train"]} if validated else {}
     with caplog.at_level("WARNING"):
         with_validation(datasets.DatasetDict({**dataset, **more}), DataArguments("x"), 0, "emotion")
-    assert "no training clip of happy, sad: nothing is learnt of it" in caplog.messages
+    assert "no training clip of sad: nothing is learnt of it" in caplog.messages
+
+
+def test_one_class_alone_is_refused():
+    with pytest.raises(ValueError, match="all training clips are angry: a classifier needs clips of two classes"):
+        with_validation(splits([0] * 4, list("abcd")), DataArguments("x"), 0, "emotion")
 
 
 def test_labels_play_no_part_without_a_column():

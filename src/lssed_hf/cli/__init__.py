@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from .. import __version__
@@ -69,8 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    module = importlib.import_module(f"lssed_hf.{COMMANDS[argv[0]][0]}")
+    if sys.stdout is None:  # it was closed
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
+    warnings.formatwarning = lambda message, category, *place: f"{message}\n"  # the line of our code tells nobody much
     try:
+        module = importlib.import_module(f"lssed_hf.{COMMANDS[argv[0]][0]}")
         status = module.main(argv[1:])
         sys.stdout.flush()
         return status
@@ -78,6 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone, as `| head` does. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        print(f"lssed-hf {argv[0]}: interrupted; what can be continued goes on when it is run again", file=sys.stderr)
+        return 130
     except (ValueError, OSError, ImportError) as error:
         # The package's own errors name the file or field and say what to do; a traceback would bury that.
         print(f"lssed-hf {argv[0]}: error: {error}", file=sys.stderr)

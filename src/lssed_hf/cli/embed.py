@@ -34,14 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from tqdm.auto import tqdm
 
+    from ..files import check_writable
     from ..inference.embed import check_format, embed, write_embeddings
     from ..inference.loading import split_model
     from ..inference.prediction_formats import printable
     from ..scan import expand_paths
 
     check_format(args.out, args.frames)
+    check_writable(args.out)
     model, inputs = split_model(args.arguments)
-    paths = expand_paths([Path(one) for one in inputs])
+    paths = expand_paths(inputs)
     found = embed(
         paths,
         model,

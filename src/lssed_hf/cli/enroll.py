@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError("--speaker needs a name")
 
     model, inputs = split_model(args.arguments)
-    paths = expand_paths([Path(one) for one in inputs])
+    paths = expand_paths(inputs)
     classifier = load_classifier(model, device="cpu", trust_remote_code=args.trust_remote_code)
     if args.speakers.exists():
         read_speakers(args.speakers, classifier.front_end)  # before the work

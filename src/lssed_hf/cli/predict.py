@@ -1,6 +1,7 @@
 """`lssed-hf predict`: classify audio files. One that cannot be read is listed with the reason; the rest go on."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from tqdm.auto import tqdm
 
-    from ..files import replacing
+    from ..files import check_writable, replacing
     from ..inference.files import predict_files
     from ..inference.loading import load_speaker_classifier, split_model
     from ..inference.predict import unscored_notes
@@ -76,8 +77,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     check_speaker_arguments(args)
     model_name, inputs = split_model(args.arguments)
-    sources = [_standard_input() if one == "-" else one for one in inputs]
-    sources = [part for one in sources for part in ([one] if isinstance(one, dict) else expand_paths([Path(one)]))]
+    named = [one for one in inputs if one != "-"]
+    sources: list = expand_paths(named) if named else []
+    if len(named) < len(inputs):
+        sources.append(_standard_input())
+    if args.csv is not None:
+        check_writable(args.csv)
+        if any(not isinstance(one, dict) and os.path.realpath(one) == os.path.realpath(args.csv) for one in sources):
+            raise ValueError(f"--csv {args.csv} is one of the recordings; give another name")
     model = (model_name, args.batch_size, args.device, args.trust_remote_code)
     speaker = (args.speakers, args.speaker)
     settings = {
@@ -114,7 +121,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     form = args.format or (None if args.csv else "table" if sys.stdout.isatty() else "csv")
     if form:
         if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="surrogateescape")  # names of files are bytes, not always UTF-8
+            # Names of files are bytes, not always UTF-8; a terminal may know less than UTF-8.
+            for_people = {"errors": "backslashreplace"}
+            sys.stdout.reconfigure(
+                **(for_people if form == "table" else {"encoding": "utf-8", "errors": "surrogateescape"})
+            )
         FORMATS[form](sys.stdout, predictions, labels)
     failed = [one for one in predictions if one.error]
     if form != "table":
@@ -125,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _standard_input() -> dict:
+    if sys.stdin is None:
+        raise ValueError("standard input is closed; name a file in place of -")
     return {"path": "-", "bytes": sys.stdin.buffer.read()}
 
 

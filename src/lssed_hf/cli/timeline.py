@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..files import replacing
+from ..files import check_writable, replacing
 from .parser import CommandParser, add_model_arguments, add_speaker_arguments
 
 
@@ -129,6 +129,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
     inputs = [path for path in (args.recording, args.turns, args.speakers) if path]
     resolved = [path.resolve() for path in [*given, *inputs]]
     for path in given:
+        check_writable(path)
         if resolved.count(path.resolve()) > 1:
             raise ValueError(f"{path} is given twice; outputs need files of their own")
     if args.figure and args.figure.suffix.lower() not in _FIGURES:

@@ -8,7 +8,7 @@ from .dataclass_parser import DataclassParser
 
 DESCRIPTION = """Train an audio classifier on your own recordings or on a corpus, and score it once on clips that it
 has not seen. Any flag of transformers' TrainingArguments works too."""
-EXAMPLE = "--data_dir my_recordings --recipe small --output_dir outputs/mine"
+EXAMPLE = "--data_dir my_recordings --output_dir outputs/mine"
 
 #: Flags of `--help`; `--help_all` has the rest.
 GROUPS = {

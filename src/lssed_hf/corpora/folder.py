@@ -63,6 +63,7 @@ from .own_tables import (
     clips_of_tables,
     find_spreadsheets,
     find_tables,
+    guess_speaker,
     names_recordings,
     unnamed_line,
 )
@@ -116,6 +117,7 @@ class FolderCorpus(CorpusBuilder):
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
         self._asked_scheme = split_scheme
+        self._speaker_column: str | None = None
         if kwargs.get("label_map") is not None:
             kwargs["label_map"] = label_pairs(kwargs["label_map"])
         options = {name: value for name, value in kwargs.items() if value is not None}
@@ -154,6 +156,7 @@ class FolderCorpus(CorpusBuilder):
         speaker_of = _finder("speaker", self.config.speaker_pattern)
         clips = list(self._clips(data_dir, _finder("label", self.config.label_pattern)))
 
+        self._speaker_column = guess_speaker([clip.row for clip in clips if isinstance(clip, Clip)], self._columns())
         texts = Counter(clip.label for clip in clips if isinstance(clip, Clip))
         unknown = sorted({part for text in texts for part in labels.unknown(text)})
         names: dict[str, list[str]] = {}
@@ -198,14 +201,13 @@ class FolderCorpus(CorpusBuilder):
         """Return the tables of the folder, without one that only happens to lie beside folders of labels."""
         tables = find_tables(data_dir)
         unusual = [table.path.name for table in tables if table.path.stem.lower() != "metadata" and not table.split]
-        if not unusual:
-            return tables
-        if columns == Columns() and not names_recordings(tables[0].path):
+        if unusual and columns == Columns() and not names_recordings(tables[0].path):
             chains = [composed(path.relative_to(data_dir)).split("/")[:-1] for path in walk(data_dir)[0]]
             if find_levels(chains).label is not None:
                 self.note(f"{unusual[0]} is not read: it has no column with paths of recordings")
                 return []
-        self.note(f"labels from {unusual[0]}")
+        if unusual:
+            self.note(f"labels from {unusual[0]}")
         return tables
 
     def _columns(self) -> Columns:
@@ -333,6 +335,8 @@ class FolderCorpus(CorpusBuilder):
             split_of = dict(zip(speakers, assign_speakers(speakers)))
             return [split_of.get(row.speaker_id, "train") for row in utterances]
         advice = "a column 'speaker' or --speaker_pattern names them"
+        if self._speaker_column is not None:
+            advice = f"--speaker_column_name {self._speaker_column} or --speaker_pattern names them"
         if self._asked_scheme == "speaker":
             raise CorpusDataError(
                 f"--split_scheme speaker needs {_MIN_SPEAKERS} speakers, one for each split, and {number} are known; "

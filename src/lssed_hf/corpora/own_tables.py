@@ -42,6 +42,11 @@ class Columns(NamedTuple):
     speaker: Sequence[str] = ("speaker", "speaker_id")
 
 
+#: Columns that have a meaning here.
+_KNOWN = {
+    *(name for names in Columns() for name in names),
+    *("session", "session_id", "gender", "age", "age_group", "transcript", "split", "start", "end"),
+}
 #: Flag of each field of `Columns`.
 _FLAGS = {"path": "--audio_column_name", "label": "--label_column_name", "speaker": "--speaker_column_name"}
 
@@ -160,14 +165,31 @@ def clips_of_rows(
 def _check_columns(rows: Sequence[Row], path: Path, columns: Columns, labels_elsewhere: bool) -> None:
     found = list(dict.fromkeys(name for row in rows for name in row.columns if name))
     usual = Columns()
+    missing: dict[str, str] = {}
+    flags: list[str] = []
     for field, names in columns._asdict().items():
         chosen = names != getattr(usual, field)
         needed = chosen or field == "path" or (field == "label" and not labels_elsewhere)
         if not needed or set(names) & set(found):
             continue
-        message = f"{path} has no {field} column: looked for {', '.join(names)}, found {', '.join(found) or 'none'}"
+        missing[field] = f"no {field} column (looked for {', '.join(names)})"
         guess = {"path": _guess_path, "label": _guess_label}.get(field, lambda rows, found: None)(rows, found)
-        raise CorpusDataError(f"{message}. Name it by {_FLAGS[field]} {_quoted(guess) if guess else 'COLUMN'}")
+        flags.append(f"{_FLAGS[field]} {_quoted(guess) if guess else 'COLUMN'}")
+    if missing:
+        raise CorpusDataError(
+            f"{path} has {' and '.join(missing.values())}; found {', '.join(found) or 'none'}. Add {' '.join(flags)}"
+        )
+
+
+def guess_speaker(rows: Sequence[Row], columns: Columns) -> str | None:
+    """Return the first column without a meaning whose values recur as those of speakers do, ready for a flag."""
+    known = {*_KNOWN, *columns.path, *columns.label}
+    found = dict.fromkeys(name for row in rows for name in row.columns if name not in known)
+    for column in found:
+        texts = _texts(rows, column)
+        if 2 <= len(set(texts)) <= len(texts) / 2 and not any(text.lower().endswith(SUFFIXES) for text in texts):
+            return _quoted(column)
+    return None
 
 
 def names_recordings(path: Path) -> bool:

@@ -96,8 +96,12 @@ def _open(source, name: str) -> BinaryIO:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"cannot read audio from {type(source).__name__}; give a path, bytes or an Audio row")
     try:
-        return open(source, "rb", buffering=0)
+        file = open(source, "rb", buffering=0)  # noqa: SIM115 (the caller closes it)
+        if file.seekable():
+            return file
+        with file:  # a pipe, which decoders cannot go back in
+            return io.BytesIO(file.read())
     except PermissionError as error:
         raise AudioError(f"{name}: cannot be opened ({error.strerror}); check its permissions") from error
     except (OSError, ValueError) as error:  # also a folder, a name that is too long, one with a null character
-        raise FileNotFoundError(f"{name}: no such audio file") from error
+        raise FileNotFoundError(f"{name}: no such file or folder") from error

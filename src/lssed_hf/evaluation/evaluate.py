@@ -15,7 +15,7 @@ from ..corpora.loading import encode_labels
 from ..corpora.own_labels import is_emotion, label_map_flag
 from ..inference import AudioClassifier, load_classifier
 from ..inference.base import Classifier
-from ..labels import BENCHMARK_EMOTIONS, EMOTIONS
+from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word
 from .adversarial import adversarial_table, real_and_fake_probabilities
 from .baselines import SpeakerArguments, baseline_markdown, speaker_classifiers, speakers_of, waveforms_of
 from .report import evaluate_predictions, summary_table, write_predictions, write_report
@@ -265,7 +265,7 @@ def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Seq
 def _label_advice(unknown: Sequence[str], model_labels: Sequence[str]) -> str:
     """Return what to do about labels that a model does not know, with the flags to paste."""
     known = [label.lower() for label in model_labels]
-    if not set(known) <= set(EMOTIONS):
+    if not set(known) <= set(EMOTIONS) or not any(emotion_of_word(label) or is_emotion(label) for label in unknown):
         pair = shlex.quote(f"{unknown[0]}={model_labels[0]}")
         return f"Rename yours, e.g. --label_map {pair}, or train a model on them"
     flags = ["--dataset_config_name benchmark" if set(known) == set(BENCHMARK_EMOTIONS) else "--label_set lssed"]

@@ -14,7 +14,9 @@ from ..audio import load_audio
 from ..files import replacing
 from ..scan import expand_paths
 from .base import Classifier
+from .files import CHANNELS
 from .loading import load_classifier
+from .predict import named_inputs
 
 
 #: Suffixes that `write_embeddings` knows.
@@ -72,8 +74,9 @@ def embed(
         FileNotFoundError: There is no such folder or model, or a folder or pattern without recordings.
         ValueError: A model without embeddings, as exported ones are.
     """
-    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
-    paths = expand_paths([Path(one) for one in given])
+    if channel not in CHANNELS[:3]:
+        raise ValueError(f"channel={channel!r} is none of {', '.join(CHANNELS[:3])}")
+    paths = expand_paths(named_inputs(inputs))
     if not isinstance(model, Classifier):
         model = load_classifier(model, 1, device, trust_remote_code)
     return _embeddings(model, paths, frames, channel)
@@ -118,7 +121,9 @@ def write_embeddings(path: str | os.PathLike, embeddings: Iterable[Embedding], f
             size = next((len(row) for row in rows if row is not None), 0)
             missing = np.full(size, np.nan, np.float32)
             with open(partial, "wb") as file:
-                np.save(file, np.stack([missing if row is None else row for row in rows]), allow_pickle=False)
+                np.save(
+                    file, np.array([missing if row is None else row for row in rows], np.float32), allow_pickle=False
+                )
 
 
 def check_format(path: str | os.PathLike, frames: bool) -> str:

@@ -16,6 +16,8 @@ from .quality import LONG, MIN_SPEECH, SILENT, TOO_SHORT, Listener
 
 #: What a recording is read from: a path, or an undecoded `Audio` row with its bytes.
 Source = str | os.PathLike | Mapping
+#: Ways to take the channels of a stereo recording.
+CHANNELS = ("mix", "left", "right", "each")
 #: Notes with which a recording gets no label, whatever the model.
 UNSCORED = (SILENT, TOO_SHORT)
 
@@ -178,4 +180,4 @@ def _pieces(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
         yield np.concatenate(held)
 
 
-__all__ = ["UNSCORED", "Prediction", "Source", "predict_files"]
+__all__ = ["CHANNELS", "UNSCORED", "Prediction", "Source", "predict_files"]

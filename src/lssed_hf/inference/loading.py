@@ -58,6 +58,8 @@ def load_classifier(
         ValueError: A file cannot be read, or the device is not there or none for an exported network.
         ImportError: The runtime of an exported network, or the opensmile of an SVM, is not installed.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be 1 or more")
     if path is None:
         logger.warning(
             "No model was named: this is the built-in one, a small model trained on 20 actors. Test it before you "

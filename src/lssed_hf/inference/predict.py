@@ -1,12 +1,12 @@
 """`lssed_hf.predict`: recordings to predictions in one call."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..scan import expand_paths
 from .base import Classifier
-from .files import UNSCORED, Prediction, predict_files
+from .files import CHANNELS, UNSCORED, Prediction, predict_files
 from .loading import load_speaker_classifier
 from .quality import MIN_SPEECH, MOSTLY_NO_SPEECH, NO_SPEECH
 
@@ -52,9 +52,15 @@ def predict(
     Raises:
         FileNotFoundError: There is no such folder or model, or a folder or pattern without recordings.
         ValueError: A setting out of its range, or a device that is not there.
+        TypeError: Recordings that are neither names nor paths.
     """
-    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
-    paths = expand_paths([Path(one) for one in given])
+    if channel not in CHANNELS:
+        raise ValueError(f"channel={channel!r} is none of {', '.join(CHANNELS)}")
+    if not 0 <= min_speech <= 1:
+        raise ValueError(f"min_speech={min_speech} must be between 0 and 1")
+    if speaker is not None and (speakers is None or isinstance(model, Classifier)):
+        raise ValueError("speaker names one in the file speakers, for a model by its name; give both, or neither")
+    paths = expand_paths(named_inputs(inputs))
     built_in = model is None
     if not isinstance(model, Classifier):
         path = None if speakers is None else Path(speakers)
@@ -62,6 +68,25 @@ def predict(
     return list(
         predict_files(model, paths, channel=channel, unscored=unscored_notes(vad, built_in), min_speech=min_speech)
     )
+
+
+def named_inputs(inputs: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str | os.PathLike]:
+    """Return the files, folders and patterns of an argument as a list.
+
+    Raises:
+        TypeError: Something else is among them.
+    """
+    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    if not isinstance(given, Iterable) or isinstance(given, (bytes, Mapping)):
+        raise TypeError(f"recordings are files, folders or patterns, or a list of these, not {type(inputs).__name__}")
+    given = list(given)
+    for one in given:
+        if not isinstance(one, (str, os.PathLike)):
+            raise TypeError(
+                f"recordings are files, folders or patterns, not {type(one).__name__}; a classifier of "
+                "load_classifier takes arrays and bytes"
+            )
+    return given
 
 
 def unscored_notes(vad: bool | None, built_in: bool) -> tuple[str, ...]:
@@ -76,4 +101,4 @@ def unscored_notes(vad: bool | None, built_in: bool) -> tuple[str, ...]:
     return (*UNSCORED, NO_SPEECH) if vad is None and built_in else UNSCORED
 
 
-__all__ = ["predict", "unscored_notes"]
+__all__ = ["named_inputs", "predict", "unscored_notes"]

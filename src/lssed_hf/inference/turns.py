@@ -11,14 +11,16 @@ from pathlib import Path
 from ..corpora.daic_transcripts import HEADER as DAIC_WOZ_HEADER
 from ..corpora.daic_transcripts import read_daic_woz
 from ..corpora.fields import decimal
-from ..corpora.tables import TABLE_SUFFIXES, read_table
+from ..corpora.tables import TABLE_SUFFIXES, read_table, read_text
 
 
 _COLUMNS = {"start": ("start", "start_time"), "end": ("end", "end_time", "stop", "stop_time")}
 _NOTHING = "<NA>"
 _SUBTITLES = (".srt", ".vtt")
+_LONGEST = 1e9  # seconds, 30 years
 # Hours are optional in WebVTT, whose fractions begin with a point; those of SubRip begin with a comma.
-_CUE = re.compile(r"\s*((?:\d+:)?\d+:\d+[.,]\d+)\s+-->\s+((?:\d+:)?\d+:\d+[.,]\d+)")
+_TIME = r"((?:\d{1,4}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,9})?)"
+_CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?!\d)")
 # WebVTT's voice tag, and what WhisperX writes in front of a cue's text.
 _VOICE = re.compile(r"<v(?:\.[^\s>]+)?\s+([^>]+)>|\[([^\]]+)\]:")
 
@@ -54,7 +56,7 @@ def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = No
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is of another format, not UTF-8, has no turn, or a line without usable times; the message
+        ValueError: The file is of another format, has no turn, or a line without usable times; the message
             names the line.
     """
     path = Path(path)
@@ -77,7 +79,7 @@ def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = No
 
 
 def _read_rttm(path: Path, recording: str | os.PathLike | None) -> list[Turn]:
-    text = _text(path)
+    text = read_text(path)
     turns: dict[str, list[Turn]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         cells = line.split()
@@ -99,23 +101,16 @@ def _read_rttm(path: Path, recording: str | os.PathLike | None) -> list[Turn]:
     return next(iter(turns.values()), [])
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
-
-
 def _read_subtitles(path: Path) -> Iterator[Turn]:
-    lines = _text(path).splitlines()
+    lines = read_text(path).splitlines()
     for number, line in enumerate(lines, 1):
-        if "-->" not in line:
-            continue
+        if "-->" not in line or not line.lstrip()[:1].isdigit():
+            continue  # such as text or a comment with an arrow
         cue = _CUE.match(line)
         if cue is None:
             raise ValueError(f"{path}, line {number}: {line.strip()!r} has no two times; correct or remove it")
         voice = _VOICE.match(lines[number].strip()) if number < len(lines) else None
-        speaker = (voice[1] or voice[2]).strip() if voice else None
+        speaker = ((voice[1] or voice[2]).strip() or None) if voice else None
         yield _turn(path, number, _clock(cue[1]), _clock(cue[2]), speaker)
 
 
@@ -127,7 +122,7 @@ def _clock(text: str) -> float:
 
 def _read_segments(path: Path) -> Iterator[Turn]:
     try:
-        content = json.loads(_text(path))
+        content = json.loads(read_text(path))
         segments = content["segments"] if isinstance(content, dict) else content
         rows = [(row.get("start"), row.get("end"), row.get("speaker")) for row in segments]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
@@ -135,7 +130,7 @@ def _read_segments(path: Path) -> Iterator[Turn]:
             f"{path}: holds no list of segments, as Whisper and WhisperX write them ({error!r}); give another file"
         ) from error
     for number, (start, end, speaker) in enumerate(rows, 1):
-        if not all(isinstance(time, (int, float)) and math.isfinite(time) for time in (start, end)):
+        if not all(type(time) in (int, float) and abs(time) < _LONGEST for time in (start, end)):
             raise ValueError(f"{path}, segment {number}: start {start!r} and end {end!r} are no times; correct it")
         yield _turn(path, number, start, end, None if speaker is None else str(speaker), "segment")
 

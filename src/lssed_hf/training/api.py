@@ -22,7 +22,7 @@ def train(
     output_dir: str | os.PathLike,
     *,
     model: str | os.PathLike | None = None,
-    recipe: Literal["paper", "small"] = "paper",
+    recipe: Literal["paper", "small"] | None = None,
     num_train_epochs: float | None = None,
     label_map: Mapping[str, str] | None = None,
     label_set: Literal["lssed"] | None = None,
@@ -35,7 +35,7 @@ def train(
     ```python
     import lssed_hf
 
-    scores = lssed_hf.train("my_recordings", "outputs/mine", recipe="small")
+    scores = lssed_hf.train("my_recordings", "outputs/mine")
     scores["metrics"]["unweighted_accuracy"]
     ```
 
@@ -43,7 +43,7 @@ def train(
         data: Folder of recordings, prepared folder, name of a corpus or of a data set on the Hub; or a `DatasetDict`.
         output_dir: Folder for the model, its card and its scores.
         model: Name of `list_models()`, folder or Hub name; by default that of the recipe.
-        recipe: "paper", or "small" for some hundreds of clips.
+        recipe: "paper", or "small" for some hundreds of clips, the default for own recordings.
         num_train_epochs: Passes over the training set, by default those of the recipe.
         label_map: Labels of own recordings to rename, such as `{"wut": "angry"}`.
         label_set: "lssed" to map labels of own recordings to LSSED's names.

@@ -94,7 +94,8 @@ class RecipeArguments(TrainingArguments):
     output_dir: str | None = HfArg(default=None, help="Where checkpoints, the model and its results go.")
     recipe: Literal["paper", "small"] = HfArg(
         default="paper",
-        help="Values of the flags that are not given: the paper's, or what was found best for some hundreds of clips.",
+        help="Values of the flags that are not given: the paper's, or what was found best for some hundreds of clips. "
+        "Default: 'small' for recordings of your own, else 'paper'.",
     )
     num_train_epochs: float = field(default=60.0, metadata={"help": "Passes over the training set (paper: 60)."})
     per_device_train_batch_size: int = field(default=32, metadata={"help": "Clips per step and device."})

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,10 @@ from transformers import (
     SequenceFeatureExtractor,
 )
 
+from ..inference.loading import find_model
 from ..models.encoders import encoder_of
+from ..models.registry import list_models
+from ..suggest import did_you_mean
 
 
 if TYPE_CHECKING:
@@ -36,7 +40,11 @@ def load_pretrained(
         OSError: there is no such model.
         ValueError: its weights hold none for the encoder, or `--chunk_length` does not fit it.
     """
-    name, remote = model_args.model_name_or_path, {"trust_remote_code": model_args.trust_remote_code}
+    name = model_args.model_name_or_path
+    if not os.path.isdir(name) and "/" not in name:
+        raise ValueError(f"unknown model {name!r}{did_you_mean(name, list_models())} (lssed_hf.list_models() has all)")
+    find_model(name)
+    remote = {"trust_remote_code": model_args.trust_remote_code}
     overrides = {**json.loads(model_args.config_overrides or "{}"), **label_maps, **overrides}
     config = AutoConfig.from_pretrained(name, **overrides, **remote)
     # Some are stored in half precision, in which training on a CPU goes wrong.

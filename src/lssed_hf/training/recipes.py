@@ -3,6 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
+from ..corpora.loading import find_source
+from ..models.registry import list_models
+
 
 #: Flags that a name stands for. Those of the paper are the defaults.
 RECIPES: dict[str, tuple[str, ...]] = {
@@ -20,8 +23,26 @@ RECIPES: dict[str, tuple[str, ...]] = {
 
 
 def with_recipe(flags: Sequence[str]) -> list[str]:
-    """Return the flags behind those of their `--recipe`, whose place they take."""
+    """Return the flags behind those of their `--recipe`, whose place they take.
+
+    Where none is named, networks of the zoo learn recordings of your own by the recipe `small`, all else by the
+    paper's.
+    """
     parser = argparse.ArgumentParser(prog="lssed-hf train", add_help=False, allow_abbrev=False)
-    parser.add_argument("--recipe", default="paper")
-    recipe = parser.parse_known_args(flags)[0].recipe
-    return [*RECIPES.get(recipe, ()), *flags]  # the flags' own parser refuses what is no recipe
+    for flag in ("--recipe", "--data_dir", "--model_name_or_path"):
+        parser.add_argument(flag)
+    parser.add_argument("--dataset_name", "--corpus")
+    known = parser.parse_known_args(flags)[0]
+    if known.recipe is None and (known.model_name_or_path or "pyresnet-small") in list_models() and _is_own(known):
+        flags = ["--recipe", "small", *flags]
+        known.recipe = "small"
+    return [*RECIPES.get(known.recipe, ()), *flags]  # the flags' own parser refuses what is no recipe
+
+
+def _is_own(known: argparse.Namespace) -> bool:
+    """Return whether the data are a folder of recordings, and no corpus."""
+    try:
+        source = find_source(known.dataset_name, known.data_dir)
+    except (ValueError, OSError):  # which the loading will say
+        return False
+    return source.corpus == "folder" and source.manifest is None

@@ -44,7 +44,11 @@ def with_validation(
         dataset = datasets.DatasetDict({**dataset, **parts})
     if label_column is not None:
         names = dataset[train_split].features[label_column].names
-        if missing := sorted(set(range(len(names))) - set(dataset[train_split][label_column])):
+        learnt = set(dataset[train_split][label_column])
+        if len(learnt) < 2:
+            found = ", ".join(names[label] for label in learnt) or "missing"
+            raise ValueError(f"all training clips are {found}: a classifier needs clips of two classes at least")
+        if missing := sorted(set(range(len(names))) - learnt):
             logger.warning(
                 f"no training clip of {', '.join(names[label] for label in missing)}: nothing is learnt of it"
             )

@@ -20,6 +20,7 @@ from ..evaluation.evaluate import evaluate_model
 from ..hub.card import write_model_card
 from ..hub.card_facts import read_record
 from ..inference.classical import CLASSICAL
+from ..inference.classifier import no_loading_bar
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .baselines import front_ends_of, set_speaker_normalization, speaker_front_ends
@@ -209,8 +210,9 @@ def _train_network(
     )
     if trainer.is_world_process_zero():
         _record(data_args, model_args, args, dataset, model.num_parameters(), teachers, sum(map(len, clips[1:])))
-    outcome = trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_model()
+    with no_loading_bar():  # one for each checkpoint that is written
+        outcome = trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.save_model()
     trainer.save_metrics("train", {**outcome.metrics, **peak_memory()})
     trainer.save_metrics("eval", trainer.evaluate())
     trainer.save_state()

@@ -1,5 +1,6 @@
 """JSON endpoint for programs: `POST /api/classify` and `GET /api/health`."""
 
+import asyncio
 import os
 import re
 import tempfile
@@ -18,6 +19,8 @@ from .recordings import NotAudioError, TooLongError
 
 
 _MOST_REQUESTS = 8  # each waits with its recording on the disk
+_MOST_UPLOADS = 64
+_UPLOAD_SECONDS = 60
 _NAME = "recording"  # for files that are sent without a name
 
 
@@ -37,7 +40,8 @@ def add_api(app: FastAPI, queue: AnalysisQueue, max_file_mb: float) -> None:
         queue: Classifiers; the first one answers unless a request names another.
         max_file_mb: Largest body in MiB.
     """
-    router, names, waiting = APIRouter(prefix="/api"), list(queue.classifiers), set()
+    router, names = APIRouter(prefix="/api"), list(queue.classifiers)
+    arriving, waiting = set(), set()  # requests whose recording is on its way, or in the queue
 
     @router.get("/health")
     async def health():
@@ -48,13 +52,18 @@ def add_api(app: FastAPI, queue: AnalysisQueue, max_file_mb: float) -> None:
         _refuse_other_sites(request)
         if model not in queue.classifiers:
             raise ApiError(400, f"model={model} is not served; choose from {', '.join(names)}")
-        if len(waiting) >= _MOST_REQUESTS:
-            raise ApiError(503, "too many recordings are waiting; try again in a minute")
-        waiting.add(request)
+        if len(arriving) >= _MOST_UPLOADS:
+            raise _busy()
+        arriving.add(request)
         try:
             with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR") or None) as folder:
-                path = await _save(request, Path(folder), max_file_mb)
+                path = await asyncio.wait_for(_save(request, Path(folder), max_file_mb), _UPLOAD_SECONDS)
+                if len(waiting) >= _MOST_REQUESTS:
+                    raise _busy()
+                waiting.add(request)
                 return _answer(model, await queue.analyse(path, model))
+        except asyncio.TimeoutError as error:
+            raise ApiError(408, f"the recording did not arrive within {_UPLOAD_SECONDS} s") from error
         except ClientDisconnect as error:
             raise ApiError(400, "the recording did not arrive in full") from error
         except NotAudioError as error:
@@ -64,7 +73,8 @@ def add_api(app: FastAPI, queue: AnalysisQueue, max_file_mb: float) -> None:
         except (ValueError, ImportError) as error:
             raise ApiError(422, str(error)) from error
         finally:
-            waiting.remove(request)
+            arriving.discard(request)
+            waiting.discard(request)
 
     # The page is mounted at the root and would answer in HTML.
     @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -78,6 +88,10 @@ def add_api(app: FastAPI, queue: AnalysisQueue, max_file_mb: float) -> None:
         return JSONResponse({"error": str(error)}, error.status)
 
     app.include_router(router)
+
+
+def _busy() -> ApiError:
+    return ApiError(503, "too many recordings are waiting; try again in a minute")
 
 
 def _answer(model: str, analysis: Analysis) -> dict:
@@ -104,7 +118,7 @@ async def _save(request: Request, folder: Path, max_file_mb: float) -> Path:
         ApiError: the recording is missing or too large.
     """
     body = _limited(request, max_file_mb)
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         try:
             form = await MultiPartParser(request.headers, body, max_files=1, max_fields=10).parse()
         except (MultiPartException, KeyError) as error:  # KeyError: no boundary
