@@ -146,13 +146,13 @@ class TestOwnRecordings:
             CorpusArguments(data_dir=str(data), dataset_options="{").load()
 
     def test_columns_that_are_not_there_are_proposed(self, data):
-        with pytest.raises(ValueError, match=r"list\.csv has no path column: .*Name it by --audio_column_name datei"):
+        with pytest.raises(ValueError, match=r"list\.csv has no path column .*Add --audio_column_name datei"):
             CorpusArguments(data_dir=str(data)).load()
-        with pytest.raises(ValueError, match=r"has no label column: .*Name it by --label_column_name kategorie"):
+        with pytest.raises(ValueError, match=r"has no label column .*Add --label_column_name kategorie"):
             CorpusArguments(data_dir=str(data), audio_column_name="DATEI").load()
         columns = {**self.COLUMNS, "speaker_column_name": "Who"}
         with pytest.raises(
-            ValueError, match=r"has no speaker column: looked for who, found datei, kategorie, wer, split"
+            ValueError, match=r"has no speaker column \(looked for who\); found datei, kategorie, wer, split"
         ):
             CorpusArguments(data_dir=str(data), **columns).load()
 

@@ -76,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         module = importlib.import_module(f"lssed_hf.{COMMANDS[argv[0]][0]}")
         status = module.main(argv[1:])
+        _leave_process_group()
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -89,3 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The package's own errors name the file or field and say what to do; a traceback would bury that.
         print(f"lssed-hf {argv[0]}: error: {error}", file=sys.stderr)
         return 1
+
+
+def _leave_process_group() -> None:
+    """End the threads of torch's communication, which abort the process now and then if they are left to its end."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
