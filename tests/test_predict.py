@@ -244,7 +244,7 @@ class TestInputs:
 
 
 class TestNotes:
-    """What a reader of a label should know of the recording, and recordings that get none."""
+    """Notes for the reader of a label, and recordings that get none."""
 
     def predictions(self, folder, samples, **settings):
         path = folder / "clip.wav"

@@ -1,4 +1,4 @@
-"""What the page says about a model."""
+"""Facts on a model for the page."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the page says about a model: where it was tested, how well it did, and one caveat."""
+"""Facts on a model for the page: where it was tested, how well it did, and one caveat."""
 
 import json
 import os
