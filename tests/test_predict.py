@@ -153,6 +153,10 @@ class TestInputs:
         named = json.loads(capsys.readouterr().out)[0]
         assert piped["file"] == "-" and piped["probabilities"] == named["probabilities"]
 
+    def test_standard_input_is_not_for_workers_elsewhere(self, model, capsys):
+        assert cli.main(["predict", str(model), "-", "--engine", "ray"]) == 1
+        assert "leave out --engine ray" in capsys.readouterr().err
+
     def test_patterns_and_names_with_a_dash(self, model, clips, capsys, monkeypatch):
         monkeypatch.chdir(clips)
         (clips / "a.wav").rename(clips / "-a.wav")

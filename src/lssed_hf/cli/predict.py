@@ -80,6 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     named = [one for one in inputs if one != "-"]
     sources: list = expand_paths(named) if named else []
     if len(named) < len(inputs):
+        if args.engine == "ray":
+            raise ValueError(
+                "- is standard input of this machine, which workers of Ray do not see; leave out --engine ray"
+            )
         sources.append(_standard_input())
     if args.csv is not None:
         check_writable(args.csv)
