@@ -18,8 +18,8 @@ from pathlib import Path
 
 import soundfile
 
-from lssed_hf.corpora.synthetic_speech import write_synthetic_lssed
 from lssed_hf.preparation.statistics import PUBLISHED_EMOTIONS
+from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
 
 
 READ = """

@@ -19,10 +19,10 @@ import numpy as np
 from lssed_hf.corpora.emodb import SPEAKERS
 from lssed_hf.evaluation.few_shot import compare_few_shot, few_shot_markdown, few_shot_panels
 from lssed_hf.evaluation.plots import plot_curves
-from lssed_hf.evaluation.runs import Run, read_run
-from lssed_hf.training import cells
-from lssed_hf.training.benchmark import parse_systems
-from lssed_hf.training.cells import Cell, check_settings, claimed, recipe, run_cells, training_settings, write_json
+from lssed_hf.evaluation.run_results import Run, read_run
+from lssed_hf.experiments import runs as cells
+from lssed_hf.experiments.benchmark import parse_systems
+from lssed_hf.experiments.runs import Cell, check_settings, claimed, recipe, run_cells, training_settings, write_json
 
 
 SCRATCH = "scratch"

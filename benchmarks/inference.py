@@ -11,7 +11,7 @@ import torch
 import lssed_hf
 from lssed_hf.hub.export import export_model
 from lssed_hf.inference import ExportedClassifier, load_classifier
-from lssed_hf.inference.exported import run_network
+from lssed_hf.inference.classifiers.exported import run_network
 from lssed_hf.models.folding import fold_batch_norm
 from timing import Case
 

@@ -19,12 +19,12 @@ from typing import Any
 
 from lssed_hf import BENCHMARK_EMOTIONS
 from lssed_hf.evaluation.intervals import SCORES
-from lssed_hf.evaluation.runs import Run, read_run, score_runs
+from lssed_hf.evaluation.run_results import Run, read_run, score_runs
 from lssed_hf.evaluation.significance import holm, paired_differences
-from lssed_hf.evaluation.tables import markdown_table, score_cell
+from lssed_hf.evaluation.text_tables import markdown_table, score_cell
+from lssed_hf.experiments.benchmark import Spec, make_cell
+from lssed_hf.experiments.runs import Cell, check_settings, claimed, recipe, run_cells, training_settings, write_json
 from lssed_hf.files import replacing
-from lssed_hf.training.benchmark import Spec, make_cell
-from lssed_hf.training.cells import Cell, check_settings, claimed, recipe, run_cells, training_settings, write_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,8 +13,8 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from lssed_hf.training.benchmark import Spec, make_cell, write_benchmark
-from lssed_hf.training.cells import Cell, check_settings, claimed, run_cells
+from lssed_hf.experiments.benchmark import Spec, make_cell, write_benchmark
+from lssed_hf.experiments.runs import Cell, check_settings, claimed, run_cells
 
 
 #: `pyresnet-small`, half a million parameters.

@@ -22,7 +22,7 @@ import soundfile
 import torch
 
 import lssed_hf
-from lssed_hf.inference.envelope import Envelope
+from lssed_hf.inference.timeline.envelope import Envelope
 
 
 RATE = 44100

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lssed_hf.evaluation.cross_corpus import compare_corpora
+from lssed_hf.evaluation.corpus_losses import compare_corpora
 from lssed_hf.evaluation.plots import plot_trade_off
-from lssed_hf.evaluation.runs import Run, read_run
+from lssed_hf.evaluation.run_results import Run, read_run
 from lssed_hf.evaluation.significance import paired_differences
-from lssed_hf.evaluation.tables import markdown_table, score_cell
+from lssed_hf.evaluation.text_tables import markdown_table, score_cell
+from lssed_hf.experiments.cross_corpus import make_cells
+from lssed_hf.experiments.runs import Cell, check_settings, claimed, recipe, run_cells, write_json
 from lssed_hf.files import replacing
 from lssed_hf.inference import load_classifier
-from lssed_hf.training.cells import Cell, check_settings, claimed, recipe, run_cells, write_json
-from lssed_hf.training.cross_corpus import make_cells
 from timing import Case, machine, measure
 
 

@@ -13,8 +13,8 @@ import shutil
 from pathlib import Path
 
 from lssed_hf.cli import main as lssed_hf_command
-from lssed_hf.hub.card import write_model_card
-from lssed_hf.inference import loading
+from lssed_hf.hub.cards.model_card import write_model_card
+from lssed_hf.inference.classifiers import loading
 
 
 #: 1.1 million parameters and 128 mel bins: on the validation speakers of both corpora they do better than

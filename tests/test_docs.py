@@ -25,8 +25,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from lssed_hf import cli
-from lssed_hf.corpora import corpus_builder, synthetic_speech
-from lssed_hf.training import asr, cells, train
+from lssed_hf.corpora import corpus_builder
+from lssed_hf.experiments import runs as cells
+from lssed_hf.testing import synthetic_speech
+from lssed_hf.training import asr, train
 
 
 ROOT = Path(__file__).parents[1]

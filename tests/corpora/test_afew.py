@@ -4,7 +4,7 @@ import pytest
 
 from lssed_hf import load_audio, load_corpus
 from lssed_hf.corpora import CorpusDataError, Reject, base, corpus_builder
-from lssed_hf.preparation.synthesize import synthesize
+from lssed_hf.testing.synthesize import synthesize
 
 
 FOLDERS = {

@@ -109,7 +109,7 @@ def test_importing_twice_keeps_one_registration():
 
 def test_synthetic_makes_its_own_data(tmp_path, monkeypatch):
     pytest.importorskip("espeakng_loader")
-    from lssed_hf.corpora import synthetic
+    from lssed_hf.testing import synthetic
 
     written = []
 

@@ -5,7 +5,7 @@ import pytest
 from lssed_hf import load_audio, load_corpus
 from lssed_hf.corpora import CorpusDataError, Reject, Utterance, corpus_builder
 from lssed_hf.corpora.crema_d import SENTENCES
-from lssed_hf.preparation.synthesize import synthesize
+from lssed_hf.testing.synthesize import synthesize
 
 
 ACTORS = ("1001", "1002", "1003", "1040")

@@ -19,7 +19,7 @@ from local_server import serving
 from lssed_hf import load_corpus
 from lssed_hf.corpora import crema_d, download, emodb, ravdess
 from lssed_hf.corpora.download import ArchiveError, DownloadError, extract_archive, fetch
-from lssed_hf.corpora.loading import load_splits
+from lssed_hf.corpora.sources import load_splits
 
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB

@@ -5,7 +5,7 @@ import pytest
 from lssed_hf import load_audio, load_corpus
 from lssed_hf.corpora import CorpusDataError, Reject, base, corpus_builder
 from lssed_hf.corpora.fau_aibo import LABELS
-from lssed_hf.preparation.synthesize import synthesize
+from lssed_hf.testing.synthesize import synthesize
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from lssed_hf.labels import EMOTIONS
 def release(tmp_path_factory):
     """A synthetic release of two sessions: 19 turns each, 2 of them without agreement."""
     pytest.importorskip("espeakng_loader")
-    from lssed_hf.preparation.synthesize import synthesize
+    from lssed_hf.testing.synthesize import synthesize
 
     return synthesize("iemocap", tmp_path_factory.mktemp("iemocap") / "release", num_speakers=4)
 
@@ -166,7 +166,7 @@ class TestRelease:
         assert rows_of(load(tmp_path / "above")).keys() == rows_of(load(release)).keys()
 
     def test_same_seed_same_release(self, release, tmp_path):
-        from lssed_hf.preparation.synthesize import synthesize
+        from lssed_hf.testing.synthesize import synthesize
 
         again = synthesize("iemocap", tmp_path / "again", num_speakers=4)
         contents = [
@@ -177,7 +177,7 @@ class TestRelease:
 
     @pytest.mark.parametrize("number", [1, 2, 5, 12])
     def test_speakers_come_in_pairs(self, tmp_path, number):
-        from lssed_hf.preparation.synthesize import synthesize
+        from lssed_hf.testing.synthesize import synthesize
 
         with pytest.raises(ValueError, match=f"num_speakers={number} is not 4, 6, 8 or 10"):
             synthesize("iemocap", tmp_path / "out", num_speakers=number)

@@ -23,7 +23,7 @@ def release(tmp_path_factory):
     """A synthetic release: dialogues of seven utterances, four for training and two each for the rest."""
     pytest.importorskip("espeakng_loader")
     pytest.importorskip("av")
-    from lssed_hf.preparation.synthesize import synthesize
+    from lssed_hf.testing.synthesize import synthesize
 
     return synthesize("meld", tmp_path_factory.mktemp("meld") / "release")
 
@@ -136,7 +136,7 @@ class TestRelease:
         assert read(release)[1] == []
 
     def test_too_many_speakers(self, tmp_path, release):
-        from lssed_hf.preparation.synthesize import synthesize
+        from lssed_hf.testing.synthesize import synthesize
 
         with pytest.raises(ValueError, match=r"10 names, got num_speakers=11"):
             synthesize("meld", tmp_path / "out", num_speakers=11)

@@ -6,18 +6,17 @@ import json
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from test_text_tables import check_latex
 
 from lssed_hf.evaluation.comparison import System, compare_systems, comparison_latex, comparison_markdown
-from lssed_hf.evaluation.cross_corpus import compare_corpora, cross_corpus_latex, cross_corpus_markdown, loss_matrices
+from lssed_hf.evaluation.corpus_losses import compare_corpora, cross_corpus_latex, cross_corpus_markdown, loss_matrices
 from lssed_hf.evaluation.fairness import fairness_table
 from lssed_hf.evaluation.intervals import SCORES, bootstrap_intervals
 from lssed_hf.evaluation.plots import plot_confusion_matrices, plot_losses, plot_scores
 from lssed_hf.evaluation.report import evaluate_predictions, write_predictions, write_report
-from lssed_hf.evaluation.runs import read_run
+from lssed_hf.evaluation.run_results import read_run
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 from lssed_hf.evaluation.significance import holm, paired_differences
-
-from .test_tables import check_latex
 
 
 LABELS = ["angry", "neutral", "happy", "sad"]

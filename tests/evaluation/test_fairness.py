@@ -4,7 +4,7 @@ import pytest
 from lssed_hf.evaluation.fairness import fairness, fairness_table, group_recalls, speaker_recalls
 from lssed_hf.evaluation.intervals import bootstrap_intervals
 from lssed_hf.evaluation.report import evaluate_predictions, write_report
-from lssed_hf.evaluation.runs import Run
+from lssed_hf.evaluation.run_results import Run
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 
 

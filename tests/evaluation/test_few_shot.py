@@ -6,7 +6,7 @@ import pytest
 from lssed_hf.evaluation.few_shot import compare_few_shot, few_shot_markdown
 from lssed_hf.evaluation.intervals import SCORES
 from lssed_hf.evaluation.plots import plot_curves
-from lssed_hf.evaluation.runs import Run
+from lssed_hf.evaluation.run_results import Run
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 from lssed_hf.evaluation.significance import paired_differences
 

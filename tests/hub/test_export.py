@@ -14,7 +14,7 @@ from lssed_hf import cli
 from lssed_hf.files import new_folder
 from lssed_hf.hub import export
 from lssed_hf.inference import AudioClassifier, ExportedClassifier, load_classifier
-from lssed_hf.inference.exported import ExportSettings, run_network
+from lssed_hf.inference.classifiers.exported import ExportSettings, run_network
 
 
 pytest.importorskip("onnxruntime")
@@ -128,7 +128,7 @@ def test_predict_takes_the_folder(onnx_folder, model, clips, tmp_path):
 def test_evaluate_takes_the_folder_but_for_adversarial_clips(onnx_folder, clips, tmp_path):
     import datasets
 
-    from lssed_hf.evaluation.evaluate import evaluate_model
+    from lssed_hf.inference.evaluate import evaluate_model
 
     rows = {"audio": [{"path": str(clips / f"{index}.wav")} for index in range(3)], "emotion": [0, 1, 2]}
     features = datasets.Features(

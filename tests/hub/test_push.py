@@ -9,7 +9,7 @@ from huggingface_hub.utils import filter_repo_objects
 
 from lssed_hf import PyResNetFeatureExtractor, cli, create_model
 from lssed_hf.hub import push
-from lssed_hf.hub.card import write_model_card
+from lssed_hf.hub.cards.model_card import write_model_card
 
 
 TINY = {

@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lssed_hf import PyResNetForAudioClassification, create_model
-from lssed_hf.evaluation.adversarial import fgsm
+from lssed_hf.inference.fgsm import fgsm
 from lssed_hf.models.folding import fold_batch_norm, merge_small_groups
 
 

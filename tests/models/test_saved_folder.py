@@ -118,7 +118,7 @@ def expected(folder, family) -> dict:
 
 def open_elsewhere(mode: str, folder: Path, scratch: Path) -> dict:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(scratch / "modules")}
-    worker = Path(__file__).with_name("open_saved_folder.py")
+    worker = Path(__file__).parents[1] / "helpers" / "open_saved_folder.py"
     process = subprocess.run(
         [sys.executable, str(worker), mode, str(folder)], cwd=scratch, env=environment, capture_output=True, text=True
     )

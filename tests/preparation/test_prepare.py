@@ -97,7 +97,7 @@ class TestResult:
     def test_a_four_class_protocol_with_merged_labels(self, tmp_path):
         """IEMOCAP counts excited as happy among four classes: such rows are stored for each configuration."""
         pytest.importorskip("espeakng_loader")
-        from lssed_hf.preparation.synthesize import synthesize
+        from lssed_hf.testing.synthesize import synthesize
 
         raw = synthesize("iemocap", tmp_path / "raw", num_speakers=4)
         manifest = prepare("iemocap", raw, tmp_path / "out")
@@ -192,7 +192,7 @@ class TestAudio:
         recording = folder / "recordings" / f"day{suffix}"
         if suffix in (".mp4", ".avi"):
             pytest.importorskip("av")
-            from lssed_hf.preparation.layouts.common import write_video
+            from lssed_hf.testing.releases.cast import write_video
 
             write_video(recording, np.random.default_rng(0).uniform(-0.5, 0.5, 80000).astype(np.float32))
         else:

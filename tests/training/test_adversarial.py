@@ -18,7 +18,7 @@ from transformers import HfArgumentParser
 
 from lssed_hf import PyResNetFeatureExtractor
 from lssed_hf.cli import train as train_command
-from lssed_hf.evaluation.adversarial import fgsm
+from lssed_hf.inference.fgsm import fgsm
 from lssed_hf.training import adversarial
 from lssed_hf.training.adversarial import AdversarialLoss, forward_real_and_fake
 from lssed_hf.training.arguments import RecipeArguments
@@ -285,7 +285,7 @@ def test_the_flags(tmp_path):
 
 def test_a_killed_run_ends_in_the_same_weights_and_reports_real_and_fake_scores(tmp_path):
     pytest.importorskip("espeakng_loader")
-    from lssed_hf.corpora.synthetic_speech import write_synthetic_lssed
+    from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
 
     corpus = write_synthetic_lssed(tmp_path / "corpus", num_speakers=6, utterances_per_speaker=8)
     flags = [

@@ -18,8 +18,9 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from lssed_hf import PyResNetFeatureExtractor
 from lssed_hf.cli import train as train_command
-from lssed_hf.hub.card_facts import read_recipe
-from lssed_hf.training import cells, train
+from lssed_hf.experiments import runs as cells
+from lssed_hf.hub.cards.facts import read_recipe
+from lssed_hf.training import train
 from lssed_hf.training.arguments import RecipeArguments
 from lssed_hf.training.data import Augmentation, ClipCollator
 from lssed_hf.training.distillation import DistillationLoss, similarity_distance, soft_target_distance

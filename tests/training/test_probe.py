@@ -21,10 +21,10 @@ from transformers import (
 from lssed_hf import PyResNetFeatureExtractor, create_model, load_audio
 from lssed_hf.cli import main
 from lssed_hf.cli import train as train_command
-from lssed_hf.corpora import flags as corpus_flags
+from lssed_hf.corpora import corpus_arguments as corpus_flags
 from lssed_hf.inference import load_classifier
-from lssed_hf.inference.inputs import model_inputs
-from lssed_hf.inference.probe import pooled_states
+from lssed_hf.inference.classifiers.inputs import model_inputs
+from lssed_hf.inference.classifiers.probe import pooled_states
 from lssed_hf.models.encoders import encoder_of
 from lssed_hf.training import probe as module
 from lssed_hf.training import train

@@ -25,9 +25,9 @@ from transformers import (
 from lssed_hf import AudioError, load_audio, load_classifier
 from lssed_hf.cli import train as train_command
 from lssed_hf.inference import AudioClassifier
-from lssed_hf.inference.base import Classifier
-from lssed_hf.inference.hooks import head_inputs
-from lssed_hf.training import answers as answers_module
+from lssed_hf.inference.classifiers.classifier import Classifier
+from lssed_hf.inference.classifiers.hooks import head_inputs
+from lssed_hf.training import prediction_cache as answers_module
 from lssed_hf.training import teachers as module
 from lssed_hf.training.teachers import Teacher, ask_teachers, unlabelled_clips
 

@@ -23,7 +23,7 @@ from lssed_hf import (
     create_model,
 )
 from lssed_hf.cli import train as train_command
-from lssed_hf.corpora.loading import load_splits
+from lssed_hf.corpora.sources import load_splits
 from lssed_hf.corpora.splits import speaker_split
 from lssed_hf.training.arguments import DataArguments
 from lssed_hf.training.selection import few_speakers, held_out_speakers, with_extra_corpora, with_validation
@@ -63,7 +63,7 @@ train_command.main(sys.argv[2:])
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    from lssed_hf.corpora.synthetic_speech import write_synthetic_lssed
+    from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
 
     return write_synthetic_lssed(tmp_path_factory.mktemp("corpus"), num_speakers=6, utterances_per_speaker=8)
 

@@ -13,7 +13,7 @@ import soundfile
 from PIL import Image
 
 import lssed_hf
-from lssed_hf.corpora import espeak
+from lssed_hf.testing import espeak
 from lssed_hf.web.model_facts import ModelFacts
 
 

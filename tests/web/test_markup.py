@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from lssed_hf.inference.timeline import TimelineSegment
+from lssed_hf.inference.timeline.scoring import TimelineSegment
 from lssed_hf.web.markup import facts_markup, note_markup, problem_markup, scores_markup, timeline_description
 from lssed_hf.web.model_facts import ModelFacts
 

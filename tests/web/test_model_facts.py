@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lssed_hf.inference.loading import DEFAULT_MODEL
+from lssed_hf.inference.classifiers.loading import DEFAULT_MODEL
 from lssed_hf.web.model_facts import NO_SCORE, ModelFacts, read_model_facts
 
 

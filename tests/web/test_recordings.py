@@ -8,8 +8,8 @@ import pytest
 from transformers import ASTFeatureExtractor, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
 from lssed_hf import AudioError, PyResNetFeatureExtractor
-from lssed_hf.inference.timeline import TimelineSegment
-from lssed_hf.inference.timeline_figure import draw_timeline
+from lssed_hf.inference.timeline.figure import draw_timeline
+from lssed_hf.inference.timeline.scoring import TimelineSegment
 from lssed_hf.web.analysis import front_end
 from lssed_hf.web.drawing import draw_features, fit_timeline
 from lssed_hf.web.recordings import Uploads, clock, read_recording

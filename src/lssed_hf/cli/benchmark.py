@@ -16,8 +16,8 @@ EXAMPLE = r"""--corpus ravdess --data_dir RAVDESS --seeds 0 1 --output_dir outpu
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
-    from ..training.benchmark import make_cell, parse_systems, write_benchmark
-    from ..training.cells import parse_asked, refuse_flags, run_and_report
+    from ..experiments.benchmark import make_cell, parse_systems, write_benchmark
+    from ..experiments.runs import parse_asked, refuse_flags, run_and_report
 
     args, flags, argv = parse_asked(parser, argv)
     if not args.models:

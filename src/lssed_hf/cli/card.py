@@ -33,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--description", help="a paragraph below the title, plain text")
     args = parser.parse_args(argv)
 
-    from ..hub.card import model_card, save_card, write_model_card
-    from ..hub.card_facts import recorded_systems
-    from ..inference.classical import SVM_MARKER
+    from ..hub.cards.facts import recorded_systems
+    from ..hub.cards.model_card import model_card, save_card, write_model_card
+    from ..inference.classifiers.svm import SVM_MARKER
 
     given = {key: getattr(args, key) for key in ("license", "name", "description") if getattr(args, key) is not None}
     if len(args.models) > 1 and (given or args.results):

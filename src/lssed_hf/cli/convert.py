@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     espnet.add_argument("--bpe_model", help="sentencepiece model within the model, where config.yaml names another")
     arguments = vars(parser.parse_args(argv))
 
-    from ..hub.convert import convert_checkpoint
+    from ..hub.conversion.convert import convert_checkpoint
 
     made = convert_checkpoint(**arguments)
     for note in made.notes:

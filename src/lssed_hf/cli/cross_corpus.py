@@ -26,8 +26,8 @@ INSTEAD = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
-    from ..training.cells import parse_asked, refuse_flags, run_and_report
-    from ..training.cross_corpus import make_cells, make_few_shot_cells, write_cross_corpus
+    from ..experiments.cross_corpus import make_cells, make_few_shot_cells, write_cross_corpus
+    from ..experiments.runs import parse_asked, refuse_flags, run_and_report
 
     args, flags, argv = parse_asked(parser, argv)
     if bool(args.source) != bool(args.target) or bool(args.source) == bool(args.corpora):

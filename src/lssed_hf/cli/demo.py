@@ -7,7 +7,7 @@ from pathlib import Path
 
 import datasets
 
-from ..corpora.synthetic_speech import METADATA_NAME, write_synthetic_lssed
+from ..testing.synthetic_speech import METADATA_NAME, write_synthetic_lssed
 from .parser import CommandParser
 
 

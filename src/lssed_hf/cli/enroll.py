@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from ..audio import load_audio
     from ..inference import load_classifier
-    from ..inference.loading import split_model
-    from ..inference.speakers import add_speaker, read_speakers
+    from ..inference.classifiers.loading import split_model
+    from ..inference.classifiers.speaker_statistics import add_speaker, read_speakers
     from ..scan import expand_paths
 
     if not args.speaker.strip():

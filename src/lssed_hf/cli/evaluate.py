@@ -28,9 +28,9 @@ GROUPS = {
 def main(argv: Sequence[str] | None = None) -> int:
     from transformers.hf_argparser import HfArg
 
-    from ..corpora.flags import CorpusArguments
-    from ..evaluation.baselines import SpeakerArguments
-    from ..evaluation.evaluate import evaluate_model, select_split
+    from ..corpora.corpus_arguments import CorpusArguments
+    from ..inference.evaluate import evaluate_model, select_split
+    from ..inference.speaker_normalization import SpeakerArguments
 
     @dataclass
     class EvaluateArguments(CorpusArguments):

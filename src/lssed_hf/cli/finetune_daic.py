@@ -30,8 +30,8 @@ INSTEAD = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
-    from ..training.cells import is_main_process, parse_asked, refuse_flags, run_and_report
-    from ..training.depression import make_plans, write_report
+    from ..experiments.depression import make_plans, write_report
+    from ..experiments.runs import is_main_process, parse_asked, refuse_flags, run_and_report
 
     args, flags, argv = parse_asked(parser, argv)
     if not args.models:

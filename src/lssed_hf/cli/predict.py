@@ -68,11 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tqdm.auto import tqdm
 
     from ..files import check_writable, replacing
+    from ..inference.classifiers.loading import load_speaker_classifier, split_model
+    from ..inference.classifiers.speaker_statistics import check_speaker_arguments
     from ..inference.files import predict_files
-    from ..inference.loading import load_speaker_classifier, split_model
     from ..inference.predict import unscored_notes
     from ..inference.prediction_formats import FORMATS, printable
-    from ..inference.speakers import check_speaker_arguments
     from ..scan import expand_paths
 
     check_speaker_arguments(args)
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     with ExitStack() as stack:
         if args.engine == "ray":
-            from ..inference.files_ray import predict_on_ray
+            from ..inference.predict_ray import predict_on_ray
 
             labels, results = stack.enter_context(
                 predict_on_ray(

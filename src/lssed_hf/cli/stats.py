@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.num_proc < 1:
         parser.error(f"--num_proc is {args.num_proc}; give 1 or more")
 
-    from ..corpora.loading import find_source, load_splits
+    from ..corpora.sources import find_source, load_splits
     from ..preparation.statistics import corpus_statistics, format_statistics, write_statistics
 
     source = find_source(args.dataset, args.data_dir)

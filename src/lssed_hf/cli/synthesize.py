@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default: 0)")
     args = parser.parse_args(argv)
 
-    from ..preparation.synthesize import synthesize
+    from ..testing.synthesize import synthesize
 
     print(synthesize(args.layout, args.output_dir, num_speakers=args.num_speakers, seed=args.seed))
     return 0

@@ -12,8 +12,8 @@ from .parser import CommandParser, add_model_arguments, add_speaker_arguments
 
 
 if TYPE_CHECKING:
-    from ..inference.envelope import Envelope
-    from ..inference.timeline import TimelineSegment
+    from ..inference.timeline.envelope import Envelope
+    from ..inference.timeline.scoring import TimelineSegment
 
 
 DESCRIPTION = "Follow emotion through a recording of any length, window by window or turn by turn."
@@ -82,10 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from ..audio import audio_duration
     from ..inference import load_classifier
-    from ..inference.envelope import Envelope
-    from ..inference.speakers import check_speaker_arguments, choose_speaker, read_speakers
-    from ..inference.timeline import score_timeline
-    from ..inference.turns import read_turns
+    from ..inference.classifiers.speaker_statistics import check_speaker_arguments, choose_speaker, read_speakers
+    from ..inference.timeline.envelope import Envelope
+    from ..inference.timeline.scoring import score_timeline
+    from ..inference.timeline.turns import read_turns
 
     check_speaker_arguments(args)
     _check_outputs(args)
@@ -143,7 +143,7 @@ def _write(
     envelope: "Envelope | None",
 ) -> None:
     """Write all outputs, or none if one fails."""
-    from ..inference.timeline_formats import write_csv, write_json, write_rttm, write_table, write_textgrid
+    from ..inference.timeline.formats import write_csv, write_json, write_rttm, write_table, write_textgrid
 
     settings = {
         "recording": str(args.recording),
@@ -169,7 +169,7 @@ def _write(
                 with open(partial, "w", newline="", encoding="utf-8") as file:
                     write(file)
         if args.figure:
-            from ..inference.timeline_figure import draw_timeline
+            from ..inference.timeline.figure import draw_timeline
 
             figure = draw_timeline(segments, labels, envelope, title=args.recording.name)
             partial = stack.enter_context(replacing(args.figure))

@@ -9,22 +9,22 @@ import datasets
 from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features, source_hash
 
 
-# Corpus -> module and class. A corpus is one file here.
+# Corpus -> module, relative to this package, and class.
 _CORPORA = {
-    "afew": ("afew", "Afew"),
-    "crema_d": ("crema_d", "CremaD"),
-    "daic_woz": ("daic_woz", "DaicWoz"),
-    "e_daic": ("e_daic", "EDaic"),
-    "emodb": ("emodb", "Emodb"),
-    "enterface": ("enterface", "Enterface"),
-    "fau_aibo": ("fau_aibo", "FauAibo"),
-    "folder": ("folder", "FolderCorpus"),
-    "iemocap": ("iemocap", "Iemocap"),
-    "lssed": ("lssed", "Lssed"),
-    "meld": ("meld", "Meld"),
-    "ravdess": ("ravdess", "Ravdess"),
-    "rml": ("rml", "Rml"),
-    "synthetic": ("synthetic", "Synthetic"),
+    "afew": (".afew", "Afew"),
+    "crema_d": (".crema_d", "CremaD"),
+    "daic_woz": (".daic.daic_woz", "DaicWoz"),
+    "e_daic": (".daic.e_daic", "EDaic"),
+    "emodb": (".emodb", "Emodb"),
+    "enterface": (".enterface", "Enterface"),
+    "fau_aibo": (".fau_aibo", "FauAibo"),
+    "folder": (".own.folder", "FolderCorpus"),
+    "iemocap": (".iemocap", "Iemocap"),
+    "lssed": (".lssed", "Lssed"),
+    "meld": (".meld", "Meld"),
+    "ravdess": (".ravdess", "Ravdess"),
+    "rml": (".rml", "Rml"),
+    "synthetic": ("..testing.synthetic", "Synthetic"),
 }
 
 
@@ -42,7 +42,7 @@ def corpus_builder(name: str) -> type[CorpusBuilder]:
     if name not in _CORPORA:
         raise ValueError(f"unknown corpus {name!r}; known are {', '.join(list_corpora())}")
     module, attribute = _CORPORA[name]
-    return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    return getattr(importlib.import_module(module, __name__), attribute)
 
 
 def load_corpus(

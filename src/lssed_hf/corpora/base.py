@@ -136,7 +136,7 @@ def source_hash() -> str:
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
     # A corpus may build on any of them.
-    for source in sorted(path for below in ("", "decoding/", "corpora/") for path in package.glob(f"{below}*.py")):
+    for source in sorted(path for below in ("", "decoding/", "corpora/**/") for path in package.glob(f"{below}*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

@@ -10,9 +10,9 @@ from ..labels import BENCHMARK_EMOTIONS
 from .fairness import fairness, fairness_table
 from .intervals import SCORES
 from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
-from .runs import Run, mean_and_std, score_runs
+from .run_results import Run, mean_and_std, score_runs
 from .significance import holm, mcnemar, paired_differences
-from .tables import latex_table, markdown_table, score_cell
+from .text_tables import latex_table, markdown_table, score_cell
 
 
 @dataclass(frozen=True)

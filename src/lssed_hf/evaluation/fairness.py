@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from .intervals import SCORES, bootstrap_scores, percentile_intervals
-from .runs import Run
-from .tables import markdown_table, score_cell
+from .run_results import Run
+from .text_tables import markdown_table, score_cell
 
 
 SPEAKER_NOTE = (

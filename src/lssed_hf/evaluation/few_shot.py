@@ -7,9 +7,9 @@ import numpy as np
 
 from .fairness import fairness
 from .intervals import SCORES
-from .runs import Run, score_runs
+from .run_results import Run, score_runs
 from .significance import paired_differences
-from .tables import markdown_table, score_cell
+from .text_tables import markdown_table, score_cell
 
 
 #: Runs by what training started from (None: random weights), corpus, number of training speakers and seed.

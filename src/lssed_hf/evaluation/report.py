@@ -15,7 +15,7 @@ from .fairness import SPEAKER_NOTE, group_indices, speaker_recalls, speaker_rows
 from .intervals import SCORES, bootstrap_intervals, majority_row
 from .plots import plot_confusion_matrix
 from .ser_metrics.ser_metrics import check_labels, score
-from .tables import markdown_table, score_cell
+from .text_tables import markdown_table, score_cell
 
 
 def evaluate_predictions(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..files import replacing
-from .tables import markdown_table
+from .text_tables import markdown_table
 
 
 #: Rates that are reported, and what they count.

@@ -25,7 +25,7 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 from .. import __version__
 from ..audio import AudioError, load_audio
 from ..files import new_folder
-from ..inference.exported import (
+from ..inference.classifiers.exported import (
     MARKER,
     MODEL_FILES,
     ExportedClassifier,
@@ -34,7 +34,7 @@ from ..inference.exported import (
     open_network,
     run_network,
 )
-from ..inference.inputs import model_inputs
+from ..inference.classifiers.inputs import model_inputs
 from ..models.folding import fold_batch_norm, merge_small_groups
 from ..scan import expand_paths
 from .quantization import errors_only, quantize_onnx, quantize_openvino

@@ -14,9 +14,9 @@ from pathlib import Path
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.utils import validate_repo_id
 
-from ..inference.classical import SVM_MARKER, SVM_WEIGHTS
-from ..inference.exported import MARKER
-from .card import FORBIDDEN
+from ..inference.classifiers.exported import MARKER
+from ..inference.classifiers.svm import SVM_MARKER, SVM_WEIGHTS
+from .cards.model_card import FORBIDDEN
 
 
 #: What a model consists of. `training.json` and the picture count clips, and name nobody.

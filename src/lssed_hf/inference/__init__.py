@@ -1,8 +1,8 @@
 """Batched inference on waveforms, by PyTorch or by an exported network."""
 
-from .classifier import AudioClassifier
-from .exported import ExportedClassifier
-from .loading import default_model, load_classifier
+from .classifiers.exported import ExportedClassifier
+from .classifiers.loading import default_model, load_classifier
+from .classifiers.network import AudioClassifier
 
 
 __all__ = ["AudioClassifier", "ExportedClassifier", "default_model", "load_classifier"]

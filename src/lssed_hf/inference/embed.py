@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from ..audio import load_audio
 from ..files import replacing
 from ..scan import expand_paths
-from .base import Classifier
+from .classifiers.classifier import Classifier
+from .classifiers.loading import load_classifier
 from .files import CHANNELS
-from .loading import load_classifier
 from .predict import named_inputs
 
 

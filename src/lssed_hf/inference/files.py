@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..audio import num_channels, stream_audio
-from .base import Classifier
+from .classifiers.classifier import Classifier
 from .quality import LONG, MIN_SPEECH, SILENT, TOO_SHORT, Listener
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..scan import expand_paths
-from .base import Classifier
+from .classifiers.classifier import Classifier
+from .classifiers.loading import load_speaker_classifier
 from .files import CHANNELS, UNSCORED, Prediction, predict_files
-from .loading import load_speaker_classifier
 from .quality import MIN_SPEECH, MOSTLY_NO_SPEECH, NO_SPEECH
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import IO
 
-from .base import score_columns
+from .classifiers.classifier import score_columns
 from .files import Prediction
 
 

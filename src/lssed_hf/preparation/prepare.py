@@ -31,7 +31,7 @@ from ..corpora import CorpusBuilder, CorpusDataError, Reject, corpus_builder
 from ..corpora.prepared import MANIFEST
 from ..files import replacing, sha256
 from ..ray_cluster import ENGINES
-from .card import write_card
+from .dataset_card import write_card
 from .plan import Plan, group_name, make_plan
 from .shards import AudioOptions, Shard, ShardReport, write_and_report
 

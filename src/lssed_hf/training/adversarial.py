@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ..evaluation.adversarial import fgsm
-from ..inference.hooks import pooled
+from ..inference.classifiers.hooks import pooled
+from ..inference.fgsm import fgsm
 
 
 if TYPE_CHECKING:

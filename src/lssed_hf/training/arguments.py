@@ -7,8 +7,8 @@ import torch
 from transformers import HfArgumentParser, TrainingArguments
 from transformers.hf_argparser import HfArg
 
-from ..corpora.flags import CorpusArguments
-from ..evaluation.baselines import SpeakerArguments
+from ..corpora.corpus_arguments import CorpusArguments
+from ..inference.speaker_normalization import SpeakerArguments
 from ..suggest import explain
 from .adversarial import DEFAULT_WEIGHTS
 from .data import Augmentation

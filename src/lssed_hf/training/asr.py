@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 from transformers import EvalPrediction, HfArgumentParser, Trainer, set_seed
 
-from ..corpora.loading import find_source, load_splits
+from ..corpora.sources import find_source, load_splits
 from ..evaluation.wer import (
     Normalization,
     count_errors,
@@ -28,7 +28,8 @@ from ..evaluation.wer import (
     write_transcript_report,
     write_transcripts,
 )
-from ..hub.card import write_model_card
+from ..hub.cards.model_card import write_model_card
+from ..hub.training_record import corpus_facts, split_facts, start_facts, write_record
 from ..models.espnet.configuration_espnet_asr import EspnetAsrConfig
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ..models.espnet.generation_espnet_asr import DEFAULTS
@@ -38,7 +39,6 @@ from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
 from .asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
 from .data import LengthSampler, frame_counts
 from .features import compute_features, fit_normalization
-from .record import corpus_facts, split_facts, start_facts, write_record
 from .selection import with_validation
 from .train import find_checkpoint
 from .vocabulary import character_tokens, sentencepiece_tokens

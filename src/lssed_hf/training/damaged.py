@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..audio import AudioError
-from ..corpora.flags import CorpusArguments
-from ..corpora.loading import find_source
+from ..corpora.corpus_arguments import CorpusArguments
+from ..corpora.sources import find_source
 
 
 def with_advice_on_damaged_clips(train: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import torch
 from transformers import SequenceFeatureExtractor, TrainerCallback
 
-from ..inference.inputs import model_inputs
+from ..inference.classifiers.inputs import model_inputs
 from .features import FrameExtractor, decibel, is_cacheable
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import kl_div, normalize
 
-from ..inference.hooks import pooled
+from ..inference.classifiers.hooks import pooled
 
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from transformers import SequenceFeatureExtractor
 
 from .. import audio
 from ..audio import load_audio
-from ..inference.speakers import FrameStatistics, extraction_settings
+from ..inference.classifiers.speaker_statistics import FrameStatistics, extraction_settings
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from . import perturbation as perturbation_module

@@ -16,7 +16,7 @@ from transformers import (
     SequenceFeatureExtractor,
 )
 
-from ..inference.loading import find_model
+from ..inference.classifiers.loading import find_model
 from ..models.encoders import encoder_of
 from ..models.registry import list_models
 from ..suggest import did_you_mean

@@ -25,10 +25,10 @@ from transformers import SequenceFeatureExtractor
 from ..audio import load_audio
 from ..evaluation.ser_metrics.ser_metrics import score
 from ..files import replacing
-from ..inference.probe import ENCODER, MARKER, WEIGHTS, pooled_states
+from ..inference.classifiers.probe import ENCODER, MARKER, WEIGHTS, pooled_states
 from ..models.encoders import encoder_of
-from .answers import ask, model_digest
 from .arguments import ModelArguments
+from .prediction_cache import ask, model_digest
 from .pretrained import load_pretrained
 
 

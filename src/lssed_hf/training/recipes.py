@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from ..corpora.loading import find_source
+from ..corpora.sources import find_source
 from ..models.registry import list_models
 
 

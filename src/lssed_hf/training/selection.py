@@ -7,7 +7,7 @@ import datasets
 import numpy as np
 
 from ..corpora import corpus_builder
-from ..corpora.loading import COLUMNS, encode_labels, find_source, load_splits, rename_columns
+from ..corpora.sources import COLUMNS, encode_labels, find_source, load_splits, rename_columns
 from ..corpora.splits import draw_clips, speaker_split
 from .arguments import DataArguments
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from ..audio import load_audio
+from ..hub.training_record import start_facts
 from ..inference import AudioClassifier, load_classifier
-from ..inference.base import Classifier
-from ..inference.probe import ProbeClassifier
+from ..inference.classifiers.classifier import Classifier
+from ..inference.classifiers.probe import ProbeClassifier
 from ..models.registry import list_models
 from ..scan import expand_paths
-from .answers import ask, model_digest
-from .record import start_facts
+from .prediction_cache import ask, model_digest
 
 
 class Teacher:

@@ -14,25 +14,25 @@ import torch
 from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from ..corpora.loading import encode_labels
-from ..evaluation.baselines import baseline_clips, scored_rows
-from ..evaluation.evaluate import evaluate_model
-from ..hub.card import write_model_card
-from ..hub.card_facts import read_record
-from ..inference.classical import CLASSICAL
-from ..inference.classifier import no_loading_bar
+from ..corpora.sources import encode_labels
+from ..hub.cards.facts import read_record
+from ..hub.cards.model_card import write_model_card
+from ..hub.training_record import corpus_facts, split_facts, start_facts, write_record
+from ..inference.classifiers.network import no_loading_bar
+from ..inference.classifiers.svm import CLASSICAL
+from ..inference.evaluate import evaluate_model
+from ..inference.speaker_normalization import baseline_clips, scored_rows
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
-from .baselines import front_ends_of, set_speaker_normalization, speaker_front_ends
-from .classical import SVMSettings, train_classical
 from .damaged import with_advice_on_damaged_clips
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
 from .pretrained import load_pretrained
 from .probe import train_probe
-from .record import corpus_facts, split_facts, start_facts, write_record
 from .selection import few_speakers, with_extra_corpora, with_validation
+from .speaker_front_ends import front_ends_of, set_speaker_normalization, speaker_front_ends
+from .svm import SVMSettings, train_classical
 from .teachers import Teacher, ask_teachers, unlabelled_clips
 from .trainer import SpeechTrainer
 

@@ -9,7 +9,7 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, Trainer
 
 from ..evaluation.ser_metrics.ser_metrics import score
-from ..hub.card import write_model_card
+from ..hub.cards.model_card import write_model_card
 from ..models.encoders import encoder_of
 from .adversarial import AdversarialLoss, forward_real_and_fake
 from .arguments import RecipeArguments

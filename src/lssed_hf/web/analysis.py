@@ -10,12 +10,12 @@ import librosa
 import numpy as np
 
 from ..audio import AudioError
-from ..inference.base import Classifier
-from ..inference.classical import SVMClassifier
-from ..inference.envelope import Envelope
+from ..inference.classifiers.classifier import Classifier
+from ..inference.classifiers.svm import SVMClassifier
 from ..inference.predict import unscored_notes
 from ..inference.quality import OVER_LONG, signal_notes
-from ..inference.timeline import TimelineSegment, score_timeline
+from ..inference.timeline.envelope import Envelope
+from ..inference.timeline.scoring import TimelineSegment, score_timeline
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from .recordings import clock, read_recording
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..inference.base import Classifier
+from ..inference.classifiers.classifier import Classifier
 from .analysis import AnalysisQueue
 from .model_facts import ModelFacts
 

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..inference.envelope import Envelope
+from ..inference.timeline.envelope import Envelope
 from .analysis import Features
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from matplotlib.figure import Figure
 
-from ..inference.timeline import TimelineSegment
+from ..inference.timeline.scoring import TimelineSegment
 from .analysis import Features
 from .model_facts import NO_SCORE, ModelFacts
 from .recordings import clock

@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard
 from yaml import YAMLError
 
-from ..inference.loading import DEFAULT_MODEL
+from ..inference.classifiers.loading import DEFAULT_MODEL
 
 
 NO_SCORE = "no score recorded"

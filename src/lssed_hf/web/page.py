@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import gradio as gr
 
-from ..inference.timeline_figure import draw_timeline
+from ..inference.timeline.figure import draw_timeline
 from .analysis import Analysis, AnalysisQueue
 from .drawing import draw_features, fit_timeline
 from .examples import example_clips

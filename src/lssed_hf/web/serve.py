@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..inference import load_classifier
-from ..inference.loading import default_model
+from ..inference.classifiers.loading import default_model
 from .model_facts import read_model_facts
 
 

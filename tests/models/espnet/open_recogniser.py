@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "helpers"))
 from open_saved_folder import Blocker
 
 

@@ -8,8 +8,8 @@ import torch
 from espnet_fixtures import CASES, FIXTURES, load_clips, load_labels, write_espnet_model
 
 from lssed_hf import EspnetAsrFeatureExtractor, EspnetAsrForSpeechSeq2Seq
-from lssed_hf.hub.convert_espnet import convert_espnet
-from lssed_hf.hub.espnet_config import read_settings
+from lssed_hf.hub.conversion.espnet import convert_espnet
+from lssed_hf.hub.conversion.espnet_config import read_settings
 
 
 TOLERANCE = {"rtol": 1e-5, "atol": 2e-5}

@@ -1,0 +1,98 @@
+"""Flags that name a data set, shared by the commands that load one."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import datasets
+
+from .sources import COLUMNS, encode_labels, find_source, load_splits
+
+
+def _flag(default: Any, text: str, **more: Any) -> Any:
+    return field(default=default, metadata={"help": text, **more})
+
+
+@dataclass
+class CorpusArguments:
+    """Data set to load: a folder of recordings, a corpus, a prepared folder or a data set on the Hub."""
+
+    dataset_name: str | None = _flag(
+        None,
+        "A corpus of lssed_hf.list_corpora(), a folder, or a data set on the Hub. Left out, --data_dir holds your own "
+        "recordings or a prepared corpus.",
+        aliases=["--corpus"],
+    )
+    data_dir: str | None = _flag(None, "Folder of the recordings or of the corpus.")
+    dataset_config_name: str | None = _flag(
+        None, "Configuration. Default: 'benchmark' (four emotions) for corpora, all classes for your own recordings."
+    )
+    split_scheme: str | None = _flag(
+        None, "How a corpus is split. Default: by speaker; 'random' and 'paper' put speakers on both sides."
+    )
+    label_set: Literal["lssed"] | None = _flag(
+        None, "Own recordings: 'lssed' maps labels to the names of LSSED, e.g. joy to happy. Default: as they are."
+    )
+    label_map: list[str] | None = _flag(  # noqa: RUF009 (its default is None)
+        None, "Own recordings: labels to rename, e.g. wut=angry freude=happy.", metavar="LABEL=NAME"
+    )
+    label_pattern: str | None = _flag(
+        None, "Own recordings: regular expression that finds the label in a clip's path, e.g. '_([a-z]+)[.]wav$'."
+    )
+    speaker_pattern: str | None = _flag(
+        None, "Own recordings: regular expression that finds the speaker in a clip's path, e.g. '^([^/]+)/'."
+    )
+    audio_column_name: str = _flag("audio", "Column with the audio, or with the paths in a table of your own.")
+    label_column_name: str = _flag("emotion", "Column with the label.")
+    speaker_column_name: str = _flag("speaker_id", "Column with the speaker, if there is one.")
+    dataset_options: str | None = _flag(
+        None, "Further switches of a corpus as JSON, e.g. '{\"keep_chinese\": true}' of lssed."
+    )
+
+    def __post_init__(self):
+        if self.dataset_name is None and self.data_dir is not None:
+            self.dataset_name = find_source(None, self.data_dir).corpus
+
+    def load(self) -> datasets.DatasetDict:
+        """Load the splits, with the label as a ClassLabel and the columns under the names that the flags give.
+
+        Raises:
+            ValueError: A flag does not fit the data set, or names a column that is not there.
+            FileNotFoundError: The folder is missing.
+        """
+        columns = {usual: getattr(self, flag) for flag, usual in COLUMNS.items()}
+        dataset = load_splits(
+            self.dataset_name,
+            self.dataset_config_name,
+            self.data_dir,
+            self.split_scheme,
+            self.options(),
+            columns=columns,
+        )
+        for flag, usual in COLUMNS.items():
+            name = getattr(self, flag)
+            if flag != "label_column_name" and (flag == "audio_column_name" or name != usual):
+                _check_column(dataset, name, flag)
+        return encode_labels(dataset, self.label_column_name)
+
+    def options(self) -> dict[str, Any]:
+        """Return the switches of the corpus: those of `dataset_options` and of the flags for own recordings."""
+        try:
+            options = json.loads(self.dataset_options or "{}")
+        except json.JSONDecodeError as error:
+            raise ValueError(f"--dataset_options {self.dataset_options!r} is not JSON: {error}") from error
+        if not isinstance(options, dict):
+            raise ValueError(f'--dataset_options {self.dataset_options!r}: give a JSON object, e.g. {{"name": 1}}')
+        flags = {name: getattr(self, name) for name in ("label_set", "label_map", "label_pattern", "speaker_pattern")}
+        return {**options, **{name: value for name, value in flags.items() if value is not None}}
+
+
+def _check_column(dataset: datasets.DatasetDict, name: str, flag: str) -> None:
+    for split, rows in dataset.items():
+        if name not in rows.column_names:
+            raise ValueError(
+                f"split {split!r} has no column {name!r}; it has {', '.join(rows.column_names)}: name one by --{flag}"
+            )
+
+
+__all__ = ["CorpusArguments"]

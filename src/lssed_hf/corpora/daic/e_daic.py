@@ -1,0 +1,71 @@
+"""E-DAIC: DAIC-WOZ extended to 275 interviews, the new ones by an interviewer that runs by itself (AVEC 2019).
+
+Source: Ringeval et al., AVEC 2019, arXiv 1907.11510; access as to DAIC-WOZ. A name of its own, because its splits are
+other ones (163 / 56 / 56) over partly the same people: it is no independent test of what was trained on DAIC-WOZ.
+
+What is read: `labels/train_split.csv`, `dev_split.csv` and `test_split.csv` (also beside the sessions), and
+`data/XXX_P.tar.gz` or folders `XXX_P/` with `XXX_AUDIO.wav` (a few at 48 kHz, resampled) and `XXX_Transcript.csv`.
+
+The transcripts are a speech recogniser's and have no column for the speaker: `speaker_role` is null, there is no
+option `speakers`, and `rows` is the default, because nothing but a pause (`max_gap_seconds`) ends a turn. Whether the
+interviewer is in them cannot be told from the file, so leakage through her prompts cannot be ruled out. The defects of
+DAIC-WOZ's transcripts do not apply; of the remedies there are `scrubbed` and `recompute_binary`, which matters: the
+binary column is reported to disagree with the scores in places.
+"""
+
+from dataclasses import dataclass
+
+from .daic_woz import DaicWoz, InterviewConfig
+from .defects import E_DAIC_REMEDIES, chosen_remedies
+from .label_files import DAIC_WOZ_FILES, E_DAIC_FILES
+from .segments import Mending, Segmentation
+from .transcripts import read_e_daic
+
+
+@dataclass
+class EDaicConfig(InterviewConfig):
+    """`InterviewConfig` with `segmentation="rows"` as its default."""
+
+    segmentation: str = "rows"
+
+
+class EDaic(DaicWoz):
+    """E-DAIC (Ringeval et al., AVEC 2019): 275 interviews with PHQ-8 scores, of which DAIC-WOZ's are a part.
+
+    Each row is a part of an interview, by default a row of the speech recogniser's transcript, which does not say who
+    speaks. All segments of a participant have the participant's label.
+    """
+
+    BUILDER_CONFIG_CLASS = EDaicConfig
+    BUILDER_CONFIGS = [EDaicConfig(name="default", description="depressed or not, by PHQ-8 score")]
+    CITATION = """@inproceedings{ringeval2019avec,
+  title={{AVEC} 2019 Workshop and Challenge: State-of-Mind, Detecting Depression with {AI}, and Cross-Cultural Affect
+    Recognition},
+  author={Ringeval, Fabien and Schuller, Bj{\\"o}rn and Valstar, Michel and others},
+  booktitle={AVEC},
+  year={2019}
+}"""
+    TITLE = "E-DAIC"
+    LABEL_FILES = E_DAIC_FILES
+    OTHER_LAYOUT = (DAIC_WOZ_FILES, "daic_woz")
+    read_transcript = staticmethod(read_e_daic)
+
+    def __init__(self, *args, **kwargs):
+        if kwargs.get("speakers") is not None:
+            raise ValueError(
+                f"speakers={kwargs['speakers']!r}: E-DAIC's transcripts have no column for the speaker; leave it "
+                "out, or load DAIC-WOZ"
+            )
+        super().__init__(*args, **kwargs)
+
+    def _chosen_remedies(self) -> frozenset[str]:
+        return chosen_remedies(self.config.remedies, E_DAIC_REMEDIES, E_DAIC_REMEDIES)
+
+    def _chosen_segmentation(self) -> Segmentation:
+        return self._segmentation_of(None)
+
+    def _mending(self, participant: int) -> Mending:
+        return Mending(drop_scrubbed="scrubbed" in self._remedies)
+
+    def _check_interviewer(self, participant: int, is_there: bool) -> None:
+        pass  # the transcripts do not say who speaks

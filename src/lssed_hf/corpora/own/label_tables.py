@@ -1,0 +1,325 @@
+"""Tables that people keep of their recordings: which ones there are, and which file and label each row names."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ...labels import emotion_of_word
+from ..base import CorpusDataError, Reject
+from ..fields import SPLIT_NAMES
+from ..tables import TABLE_SUFFIXES, Row, read_table
+from .folder_trees import SUFFIXES, composed, walk
+
+
+SPREADSHEET_SUFFIXES = (".xlsx", ".xls", ".xlsm", ".ods")
+_SHOWN = 8  # names in a message
+
+
+class Clip(NamedTuple):
+    """Utterance before its fields are read.
+
+    Args:
+        source: Table and line, or the file, for messages.
+        path: Path of the recording.
+        label: Text that names the label.
+        row: Other columns.
+    """
+
+    source: str
+    path: Path
+    label: str
+    row: Row
+
+
+class Columns(NamedTuple):
+    """Possible names of the columns of a table, lower case, the preferred ones first."""
+
+    path: Sequence[str] = ("path", "file", "file_name", "filename", "audio", "name")
+    label: Sequence[str] = ("emotion", "label")
+    speaker: Sequence[str] = ("speaker", "speaker_id")
+
+
+#: Columns that have a meaning here.
+_KNOWN = {
+    *(name for names in Columns() for name in names),
+    *("session", "session_id", "gender", "age", "age_group", "transcript", "split", "start", "end"),
+}
+#: Flag of each field of `Columns`.
+_FLAGS = {"path": "--audio_column_name", "label": "--label_column_name", "speaker": "--speaker_column_name"}
+
+
+class Table(NamedTuple):
+    """Table of clips.
+
+    Args:
+        path: Path of the file.
+        split: Split that its name or its folder stands for, if any.
+    """
+
+    path: Path
+    split: str | None = None
+
+
+def find_tables(data_dir: Path) -> list[Table]:
+    """Return the tables of a folder: `metadata.*` in it, else its only table, else one for each split.
+
+    A table for each split is named after it (`train.csv`) or is in a folder named after it (`train/metadata.csv`).
+
+    Raises:
+        CorpusDataError: There are several.
+    """
+    tables = _tables_in(data_dir)
+    named = [path for path in tables if path.stem.lower() == "metadata"]
+    if len(named or tables) == 1:
+        return [Table(path) for path in named or tables]
+    if tables and not named and all(path.stem.lower() in SPLIT_NAMES for path in tables):
+        return [Table(path, SPLIT_NAMES[path.stem.lower()]) for path in tables]
+    if tables:
+        names = ", ".join(path.name for path in (named or tables)[:_SHOWN])
+        raise CorpusDataError(
+            f"{data_dir} holds several metadata files: {names}; keep one there, or give one of them by "
+            f'--dataset_options \'{{"data_files": "{(named or tables)[0]}"}}\''
+        )
+    below = [
+        Table(path, SPLIT_NAMES.get(folder.name.lower()))
+        for folder in sorted(data_dir.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+        for path in _tables_in(folder)
+        if path.stem.lower() == "metadata"
+    ]
+    return below
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in TABLE_SUFFIXES and path.is_file() and not path.name.startswith((".", "~$"))
+    )
+
+
+def find_spreadsheets(data_dir: Path) -> list[Path]:
+    """Return files of spreadsheet programs, which are not read."""
+    return sorted(path for path in data_dir.iterdir() if path.suffix.lower() in SPREADSHEET_SUFFIXES)
+
+
+def clips_of_tables(
+    tables: Sequence[Table], data_dir: Path, columns: Columns, label_of: Callable[[str], str] | None
+) -> Iterator[Clip | Reject]:
+    """Yield the clip that each row names, or the reason why there is none.
+
+    Args:
+        tables: Tables.
+        data_dir: Folder that all recordings are in.
+        columns: Names of the columns.
+        label_of: Function that finds the label in a path, in place of a column.
+
+    Raises:
+        CorpusDataError: A table lacks the column with the paths or the labels.
+    """
+    for table in tables:
+        rows = list(read_table(table.path))
+        yield from clips_of_rows(
+            [(f"{table.path}, line {row.line}", row) for row in rows], table, data_dir, columns, label_of
+        )
+
+
+def clips_of_rows(
+    rows: Sequence[tuple[str, Row]],
+    table: Table,
+    data_dir: Path,
+    columns: Columns,
+    label_of: Callable[[str], str] | None,
+) -> Iterator[Clip | Reject]:
+    """Yield the clip that each row of a table names; see `clips_of_tables`.
+
+    Args:
+        rows: Rows, each with the text that says in messages where it is.
+    """
+    if not rows:
+        raise CorpusDataError(f"{table.path} has no rows; write one for each clip")
+    _check_columns([row for _, row in rows], table.path, columns, label_of is not None)
+    files = Files(data_dir, table.path.parent)
+    for source, row in rows:
+        name = ""
+        if table.split:
+            row.setdefault("split", table.split)
+        try:
+            name = row.first(*columns.path) or ""
+            if row.problem:
+                raise ValueError(row.problem)
+            if not name:
+                raise ValueError(f"no file given; looked for {', '.join(columns.path)}")
+            path = files.find(name)
+            label = row.first(*columns.label) if label_of is None else label_of(files.below(path))
+            if label is None:
+                raise ValueError(f"no label given; looked for {', '.join(columns.label)}")
+            yield Clip(source, path, label, row)
+        except ValueError as error:
+            yield Reject(name, source, str(error))
+
+
+def _check_columns(rows: Sequence[Row], path: Path, columns: Columns, labels_elsewhere: bool) -> None:
+    found = list(dict.fromkeys(name for row in rows for name in row.columns if name))
+    usual = Columns()
+    missing: dict[str, str] = {}
+    flags: list[str] = []
+    for field, names in columns._asdict().items():
+        chosen = names != getattr(usual, field)
+        needed = chosen or field == "path" or (field == "label" and not labels_elsewhere)
+        if not needed or set(names) & set(found):
+            continue
+        missing[field] = f"no {field} column (looked for {', '.join(names)})"
+        guess = {"path": _guess_path, "label": _guess_label}.get(field, lambda rows, found: None)(rows, found)
+        flags.append(f"{_FLAGS[field]} {_quoted(guess) if guess else 'COLUMN'}")
+    if missing:
+        raise CorpusDataError(
+            f"{path} has {' and '.join(missing.values())}; found {', '.join(found) or 'none'}. Add {' '.join(flags)}"
+        )
+
+
+def guess_speaker(rows: Sequence[Row], columns: Columns) -> str | None:
+    """Return the first column without a meaning whose values recur as those of speakers do, ready for a flag."""
+    known = {*_KNOWN, *columns.path, *columns.label}
+    found = dict.fromkeys(name for row in rows for name in row.columns if name not in known)
+    for column in found:
+        texts = _texts(rows, column)
+        if 2 <= len(set(texts)) <= len(texts) / 2 and not any(text.lower().endswith(SUFFIXES) for text in texts):
+            return _quoted(column)
+    return None
+
+
+def names_recordings(path: Path) -> bool:
+    """Return whether a table has a column with paths of recordings, whatever its name."""
+    rows = list(read_table(path))
+    found = list(dict.fromkeys(name for row in rows for name in row.columns if name))
+    return bool(set(Columns().path) & set(found) or (rows and _guess_path(rows, found)))
+
+
+def _quoted(name: str) -> str:
+    return f"'{name}'" if " " in name else name
+
+
+def _texts(rows: Iterable[Row], column: str) -> list[str]:
+    return [text for row in rows if isinstance(text := row.get(column), str)]
+
+
+def _guess_path(rows: Sequence[Row], found: Sequence[str]) -> str | None:
+    """Return the column most of whose cells end as audio files do."""
+
+    def share(column: str) -> float:
+        return sum(text.lower().endswith(SUFFIXES) for text in _texts(rows, column)) / len(rows)
+
+    best = max(found, key=share, default=None)
+    return best if best is not None and share(best) > 0.5 else None
+
+
+def _guess_label(rows: Sequence[Row], found: Sequence[str]) -> str | None:
+    """Return the column of emotion words, else the text column with the fewest distinct values, several at least."""
+    values = {column: set(_texts(rows, column)) for column in found}
+    words = {
+        column: texts
+        for column, texts in values.items()
+        if len(texts) > 1
+        and not any(
+            text.lower().endswith(SUFFIXES) or text.replace(",", ".").replace(".", "").isdigit() for text in texts
+        )
+    }
+    emotional = [
+        column
+        for column, texts in words.items()
+        if sum(emotion_of_word(text) is not None for text in texts) * 2 > len(texts)
+    ]
+    return next(iter(emotional), None) or min(words, key=lambda column: len(words[column]), default=None)
+
+
+class Files:
+    """Files that the rows of a table name.
+
+    Args:
+        data_dir: Resolved folder that all of them have to be in.
+        table_dir: Folder of the table, which paths may start at as well.
+    """
+
+    def __init__(self, data_dir: Path, table_dir: Path):
+        self._data_dir = data_dir
+        # The parent as well: many tables name the data folder itself first. Nothing outside of data_dir is taken.
+        self._bases = list(dict.fromkeys([Path(os.path.realpath(table_dir)), data_dir, data_dir.parent]))
+        self._listings: dict[str, dict[str, list[str]]] = {}
+        self._all: dict[str, list[Path]] | None = None
+
+    def below(self, path: Path) -> str:
+        """Return a path below the data folder, with composed characters."""
+        return unicodedata.normalize("NFC", path.relative_to(self._data_dir).as_posix())
+
+    def find(self, name: str) -> Path:
+        """Return the file that a cell names.
+
+        Raises:
+            ValueError: There is no such audio file in the data folder, or several would do.
+        """
+        text = name.replace("\\", "/")
+        inside, outside = False, f"{name!r} leads out of the data folder; give paths below {self._data_dir}"
+        if "\0" in text or text.startswith("~") or re.match(r"[A-Za-z]:", text):
+            raise ValueError(outside)
+        for form in dict.fromkeys([text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)]):
+            for base in self._bases:
+                path = self._inside(os.path.normpath(base / form))
+                if path is None:
+                    continue
+                inside = True
+                if os.path.isfile(path):
+                    if not form.lower().endswith(SUFFIXES):
+                        raise ValueError(
+                            f"{name!r} is no audio or video file by its suffix; known are {', '.join(SUFFIXES)}"
+                        )
+                    return path
+                if found := self._with_suffix(path):
+                    if len(found) > 1:
+                        raise ValueError(f"{name!r} could be {' or '.join(found)}; give the suffix")
+                    return path.with_name(found[0])
+        if not inside:
+            raise ValueError(outside)
+        if "/" not in text and (found := self._anywhere(unicodedata.normalize("NFC", text))):
+            if len(found) > 1:
+                raise ValueError(f"{name!r} could be {' or '.join(map(self.below, found[:2]))}; give the path")
+            return found[0]
+        raise ValueError(f"no file {name!r} in {self._data_dir}")
+
+    def _inside(self, path: str) -> Path | None:
+        """Return a normal path as one below the data folder, None where it is not."""
+        for candidate in (path, os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))):
+            if Path(candidate).is_relative_to(self._data_dir):
+                return Path(candidate)
+        return None
+
+    def _anywhere(self, name: str) -> list[Path]:
+        """Return the audio files of a name, with or without suffix, in any folder."""
+        if self._all is None:
+            self._all = {}
+            for path in walk(self._data_dir)[0]:
+                for key in {composed(path.name), composed(path.stem)}:
+                    self._all.setdefault(key, []).append(path)
+        return self._all.get(name, [])
+
+    def _with_suffix(self, path: Path) -> list[str]:
+        """Return the audio files of a name without suffix."""
+        folder = str(path.parent)
+        if folder not in self._listings:
+            listing: dict[str, list[str]] = {}
+            for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+                if file.lower().endswith(SUFFIXES):
+                    listing.setdefault(os.path.splitext(file)[0], []).append(file)
+            self._listings[folder] = listing
+        return self._listings[folder].get(path.name, [])
+
+
+def unnamed_line(files: Sequence[Path], data_dir: Path, tables: Sequence[Table]) -> str:
+    """Return the line that counts and names audio files that no row names."""
+    names = ", ".join(str(path.relative_to(data_dir)) for path in files[:_SHOWN])
+    more = ", ..." if len(files) > _SHOWN else ""
+    where = ", ".join(os.path.relpath(table.path, data_dir) for table in tables)
+    return f"{len(files):,} audio files are left out, as no row of {where} names them: {names}{more}"

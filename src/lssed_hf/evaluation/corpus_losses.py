@@ -1,0 +1,138 @@
+"""What systems lose on corpora that they were not trained on, as the paper's Table 4: numbers, Markdown and LaTeX."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .fairness import fairness, fairness_table
+from .intervals import SCORES, percentile_intervals
+from .published import TABLE_4
+from .run_results import Run, score_runs
+from .text_tables import latex_table, markdown_table, score_cell
+
+
+def compare_corpora(
+    runs: Mapping[tuple[str, str], Mapping[int, Run]], labels: Sequence[str], *, num_resamples: int = 2000
+) -> dict[str, Any]:
+    """Score systems on their own corpus and on others, and the difference of both.
+
+    The two test sets are independent, so the speakers of both are resampled, each on their own.
+
+    Args:
+        runs: by corpus of training and of testing, by seed. Pairs whose own corpus was not tested have no loss.
+        labels: classes to score. Utterances of others are left out, and answers outside of them give way to the most
+            probable one inside (see `Run.restricted`).
+        num_resamples: of the bootstrap.
+
+    Returns:
+        JSON-ready: `labels`, and `pairs`, a list of `source`, `target`, `seeds`, `num_utterances`, `num_speakers`,
+        `majority` (what always answering with the source's largest class scores on the target), both scores with
+        `mean`, `std` (over seeds), `low`, `high` (95 %) and `by_seed`, and `loss`, None or both scores with `value`
+        (own minus other, of the means), `low` and `high`; `groups` and `speakers`, see `fairness`.
+    """
+    runs = {pair: {seed: run.restricted(labels) for seed, run in by_seed.items()} for pair, by_seed in runs.items()}
+    # Another seed for each pair: resamples of independent test sets.
+    scored = {
+        pair: score_runs(by_seed, num_resamples=num_resamples, seed=number)
+        for number, (pair, by_seed) in enumerate(runs.items())
+    }
+    pairs = []
+    for (source, target), (scores, values, resampled) in scored.items():
+        by_seed = runs[source, target]
+        run = next(iter(by_seed.values()))
+        row = {
+            "source": source,
+            "target": target,
+            "seeds": list(by_seed),
+            "num_utterances": len(run.ids),
+            "num_speakers": None if run.speakers is None else len(set(run.speakers) - {None}),
+            "majority": {name: run.results["majority"][name] for name in SCORES},
+            **scores,
+            **fairness(by_seed),
+        }
+        row["loss"] = None
+        own = scored.get((source, source))
+        if own is not None and source != target:
+            both = own[2] is not None and resampled is not None
+            row["loss"] = percentile_intervals(own[1] - values, own[2] - resampled if both else None)
+        pairs.append(row)
+    return {"labels": list(labels), "pairs": pairs}
+
+
+def loss_matrices(
+    comparison: Mapping[str, Any], corpora: Sequence[str]
+) -> tuple[dict[str, np.ndarray], dict[str, list[list[str]]]]:
+    """-WA and -UA by title, as matrices: rows are sources, columns targets; and a text for each cell.
+
+    Losses are 0 on the diagonal, and NaN where nothing was tested.
+    """
+    size = len(corpora)
+    titles = {"−WA": SCORES[0], "−UA": SCORES[1]}
+    losses = {title: np.full((size, size), np.nan) for title in titles}
+    details = {title: [[""] * size for _ in range(size)] for title in titles}
+    for row in comparison["pairs"]:
+        at = corpora.index(row["source"]), corpora.index(row["target"])
+        for title, name in titles.items():
+            score = f"{title[1:]} {row[name]['mean']:.3f}"
+            if row["source"] == row["target"]:
+                losses[title][at] = 0
+                details[title][at[0]][at[1]] = score + _bounds(row[name], ".2f")
+            elif row["loss"]:
+                losses[title][at] = row["loss"][name]["value"]
+                interval = _bounds(row["loss"][name], "+.2f").strip()
+                details[title][at[0]][at[1]] = "\n".join(filter(None, [interval, score]))
+    return losses, details
+
+
+def cross_corpus_markdown(comparison: Mapping[str, Any], target_split: str, picture: str) -> str:
+    """The report, below its heading."""
+    others = "the test splits" if target_split == "test" else "all clips"
+    notes = [
+        f"Classes: {', '.join(comparison['labels'])}. Models are tested on the test split of their own corpus, and on "
+        f"{others} of the others. Loss is own minus other, so positive where the other corpus is harder.",
+        "Brackets hold 95 % bootstrap intervals that resample the speakers of each test set, of both for a loss; a "
+        "single speaker gives none.",
+        "A model's features are normalised with the statistics of the corpus it was trained on, on every corpus.",
+        "Majority: always answering with the largest class of the corpus of training.",
+    ]
+    if any(len(row["seeds"]) > 1 for row in comparison["pairs"]):
+        notes.append("Scores are means over seeds, ± one sample standard deviation; intervals are those of the means.")
+    header, rows = pair_cells(comparison)
+    fair = fairness_table({f"{row['source']} → {row['target']}": row for row in comparison["pairs"]})
+    paper = [[source, target, f"{wa:.3f}", f"{ua:.3f}"] for (source, target), (wa, ua) in TABLE_4.items()]
+    parts = [
+        markdown_table(header, rows, 2),
+        "\n".join(f"- {note}" for note in notes),
+        f"![Losses]({picture})",
+        *(["## Groups and speakers", fair, "## The paper"] if fair else []),
+        "The paper's Table 4, of a ResNet152 (other corpora unless they are named above; its splits are not told):",
+        markdown_table(["source", "target", "−WA", "−UA"], paper, 2),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def cross_corpus_latex(comparison: Mapping[str, Any]) -> str:
+    header, rows = pair_cells(comparison)
+    return latex_table(header, rows, "Loss on other corpora (own minus other), with 95 % intervals.", 2)
+
+
+def pair_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows in the layout of Table 4, with the scores that losses are made of."""
+    header = ["source", "target", "utterances", "WA", "UA", "−WA", "−UA", "majority WA", "majority UA"]
+    rows = []
+    for row in comparison["pairs"]:
+        scores = []
+        for name in SCORES:
+            scores.append(score_cell(*(row[name][key] for key in ("mean", "low", "high", "std"))))
+        losses = ["own", "own"] if row["source"] == row["target"] else ["–", "–"]
+        if row["loss"]:
+            losses = [score_cell(**row["loss"][name]) for name in SCORES]
+        majority = [f"{row['majority'][name]:.3f}" for name in SCORES]
+        rows.append([row["source"], row["target"], f"{row['num_utterances']:,}", *scores, *losses, *majority])
+    return header, rows
+
+
+def _bounds(interval: Mapping[str, float | None], form: str) -> str:
+    """ " [low, high]", or nothing where there is no interval."""
+    return "" if interval["low"] is None else f" [{interval['low']:{form}}, {interval['high']:{form}}]"

@@ -1,0 +1,1 @@
+"""Trainings side by side: benchmark, cross-corpus and depression studies."""

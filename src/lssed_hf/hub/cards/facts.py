@@ -1,0 +1,303 @@
+"""What is known of a model, read from what its training and its evaluations left behind."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...corpora import corpus_builder, list_corpora
+from ...evaluation.participants import clopper_pearson, participant_run
+from ...evaluation.run_results import read_run
+from ...inference.classifiers.loading import own_format
+from ...inference.classifiers.svm import CLASSICAL, LICENSE_NOTE, MODEL_TYPE, SVM_MARKER
+from ...models.registry import list_models
+
+
+#: What training writes beside a model.
+RECORD = "training.json"
+DEPRESSION_LABELS = ("not_depressed", "depressed")
+#: Of support vector machines.
+UNCALIBRATED = "Its probabilities are a softmax of won comparisons: they order the classes and are not calibrated."
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """Facts of a model card. What is None or empty is unknown, and the card says so.
+
+    Attributes:
+        name: of the model, for people.
+        description: a paragraph, plain text.
+        notes: remarks, plain text, one point each.
+        task: "audio-classification" or "automatic-speech-recognition".
+        model_type: of its configuration.
+        labels: classes.
+        num_parameters: of the network.
+        start: `name` (None: random weights), `local` (a folder, and not a name on the Hub) and `corpora`, those of
+            earlier trainings (None: unknown).
+        teachers: of a distillation; each has `name`, `local` and `corpora` as `start` has.
+        num_unlabelled: clips without labels that it was trained on too.
+        corpora: what it was trained on; each has `name`, and may have `corpus` (a name of `list_corpora()`), `local`,
+            `config`, `split_scheme` and `license`.
+        splits, shared_speakers: see `training.record.split_facts`.
+        selected_on_test: whether epochs were chosen on the test split.
+        settings: hyper-parameters, by name.
+        settings_note: what those are that are not among them.
+        versions: of libraries, by name.
+        results: contents of `results.json` files.
+        people: of depression, by decision of participants: the shares `right`, `found` and `cleared`
+            (see `clopper_pearson`).
+        tags: more of them.
+        license: of the weights.
+        saved: whether there is a folder with weights.
+        remote_code: whether the folder carries the model's code.
+        own_format: whether transformers cannot open it, as what `lssed-hf export` and `train --probe` write,
+            and support vector machines.
+    """
+
+    name: str
+    description: str = ""
+    notes: Sequence[str] = ()
+    task: str = "audio-classification"
+    model_type: str | None = None
+    labels: Sequence[str] = ()
+    num_parameters: int | None = None
+    start: Mapping[str, Any] | None = None
+    teachers: Sequence[Mapping[str, Any]] = ()
+    num_unlabelled: int = 0
+    corpora: Sequence[Mapping[str, Any]] = ()
+    splits: Mapping[str, Any] | None = None
+    shared_speakers: Mapping[str, int | None] | None = None
+    selected_on_test: bool = False
+    settings: Mapping[str, Any] | None = None
+    settings_note: str = ""
+    versions: Mapping[str, str] | None = None
+    results: Sequence[Mapping[str, Any]] = ()
+    people: Mapping[str, Any] | None = None
+    tags: Sequence[str] = ()
+    license: str | None = None
+    saved: bool = True
+    remote_code: bool = False
+    own_format: bool = False
+
+    @property
+    def all_corpora(self) -> list[Mapping[str, Any]]:
+        """Those of this training, of the earlier ones, and of its teachers'."""
+        earlier = [(part or {}).get("corpora") or () for part in (self.start, *self.teachers)]
+        return [*self.corpora, *(corpus for corpora in earlier for corpus in corpora)]
+
+    @property
+    def wants_speaker(self) -> bool:
+        """Whether clips were normalised by their speaker's own statistics in training."""
+        return (self.settings or {}).get("speaker_normalization", "none") != "none"
+
+    @property
+    def depression(self) -> bool:
+        """Whether it judges health, by its classes or its data."""
+        tags = [tag for corpus in self.all_corpora for tag in terms(corpus)["tags"]]
+        return "depression-detection" in tags or "depressed" in self.labels
+
+
+def terms(corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """What the package, or else the record, says of a corpus: about, license, forbids, homepage, citation, tags."""
+    name = corpus.get("corpus")
+    if name not in list_corpora():
+        return {
+            "about": "",
+            "license": corpus.get("license"),
+            "forbids": "",
+            "homepage": "",
+            "citation": "",
+            "tags": (),
+        }
+    builder = corpus_builder(name)
+    return {
+        "about": (builder.__doc__ or "").strip().splitlines()[0].rstrip("."),
+        "license": builder.LICENSE or None,
+        "forbids": builder.NO_REDISTRIBUTION and "Its licence forbids redistribution of the corpus or parts of it.",
+        "homepage": builder.HOMEPAGE,
+        "citation": builder.CITATION,
+        "tags": builder.TAGS,
+    }
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Contents of `training.json`, empty without one."""
+    return _read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+
+
+def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] = ()) -> CardFacts:
+    """What a saved model's folder says of it.
+
+    Args:
+        folder: with `config.json` or `svm.json`; `training.json` and `results.json`, if they are there, are read too,
+            and so is `results.json` in folders `on_...` below, where tests on other corpora are.
+        results: further folders that `lssed-hf evaluate` wrote.
+
+    Raises:
+        FileNotFoundError: no folder, no configuration, or no `results.json` in one of `results`.
+        ValueError: a file that cannot be read.
+    """
+    folder = Path(folder)
+    classical = (folder / SVM_MARKER).is_file()
+    if not classical and not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no config.json: give the folder of a saved model")
+    config = _read_json(folder / (SVM_MARKER if classical else "config.json"))
+    record = read_record(folder)
+    here = [path for path in (folder / "results.json", *sorted(folder.glob("on_*/results.json"))) if path.is_file()]
+    for place in results:
+        if not Path(place, "results.json").is_file():
+            raise FileNotFoundError(f"{place} holds no results.json: give a folder that lssed-hf evaluate wrote")
+        here.append(Path(place, "results.json"))
+    architecture = " ".join(config.get("architectures") or ())
+    recognition = re.search("Speech|CTC", architecture) is not None
+    labels = config.get("id2label") or {}
+    corpora = record.get("corpora") or ()
+    trained_on = [corpus["name"] for corpus in corpora]
+    return CardFacts(
+        name=f"{record.get('model') or config.get('model_type')} on {', '.join(trained_on)}"
+        if trained_on
+        else folder.resolve().name,
+        task="automatic-speech-recognition" if recognition else "audio-classification",
+        model_type=config.get("model_type"),
+        labels=() if recognition else [labels[key] for key in sorted(labels, key=int)],
+        num_parameters=record.get("num_parameters"),
+        start=record.get("start"),
+        teachers=record.get("teachers", ()),
+        num_unlabelled=record.get("num_unlabelled", 0),
+        corpora=corpora,
+        splits=record.get("splits"),
+        shared_speakers=record.get("shared_speakers"),
+        selected_on_test=record.get("selected_on_test", False),
+        settings=record.get("settings"),
+        settings_note="Flags of the training that are not named had their defaults.",
+        versions=record.get("versions") or _config_versions(config),
+        results=[_read_results(path) for path in here],
+        people=_people(folder),
+        saved=any(path.suffix in (".safetensors", ".onnx", ".xml") for path in folder.iterdir()),
+        remote_code=bool(config.get("auto_map")),
+        own_format=own_format(folder) is not None,
+        notes=[LICENSE_NOTE, UNCALIBRATED] if classical else (),
+    )
+
+
+def recorded_systems(folder: str | os.PathLike) -> Iterator[tuple[str, CardFacts]]:
+    """Name and facts of each model whose training `lssed-hf benchmark` or `cross-corpus` recorded in a folder.
+
+    They are read from `cells/SYSTEM/seed_N` and the recipe in `report.md`; weights need not be there.
+
+    Raises:
+        FileNotFoundError: the folder is none of those.
+    """
+    folder = Path(folder)
+    cells = sorted(path for path in folder.glob("cells/*/seed_*") if (path / "results.json").is_file())
+    if not cells or not (folder / "report.md").is_file():
+        raise FileNotFoundError(
+            f"{folder} holds neither config.json, as a model's folder does, nor report.md and cells/SYSTEM/seed_N, as "
+            "one that lssed-hf benchmark or cross-corpus wrote"
+        )
+    recipes = read_recipe((folder / "report.md").read_text(encoding="utf-8"))
+    name = folder.resolve().name
+    for cell in cells:
+        system, seed = cell.parent.name, cell.name.removeprefix("seed_")
+        several = len([other for other in cells if other.parent == cell.parent]) > 1
+        title = f"{name}-{system}" + (f"-seed_{seed}" if several else "")
+        yield title, _recorded(cell, title, recipes.get(system, {}), system, seed)
+
+
+def _recorded(cell: Path, title: str, recipe: Mapping[str, str], system: str, seed: str) -> CardFacts:
+    results = [_read_results(path) for path in (cell / "results.json", *sorted(cell.glob("on_*/results.json")))]
+    results = [part for index, part in enumerate(results) if not _repeated(part, results[:index])]
+    first = results[0]
+    dataset = first["context"]["dataset"]
+    model = recipe.get("model_name_or_path", "")
+    corpus = {
+        "name": dataset,
+        "corpus": dataset if dataset in list_corpora() else None,
+        "config": recipe.get("dataset_config_name"),
+        "split_scheme": recipe.get("split_scheme"),
+    }
+    if corpus["corpus"] and corpus["split_scheme"] is None:
+        corpus["split_scheme"] = corpus_builder(dataset).SPLIT_SCHEMES[0]
+    facts = _read_json(cell / "cell.json") if (cell / "cell.json").is_file() else {}
+    named = ("dataset_name", "split_scheme", "dataset_config_name")
+    return CardFacts(
+        name=f"{model if system == dataset else system} on {dataset}",
+        description=f"{title} of the recorded results.",
+        notes=[LICENSE_NOTE, UNCALIBRATED] if model in CLASSICAL else (),
+        model_type=MODEL_TYPE if model in CLASSICAL else None,
+        own_format=model in CLASSICAL,
+        start={"name": None, "corpora": []} if model in list_models() or model in CLASSICAL else None,
+        teachers=[{"name": name, "corpora": None} for name in recipe.get("teacher", "").split()],
+        labels=first["labels"],
+        num_parameters=facts.get("num_parameters"),
+        corpora=[corpus],
+        settings={key: value for key, value in {**recipe, "seed": seed}.items() if key not in named},
+        settings_note="Other flags of `lssed-hf train` had their defaults.",
+        results=results,
+        saved=False,
+    )
+
+
+def _repeated(results: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a test was scored before: `cross-corpus` tests a model on its own test split once more."""
+    where = ("dataset", "split")
+    return any(
+        all(results["context"].get(key) == other["context"].get(key) for key in where)
+        and all(results[key] == other[key] for key in ("labels", "metrics", "num_utterances"))
+        for other in earlier
+    )
+
+
+def read_recipe(report: str) -> dict[str, dict[str, str]]:
+    """Flags by system, from the section "Recipe" of a report (see `training.cells.recipe`)."""
+    _, _, section = report.partition("\n## Recipe\n")
+    lines = {
+        match[1]: dict(re.findall(r"(\w+) `([^`]*)`", match[2]))
+        for match in re.finditer(r"^- ([\w.-]+): (.*)$", section, re.MULTILINE)
+    }
+    common = lines.pop("all", {})
+    return {system: {**common, **own} for system, own in lines.items()}
+
+
+def _people(folder: Path) -> dict[str, Any] | None:
+    """How many participants a model of depression has right."""
+    if not (folder / "predictions.csv").is_file() or not (folder / "results.json").is_file():
+        return None
+    run = read_run(folder)
+    if not set(DEPRESSION_LABELS) <= set(run.labels) or run.speakers is None or None in run.speakers:
+        return None
+    people = {}
+    for decision in ("mean", "vote"):
+        persons = participant_run(run.restricted(DEPRESSION_LABELS), decision)
+        right, depressed = persons.predictions == persons.references, persons.references == 1
+        people[decision] = {
+            "right": clopper_pearson(int(right.sum()), len(right)),
+            "found": clopper_pearson(int(right[depressed].sum()), int(depressed.sum())),
+            "cleared": clopper_pearson(int(right[~depressed].sum()), int((~depressed).sum())),
+        }
+    return people
+
+
+def _config_versions(config: Mapping[str, Any]) -> dict[str, str] | None:
+    version = config.get("transformers_version")
+    return {"transformers, which wrote the configuration": version} if version else None
+
+
+def _read_results(path: Path) -> dict[str, Any]:
+    results = _read_json(path)
+    if "metrics" not in results and "test_sets" not in results:
+        raise ValueError(f"{path} holds no results of lssed-hf train, evaluate or train_asr: move it elsewhere")
+    return results
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, not an object")
+    return content

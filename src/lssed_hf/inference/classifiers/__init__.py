@@ -1,0 +1,1 @@
+"""Classifiers of waveforms, one file for each kind of model."""

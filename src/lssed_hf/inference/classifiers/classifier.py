@@ -1,0 +1,212 @@
+"""Base class of all classifiers of waveforms."""
+
+import copy
+import logging
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...audio import load_audio
+from .speaker_statistics import (
+    SpeakerStatistics,
+    check_front_end,
+    extraction_settings,
+    measure_speaker,
+    speaker_front_end,
+    wants_speaker,
+)
+
+
+logger = logging.getLogger(__name__)
+
+_WINDOW = 8  # batches whose clips are sorted by length
+_WINDOW_SAMPLES = 2**24
+
+
+class Classifier(ABC):
+    """A network and its feature extractor.
+
+    Attributes:
+        name: Folder or Hub name that the model was opened by.
+        config: Configuration of the model.
+        feature_extractor: Front end of the model.
+        batch_size: Clips per forward pass.
+        statistics: Statistics of the speaker it was made for by `for_speaker`; None for the model as it came.
+    """
+
+    name: str
+    config: Any
+    feature_extractor: Any
+    batch_size: int
+    statistics: SpeakerStatistics | None = None
+    _warned = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, labels=[{', '.join(self.labels)}])"
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names, in the order of the probabilities."""
+        return [self.config.id2label[index] for index in range(self.config.num_labels)]
+
+    @property
+    def sampling_rate(self) -> int:
+        """What the waveforms must have, in Hz."""
+        return self.feature_extractor.sampling_rate
+
+    @property
+    def wants_speaker(self) -> bool:
+        """Whether it was trained on clips that were normalised speaker by speaker."""
+        return wants_speaker(self.feature_extractor)
+
+    @property
+    def front_end(self) -> dict[str, Any]:
+        """What the features depend on that a speaker's statistics are of, JSON; for `read_speakers`.
+
+        Raises:
+            ValueError: the model takes no speaker's statistics.
+        """
+        check_front_end(self.feature_extractor)
+        return extraction_settings(self.feature_extractor)
+
+    @abstractmethod
+    def logits(self, batch: list[np.ndarray]) -> np.ndarray:
+        """float32 (batch, num_labels) of float32 waveforms (samples,), in one pass."""
+
+    def probabilities(self, waveforms: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Class probabilities (num_labels,) of each float32 waveform (samples,), in order.
+
+        Waveforms are drawn ahead of their turn, up to 17 minutes of them, so that those of a batch are about equally
+        long.
+        """
+        self._warn_without_speaker()
+        for logits in batched_by_length(self.logits, waveforms, self.batch_size):
+            yield torch.from_numpy(logits).softmax(dim=-1).numpy()
+
+    def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
+        """Yield the embedding of each clip, in order: what enters the classifier's head.
+
+        Args:
+            waveforms: float32 waveforms (samples,) at `sampling_rate`.
+            frames: Whether to yield the encoder's frames, evenly spaced over the clip, in place of one vector.
+
+        Yields:
+            float32 (size,), or (num_frames, size) with `frames`.
+
+        Raises:
+            ValueError: The model gives no embeddings, as exported networks do not.
+        """
+        raise ValueError(
+            f"{self.name} gives probabilities and no embeddings: name a model of transformers, or the one that it was "
+            "exported from"
+        )
+
+    def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
+        """What `for_speaker` takes, of some clips of one speaker: float32 waveforms (samples,).
+
+        Raises:
+            ValueError: no clips, silence alone, or a model without mean and deviation of mel bins, as are those that
+                read waveforms.
+        """
+        return measure_speaker(self.feature_extractor, waveforms)
+
+    def for_speaker(self, statistics: SpeakerStatistics) -> "Classifier":
+        """The same network behind a front end with the speaker's own mean and deviation in place of the corpus's.
+
+        A model that was not trained so most likely loses by it (docs/speakers.md); a warning says that once.
+
+        Raises:
+            ValueError: statistics of another front end, a model without mean and deviation of mel bins, or a
+                classifier that is a speaker's already.
+        """
+        if self.statistics is not None:
+            raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
+        if not self.wants_speaker and not self._warned:
+            self._warned = True
+            logger.warning(
+                "This model was not trained on clips normalised speaker by speaker, and may lose much by a speaker's "
+                "own statistics: train one with lssed-hf train --speaker_normalization"
+            )
+        own = copy.copy(self)
+        own.feature_extractor, own.statistics = speaker_front_end(self.feature_extractor, statistics), statistics
+        return own
+
+    def _warn_without_speaker(self) -> None:
+        if self.wants_speaker and self.statistics is None and not self._warned:
+            self._warned = True
+            logger.warning(
+                "This model was trained on clips normalised speaker by speaker, and takes the statistics of its "
+                "corpus for want of the speaker's own: enroll the speaker (lssed-hf enroll) and give --speakers"
+            )
+
+    def __call__(self, inputs, top_k: int | None = 5) -> list:
+        """Classify as `transformers.pipeline("audio-classification")` does.
+
+        Args:
+            inputs: a clip: a path, the bytes of an audio file, `{"array", "sampling_rate"}`, or an array (samples,)
+                at `sampling_rate`; or a list of clips.
+            top_k: how many labels to return, all for None.
+
+        Returns:
+            The best labels as `{"score", "label"}`, the best first; a list of that for a list of clips.
+
+        Raises:
+            FileNotFoundError, AudioError: a clip cannot be used.
+        """
+        many = isinstance(inputs, (list, tuple))
+        rows = self.probabilities(self._waveform(clip) for clip in (inputs if many else [inputs]))
+        answers = [
+            [{"score": float(row[index]), "label": self.labels[index]} for index in np.argsort(-row)[:top_k]]
+            for row in rows
+        ]
+        return answers if many else answers[0]
+
+    def _waveform(self, clip) -> np.ndarray:
+        if isinstance(clip, Mapping) and "raw" in clip:  # the pipeline's other name for it
+            clip = {"array": clip["raw"], "sampling_rate": clip["sampling_rate"]}
+        elif not isinstance(clip, (str, os.PathLike, bytes, Mapping)) and hasattr(clip, "__array__"):
+            clip = {"array": np.asarray(clip), "sampling_rate": self.sampling_rate}
+        return load_audio(clip, self.sampling_rate)
+
+
+def score_columns(labels: Sequence[str]) -> list[str]:
+    """Names of the columns of `score_cells`, in every CSV file of scores."""
+    return ["label", "score", *(f"probability_{label}" for label in labels)]
+
+
+def score_cells(probabilities: np.ndarray | None, labels: Sequence[str]) -> list[str]:
+    """The best label, its probability and all probabilities (num_labels,); empty cells for None."""
+    if probabilities is None:
+        return [""] * (len(labels) + 2)
+    best = int(probabilities.argmax())
+    return [labels[best], *(f"{score:.4f}" for score in (probabilities[best], *probabilities))]
+
+
+def batched_by_length(
+    answer: Callable[[list[np.ndarray]], np.ndarray], waveforms: Iterable[np.ndarray], batch_size: int
+) -> Iterator[np.ndarray]:
+    """What `answer` gives of batches, (batch, ...), clip by clip and in the clips' order; those of a batch are about
+    equally long."""
+    for window in _windows(waveforms, _WINDOW * batch_size, _WINDOW_SAMPLES):
+        order = np.argsort([len(waveform) for waveform in window], kind="stable")
+        rows: dict[int, np.ndarray] = {}
+        for start in range(0, len(window), batch_size):
+            chosen = order[start : start + batch_size]
+            rows.update(zip(chosen, answer([window[index] for index in chosen]), strict=True))
+        yield from (rows[index] for index in range(len(window)))
+
+
+def _windows(waveforms: Iterable[np.ndarray], most: int, most_samples: int) -> Iterator[list[np.ndarray]]:
+    """Cut a stream of waveforms where either bound is reached."""
+    window: list[np.ndarray] = []
+    for waveform in waveforms:
+        window.append(waveform)
+        if len(window) == most or sum(map(len, window)) >= most_samples:
+            yield window
+            window = []
+    if window:
+        yield window

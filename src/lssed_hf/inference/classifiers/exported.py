@@ -1,0 +1,168 @@
+"""Inference with a network that `lssed-hf export` wrote, by ONNX Runtime or OpenVINO on the CPU."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoFeatureExtractor
+
+from .classifier import Classifier
+from .inputs import model_inputs
+
+
+#: Its presence makes a folder an exported one. What it holds is said at `ExportSettings` and in docs/inference.md.
+MARKER = "export.json"
+#: Format -> file of the network.
+MODEL_FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
+
+# Arrays by the names of the inputs to logits (batch, num_labels).
+Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What has to be known to run an exported network.
+
+    Attributes:
+        format: a key of `MODEL_FILES`.
+        inputs: names of the inputs, the features first.
+        min_length: shorter batches are filled up with zeros to this length (frames, or samples of waveforms).
+        by_length: whether clips of unequal length have to be run apart, because padding would change their scores.
+    """
+
+    format: str
+    inputs: tuple[str, ...]
+    min_length: int
+    by_length: bool
+
+
+class ExportedClassifier(Classifier):
+    """An exported audio classifier and its feature extractor; as many threads as torch would take.
+
+    Args:
+        folder: what `lssed-hf export` wrote.
+        batch_size: clips per forward pass.
+        device: None or "cpu".
+        trust_remote_code: allow code from the folder to run, where its feature extractor is neither of transformers
+            nor of this package.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file cannot be read, or another device.
+        ImportError: the runtime is not installed.
+    """
+
+    def __init__(self, folder: str | os.PathLike, batch_size: int = 8, device=None, trust_remote_code: bool = False):
+        if device is not None and torch.device(device).type != "cpu":
+            raise ValueError(f"{folder} holds an exported network, which runs on the CPU and not on {device}")
+        self.name, self.settings = os.fspath(folder), read_settings(folder)
+        self.network = open_network(Path(folder, MODEL_FILES[self.settings.format]), self.settings.format)
+        self.config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        self.feature_extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        self.batch_size = batch_size
+
+    def logits(self, batch: list[np.ndarray]) -> np.ndarray:
+        return run_network(self.network, self.settings, model_inputs(self.feature_extractor, batch, "np"))
+
+
+def read_settings(folder: str | os.PathLike) -> ExportSettings:
+    """The settings in `export.json`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, or from another version.
+    """
+    path = Path(folder, MARKER)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        settings = ExportSettings(
+            content["format"], tuple(content["inputs"]), int(content["min_length"]), bool(content["by_length"])
+        )
+        if settings.format not in MODEL_FILES or not settings.inputs:
+            raise ValueError(f"format={settings.format!r}, inputs={settings.inputs}")
+    except FileNotFoundError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:  # ValueError: JSON's and Unicode's too
+        raise ValueError(f"{path} is not one that this version writes ({error!r}); export the model again") from error
+    return settings
+
+
+def run_network(network: Network, settings: ExportSettings, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Logits (batch, num_labels) of what a feature extractor returns: (batch, length, ...), and a mask or none."""
+    inputs = {name: np.asarray(inputs[name]) for name in settings.inputs}
+    if not settings.by_length or "attention_mask" not in inputs:
+        return _run_filled_up(network, settings, inputs)
+    lengths = inputs["attention_mask"].sum(axis=1)
+    rows_of = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+    logits = [
+        _run_filled_up(network, settings, {name: value[rows, : lengths[rows[0]]] for name, value in inputs.items()})
+        for rows in rows_of
+    ]
+    return np.concatenate(logits)[np.concatenate(rows_of).argsort()]
+
+
+def _run_filled_up(network: Network, settings: ExportSettings, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    missing = max(0, settings.min_length - inputs[settings.inputs[0]].shape[1])
+    feed = {}
+    for name, value in inputs.items():
+        value = value.astype(np.int64 if name == "attention_mask" else np.float32, copy=False)
+        feed[name] = np.pad(value, [(0, 0), (0, missing), *[(0, 0)] * (value.ndim - 2)]) if missing else value
+    return network(feed)
+
+
+def open_network(path: Path, format: str) -> Network:
+    """A network in a file, as a function.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing, or cannot be read.
+        ImportError: the runtime is not installed.
+    """
+    files = [path, path.with_suffix(".bin")] if format == "openvino" else [path]
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(f"{file} is missing; export the model again")
+    try:
+        return _open_onnx(path) if format == "onnx" else _open_openvino(path)
+    except ImportError as error:
+        raise ImportError(f"{path} needs {error.name}; run pip install 'lssed-hf[{format}]'") from error
+    except Exception as error:  # both runtimes raise many kinds, most of them their own
+        raise ValueError(f"{path} cannot be read, export the model again: {error}") from error
+
+
+def _open_onnx(path: Path) -> Network:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # warnings are about its own optimisations, and errors are raised
+    session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+    return lambda feed: session.run(["logits"], dict(feed))[0]
+
+
+def _open_openvino(path: Path) -> Network:
+    import openvino
+
+    core = openvino.Core()
+    # On some processors it would take bfloat16 otherwise, which moves scores in the third digit.
+    options = {
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    compiled = core.compile_model(core.read_model(path), "CPU", options)
+    return lambda feed: compiled(dict(feed))["logits"]
+
+
+__all__ = [
+    "MARKER",
+    "MODEL_FILES",
+    "ExportSettings",
+    "ExportedClassifier",
+    "open_network",
+    "read_settings",
+    "run_network",
+]

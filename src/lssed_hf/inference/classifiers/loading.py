@@ -1,0 +1,171 @@
+"""Opening the right classifier for a folder or a name on the Hub."""
+
+import glob
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+from ...scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from . import exported, probe
+from . import svm as classical
+from .classifier import Classifier
+from .network import AudioClassifier
+from .speaker_statistics import choose_speaker, read_speakers
+
+
+logger = logging.getLogger(__name__)
+
+#: File whose presence tells a format -> what opens it.
+FORMATS = {
+    exported.MARKER: exported.ExportedClassifier,
+    probe.MARKER: probe.ProbeClassifier,
+    classical.SVM_MARKER: classical.SVMClassifier,
+}
+#: Folder of the model that comes with the package, for `pipeline(model=...)`; its card lies beside the weights.
+DEFAULT_MODEL = str(Path(__file__).parents[2] / "default_model")
+
+_HUB_TIMEOUT = 10  # seconds
+
+
+def load_classifier(
+    path: str | os.PathLike | None = None, batch_size: int = 8, device=None, trust_remote_code: bool = False
+) -> Classifier:
+    """Open a saved audio classifier: of transformers, a probe, an SVM, or a folder that `lssed-hf export` wrote.
+
+    ```python
+    import lssed_hf
+
+    classifier = lssed_hf.load_classifier()  # the built-in model, or a folder such as "outputs/pyresnet50"
+    classifier("clip.flac")  # [{"score": ..., "label": ...}, ...]
+    list(classifier.probabilities([waveform]))
+    ```
+
+    Args:
+        path: Folder of a model, or its name on the Hub; by default the `default_model`, with a warning that says so.
+        batch_size: Clips per forward pass.
+        device: Device of torch, by default the GPU if there is one; exported networks run on the CPU.
+        trust_remote_code: Whether code from the folder or repository may run.
+
+    Returns:
+        An `AudioClassifier`, a `ProbeClassifier`, an `SVMClassifier` or an `ExportedClassifier`.
+
+    Raises:
+        FileNotFoundError: There is no such folder or repository, or a file of it is missing.
+        OSError: The Hub cannot be reached, and the model is not in its cache.
+        ValueError: A file cannot be read, or the device is not there or none for an exported network.
+        ImportError: The runtime of an exported network, or the opensmile of an SVM, is not installed.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be 1 or more")
+    if path is None:
+        logger.warning(
+            "No model was named: this is the built-in one, a small model trained on 20 actors. Test it before you "
+            f"rely on it: {Path(DEFAULT_MODEL, 'README.md')}"
+        )
+        return default_model(batch_size, device)
+    folder = find_model(path)
+    own = own_format(folder)
+    if own is not None:
+        return own(folder, batch_size, device, trust_remote_code)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        names = sorted(entry.name for entry in folder.iterdir())
+        found = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
+        raise FileNotFoundError(
+            f"{folder} holds no classifier: neither config.json, as a folder of transformers, nor {exported.MARKER}, "
+            f"as one that lssed-hf export wrote; it holds {found}"
+        )
+    return AudioClassifier(path, batch_size, device, trust_remote_code)
+
+
+def find_model(path: str | os.PathLike) -> Path:
+    """Return the folder of a model. A repository of the Hub in one of this package's own formats is downloaded first.
+
+    A repository of transformers stays a name, which its own `from_pretrained` looks up. The Hub is asked once, so that
+    a name that it does not know is refused at once.
+
+    Raises:
+        FileNotFoundError: There is neither a folder nor a repository of that name.
+        OSError: The Hub cannot be reached, and the model is not in its cache.
+    """
+    if os.path.isdir(path):
+        return Path(path)
+    name = os.fspath(path)
+    try:
+        files = {file.rfilename for file in HfApi().model_info(name, timeout=_HUB_TIMEOUT).siblings or ()}
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise FileNotFoundError(f"no model {name!r}: there is no such folder, nor such a model on the Hub") from error
+    except Exception as error:  # the Hub's client passes on its HTTP library's own exceptions
+        try:
+            cached = Path(snapshot_download(name, local_files_only=True))
+        except (OSError, ValueError):
+            raise OSError(
+                f"no model {name!r}: there is no such folder, and the Hub cannot be asked ({_first_line(error)})"
+            ) from error
+        return cached if own_format(cached) else Path(name)
+    return Path(snapshot_download(name)) if files & set(FORMATS) else Path(name)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+
+
+def own_format(folder: Path) -> type[Classifier] | None:
+    """Return the class that opens a folder of this package's own formats; None for one of transformers."""
+    return next((kind for marker, kind in FORMATS.items() if (folder / marker).is_file()), None)
+
+
+def load_speaker_classifier(model: tuple, speaker: tuple[Path | None, str | None]) -> Classifier:
+    """Open a classifier for a speaker.
+
+    Args:
+        model: Arguments of `load_classifier`.
+        speaker: File of `lssed-hf enroll`, or None for the classifier as it comes; and a name in it, or None for the
+            only one there is.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: See `load_classifier`, `read_speakers` and `choose_speaker`.
+    """
+    classifier = load_classifier(*model)
+    path, name = speaker
+    if path is None:
+        return classifier
+    return classifier.for_speaker(choose_speaker(read_speakers(path, classifier.front_end), name, path))
+
+
+def default_model(batch_size: int = 8, device=None) -> AudioClassifier:
+    """Open the classifier that comes with the package: angry, neutral, happy and sad speech.
+
+    A small PyResNet trained on RAVDESS and EMO-DB, whose licences rule out commercial use.
+    `scripts/train_default_model.py` trained it; its card is README.md in `DEFAULT_MODEL`.
+
+    Args:
+        batch_size: Clips per forward pass.
+        device: Device of torch, by default the GPU if there is one.
+    """
+    return AudioClassifier(DEFAULT_MODEL, batch_size, device)
+
+
+def split_model(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Split the arguments of a command into its model, None for the built-in one, and its recordings.
+
+    The first argument is a model unless it is alone, a file, a folder without a model's files, a pattern, "-", or
+    named like audio.
+
+    Raises:
+        FileNotFoundError: The first argument is neither a file nor a model.
+        ValueError: A model without recordings.
+    """
+    first, rest = Path(arguments[0]), list(arguments[1:])
+    is_model = (first / "config.json").is_file() or own_format(first) is not None
+    if is_model and not rest:
+        raise ValueError(f"{first} is a model: name audio files, or folders of them, behind it")
+    named_like_audio = first.suffix.lower() in {*AUDIO_SUFFIXES, *VIDEO_SUFFIXES} or glob.has_magic(arguments[0])
+    if not rest or (not is_model and (first.exists() or named_like_audio or arguments[0] == "-")):
+        return None, list(arguments)
+    if not is_model and "/" not in arguments[0]:
+        raise FileNotFoundError(f"{first} is neither an audio file nor a folder, and no model has that name")
+    return arguments[0], rest

@@ -1,0 +1,117 @@
+"""Inference with a linear probe on a frozen encoder, as `lssed-hf train --probe` writes one."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, SequenceFeatureExtractor
+
+from ...models.encoders import encoder_of
+from .classifier import Classifier
+from .devices import choose_device
+from .inputs import model_inputs
+from .network import no_loading_bar, own_frames
+
+
+#: Its presence makes a folder a probe: what was chosen, and how.
+MARKER = "probe.json"
+#: Beside it: weight (num_labels, hidden_size) and bias (num_labels,) of the regression; and the encoder's folder.
+WEIGHTS, ENCODER = "probe.safetensors", "encoder"
+
+
+def frame_states(
+    encoder: torch.nn.Module, feature_extractor: SequenceFeatureExtractor, waveform: np.ndarray
+) -> list[torch.Tensor]:
+    """Return the hidden states of a clip, (frames, hidden_size) of every layer, the input of the first one included.
+
+    They are those of the clip's own frames: where the extractor pads every clip to one length, as Whisper's does, what
+    lies behind the clip is left out.
+
+    Args:
+        encoder: Network that returns hidden states.
+        feature_extractor: Front end of the encoder.
+        waveform: float32 (samples,).
+
+    Raises:
+        ValueError: The encoder's states are no sequences of vectors.
+    """
+    inputs = model_inputs(feature_extractor, [waveform])
+    inputs.pop("attention_mask", None)  # nothing is masked in a clip alone
+    device = next(encoder.parameters()).device
+    with torch.inference_mode():
+        states = encoder(**inputs.to(device), output_hidden_states=True).hidden_states
+    if states is None or states[0].dim() != 3:
+        raise ValueError(
+            f"{type(encoder).__name__} has no hidden states (batch, time, hidden_size) for a probe: use "
+            "--num_trainable_stages 0, which trains its own head alone"
+        )
+    return [own_frames(state[0], waveform, feature_extractor) for state in states]
+
+
+def pooled_states(
+    encoder: torch.nn.Module, feature_extractor: SequenceFeatureExtractor, waveform: np.ndarray
+) -> torch.Tensor:
+    """Return the means over time of `frame_states`, (layers + 1, hidden_size)."""
+    return torch.stack([state.mean(dim=0) for state in frame_states(encoder, feature_extractor, waveform)])
+
+
+class ProbeClassifier(Classifier):
+    """A frozen encoder and a logistic regression on the mean of one of its layers.
+
+    Args:
+        folder: what `lssed-hf train --probe` wrote.
+        batch_size: has no effect, as clips are run one by one.
+        device: a torch device, the GPU if there is one by default.
+        trust_remote_code: allow code from the folder to run.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file cannot be read, or they do not belong together.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        batch_size: int = 8,
+        device: str | torch.device | None = None,
+        trust_remote_code: bool = False,
+    ):
+        folder = Path(folder)
+        for part in (WEIGHTS, ENCODER):
+            if not (folder / part).exists():
+                raise FileNotFoundError(f"{folder / part} is missing; train the probe again")
+        self.name, self.device = os.fspath(folder), choose_device(device)
+        encoder = folder / ENCODER
+        with no_loading_bar():
+            self.feature_extractor = AutoFeatureExtractor.from_pretrained(encoder, trust_remote_code=trust_remote_code)
+            model = AutoModelForAudioClassification.from_pretrained(
+                encoder, dtype=torch.float32, trust_remote_code=trust_remote_code
+            )
+        self.model = encoder_of(model).eval().to(self.device)
+        self.config = model.config
+        self.batch_size = batch_size
+        try:
+            self.layer = int(json.loads((folder / MARKER).read_text(encoding="utf-8"))["layer"])
+            weights = load_file(folder / WEIGHTS)
+            self.weight, self.bias = weights["weight"].to(self.device), weights["bias"].to(self.device)
+        except Exception as error:  # safetensors' own is none of Python's
+            raise ValueError(f"{folder} holds no readable probe ({error!r}); train it again") from error
+        if self.weight.shape != (self.config.num_labels, self.config.hidden_size):
+            raise ValueError(
+                f"{folder / WEIGHTS} has a weight of shape {tuple(self.weight.shape)}, but the encoder has "
+                f"{self.config.num_labels} labels and {self.config.hidden_size} features; train the probe again"
+            )
+
+    def logits(self, batch: list[np.ndarray]) -> np.ndarray:
+        states = [pooled_states(self.model, self.feature_extractor, clip)[self.layer] for clip in batch]
+        with torch.inference_mode():
+            return (torch.stack(states) @ self.weight.T + self.bias).cpu().numpy()
+
+    def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
+        for waveform in waveforms:
+            state = frame_states(self.model, self.feature_extractor, waveform)[self.layer]
+            yield (state if frames else state.mean(dim=0)).cpu().numpy()

@@ -1,0 +1,219 @@
+"""Which clips of a data set a person's own baseline is taken from, and what a report says of it."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import datasets
+import numpy as np
+from tqdm.auto import tqdm
+from transformers.hf_argparser import HfArg
+
+from ..audio import load_audio
+from ..evaluation.text_tables import markdown_table
+from .classifiers.classifier import Classifier
+from .classifiers.speaker_statistics import choose_speaker, read_speakers
+
+
+@dataclass
+class SpeakerArguments:
+    """Whose statistics clips are normalised by."""
+
+    speaker_normalization: Literal["none", "all", "enrolment"] = HfArg(
+        default="none",
+        help="Normalise clips by their speaker's own mean and deviation in place of the corpus's, in every split: of "
+        "'all' the speaker's clips of the split, without their labels (so test clips enter too), or of a few for "
+        "'enrolment', which are not scored.",
+    )
+    enrolment_clips: int = HfArg(default=5, help="With enrolment: clips of each speaker; more include fewer.")
+    enrolment_label: str = HfArg(default="neutral", help="With enrolment: label of those clips, whatever the case.")
+    enrolment_seed: int = HfArg(default=0, help="With enrolment: of the draw, whatever --seed is.")
+
+
+def speakers_of(rows: datasets.Dataset, speaker_column: str) -> list[str | None]:
+    """The speaker of each row, None where unknown.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    if speaker_column not in rows.column_names:
+        raise ValueError(
+            f"a speaker's own statistics need a column of speakers, and there is no {speaker_column!r} among "
+            f"{', '.join(rows.column_names)}: name it with --speaker_column_name"
+        )
+    return [None if name in (None, "") else str(name) for name in rows[speaker_column]]
+
+
+def baseline_clips(
+    rows: datasets.Dataset, args: SpeakerArguments, speaker_column: str, label_column: str
+) -> dict[str, list[int]]:
+    """Rows that each speaker's statistics are taken from: none, all, or those of the enrolment.
+
+    An enrolment is drawn by seed and speaker from the speaker's clips in the order of their `id` (of the rows, without
+    such a column), so that it depends on no other speaker, and more clips include fewer.
+
+    Raises:
+        ValueError: no column of speakers, no such label, or a speaker with too few of its clips.
+    """
+    if args.speaker_normalization == "none":
+        return {}
+    numbers: dict[str, list[int]] = {}
+    for number, speaker in enumerate(speakers_of(rows, speaker_column)):
+        if speaker is not None:
+            numbers.setdefault(speaker, []).append(number)
+    if not numbers:
+        raise ValueError(f"no row has a speaker in {speaker_column!r}, so there is nobody whose statistics to take")
+    if args.speaker_normalization == "all":
+        return numbers
+    if args.enrolment_clips < 1 or args.enrolment_seed < 0:
+        raise ValueError(
+            f"--enrolment_clips must be 1 or more, and --enrolment_seed 0 or more, got {args.enrolment_clips} and "
+            f"{args.enrolment_seed}"
+        )
+    names = rows.features[label_column].names
+    chosen = [index for index, name in enumerate(names) if name.lower() == args.enrolment_label.lower()]
+    if not chosen:
+        raise ValueError(f"--enrolment_label {args.enrolment_label}: the labels are {', '.join(names)}")
+    labels = rows[label_column]
+    ids = rows["id"] if "id" in rows.column_names else range(len(rows))
+    return {speaker: _enrolment(speaker, those, labels, chosen, ids, args) for speaker, those in numbers.items()}
+
+
+def _enrolment(
+    speaker: str, rows: Sequence[int], labels: Sequence, chosen: Sequence[int], ids: Sequence, args: SpeakerArguments
+) -> list[int]:
+    rows = sorted((row for row in rows if labels[row] in chosen), key=lambda row: (ids[row], row))
+    if len(rows) < args.enrolment_clips:
+        raise ValueError(
+            f"speaker {speaker} has {len(rows)} clips labelled {args.enrolment_label}, fewer than --enrolment_clips "
+            f"{args.enrolment_clips}: ask for fewer, or leave the speaker out"
+        )
+    order = np.random.default_rng([args.enrolment_seed, *speaker.encode()]).permutation(len(rows))
+    return [rows[number] for number in order[: args.enrolment_clips]]
+
+
+def scored_rows(count: int, clips: Mapping[str, Sequence[int]], args: SpeakerArguments) -> list[int]:
+    """Numbers of the rows that are not part of an enrolment.
+
+    Raises:
+        ValueError: all of them are.
+    """
+    taken = {row for rows in clips.values() for row in rows} if args.speaker_normalization == "enrolment" else set()
+    left = [row for row in range(count) if row not in taken]
+    if not left:
+        raise ValueError("every clip belongs to an enrolment, and none is left to score: lower --enrolment_clips")
+    return left
+
+
+def speaker_classifiers(
+    classifier: Classifier,
+    rows: datasets.Dataset,
+    args: SpeakerArguments,
+    speakers_file: str | os.PathLike | None = None,
+    *,
+    audio_column: str,
+    label_column: str,
+    speaker_column: str,
+) -> tuple[dict[str, Classifier], list[int], dict[str, Any] | None]:
+    """What to score a data set with.
+
+    Args:
+        classifier: the model.
+        rows: of the data set.
+        args: whose statistics to take.
+        speakers_file: of `lssed-hf enroll`, to take them from instead.
+        audio_column, label_column, speaker_column: of the data set.
+
+    Returns:
+        A classifier for each speaker (none: the model is for all), numbers of the rows to score, and facts for
+        `results.json`, None where nobody's own statistics play a part (see `evaluate_model`).
+
+    Raises:
+        ValueError: see `baseline_clips`, `read_speakers` and `Classifier.for_speaker`; both `args` and a file.
+        AudioError, FileNotFoundError: a clip cannot be used.
+    """
+    kind = args.speaker_normalization
+    if speakers_file is not None and kind != "none":
+        raise ValueError(f"--speakers and --speaker_normalization {kind} both say whose statistics to take: give one")
+    clips = baseline_clips(rows, args, speaker_column, label_column)
+    scored = scored_rows(len(rows), clips, args)
+    if speakers_file is not None:
+        kind = "file"
+        statistics = read_speakers(speakers_file, classifier.front_end)
+        present = dict.fromkeys(name for name in speakers_of(rows, speaker_column) if name is not None)
+        statistics = {name: choose_speaker(statistics, name, speakers_file) for name in present}
+    else:
+        statistics = {
+            name: classifier.speaker_statistics(
+                waveforms_of(rows.select(numbers), audio_column, classifier.sampling_rate)
+            )
+            for name, numbers in tqdm(clips.items(), desc="Hearing speakers", disable=not clips)
+        }
+    own = {name: classifier.for_speaker(part) for name, part in statistics.items()}
+    if not own and not classifier.wants_speaker:
+        return own, scored, None
+    ids = list(rows["id"]) if "id" in rows.column_names else [str(number) for number in range(len(rows))]
+    enrolment = {name: [ids[number] for number in numbers] for name, numbers in clips.items()}
+    facts: dict[str, Any] = {
+        "statistics": kind if own else "corpus",
+        "enrolment": enrolment if kind == "enrolment" else None,
+        "num_without_speaker": speakers_of(rows, speaker_column).count(None) if own else 0,
+    }
+    if kind == "enrolment":
+        facts |= {f.name: getattr(args, f.name) for f in fields(SpeakerArguments) if f.name.startswith("enrolment_")}
+    return own, scored, facts
+
+
+def waveforms_of(rows: datasets.Dataset, audio_column: str, sampling_rate: int) -> Iterator[np.ndarray]:
+    """float32 (samples,) of each row.
+
+    Raises:
+        AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
+    """
+    audio = rows.cast_column(audio_column, datasets.Audio(decode=False))[audio_column]
+    return (load_audio(clip, sampling_rate) for clip in audio)
+
+
+def baseline_markdown(facts: Mapping[str, Any]) -> str:
+    """The section of a report on `speaker_normalization` of `results.json`."""
+    lines = [f"## A person's own baseline\n\n{sentence(facts)}"]
+    if facts["enrolment"]:
+        rows = [[speaker, ", ".join(ids)] for speaker, ids in facts["enrolment"].items()]
+        lines.append(markdown_table(["speaker", "enrolment"], rows, 2))
+    return "\n\n".join(lines)
+
+
+def sentence(facts: Mapping[str, Any]) -> str:
+    """What clips were normalised by, for people."""
+    kind = facts["statistics"]
+    text = {
+        "corpus": "Clips were normalised by the statistics of the training corpus, although the model was trained on "
+        "those of each speaker.",
+        "all": "Clips were normalised by the statistics of all clips of their speaker in this set, without labels: "
+        "scored clips enter them, which a live application does not have ahead.",
+        "file": "Clips were normalised by the statistics of their speaker in a file that lssed-hf enroll wrote.",
+        "enrolment": "",
+    }[kind]
+    if kind == "enrolment":
+        taken = sum(map(len, facts["enrolment"].values()))
+        text = (
+            f"Clips were normalised by the statistics of {facts['enrolment_clips']} "
+            f"{facts['enrolment_label']} clips of their speaker (seed {facts['enrolment_seed']}). These {taken:,} "
+            "clips are not scored."
+        )
+    if facts["num_without_speaker"]:
+        text += f" {facts['num_without_speaker']:,} clips have no speaker, and the statistics of the training corpus."
+    return text
+
+
+__all__ = [
+    "SpeakerArguments",
+    "baseline_clips",
+    "baseline_markdown",
+    "scored_rows",
+    "sentence",
+    "speaker_classifiers",
+    "speakers_of",
+    "waveforms_of",
+]

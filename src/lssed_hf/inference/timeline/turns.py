@@ -1,0 +1,179 @@
+"""Turns of speakers, read from RTTM files, tables, subtitles and transcripts."""
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...corpora.daic.transcripts import HEADER as DAIC_WOZ_HEADER
+from ...corpora.daic.transcripts import read_daic_woz
+from ...corpora.fields import decimal
+from ...corpora.tables import TABLE_SUFFIXES, read_table, read_text
+
+
+_COLUMNS = {"start": ("start", "start_time"), "end": ("end", "end_time", "stop", "stop_time")}
+_NOTHING = "<NA>"
+_SUBTITLES = (".srt", ".vtt")
+_LONGEST = 1e9  # seconds, 30 years
+# Hours are optional in WebVTT, whose fractions begin with a point; those of SubRip begin with a comma.
+_TIME = r"((?:\d{1,4}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,9})?)"
+_CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?!\d)")
+# WebVTT's voice tag, and what WhisperX writes in front of a cue's text.
+_VOICE = re.compile(r"<v(?:\.[^\s>]+)?\s+([^>]+)>|\[([^\]]+)\]:")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Stretch of a recording, `start` to `end` seconds, in which somebody speaks."""
+
+    start: float
+    end: float
+    speaker: str | None = None
+
+    def __str__(self) -> str:
+        speaker = "" if self.speaker is None else f" of {self.speaker}"
+        return f"turn{speaker} from {self.start} to {self.end} s"
+
+
+def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = None) -> list[Turn]:
+    """Read the turns in a file, sorted by their start.
+
+    | file | |
+    |---|---|
+    | `.rttm` | the SPEAKER lines of NIST's Rich Transcription Time Marked format (RT-09 evaluation plan, appendix A) |
+    | `.csv`, `.tsv`, `.jsonl` | columns `start`, `end` and perhaps `speaker`; `,`, `;` or tabs between cells |
+    | `.srt`, `.vtt` | a turn for each cue; speakers as `<v Anna>` or, as WhisperX writes them, `[SPEAKER_00]:` |
+    | `.json` | `segments` with `start`, `end` and perhaps `speaker`, as Whisper and WhisperX write them |
+    | `XXX_TRANSCRIPT.csv` of DAIC-WOZ | `start_time`, `stop_time`, `speaker` |
+    | `XXX_Transcript.csv` of E-DAIC | `Start_Time`, `End_Time`; it names no speakers |
+
+    Args:
+        path: File of one of these formats.
+        recording: Recording whose turns to take from an RTTM file on several, by its name without the suffix.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is of another format, has no turn, or a line without usable times; the message
+            names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file of turns")
+    if path.suffix.lower() == ".rttm":
+        turns = _read_rttm(path, recording)
+    elif path.suffix.lower() in _SUBTITLES:
+        turns = list(_read_subtitles(path))
+    elif path.suffix.lower() == ".json":
+        turns = list(_read_segments(path))
+    elif path.suffix.lower() in TABLE_SUFFIXES:
+        turns = list(_read_daic_woz(path) if _is_daic_woz(path) else _read_table(path))
+    else:
+        known = ", ".join((".rttm", *_SUBTITLES, ".json", *TABLE_SUFFIXES))
+        raise ValueError(f"{path}: turns are read from {known}; rename or convert the file")
+    if not turns:
+        raise ValueError(f"{path}: holds no turn; give another file, or none to score the recording as a whole")
+    return sorted(turns, key=lambda turn: (turn.start, turn.end))
+
+
+def _read_rttm(path: Path, recording: str | os.PathLike | None) -> list[Turn]:
+    text = read_text(path)
+    turns: dict[str, list[Turn]] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        cells = line.split()
+        if not cells or cells[0].startswith(";;") or cells[0] != "SPEAKER":  # comments, words, noises, ...
+            continue
+        if len(cells) not in (9, 10):  # the tenth, signal look-ahead time, came with RT-09
+            raise ValueError(f"{path}, line {number}: a SPEAKER line has 9 or 10 fields, this one has {len(cells)}")
+        start = _seconds(path, number, "onset", cells[3])
+        length = _seconds(path, number, "duration", cells[4])
+        speaker = None if cells[7] == _NOTHING else cells[7]
+        turns.setdefault(cells[1], []).append(_turn(path, number, start, start + length, speaker))
+    if len(turns) > 1:
+        if recording is None or (name := Path(recording).stem) not in turns:
+            raise ValueError(
+                f"{path}: is on the recordings {', '.join(sorted(turns)[:8])}, none of which is called "
+                f"{'this one' if recording is None else name}; keep the lines of one of them"
+            )
+        return turns[name]
+    return next(iter(turns.values()), [])
+
+
+def _read_subtitles(path: Path) -> Iterator[Turn]:
+    lines = read_text(path).splitlines()
+    for number, line in enumerate(lines, 1):
+        if "-->" not in line or not line.lstrip()[:1].isdigit():
+            continue  # such as text or a comment with an arrow
+        cue = _CUE.match(line)
+        if cue is None:
+            raise ValueError(f"{path}, line {number}: {line.strip()!r} has no two times; correct or remove it")
+        voice = _VOICE.match(lines[number].strip()) if number < len(lines) else None
+        speaker = ((voice[1] or voice[2]).strip() or None) if voice else None
+        yield _turn(path, number, _clock(cue[1]), _clock(cue[2]), speaker)
+
+
+def _clock(text: str) -> float:
+    """Return the seconds of `01:02:03,400`, `02:03.400` and the like."""
+    *hours, minutes, seconds = text.replace(",", ".").split(":")
+    return 3600 * int(hours[0] if hours else 0) + 60 * int(minutes) + float(seconds)
+
+
+def _read_segments(path: Path) -> Iterator[Turn]:
+    try:
+        content = json.loads(read_text(path))
+        segments = content["segments"] if isinstance(content, dict) else content
+        rows = [(row.get("start"), row.get("end"), row.get("speaker")) for row in segments]
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: holds no list of segments, as Whisper and WhisperX write them ({error!r}); give another file"
+        ) from error
+    for number, (start, end, speaker) in enumerate(rows, 1):
+        if not all(type(time) in (int, float) and abs(time) < _LONGEST for time in (start, end)):
+            raise ValueError(f"{path}, segment {number}: start {start!r} and end {end!r} are no times; correct it")
+        yield _turn(path, number, start, end, None if speaker is None else str(speaker), "segment")
+
+
+def _is_daic_woz(path: Path) -> bool:
+    """Whether the header is that of a DAIC-WOZ transcript, whose quotes mean nothing."""
+    with path.open("rb") as file:
+        header = file.readline(1000).decode("utf-8-sig", "replace")
+    return tuple(cell.strip().lower() for cell in header.split("\t") if cell.strip()) == DAIC_WOZ_HEADER
+
+
+def _read_daic_woz(path: Path) -> Iterator[Turn]:
+    for row in read_daic_woz(path):
+        if row.start is None:
+            raise ValueError(f"{path}, line {row.line}: {row.problem}; correct or remove the line")
+        yield Turn(row.start, row.stop, row.speaker or None)
+
+
+def _read_table(path: Path) -> Iterator[Turn]:
+    for row in read_table(path, _COLUMNS):
+        if row.problem:
+            raise ValueError(f"{path}, line {row.line}: {row.problem}")
+        start, end = (_seconds(path, row.line, field, row.first(*names) or "") for field, names in _COLUMNS.items())
+        yield _turn(path, row.line, start, end, row.first("speaker"))
+
+
+def _seconds(path: Path, line: int, field: str, text: str) -> float:
+    try:
+        seconds = decimal(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError(f"{path}, line {line}: the {field} {text!r} is no number of seconds; correct it")
+    return seconds
+
+
+def _turn(path: Path, line: int, start: float, end: float, speaker: str | None, unit: str = "line") -> Turn:
+    if not 0 <= start < end < math.inf:
+        raise ValueError(
+            f"{path}, {unit} {line}: a turn from {start:g} to {end:g} s begins before the recording, or ends before "
+            "or when it starts; correct or remove it"
+        )
+    return Turn(start, end, speaker)
+
+
+__all__ = ["Turn", "read_turns"]

@@ -1,0 +1,68 @@
+"""Front ends of speakers in training: each normalises by the statistics of its speaker's clips."""
+
+from collections.abc import Mapping, Sequence
+
+import datasets
+from transformers import SequenceFeatureExtractor
+
+from ..inference.classifiers.speaker_statistics import (
+    FrameStatistics,
+    SpeakerStatistics,
+    check_front_end,
+    speaker_front_end,
+    wants_speaker,
+)
+from ..inference.speaker_normalization import SpeakerArguments, speakers_of
+from .features import FrameExtractor
+
+
+def set_speaker_normalization(feature_extractor: SequenceFeatureExtractor, args: SpeakerArguments) -> None:
+    """Let an extractor say whether its `mean` and `std` stand in for a speaker's own.
+
+    Raises:
+        ValueError: it cannot take a speaker's statistics, or wants them and there are to be none.
+    """
+    if args.speaker_normalization != "none":
+        check_front_end(feature_extractor)
+        feature_extractor.normalization = "speaker"
+    elif wants_speaker(feature_extractor):
+        raise ValueError(
+            "the model's front end wants each speaker's own statistics: give --speaker_normalization all or "
+            'enrolment, or --feature_extractor_overrides \'{"normalization": "corpus"}\' to do without'
+        )
+
+
+def speaker_front_ends(
+    features: datasets.Dataset, clips: Mapping[str, Sequence[int]], feature_extractor: FrameExtractor
+) -> dict[str, FrameExtractor]:
+    """An extractor for each speaker.
+
+    Args:
+        features: of `compute_features`, of clips as they are.
+        clips: of each speaker, numbers of the rows that the statistics are taken from (see `baseline_clips`).
+        feature_extractor: of the corpus.
+    """
+    front_ends = {}
+    for speaker, rows in clips.items():
+        frames = FrameStatistics()
+        for row in features.select(rows).select_columns(["values", "width"]).with_format("numpy"):
+            frames.add(row["values"].reshape(-1, int(row["width"])))
+        seconds = frames.count * feature_extractor.hop_length / feature_extractor.sampling_rate
+        statistics = SpeakerStatistics(tuple(frames.mean), tuple(frames.std), len(rows), seconds)
+        front_ends[speaker] = speaker_front_end(feature_extractor, statistics)
+    return front_ends
+
+
+def front_ends_of(
+    features: datasets.Dataset,
+    front_ends: Mapping[str, FrameExtractor],
+    speaker_column: str,
+    feature_extractor: FrameExtractor,
+) -> list[FrameExtractor] | None:
+    """That of each row's speaker, or the corpus's where the speaker is unknown; None where nobody has one."""
+    if not front_ends:
+        return None
+    return [front_ends.get(speaker, feature_extractor) for speaker in speakers_of(features, speaker_column)]
+
+
+__all__ = ["front_ends_of", "set_speaker_normalization", "speaker_front_ends"]

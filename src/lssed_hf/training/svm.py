@@ -1,0 +1,207 @@
+"""Training of the classical peers: openSMILE's functionals, standardised, and a support vector machine."""
+
+import hashlib
+import inspect
+import itertools
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from .. import audio
+from ..audio import load_audio
+from ..evaluation.ser_metrics.ser_metrics import score
+from ..inference.classifiers import svm as classical
+from ..inference.classifiers.svm import (
+    CLASSICAL,
+    FunctionalsExtractor,
+    SupportVectorMachine,
+    save_svm,
+    speaker_moments,
+)
+from ..inference.speaker_normalization import baseline_clips, scored_rows, speakers_of
+from .arguments import DataArguments, ModelArguments, RecipeArguments
+
+
+logger = logging.getLogger(__name__)
+
+#: C, scikit-learn's default, as people take it off the shelf: nothing is chosen.
+COMPLEXITY = 1.0
+#: Flags that change a network, or its loss: there is none.
+_OF_NETWORKS = (
+    *("probe", "config_overrides", "feature_extractor_overrides", "freeze_feature_encoder", "num_trainable_stages"),
+    *("teacher", "unlabelled_dir", "adversarial_test", "adversarial", "perturbed_copies"),
+)
+
+
+@dataclass
+class SVMSettings:
+    """What `training.json` says in place of a network's recipe."""
+
+    feature_set: str
+    complexity: float
+    speaker_normalization: str
+
+
+def train_classical(
+    data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments, dataset: datasets.DatasetDict
+) -> tuple[int, SVMSettings]:
+    """Fit a support vector machine on the training split, as the networks are trained on it alone.
+
+    Of `args`, only `output_dir` counts. With `--speaker_normalization`, functionals are standardised by their
+    speaker's own mean and deviation; clips of an enrolment are not validated on. The folder gets what `save_svm`
+    writes, `train_results.json` and `eval_results.json`.
+
+    Args:
+        dataset: with encoded labels, and a validation split.
+
+    Returns:
+        The number of parameters (support vectors, weights and biases), and the settings.
+
+    Raises:
+        ValueError: a flag that is for networks, or training clips of one class alone.
+        ImportError: the package opensmile is not installed.
+    """
+    name = model_args.model_name_or_path
+    for group in (model_args, args):
+        for flag in _OF_NETWORKS:
+            value = getattr(group, flag, None)
+            if value not in (None, False, 0, "none"):
+                raise ValueError(f"--{flag} is for networks, and {name} is none: leave it out")
+    start = time.perf_counter()
+    feature_set, label_column = CLASSICAL[name], data_args.label_column_name
+    rows = [dataset[split] for split in (data_args.train_split_name, data_args.validation_split_name)]
+    functionals = [
+        compute_functionals(part, feature_set, data_args.audio_column_name, data_args.preprocessing_num_workers)
+        for part in rows
+    ]
+    references = [np.asarray(part[label_column]) for part in rows]
+    labels = rows[0].features[label_column].names
+    scaler = StandardScaler().fit(functionals[0])
+    mean, std = scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
+    clips = [baseline_clips(part, model_args, data_args.speaker_column_name, label_column) for part in rows]
+    inputs = [
+        standardized(values, part, taken, data_args.speaker_column_name, mean, std)
+        for values, part, taken in zip(functionals, rows, clips, strict=True)
+    ]
+    svm = fit_svm(inputs[0], references[0], labels, feature_set, model_args.speaker_normalization, mean, std)
+    scored = scored_rows(len(rows[1]), clips[1], model_args)
+    nothing, one = np.zeros_like(mean), np.ones_like(std)
+    answers = svm.decision(inputs[1][scored], nothing, one).argmax(axis=1)
+    validation = score(references[1][scored], answers, len(labels))["unweighted_accuracy"]
+    logger.info(f"{len(rows[0])} training and {len(scored)} validation clips; validation UA {validation:.3f}")
+    save_svm(svm, args.output_dir)
+    results = {
+        "train": {"train_runtime": time.perf_counter() - start, "train_samples": len(references[0])},
+        "eval": {"eval_unweighted_accuracy": validation, "eval_samples": len(scored)},
+    }
+    for part, facts in results.items():
+        path = Path(args.output_dir, f"{part}_results.json")
+        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return svm.num_parameters, SVMSettings(feature_set, COMPLEXITY, model_args.speaker_normalization)
+
+
+def compute_functionals(
+    dataset: datasets.Dataset, feature_set: str, audio_column: str = "audio", num_proc: int | None = None
+) -> np.ndarray:
+    """float32 (num_clips, num_functionals) of a dataset with an audio column.
+
+    `datasets` caches them under the audio, the feature set, openSMILE's version and the code that computes them.
+
+    Raises:
+        AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
+        ImportError: the package opensmile is not installed.
+    """
+    FunctionalsExtractor(feature_set)  # where opensmile is missing, it says so
+    import opensmile
+
+    rows = dataset.select_columns([audio_column]).cast_column(audio_column, datasets.Audio(decode=False))
+    code = "".join(map(inspect.getsource, (audio, FunctionalsExtractor, classical.open_smile)))
+    computed = rows.map(
+        _functionals_of_row,
+        fn_kwargs={
+            "audio_column": audio_column,
+            "feature_set": feature_set,
+            "code": hashlib.sha256((code + opensmile.__version__).encode()).hexdigest(),
+        },
+        remove_columns=[audio_column],
+        features=datasets.Features({"functionals": datasets.Sequence(datasets.Value("float32"))}),
+        num_proc=num_proc,
+        writer_batch_size=100,
+        desc=f"Computing {feature_set}",
+    )
+    return np.stack(computed.with_format("numpy")["functionals"][:])
+
+
+def _functionals_of_row(row: dict, audio_column: str, feature_set: str, code: str) -> dict:
+    extractor = FunctionalsExtractor(feature_set)
+    return {"functionals": extractor.extract(load_audio(row[audio_column], extractor.sampling_rate))}
+
+
+def standardized(
+    functionals: np.ndarray,
+    rows: datasets.Dataset,
+    clips: Mapping[str, Sequence[int]],
+    speaker_column: str,
+    mean: np.ndarray,
+    std: np.ndarray,
+) -> np.ndarray:
+    """Functionals (num_clips, num_functionals) by `mean` and `std`, or by those of their speaker's `clips`."""
+    if not clips:
+        return (functionals - mean) / std
+    own = {speaker: speaker_moments(functionals[list(taken)], std) for speaker, taken in clips.items()}
+    moments = [own.get(speaker, (mean, std)) for speaker in speakers_of(rows, speaker_column)]
+    return np.stack([(values - mean) / std for values, (mean, std) in zip(functionals, moments, strict=True)])
+
+
+def fit_svm(
+    inputs: np.ndarray,
+    references: np.ndarray,
+    labels: Sequence[str],
+    feature_set: str,
+    speaker_normalization: str,
+    mean: np.ndarray,
+    std: np.ndarray,
+) -> SupportVectorMachine:
+    """scikit-learn's `SVC` with its defaults, errors weighted by inverse class frequency.
+
+    Args:
+        inputs: standardised (num_clips, num_functionals).
+        references: (num_clips,), class numbers.
+        labels, feature_set, speaker_normalization, mean, std: see `SupportVectorMachine`.
+
+    Raises:
+        ValueError: training clips of one class alone.
+    """
+    if len(np.unique(references)) < 2:
+        raise ValueError("all training clips have one label: a support vector machine needs two")
+    svc = SVC(C=COMPLEXITY, class_weight="balanced").fit(inputs, references)
+    count, starts = len(svc.classes_), np.cumsum([0, *svc.n_support_])
+    pairs = list(itertools.combinations(range(count), 2))
+    weight = np.zeros((len(pairs), len(svc.support_)))
+    for row, (first, second) in zip(weight, pairs, strict=True):
+        # Coefficients of a class's vectors against another class stand in the row of that class, itself left out.
+        for own, other in ((first, second), (second, first)):
+            vectors = slice(starts[own], starts[own + 1])
+            row[vectors] = svc.dual_coef_[other - (other > own), vectors]
+    sign = -1 if count == 2 else 1  # of two classes scikit-learn gives the margin of the second
+    return SupportVectorMachine(
+        feature_set,
+        list(labels),
+        COMPLEXITY,
+        float(svc._gamma),
+        speaker_normalization,
+        svc.support_vectors_.astype(np.float32),
+        (sign * weight).astype(np.float32),
+        (sign * svc.intercept_).astype(np.float32),
+        svc.classes_.astype(np.int64),
+        mean,
+        std,
+    )

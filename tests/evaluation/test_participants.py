@@ -1,0 +1,169 @@
+"""Scores by participant, on made-up predictions."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, roc_auc_score
+from test_text_tables import check_latex
+
+from lssed_hf.evaluation.intervals import bootstrap_intervals
+from lssed_hf.evaluation.participants import (
+    METRICS,
+    DepressionSystem,
+    clopper_pearson,
+    compare_depression,
+    depression_latex,
+    depression_markdown,
+    participant_run,
+)
+from lssed_hf.evaluation.plots import plot_people, plot_roc
+from lssed_hf.evaluation.run_results import Run
+
+
+LABELS = ["not_depressed", "depressed"]
+
+
+def make_run(scores, labels, utterances=3, spread=0.0, seed=0):
+    """A run of so many utterances of each participant, whose scores lie around the participant's."""
+    rng = np.random.default_rng(seed)
+    people = np.repeat(np.arange(len(labels)), utterances)
+    values = np.clip(np.repeat(scores, utterances) + spread * rng.normal(size=len(people)), 0, 1)
+    return Run(
+        {"labels": LABELS},
+        [f"u{index}" for index in range(len(people))],
+        np.repeat(labels, utterances),
+        (values > 0.5).astype(int),
+        np.stack([1 - values, values], axis=1),
+        [f"p{person}" for person in people],
+    )
+
+
+@pytest.fixture
+def development():
+    """Labels of 23 controls and 12 depressed participants."""
+    return np.array([0] * 23 + [1] * 12)
+
+
+def test_the_papers_figures_are_two_people(development):
+    never = make_run(np.full(35, 0.2), development)
+    two = make_run(np.where(np.arange(35) >= 33, 0.9, 0.2), development)
+    comparison = compare_depression(
+        [DepressionSystem("never", "asr", "all", {0: never}), DepressionSystem("two", "ser", "all", {0: two})]
+    )
+    rows = {row["name"]: row["participants"] for row in comparison["systems"]}
+    for name, expected in {"never": (0.657, 0.500), "two": (0.714, 0.583)}.items():
+        scores = (rows[name]["weighted_accuracy"]["mean"], rows[name]["unweighted_accuracy"]["mean"])
+        assert tuple(round(score, 3) for score in scores) == expected
+    assert comparison["reference"] == "two" and comparison["num_depressed"] == 12
+    assert round(comparison["all_negative"]["weighted_accuracy"], 3) == 0.657
+    assert comparison["all_negative"]["f1_depressed"] == 0
+    (test,) = comparison["comparisons"]
+    assert (test["only_first"], test["only_second"], test["p"]) == (0, 2, 0.5)
+    exact = comparison["systems"][1]["exact"]["0"]
+    assert (exact["found"]["successes"], exact["found"]["trials"]) == (2, 12)
+    assert (exact["cleared"]["successes"], exact["cleared"]["trials"]) == (23, 23)
+    # Two of twelve: between 2 and 48 per cent are found.
+    assert exact["found"]["low"] == pytest.approx(0.0209, abs=1e-4)
+    assert exact["found"]["high"] == pytest.approx(0.4841, abs=1e-4)
+
+
+def test_clopper_pearson_bounds():
+    # Bounds that textbooks give: without failures the upper one is 1, and the lower one (alpha / 2)^(1 / n).
+    full = clopper_pearson(10, 10)
+    assert full["high"] == 1 and full["low"] == pytest.approx(0.025 ** (1 / 10))
+    none = clopper_pearson(0, 10)
+    assert none["low"] == 0 and none["high"] == pytest.approx(1 - 0.025 ** (1 / 10))
+    assert clopper_pearson(0, 0)["low"] is None
+
+
+@pytest.mark.parametrize(("decision", "expected"), [("mean", [1, 0]), ("vote", [0, 0])])
+def test_a_participant_is_decided_on_by_mean_or_vote(decision, expected):
+    values = np.array([0.95, 0.45, 0.45, 0.6, 0.1])  # one sure utterance outweighs two doubtful ones in the mean
+    run = Run(
+        {"labels": LABELS},
+        list("abcde"),
+        np.array([1, 1, 1, 0, 0]),
+        (values > 0.5).astype(int),
+        np.stack([1 - values, values], axis=1),
+        ["p", "p", "p", "q", "q"],
+    )
+    people = participant_run(run, decision)
+    assert people.ids == ["p", "q"] and people.references.tolist() == [1, 0]
+    assert people.predictions.tolist() == expected
+    assert people.probabilities[0, 1] == pytest.approx(values[:3].mean() if decision == "mean" else 1 / 3)
+
+
+def test_scores_are_those_of_scikit_learn_and_of_the_other_bootstrap(development):
+    rng = np.random.default_rng(1)
+    runs = {seed: make_run(rng.random(35), development, spread=0.3, seed=seed) for seed in (0, 1)}
+    comparison = compare_depression([DepressionSystem("a", "x", "all", runs)])
+    assert json.loads(json.dumps(comparison, allow_nan=False)) == comparison
+    (row,) = comparison["systems"]
+    people = [participant_run(run) for run in runs.values()]
+    for level, scored in (("participants", people), ("utterances", list(runs.values()))):
+        for name, label in (("f1_depressed", 1), ("f1_not_depressed", 0)):
+            expected = [f1_score(run.references, run.predictions, pos_label=label) for run in scored]
+            assert list(row[level][name]["by_seed"].values()) == pytest.approx(expected)
+            assert row[level][name]["std"] == pytest.approx(np.std(expected, ddof=1))
+    expected = [roc_auc_score(run.references, run.probabilities[:, 1]) for run in people]
+    assert row["auc"]["mean"] == pytest.approx(np.mean(expected))
+    assert row["auc"]["low"] < row["auc"]["mean"] < row["auc"]["high"]
+
+    single = compare_depression([DepressionSystem("a", "x", "all", {0: runs[0]})])["systems"][0]
+    for level, run in (("participants", people[0]), ("utterances", runs[0])):
+        other = bootstrap_intervals(run.references, run.predictions, run.speakers, 2, num_resamples=20_000)
+        for name in METRICS[:2]:
+            assert single[level][name]["mean"] == pytest.approx(other[name]["value"])
+            for bound in ("low", "high"):
+                assert single[level][name][bound] == pytest.approx(other[name][bound], abs=0.03)
+
+
+def test_report_latex_and_pictures(development, tmp_path):
+    rng = np.random.default_rng(2)
+    systems = [
+        DepressionSystem("a_b", "ser", "all", {s: make_run(rng.random(35), development, seed=s) for s in (0, 1)}),
+        DepressionSystem("c", "pyresnet50, random weights", "head", {1: make_run(rng.random(35), development)}),
+    ]
+    comparison = compare_depression(systems, "vote", "c")
+    text = depression_markdown(comparison, "daic_woz", "development", ["roc.png", "participants.png"])
+    wa = comparison["systems"][0]["participants"]["weighted_accuracy"]
+    assert f"| a_b | ser | all | {wa['mean']:.3f} ± {wa['std']:.3f} [" in text
+    assert "| paper: PyResNet (SER) |  |  | 0.714 | 0.583 |" in text
+    assert "| always not depressed |  |  | 0.657 | 0.500 | 0.000 | 0.793 |" in text
+    assert "majority vote" in text and "35 participants, 12 of them depressed" in text
+    assert "| against c | seed |" in text and "![](roc.png)" in text
+    assert comparison["comparisons"][0]["seed"] == 1
+    check_latex(depression_latex(comparison, "daic_woz", "development"), 11)
+    scores = {row["name"]: np.array(list(row["scores"].values())) for row in comparison["systems"]}
+    for path in (
+        plot_roc(scores, development, tmp_path / "roc.png", title="t"),
+        plot_people(scores, development, tmp_path / "people.png", names=["not", "depressed"], xlabel="score"),
+    ):
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_class_alone_has_no_auc():
+    run = make_run(np.array([0.2, 0.7]), np.array([0, 0]))
+    (row,) = compare_depression([DepressionSystem("a", "x", "all", {0: run})])["systems"]
+    assert row["auc"] is None and row["exact"]["0"]["found"]["low"] is None
+    assert row["participants"]["unweighted_accuracy"]["mean"] == 0.5
+    depression_markdown(compare_depression([DepressionSystem("a", "x", "all", {0: run})]), "x", "test", [])
+
+
+def test_what_cannot_be_scored_is_refused(development):
+    run = make_run(np.full(35, 0.2), development)
+    other = make_run(np.full(35, 0.2), 1 - development)
+    with pytest.raises(ValueError, match="no system to compare"):
+        compare_depression([])
+    with pytest.raises(ValueError, match="b, seed 0, was scored on another test set than a"):
+        compare_depression([DepressionSystem("a", "", "", {0: run}), DepressionSystem("b", "", "", {0: other})])
+    with pytest.raises(ValueError, match="no system 'z' to compare with; there are a"):
+        compare_depression([DepressionSystem("a", "", "", {0: run})], reference="z")
+    with pytest.raises(ValueError, match="decision='max' is not one of mean, vote"):
+        participant_run(run, "max")
+    run.references[0] = 1
+    with pytest.raises(ValueError, match="participant p0 is labelled both ways"):
+        participant_run(run)
+    with pytest.raises(ValueError, match="without a speaker"):
+        participant_run(Run(run.results, run.ids, run.references, run.predictions, run.probabilities, None))

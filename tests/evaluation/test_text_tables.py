@@ -1,0 +1,46 @@
+import re
+
+import pytest
+
+from lssed_hf.evaluation.text_tables import latex_table, latex_text, markdown_table
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("50 % of a_b & c#1", r"50 \% of a\_b \& c\#1"),
+        (r"a\b{c}$", r"a\textbackslash{}b\{c\}\$"),
+        ("0.5 ± 0.1 [-0.2, 3]", r"0.5 $\pm$ 0.1 [$-$0.2, 3]"),
+        ("mts-3 × 2021-03", "mts-3 × 2021-03"),
+        ("≥ 3 † ~ ^ –", r"$\geq$ 3 $\dagger$ \textasciitilde{} \textasciicircum{} --"),
+    ],
+)
+def test_what_latex_would_obey_is_escaped(text, escaped):
+    assert latex_text(text) == escaped
+
+
+def test_a_latex_table_is_whole():
+    text = latex_table(["a_1", "50 %"], [["x & y", "[1, 2]"], ["[z]", "{"]], "by_us", 1)
+    check_latex(text, 2)
+    assert r"\caption{by\_us}" in text and r"\begin{tabular}{lr}" in text
+    assert "{}[z] & " in text, "a bracket after \\\\ would be its argument"
+
+
+def check_latex(text: str, num_columns: int) -> None:
+    """Environments are closed, braces match, rows have all their cells, and nothing special is left unescaped."""
+    assert re.findall(r"\\begin\{(\w+)\}", text) == re.findall(r"\\end\{(\w+)\}", text)[::-1]
+    bare = re.sub(r"\\[\\&%$#_{}]", "", text)
+    assert bare.count("{") == bare.count("}") and bare.count("$") % 2 == 0
+    assert not re.search(r"[%#_]", bare)
+    body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
+    rows = [line for line in body.splitlines() if line.endswith(r" \\")]
+    assert len(rows) > 1
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)&", row)) == num_columns - 1, row
+
+
+def test_a_markdown_table_keeps_its_bars():
+    assert (
+        markdown_table(["a", "b", "c"], [["x|y", "1", "2"]], 2)
+        == "| a | b | c |\n| :-- | :-- | --: |\n| x\\|y | 1 | 2 |"
+    )

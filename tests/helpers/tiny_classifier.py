@@ -1,0 +1,17 @@
+"""The smallest classifier that all of the package takes, with random weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lssed_hf import PyResNetFeatureExtractor, create_model
+
+
+TINY = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
+
+
+def write_classifier(folder: Path, labels: Sequence[str], normalization: str = "utterance") -> Path:
+    """Save a PyResNet and its feature extractor; with the normalization "speaker", that has statistics."""
+    create_model("pyresnet50", id2label=dict(enumerate(labels)), **TINY).save_pretrained(folder)
+    statistics = {"mean": [-50.0] * 128, "std": [20.0] * 128} if normalization == "speaker" else {}
+    PyResNetFeatureExtractor(normalization=normalization, **statistics).save_pretrained(folder)
+    return folder

@@ -1,0 +1,64 @@
+"""Tiny corpora of tones in the layouts of RAVDESS and EMO-DB, and flags to train a tiny network on them in a second."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+
+TINY = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes": [[3]], "groups": [[1]]}
+FLAGS = [
+    *("--config_overrides", json.dumps(TINY), "--feature_extractor_overrides", '{"do_denoise": false}'),
+    *("--num_train_epochs", "2", "--per_device_train_batch_size", "8", "--gradient_accumulation_steps", "1"),
+    *("--crop_seconds", "0", "--learning_rate", "0.05", "--disable_tqdm", "true", "--report_to", "none"),
+]
+
+# Runs a command that works in cells, trains in this very process, and dies at a step of a cell, as a machine that
+# loses power does. Arguments: end of the cell's folder, step, module of the command, its flags.
+KILLED = """
+import importlib, os, signal, sys
+from pathlib import Path
+from transformers import TrainerCallback
+from lssed_hf.training import cells, train
+
+class Kill(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        if args.output_dir.endswith(sys.argv[1]) and state.global_step == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+original = train.SpeechTrainer.__init__
+def patched(self, **kwargs):
+    original(self, **kwargs)
+    self.add_callback(Kill())
+train.SpeechTrainer.__init__ = patched
+cells.run_in_process = lambda folder, threads: cells.main([str(folder)])
+importlib.import_module(f"lssed_hf.cli.{sys.argv[3]}").main(sys.argv[4:])
+"""
+
+
+def _write_tone(path: Path, frequency: float, rng: np.random.Generator) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone = 0.3 * np.sin(2 * np.pi * frequency * np.arange(6400) / 16000) + 0.02 * rng.normal(size=6400)
+    soundfile.write(path, tone, 16000)
+
+
+def write_ravdess(folder: Path) -> Path:
+    """Two training actors, one for validation and three for test, four emotions, four clips each."""
+    rng = np.random.default_rng(0)
+    for actor in (1, 2, 15, 17, 18, 19):
+        for code, frequency in (("01", 300), ("03", 500), ("04", 900), ("05", 1500)):
+            for take in range(4):
+                name = f"03-01-{code}-{take // 2 + 1:02}-{take % 2 + 1:02}-01-{actor:02}"
+                _write_tone(folder / f"{name}.wav", frequency * rng.uniform(0.7, 1.5), rng)
+    return folder
+
+
+def write_emodb(folder: Path, codes: str = "NFTW") -> Path:
+    """Two speakers for each of training, validation and test; three clips of each emotion."""
+    rng = np.random.default_rng(1)
+    for speaker in ("03", "08", "15", "16", "12", "13"):
+        for code, frequency in zip(codes, (400, 600, 1000, 2000)):
+            for take in "abc":
+                _write_tone(folder / f"{speaker}a01{code}{take}.wav", frequency * rng.uniform(0.7, 1.5), rng)
+    return folder

@@ -1,0 +1,159 @@
+"""`lssed-hf predict --engine ray`: the rows of the local engine, whoever is killed."""
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_classifier import write_classifier
+
+
+pytest.importorskip("ray")
+
+from lssed_hf import cli
+from lssed_hf.inference import predict_ray as files_ray
+from lssed_hf.inference.predict_ray import ModelWorker
+
+
+# A worker sets the number of threads of its process, which is this one in some tests.
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model, and clips of which two cannot be read."""
+    folder = tmp_path_factory.mktemp("predict")
+    write_classifier(folder / "model", ["angry", "sad"])
+    rng = np.random.default_rng(0)
+    (folder / "clips").mkdir()
+    for number in range(12):
+        samples = rng.uniform(-0.3, 0.3, 4000 + 1000 * (number % 4))
+        soundfile.write(folder / "clips" / f"{number:02d}.wav", samples, 16000)
+    (folder / "clips" / "03.wav").write_text("this is text")
+    (folder / "clips" / "08.wav").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture
+def run(folder, monkeypatch, tmp_path, capsys):
+    """Runs the command beside the clips: its status, the bytes of its CSV (None without one), and its messages."""
+    monkeypatch.chdir(folder)
+
+    def run(*flags: str, model: str = "model") -> tuple[int, bytes | None, list[str]]:
+        out = tmp_path / "out.csv"
+        out.unlink(missing_ok=True)
+        status = cli.main(["predict", model, "clips", "nowhere.wav", "--batch_size", "3", "--csv", str(out), *flags])
+        lines = capsys.readouterr().err.splitlines()
+        return (
+            status,
+            out.read_bytes() if out.exists() else None,
+            [line for line in lines if ".wav: " in line or "error: " in line],
+        )
+
+    return run
+
+
+def killing(marker: Path | None, name: str) -> type[ModelWorker]:
+    """A worker that kills itself when it meets a file of that name: once, if there is a marker to leave."""
+
+    class KillingWorker(ModelWorker):
+        def predict(self, batch):
+            if any(path.name == name for path, _ in batch[1]) and not (marker and marker.exists()):
+                if marker:
+                    marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().predict(batch)
+
+    return KillingWorker
+
+
+def test_same_rows_in_the_same_order(run, ray_address):
+    local = run()
+    assert local[0] == 1 and local[1].count(b"\n") == 14 and len(local[2]) == 3
+    assert run("--engine", "ray", "--ray_address", ray_address) == local
+
+
+def test_a_killed_worker_costs_no_row(run, ray_address, monkeypatch, tmp_path):
+    local = run()
+    monkeypatch.setattr(files_ray, "ModelWorker", killing(tmp_path / "killed", "04.wav"))
+    assert run("--engine", "ray", "--ray_address", ray_address) == local
+    assert (tmp_path / "killed").exists()
+
+
+def test_a_file_that_kills_every_worker_is_named(run, ray_address, monkeypatch):
+    monkeypatch.setattr(files_ray, "ModelWorker", killing(None, "04.wav"))
+    monkeypatch.setattr(files_ray, "RETRIES", 1)
+    status, table, [message] = run("--engine", "ray", "--ray_address", ray_address, "--num_proc", "1")
+    assert (status, table) == (1, None)
+    assert "clips/03.wav, clips/04.wav, clips/05.wav: given up" in message
+
+
+def test_errors_of_workers_are_those_of_the_local_engine(folder, monkeypatch, capsys, ray_address):
+    monkeypatch.chdir(folder)
+    messages = []
+    for flags in ([], ["--engine", "ray", "--ray_address", ray_address]):
+        assert cli.main(["predict", "./gone", "clips", *flags]) == 1
+        messages.append([line for line in capsys.readouterr().err.splitlines() if "error: " in line])
+    assert messages[0] == messages[1] and "gone" in messages[0][0]
+
+
+def test_no_room_for_the_model(folder, capsys, ray_address):
+    flags = ["--engine", "ray", "--ray_address", ray_address, "--cpus_per_proc", "64"]
+    assert cli.main(["predict", str(folder / "model"), str(folder / "clips"), *flags]) == 1
+    assert "no machine of the Ray cluster has 64 CPUs" in capsys.readouterr().err
+
+
+def test_a_worker_that_was_started_again_needs_no_call_before(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    worker = ModelWorker(("model", 8, "cpu", False), folder, 1)
+    [prediction] = worker.predict((0, [(Path("clips/00.wav"), True)]))
+    assert prediction.error is None and list(prediction.probabilities) == ["angry", "sad"]
+
+
+class TestStorageThatIsNotShared:
+    def test_files(self, folder, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        worker = ModelWorker((folder / "model", 8, "cpu", False), folder, 1)
+        with pytest.raises(FileNotFoundError, match=r"gone.wav is not there on .* storage that all machines"):
+            worker.predict((0, [(Path("gone.wav"), True)]))
+
+    def test_the_folder_that_names_are_relative_to(self, folder, tmp_path):
+        worker = ModelWorker((folder / "model", 8, "cpu", False), tmp_path / "gone", 1)
+        with pytest.raises(OSError, match=r"gone is not there on .* \(No such file"):
+            worker.labels()
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("scheme", ["", "ray://"])
+    def test_an_address_where_nothing_listens(self, folder, capsys, scheme):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            address = f"{scheme}127.0.0.1:{unused.getsockname()[1]}"
+            flags = ["--engine", "ray", "--ray_address", address]
+            assert cli.main(["predict", str(folder / "model"), str(folder / "clips"), *flags]) == 1
+        assert f"no Ray cluster answers at {address}" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("address", ["head", "head:", "head:port"])
+    def test_what_is_no_address(self, folder, capsys, address):
+        flags = ["--engine", "ray", "--ray_address", address]
+        assert cli.main(["predict", str(folder / "model"), str(folder / "clips"), *flags]) == 1
+        assert f"'{address}' is not auto, host:port" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("flag", ["--batch_size", "--num_proc", "--cpus_per_proc"])
+    def test_nothing_at_a_time(self, folder, capsys, flag):
+        assert cli.main(["predict", str(folder / "model"), str(folder / "clips"), flag, "0"]) == 1
+        assert "must be 1 or more" in capsys.readouterr().err
+
+    def test_a_gpu_by_number(self, folder, capsys):
+        flags = ["--engine", "ray", "--device", "cuda:1"]
+        assert cli.main(["predict", str(folder / "model"), str(folder / "clips"), *flags]) == 1
+        assert "Ray chooses the GPU" in capsys.readouterr().err
+
+    def test_says_what_to_install(self, folder, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "ray", None)
+        assert cli.main(["predict", str(folder / "model"), str(folder / "clips"), "--engine", "ray"]) == 1
+        assert "pip install 'lssed-hf[ray]'" in capsys.readouterr().err
