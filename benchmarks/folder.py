@@ -15,7 +15,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSe
 import lssed_hf
 from lssed_hf.hub.export import export_model
 from lssed_hf.inference import load_classifier
-from lssed_hf.inference.files import predict_files
+from lssed_hf.inference.predict import predict_files
 from timing import Case
 
 

@@ -11,7 +11,7 @@ from .inference.classifiers.loading import load_classifier as load_classifier
 from .inference.embed import Embedding as Embedding
 from .inference.embed import embed as embed
 from .inference.evaluate import evaluate as evaluate
-from .inference.files import Prediction as Prediction
+from .inference.predict import Prediction as Prediction
 from .inference.predict import predict as predict
 from .inference.timeline.figure import draw_timeline as draw_timeline
 from .inference.timeline.scoring import score_timeline as score_timeline
@@ -42,7 +42,7 @@ from .models.pyresnet.modeling_pyresnet import PyResNetForAudioClassification as
 from .models.pyresnet.modeling_pyresnet import PyResNetModel as PyResNetModel
 from .models.registry import create_model as create_model
 from .models.registry import list_models as list_models
-from .training.api import train as train
 from .training.features import fit_normalization as fit_normalization
+from .training.train import train as train
 
 __version__: str

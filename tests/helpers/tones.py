@@ -1,4 +1,4 @@
-"""Tiny corpora of tones in the layouts of RAVDESS and EMO-DB, and flags to train a tiny network on them in a second."""
+"""Tiny corpora of tones like RAVDESS and EMO-DB, and flags that train a tiny network on them in a second."""
 
 import json
 from pathlib import Path

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from lssed_hf import PyResNetFeatureExtractor, cli, create_model
+from lssed_hf.evaluation.report import adversarial_table
 from lssed_hf.inference import AudioClassifier
-from lssed_hf.inference.fgsm import adversarial_table, fgsm, real_and_fake_probabilities
+from lssed_hf.inference.fgsm import fgsm, real_and_fake_probabilities
 
 
 BINS = 16

@@ -217,7 +217,7 @@ class TestInputs:
     ):
         monkeypatch.chdir(clips)
         before = (clips / "a.wav").read_bytes()
-        monkeypatch.setattr("lssed_hf.inference.files.predict_files", lambda *args, **settings: pytest.fail("work"))
+        monkeypatch.setattr("lssed_hf.inference.predict.predict_files", lambda *args, **settings: pytest.fail("work"))
         assert cli.main(["predict", str(model), "a.wav", "--csv", name]) == 1
         assert problem in capsys.readouterr().err and (clips / "a.wav").read_bytes() == before
 
@@ -225,7 +225,7 @@ class TestInputs:
         def interrupted(*args, **settings):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("lssed_hf.inference.files.predict_files", interrupted)
+        monkeypatch.setattr("lssed_hf.inference.predict.predict_files", interrupted)
         assert cli.main(["predict", str(model), str(clips / "a.wav")]) == 130
         assert capsys.readouterr().err.count("\n") == 1
 

@@ -5,8 +5,8 @@ import pytest
 from lssed_hf.cli import train as command
 from lssed_hf.experiments import runs as cells
 from lssed_hf.training import train
-from lssed_hf.training.api import parse_flags
 from lssed_hf.training.recipes import RECIPES, with_recipe
+from lssed_hf.training.train import parse_flags
 
 
 def test_what_is_given_takes_the_place_of_the_recipe():

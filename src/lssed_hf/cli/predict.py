@@ -70,8 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..files import check_writable, replacing
     from ..inference.classifiers.loading import load_speaker_classifier, split_model
     from ..inference.classifiers.speaker_statistics import check_speaker_arguments
-    from ..inference.files import predict_files
-    from ..inference.predict import unscored_notes
+    from ..inference.predict import predict_files, unscored_notes
     from ..inference.prediction_formats import FORMATS, printable
     from ..scan import expand_paths
 

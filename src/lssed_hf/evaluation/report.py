@@ -275,3 +275,15 @@ def groups_table(results: Mapping[str, Any]) -> str:
 
 def interval_cells(intervals: Mapping[str, Mapping[str, float | None]]) -> list[str]:
     return [score_cell(**intervals[name]) for name in SCORES]
+
+
+def adversarial_table(results: Mapping[str, Any]) -> str:
+    """WA and UA with their intervals of real and fake clips, as a Markdown table.
+
+    Args:
+        results: `epsilon`, and `intervals` (see `bootstrap_intervals`) of `real` and of `fake`.
+    """
+    rows = {"real": "real", "fake": f"fake (FGSM, epsilon {results['epsilon']:g})"}
+    return markdown_table(
+        ["", "WA", "UA"], [[title, *interval_cells(results[name]["intervals"])] for name, title in rows.items()]
+    )

@@ -29,8 +29,8 @@ import numpy as np
 from transformers import HfArgumentParser
 
 from ..files import replacing
-from ..hub.cards.facts import read_record
 from ..hub.cards.model_card import write_model_card
+from ..hub.training_record import read_record
 from ..inference.evaluate import evaluate_model
 from ..inference.speaker_normalization import SpeakerArguments
 from ..training.arguments import DataArguments, FlagParser

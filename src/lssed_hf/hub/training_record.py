@@ -20,9 +20,10 @@ from ..corpora.sources import find_source
 from ..files import replacing
 from ..inference.classifiers.svm import CLASSICAL
 from ..models.registry import list_models
-from .cards.facts import RECORD, read_record
 
 
+#: Name of the file beside a model.
+RECORD = "training.json"
 #: Libraries whose versions are written down.
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "huggingface-hub", "numpy", "librosa")
 #: What says where and how, and not what, is computed. (Fields of `hub_...` may hold a token.)
@@ -149,3 +150,23 @@ def write_record(output_dir: str | os.PathLike, facts: Mapping[str, Any], argume
     record = {**facts, "settings": hyper_parameters(*arguments), "versions": versions}
     with replacing(Path(output_dir, RECORD)) as path:
         path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return the contents of `training.json`, empty without one."""
+    return read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Raises:
+        ValueError: The file cannot be read, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, not an object")
+    return content

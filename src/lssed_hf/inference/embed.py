@@ -15,8 +15,7 @@ from ..files import replacing
 from ..scan import expand_paths
 from .classifiers.classifier import Classifier
 from .classifiers.loading import load_classifier
-from .files import CHANNELS
-from .predict import named_inputs
+from .predict import CHANNELS, named_inputs
 
 
 #: Suffixes that `write_embeddings` knows.

@@ -13,11 +13,11 @@ from tqdm.auto import tqdm
 from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.own.label_names import is_emotion, label_map_flag
 from ..corpora.sources import encode_labels
-from ..evaluation.report import evaluate_predictions, summary_table, write_predictions, write_report
+from ..evaluation.report import adversarial_table, evaluate_predictions, summary_table, write_predictions, write_report
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word
 from . import AudioClassifier, load_classifier
 from .classifiers.classifier import Classifier
-from .fgsm import adversarial_table, real_and_fake_probabilities
+from .fgsm import real_and_fake_probabilities
 from .speaker_normalization import SpeakerArguments, baseline_markdown, speaker_classifiers, speakers_of, waveforms_of
 
 

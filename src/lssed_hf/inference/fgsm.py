@@ -7,14 +7,11 @@ in its ADV rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..evaluation.report import interval_cells
-from ..evaluation.text_tables import markdown_table
 from . import AudioClassifier
 from .classifiers.classifier import batched_by_length
 
@@ -103,15 +100,3 @@ def real_and_fake_probabilities(
 
     for both in batched_by_length(logits, waveforms, classifier.batch_size):
         yield torch.from_numpy(both).softmax(dim=-1).numpy()
-
-
-def adversarial_table(results: Mapping[str, Any]) -> str:
-    """WA and UA with their intervals of real and fake clips, as a Markdown table.
-
-    Args:
-        results: `epsilon`, and `intervals` (see `bootstrap_intervals`) of `real` and of `fake`.
-    """
-    rows = {"real": "real", "fake": f"fake (FGSM, epsilon {results['epsilon']:g})"}
-    return markdown_table(
-        ["", "WA", "UA"], [[title, *interval_cells(results[name]["intervals"])] for name, title in rows.items()]
-    )

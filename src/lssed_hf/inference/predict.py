@@ -1,14 +1,65 @@
-"""`lssed_hf.predict`: recordings to predictions in one call."""
+"""Recordings to predictions: `lssed_hf.predict`, and the way of a recording through a classifier."""
 
+import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from ..audio import num_channels, stream_audio
 from ..scan import expand_paths
 from .classifiers.classifier import Classifier
 from .classifiers.loading import load_speaker_classifier
-from .files import CHANNELS, UNSCORED, Prediction, predict_files
-from .quality import MIN_SPEECH, MOSTLY_NO_SPEECH, NO_SPEECH
+from .quality import LONG, MIN_SPEECH, MOSTLY_NO_SPEECH, NO_SPEECH, SILENT, TOO_SHORT, Listener
+
+
+#: What a recording is read from: a path, or an undecoded `Audio` row with its bytes.
+Source = str | os.PathLike | Mapping
+#: Ways to take the channels of a stereo recording.
+CHANNELS = ("mix", "left", "right", "each")
+#: Notes with which a recording gets no label, whatever the model.
+UNSCORED = (SILENT, TOO_SHORT)
+
+_DECODERS = 2  # threads
+_AHEAD = 8  # recordings
+_PIECES_AHEAD = 10  # of each of them
+_SHORTEST_PIECE = 1.0  # seconds
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """Label of one recording, or the reason why there is none.
+
+    Attributes:
+        file: Name of the recording, as it was given; "-" for standard input.
+        label: Most probable class; None where the recording could not be read or holds no speech.
+        probabilities: Probability of each class; empty where `label` is None.
+        seconds: Length of the recording; None where it could not be read.
+        notes: What a reader of the label should know, such as "clipped"; empty for most.
+        error: Why the recording could not be read, else None.
+        channel: "left" or "right" where one channel was classified, else None.
+    """
+
+    file: str
+    label: str | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+    channel: str | None = None
+
+    @property
+    def score(self) -> float | None:
+        """Probability of `label`, 0 to 1."""
+        return None if self.label is None else self.probabilities[self.label]
+
+    def __repr__(self) -> str:
+        said = self.error or f"{self.label} {self.score:.2f}" if self.label or self.error else ", ".join(self.notes)
+        return f"Prediction({self.file!r}, {said})"
 
 
 def predict(
@@ -101,4 +152,134 @@ def unscored_notes(vad: bool | None, built_in: bool) -> tuple[str, ...]:
     return (*UNSCORED, NO_SPEECH) if vad is None and built_in else UNSCORED
 
 
-__all__ = ["named_inputs", "predict", "unscored_notes"]
+def predict_files(
+    classifier: Classifier,
+    sources: Iterable[Source],
+    *,
+    channel: str = "mix",
+    unscored: Collection[str] = UNSCORED,
+    min_speech: float = MIN_SPEECH,
+) -> Iterator[Prediction]:
+    """Classify recordings, in order; one that cannot be read gives its reason instead.
+
+    A recording of up to 30 s is one input of the network. A longer one is scored in pieces of 30 s, whose
+    probabilities are averaged by length, so that memory does not grow with it.
+
+    Args:
+        classifier: Classifier of `load_classifier`.
+        sources: Paths, or mappings with `path` and `bytes`.
+        channel: Channel of stereo recordings: "mix" (their mean), "left", "right", or "each" for one prediction of
+            each of the two.
+        unscored: Notes with which a recording gets no label.
+        min_speech: Share of a recording, 0 to 1, below which it is noted as mostly no speech.
+    """
+    labels, rate = classifier.labels, classifier.sampling_rate
+    recordings: deque[_Recording] = deque()
+    pending: deque[tuple[_Recording, int]] = deque()
+
+    def waveforms() -> Iterator[np.ndarray]:
+        for recording in _opened(sources, channel, rate, min_speech):
+            recordings.append(recording)
+            for piece in recording.pieces:
+                if recording.heard and not set(unscored).isdisjoint(recording.listener.notes):
+                    continue  # not for a network: some fail on a clip that is too short
+                pending.append((recording, len(piece)))
+                yield piece
+            recording.passed = True
+
+    for row in classifier.probabilities(waveforms()):
+        recording, length = pending.popleft()
+        recording.rows.append((length, row))
+        while recordings and recordings[0].passed and not (pending and pending[0][0] is recordings[0]):
+            yield recordings.popleft().prediction(labels, unscored)
+    for recording in recordings:
+        yield recording.prediction(labels, unscored)
+
+
+class _Recording:
+    """A recording on its way through the classifier."""
+
+    def __init__(self, source: Source, channel: str, sampling_rate: int, min_speech: float):
+        self.file = str(source["path"] if isinstance(source, Mapping) else os.fspath(source))
+        self.channel, self.error = channel, None
+        self.heard = self.passed = False  # read to its end, and handed to the classifier
+        self.decoded: list[str] = []  # notes of the decoder
+        self.listener = Listener(sampling_rate, min_speech)
+        self.rows: list[tuple[int, np.ndarray]] = []  # samples and probabilities of its pieces
+        blocks = stream_audio(source, sampling_rate, channel=channel, notes=self.decoded)
+        pieces = self._guarded(_pieces(self.listener.listen(blocks), sampling_rate))
+        self.pieces = itertools.chain(list(itertools.islice(pieces, _PIECES_AHEAD)), pieces)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self.listener.notes, *self.decoded)
+
+    def _guarded(self, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield pieces until one cannot be decoded, and keep the reason."""
+        try:
+            yield from pieces
+        except (OSError, ValueError, ImportError) as error:
+            self.error = str(error)
+        self.heard = True
+
+    def prediction(self, labels: list[str], unscored: Collection[str]) -> Prediction:
+        channel = None if self.channel == "mix" else self.channel
+        if self.error is not None:
+            return Prediction(self.file, error=self.error, channel=channel)
+        facts = {"seconds": self.listener.seconds, "notes": self.notes, "channel": channel}
+        if not self.rows or not set(unscored).isdisjoint(self.notes):
+            return Prediction(self.file, **facts)
+        lengths, rows = zip(*self.rows)
+        mean = np.average(rows, axis=0, weights=lengths)
+        return Prediction(self.file, labels[int(mean.argmax())], dict(zip(labels, map(float, mean))), **facts)
+
+
+def _opened(sources: Iterable[Source], channel: str, rate: int, min_speech: float) -> Iterator[_Recording]:
+    """Open recordings in order, a few of them ahead, while the network is at work."""
+
+    def open_one(source: Source) -> list[_Recording]:
+        return [_Recording(source, chosen, rate, min_speech) for chosen in _channels(source, channel)]
+
+    sources = iter(sources)
+    with ThreadPoolExecutor(_DECODERS) as pool:
+        ahead = deque(pool.submit(open_one, source) for source in itertools.islice(sources, _AHEAD))
+        while ahead:
+            yield from ahead.popleft().result()
+            ahead.extend(pool.submit(open_one, source) for source in itertools.islice(sources, 1))
+
+
+def _channels(source: Source, channel: str) -> tuple[str, ...]:
+    if channel != "each":
+        return (channel,)
+    try:
+        return ("left", "right") if num_channels(source) > 1 else ("mix",)
+    except (OSError, ValueError, ImportError):  # which reading it will say
+        return ("mix",)
+
+
+def _pieces(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    """Cut blocks (samples,) into pieces of 30 s; the last one is longer rather than shorter than a second."""
+    length, spare = round(LONG * rate), round(_SHORTEST_PIECE * rate)
+    held: list[np.ndarray] = []
+    count = 0
+    for block in blocks:
+        held.append(block)
+        count += len(block)
+        while count >= length + spare:
+            samples = np.concatenate(held)
+            yield samples[:length]
+            held, count = [samples[length:]], count - length
+    if count:
+        yield np.concatenate(held)
+
+
+__all__ = [
+    "CHANNELS",
+    "UNSCORED",
+    "Prediction",
+    "Source",
+    "named_inputs",
+    "predict",
+    "predict_files",
+    "unscored_notes",
+]

@@ -17,7 +17,7 @@ import torch
 from ..ray_cluster import RETRIES, ray_cluster, value, work_off
 from .classifiers.classifier import Classifier
 from .classifiers.loading import load_speaker_classifier
-from .files import Prediction, predict_files
+from .predict import Prediction, predict_files
 
 
 class ModelWorker:

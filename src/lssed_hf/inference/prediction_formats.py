@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import IO
 
-from .classifiers.classifier import score_columns
-from .files import Prediction
+import numpy as np
+
+from .predict import Prediction
 
 
 _NOTHING = "-"
@@ -67,6 +68,19 @@ def write_json_lines(file: IO[str], predictions: Iterable[Prediction], labels: S
         file.write(json.dumps(_record(one)) + "\n")
 
 
+def score_columns(labels: Sequence[str]) -> list[str]:
+    """Names of the columns of `score_cells`, in every CSV file of scores."""
+    return ["label", "score", *(f"probability_{label}" for label in labels)]
+
+
+def score_cells(probabilities: np.ndarray | None, labels: Sequence[str]) -> list[str]:
+    """The best label, its probability and all probabilities (num_labels,); empty cells for None."""
+    if probabilities is None:
+        return [""] * (len(labels) + 2)
+    best = int(probabilities.argmax())
+    return [labels[best], *(f"{score:.4f}" for score in (probabilities[best], *probabilities))]
+
+
 def printable(text: str) -> str:
     r"""Return text in which control characters and undecodable bytes stand as `\x1b` or `\udcff`."""
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
@@ -85,4 +99,4 @@ FORMATS: dict[str, Callable[[IO[str], Sequence[Prediction], Sequence[str]], None
     "jsonl": write_json_lines,
 }
 
-__all__ = ["FORMATS", "printable", "write_columns"]
+__all__ = ["FORMATS", "printable", "score_cells", "score_columns", "write_columns"]

@@ -39,8 +39,8 @@ from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
 from .asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
 from .data import LengthSampler, frame_counts
 from .features import compute_features, fit_normalization
+from .network import find_checkpoint
 from .selection import with_validation
-from .train import find_checkpoint
 from .vocabulary import character_tokens, sentencepiece_tokens
 
 

@@ -1,46 +1,122 @@
-"""Training of any audio classifier on any corpus."""
+"""Training of any audio classifier on any corpus: data, model, scores and card."""
 
+import dataclasses
 import json
 import logging
 import os
-import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import datasets
 import numpy as np
-import torch
-from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import set_seed
 
-from ..corpora.sources import encode_labels
-from ..hub.cards.facts import read_record
+from ..audio import AudioError
+from ..corpora.corpus_arguments import CorpusArguments
+from ..corpora.sources import encode_labels, find_source
 from ..hub.cards.model_card import write_model_card
-from ..hub.training_record import corpus_facts, split_facts, start_facts, write_record
-from ..inference.classifiers.network import no_loading_bar
+from ..hub.training_record import read_record
 from ..inference.classifiers.svm import CLASSICAL
 from ..inference.evaluate import evaluate_model
-from ..inference.speaker_normalization import baseline_clips, scored_rows
-from ..models.registry import create_feature_extractor, create_model, list_models
-from .arguments import DataArguments, ModelArguments, RecipeArguments
-from .damaged import with_advice_on_damaged_clips
-from .data import Augmentation, ClipCollator, SpeechDataset, by_length
-from .features import compute_features, fit_normalization, is_cacheable
-from .freezing import freeze
-from .pretrained import load_pretrained
+from ..suggest import did_you_mean
+from .arguments import DataArguments, FlagParser, ModelArguments, RecipeArguments
+from .network import find_checkpoint, label_maps, train_network
 from .probe import train_probe
+from .recipes import with_recipe
+from .record import record_training
 from .selection import few_speakers, with_extra_corpora, with_validation
-from .speaker_front_ends import front_ends_of, set_speaker_normalization, speaker_front_ends
-from .svm import SVMSettings, train_classical
-from .teachers import Teacher, ask_teachers, unlabelled_clips
-from .trainer import SpeechTrainer
+from .svm import train_classical
+from .teachers import Teacher
 
 
 logger = logging.getLogger(__name__)
 
+_ARGUMENTS = (DataArguments, ModelArguments, RecipeArguments)
 
-@with_advice_on_damaged_clips
+
+def train(
+    data: str | os.PathLike | datasets.DatasetDict,
+    output_dir: str | os.PathLike,
+    *,
+    model: str | os.PathLike | None = None,
+    recipe: Literal["paper", "small"] | None = None,
+    num_train_epochs: float | None = None,
+    label_map: Mapping[str, str] | None = None,
+    label_set: Literal["lssed"] | None = None,
+    data_dir: str | os.PathLike | None = None,
+    seed: int = 42,
+    **flags: Any,
+) -> dict[str, Any]:
+    """Train an audio classifier and score it on the test split, as `lssed-hf train` does.
+
+    ```python
+    import lssed_hf
+
+    scores = lssed_hf.train("my_recordings", "outputs/mine")
+    scores["metrics"]["unweighted_accuracy"]
+    ```
+
+    Args:
+        data: Folder of recordings, prepared folder, name of a corpus or of a data set on the Hub; or a `DatasetDict`.
+        output_dir: Folder for the model, its card and its scores.
+        model: Name of `list_models()`, folder or Hub name; by default that of the recipe.
+        recipe: "paper", or "small" for some hundreds of clips, the default for own recordings.
+        num_train_epochs: Passes over the training set, by default those of the recipe.
+        label_map: Labels of own recordings to rename, such as `{"wut": "angry"}`.
+        label_set: "lssed" to map labels of own recordings to LSSED's names.
+        data_dir: Folder of a corpus that `data` names.
+        seed: Seed of weights, order and augmentation.
+        **flags: Any flag of `lssed-hf train --help_all`, such as `learning_rate=1e-3`.
+
+    Returns:
+        Contents of `results.json`, or an empty dictionary without a test split.
+
+    Raises:
+        TypeError: There is no flag of that name.
+        ValueError: A value out of its range, or flags that do not go together.
+        FileNotFoundError: There is no such folder, model or clip.
+    """
+    in_memory = isinstance(data, datasets.DatasetDict)
+    given = {
+        "dataset_name": None if in_memory else os.fspath(data),
+        "output_dir": output_dir,
+        "model_name_or_path": model,
+        "recipe": recipe,
+        "num_train_epochs": num_train_epochs,
+        "label_map": label_map,
+        "label_set": label_set,
+        "data_dir": data_dir,
+        "seed": seed,
+        **flags,
+    }
+    arguments = parse_flags({name: value for name, value in given.items() if value is not None})
+    return train_model(*arguments, dataset=data if in_memory else None)
+
+
+def parse_flags(given: Mapping[str, Any]) -> tuple[DataArguments, ModelArguments, RecipeArguments]:
+    """Return the arguments of a training for flags and their values, as the command line would read them.
+
+    Raises:
+        TypeError: There is no flag of that name.
+        ValueError: A value that a flag does not take.
+    """
+    known = [field.name for kind in _ARGUMENTS for field in dataclasses.fields(kind)]
+    argv: list[str] = []
+    for name, value in given.items():
+        if name not in known:
+            raise TypeError(f"train() has no flag {name!r}{did_you_mean(name, known)}")
+        argv += [f"--{name}", *_words(name, value)]
+    return FlagParser().parse_args_into_dataclasses(with_recipe(argv), look_for_args_file=False)
+
+
+def _words(name: str, value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [f"{key}={text}" for key, text in value.items()] if name == "label_map" else [json.dumps(dict(value))]
+    return [str(part) for part in value] if isinstance(value, (list, tuple)) else [str(value)]
+
+
 def train_model(
     data_args: DataArguments,
     model_args: ModelArguments,
@@ -62,7 +138,23 @@ def train_model(
 
     Returns:
         The contents of `results.json`, or an empty dictionary without a test split.
+
+    Raises:
+        ValueError: Flags that do not go together.
+        AudioError: A clip cannot be decoded; the message says how to train without it.
     """
+    try:
+        return _train_model(data_args, model_args, args, dataset)
+    except AudioError as error:
+        raise AudioError(f"{error}. {_advice(data_args)}") from error
+
+
+def _train_model(
+    data_args: DataArguments,
+    model_args: ModelArguments,
+    args: RecipeArguments,
+    dataset: datasets.DatasetDict | None,
+) -> dict:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     for name in args.teacher or ():
         if os.path.realpath(name) == os.path.realpath(args.output_dir):
@@ -90,20 +182,20 @@ def train_model(
     if model_args.model_name_or_path in CLASSICAL:
         if args.process_index == 0:
             num_parameters, recipe = train_classical(data_args, model_args, args, dataset)
-            _record(data_args, model_args, args, dataset, num_parameters, recipe=recipe)
+            record_training(data_args, model_args, args, dataset, num_parameters, recipe=recipe)
     elif model_args.probe:
         if args.process_index == 0:
             num_parameters = train_probe(
                 model_args,
                 [dataset[split] for split in (train_split, data_args.validation_split_name)],
-                _label_maps(labels),
+                label_maps(labels),
                 data_args.audio_column_name,
                 data_args.label_column_name,
                 args.output_dir,
             )
-            _record(data_args, model_args, args, dataset, num_parameters)
+            record_training(data_args, model_args, args, dataset, num_parameters)
     else:
-        _train_network(data_args, model_args, args, dataset, teachers, checkpoint)
+        train_network(data_args, model_args, args, dataset, teachers, checkpoint)
     if args.process_index != 0:
         return {}
     if data_args.test_split_name not in dataset:
@@ -127,178 +219,6 @@ def train_model(
     return results
 
 
-def _train_network(
-    data_args: DataArguments,
-    model_args: ModelArguments,
-    args: RecipeArguments,
-    dataset: datasets.DatasetDict,
-    teachers: Sequence[Teacher],
-    checkpoint: str | None,
-) -> None:
-    """Train by gradient descent, and save the model, its feature extractor and the metrics."""
-    train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
-    labels = dataset[train_split].features[data_args.label_column_name].names
-    model, feature_extractor = build_model(model_args, labels)
-    set_speaker_normalization(feature_extractor, model_args)
-    augmentation = args.augmentation()
-    if not is_cacheable(feature_extractor) and augmentation != Augmentation():
-        raise ValueError(
-            "masks, shifts, stretching, gain and mixup work on the features of this package, but "
-            f"{model_args.model_name_or_path} has a {type(feature_extractor).__name__}: leave those flags out, and "
-            "with --recipe small add --mixup 0"
-        )
-
-    audio_column, label_column = data_args.audio_column_name, data_args.label_column_name
-    speaker_column = data_args.speaker_column_name
-    baselines = {
-        split: baseline_clips(dataset[split], model_args, speaker_column, label_column)
-        for split in (train_split, validation_split, data_args.test_split_name)
-        if split in dataset
-    }
-
-    def features_of(rows: datasets.Dataset, copy: int = 0) -> datasets.Dataset:
-        how, workers = args.perturbation() if copy else None, data_args.preprocessing_num_workers
-        computed = compute_features(rows, feature_extractor, audio_column, workers, how, copy)
-        kept = {label_column, "values", "width", *([speaker_column] if baselines[train_split] else [])}
-        return computed.select_columns([name for name in computed.column_names if name in kept])
-
-    with args.main_process_first(desc="computing features"):
-        clips = [dataset[train_split]]
-        if args.unlabelled_dir:
-            clips.append(unlabelled_clips(args.unlabelled_dir, labels, audio_column, label_column))
-        answers = ask_teachers(teachers, clips, args.distill, labels, args.distill_temperature, audio_column)
-        versions = [[features_of(rows, copy) for rows in clips] for copy in range(args.perturbed_copies + 1)]
-        validation_features = features_of(dataset[validation_split])
-    if is_cacheable(feature_extractor) and feature_extractor.mean is None:
-        fit_normalization(feature_extractor, versions[0][0])
-
-    clean, *copies = map(datasets.concatenate_datasets, versions)
-    front_ends = speaker_front_ends(versions[0][0], baselines[train_split], feature_extractor)
-    train_dataset = SpeechDataset(
-        clean,
-        feature_extractor,
-        data_args.label_column_name,
-        crop_seconds=args.crop_seconds or None,
-        augmentation=augmentation,
-        num_labels=len(labels),
-        seed=args.seed,
-        copies=copies,
-        teachers=answers,
-        front_ends=front_ends_of(clean, front_ends, speaker_column, feature_extractor),
-    )
-    front_ends = speaker_front_ends(validation_features, baselines[validation_split], feature_extractor)
-    scored = scored_rows(len(validation_features), baselines[validation_split], model_args)
-    validation_features = by_length(validation_features.select(scored))
-    validation_dataset = SpeechDataset(
-        validation_features,
-        feature_extractor,
-        data_args.label_column_name,
-        front_ends=front_ends_of(validation_features, front_ends, speaker_column, feature_extractor),
-    )
-    trainer = SpeechTrainer(
-        model=model,
-        args=args,
-        train_dataset=train_dataset,
-        eval_dataset=validation_dataset,
-        num_labels=len(labels),
-        data_collator=ClipCollator(feature_extractor),
-        processing_class=feature_extractor,
-    )
-    logger.info(
-        f"{model.num_parameters():,} parameters, {len(train_dataset)} training and {len(validation_dataset)} "
-        f"validation clips, {args.world_size} process(es)"
-    )
-    if trainer.is_world_process_zero():
-        _record(data_args, model_args, args, dataset, model.num_parameters(), teachers, sum(map(len, clips[1:])))
-    with no_loading_bar():  # one for each checkpoint that is written
-        outcome = trainer.train(resume_from_checkpoint=checkpoint)
-        trainer.save_model()
-    trainer.save_metrics("train", {**outcome.metrics, **peak_memory()})
-    trainer.save_metrics("eval", trainer.evaluate())
-    trainer.save_state()
-
-
-def _record(
-    data_args: DataArguments,
-    model_args: ModelArguments,
-    args: RecipeArguments,
-    dataset: datasets.DatasetDict,
-    num_parameters: int,
-    teachers: Sequence[Teacher] = (),
-    num_unlabelled: int = 0,
-    recipe: SVMSettings | None = None,
-) -> None:
-    """Write `training.json`, of networks before the training so that every card has it; `recipe` replaces theirs."""
-    uses = {
-        "train": data_args.train_split_name,
-        "validation": data_args.validation_split_name,
-        "test": data_args.test_split_name,
-    }
-    speakers, labels = {}, {}
-    for use, split in uses.items():
-        if split in dataset:
-            rows = dataset[split]
-            known = data_args.speaker_column_name in rows.column_names
-            speakers[use] = list(rows[data_args.speaker_column_name]) if known else [None] * len(rows)
-            names = rows.features[data_args.label_column_name].names
-            labels[use] = [names[label] for label in rows[data_args.label_column_name]]
-    name = model_args.model_name_or_path
-    # A probe's layer, a network's epoch; of a support vector machine nothing.
-    chosen = model_args.probe or (recipe is None and args.load_best_model_at_end)
-    others = [_extra_facts(text) for text in data_args.extra_corpora or ()]
-    corpus = (data_args.dataset_name, data_args.data_dir, data_args.dataset_config_name, data_args.split_scheme)
-    facts = {
-        "model": Path(name).name if os.path.isdir(name) else name,
-        "start": start_facts(name),
-        "corpora": [corpus_facts(*corpus, dataset[uses["train"]].info), *others],
-        "teachers": [teacher.facts() for teacher in teachers],
-        "num_unlabelled": num_unlabelled,
-        "num_parameters": num_parameters,
-        "selected_on_test": chosen and uses["validation"] == uses["test"],
-        **split_facts(speakers, labels),
-    }
-    write_record(args.output_dir, facts, (data_args, model_args, recipe or args))
-
-
-def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """A zoo network with random weights, or a pretrained classifier whose head is replaced where its labels differ."""
-    label_maps = _label_maps(labels)
-    name = model_args.model_name_or_path
-    if name in list_models():
-        model = create_model(name, **label_maps, **json.loads(model_args.config_overrides or "{}"))
-        feature_extractor = create_feature_extractor(
-            name, **json.loads(model_args.feature_extractor_overrides or "{}")
-        )
-    else:
-        model, feature_extractor = load_pretrained(model_args, label_maps)
-    if model_args.freeze_feature_encoder:
-        if hasattr(model, "freeze_feature_encoder"):
-            model.freeze_feature_encoder()
-        else:
-            freeze(model, 0)
-    if model_args.num_trainable_stages is not None:
-        freeze(model, model_args.num_trainable_stages)
-    return model, feature_extractor
-
-
-def _label_maps(labels: Sequence[str]) -> dict[str, dict]:
-    return {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
-
-
-def find_checkpoint(args: TrainingArguments) -> str | None:
-    """The checkpoint to go on from, if any. Unfinished ones are deleted, and all of them with `args.restart`."""
-    if args.resume_from_checkpoint or not os.path.isdir(args.output_dir):
-        return args.resume_from_checkpoint
-    for folder in Path(args.output_dir).glob("checkpoint-*"):
-        # The Trainer writes the state last: a checkpoint without it was being written when the run was stopped.
-        if args.restart or not (folder / "trainer_state.json").is_file():
-            shutil.rmtree(folder, ignore_errors=True)  # another process may be at it
-    checkpoint = get_last_checkpoint(args.output_dir)
-    if checkpoint is not None:
-        logger.info(f"going on from {checkpoint}; --restart begins anew")
-    return checkpoint
-
-
 def _check_teachers(teachers: Sequence[Teacher], output_dir: str) -> None:
     """Make sure that a run goes on with the teachers that it was begun with."""
     begun = read_record(Path(output_dir)).get("teachers")
@@ -309,19 +229,13 @@ def _check_teachers(teachers: Sequence[Teacher], output_dir: str) -> None:
         )
 
 
-def peak_memory() -> dict[str, int]:
-    """Most memory that this process, and its share of the GPU, has taken so far, in MB, as far as that is known."""
-    peaks = {}
-    if sys.platform != "win32":
-        import resource
-
-        unit = 1 if sys.platform == "darwin" else 1024  # bytes
-        peaks["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20
-    if torch.cuda.is_available():
-        peaks["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() // 2**20
-    return peaks
-
-
-def _extra_facts(text: str) -> dict:
-    name, _, folder = text.partition("=")
-    return corpus_facts(name, folder or None, None, None)
+def _advice(data_args: CorpusArguments) -> str:
+    if data_args.dataset_name is not None:
+        source = find_source(data_args.dataset_name, data_args.data_dir)
+        if source.corpus is not None and source.manifest is None:
+            folder = source.path or "FOLDER"
+            return (
+                f"To train without such clips, run `lssed-hf prepare {source.corpus} {folder} OUT`, which lists them "
+                "in OUT/rejects.csv, and give --data_dir OUT"
+            )
+    return "To train without it, remove its row from the data set"

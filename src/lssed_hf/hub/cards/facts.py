@@ -1,6 +1,5 @@
 """What is known of a model, read from what its training and its evaluations left behind."""
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +13,9 @@ from ...evaluation.run_results import read_run
 from ...inference.classifiers.loading import own_format
 from ...inference.classifiers.svm import CLASSICAL, LICENSE_NOTE, MODEL_TYPE, SVM_MARKER
 from ...models.registry import list_models
+from ..training_record import read_json, read_record
 
 
-#: What training writes beside a model.
-RECORD = "training.json"
 DEPRESSION_LABELS = ("not_depressed", "depressed")
 #: Of support vector machines.
 UNCALIBRATED = "Its probabilities are a softmax of won comparisons: they order the classes and are not calibrated."
@@ -123,11 +121,6 @@ def terms(corpus: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Contents of `training.json`, empty without one."""
-    return _read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
-
-
 def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] = ()) -> CardFacts:
     """What a saved model's folder says of it.
 
@@ -144,7 +137,7 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
     classical = (folder / SVM_MARKER).is_file()
     if not classical and not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} holds no config.json: give the folder of a saved model")
-    config = _read_json(folder / (SVM_MARKER if classical else "config.json"))
+    config = read_json(folder / (SVM_MARKER if classical else "config.json"))
     record = read_record(folder)
     here = [path for path in (folder / "results.json", *sorted(folder.glob("on_*/results.json"))) if path.is_file()]
     for place in results:
@@ -221,7 +214,7 @@ def _recorded(cell: Path, title: str, recipe: Mapping[str, str], system: str, se
     }
     if corpus["corpus"] and corpus["split_scheme"] is None:
         corpus["split_scheme"] = corpus_builder(dataset).SPLIT_SCHEMES[0]
-    facts = _read_json(cell / "cell.json") if (cell / "cell.json").is_file() else {}
+    facts = read_json(cell / "cell.json") if (cell / "cell.json").is_file() else {}
     named = ("dataset_name", "split_scheme", "dataset_config_name")
     return CardFacts(
         name=f"{model if system == dataset else system} on {dataset}",
@@ -287,17 +280,7 @@ def _config_versions(config: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def _read_results(path: Path) -> dict[str, Any]:
-    results = _read_json(path)
+    results = read_json(path)
     if "metrics" not in results and "test_sets" not in results:
         raise ValueError(f"{path} holds no results of lssed-hf train, evaluate or train_asr: move it elsewhere")
     return results
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, not an object")
-    return content

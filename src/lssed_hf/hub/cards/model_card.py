@@ -15,12 +15,11 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ...corpora import corpus_builder
-from ...evaluation.report import classes_table, groups_table, summary_table
+from ...evaluation.report import adversarial_table, classes_table, groups_table, summary_table
 from ...evaluation.text_tables import markdown_table
 from ...evaluation.wer import rates_table
 from ...files import replacing
 from ...inference.classifiers.svm import MODEL_TYPE
-from ...inference.fgsm import adversarial_table
 from ...inference.speaker_normalization import sentence
 from .escaping import code, one_line, plain
 from .facts import CardFacts, read_facts, terms

@@ -4,7 +4,7 @@ import copy
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -171,19 +171,6 @@ class Classifier(ABC):
         elif not isinstance(clip, (str, os.PathLike, bytes, Mapping)) and hasattr(clip, "__array__"):
             clip = {"array": np.asarray(clip), "sampling_rate": self.sampling_rate}
         return load_audio(clip, self.sampling_rate)
-
-
-def score_columns(labels: Sequence[str]) -> list[str]:
-    """Names of the columns of `score_cells`, in every CSV file of scores."""
-    return ["label", "score", *(f"probability_{label}" for label in labels)]
-
-
-def score_cells(probabilities: np.ndarray | None, labels: Sequence[str]) -> list[str]:
-    """The best label, its probability and all probabilities (num_labels,); empty cells for None."""
-    if probabilities is None:
-        return [""] * (len(labels) + 2)
-    best = int(probabilities.argmax())
-    return [labels[best], *(f"{score:.4f}" for score in (probabilities[best], *probabilities))]
 
 
 def batched_by_length(

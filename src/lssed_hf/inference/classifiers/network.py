@@ -12,7 +12,6 @@ from transformers.utils import logging as transformers_logging
 
 from ...models.folding import fold_batch_norm
 from .classifier import Classifier
-from .devices import choose_device
 from .hooks import frame_states, head_inputs
 from .inputs import model_inputs
 
@@ -66,6 +65,28 @@ class AudioClassifier(Classifier):
                 self.model(**self.inputs([waveform]))
             states = found[0][0].float().cpu().numpy()
             yield own_frames(states, waveform, self.feature_extractor) if frames else states
+
+
+def choose_device(device: str | torch.device | None = None) -> torch.device:
+    """Return a device of torch that is there.
+
+    Args:
+        device: Name such as `cpu`, `cuda` or `cuda:1`; by default the GPU if there is one, else the CPU.
+
+    Raises:
+        ValueError: No device has that name, or this machine has none of it.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch raises all three
+        found = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        raise ValueError(
+            f"device {str(device)!r} is not there: this machine has {', '.join(found)}; leave it out for the best one"
+        ) from error
+    return chosen
 
 
 def own_frames(states: np.ndarray, waveform: np.ndarray, feature_extractor) -> np.ndarray:

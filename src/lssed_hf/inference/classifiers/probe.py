@@ -12,9 +12,8 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, 
 
 from ...models.encoders import encoder_of
 from .classifier import Classifier
-from .devices import choose_device
 from .inputs import model_inputs
-from .network import no_loading_bar, own_frames
+from .network import choose_device, no_loading_bar, own_frames
 
 
 #: Its presence makes a folder a probe: what was chosen, and how.

@@ -8,8 +8,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ..classifiers.classifier import score_cells, score_columns
-from ..prediction_formats import printable, write_columns
+from ..prediction_formats import printable, score_cells, score_columns, write_columns
 from .scoring import NO_SPEECH, NO_TURN, TimelineSegment
 
 
