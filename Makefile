@@ -58,6 +58,7 @@ test-browser: .venv/.browser  ## the page of `lssed-hf serve` in Chromium; scree
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/check_docstrings.py src scripts benchmarks
 
 api: .venv/.installed  ## docs/api.md, the reference of all public names
 	$(BIN)/python scripts/api_reference.py

@@ -1,4 +1,7 @@
-"""Check how docstrings begin, where ruff's pydocstyle rules do not look: `python scripts/check_docstrings.py PATH ...`."""
+"""Check how docstrings and their entries begin, which ruff's pydocstyle rules do not see.
+
+    python scripts/check_docstrings.py src
+"""
 
 import ast
 import re
