@@ -19,7 +19,7 @@ import numpy as np
 from lssed_hf.corpora.emodb import SPEAKERS
 from lssed_hf.evaluation.few_shot import compare_few_shot, few_shot_markdown, few_shot_panels
 from lssed_hf.evaluation.plots import plot_curves
-from lssed_hf.evaluation.run_results import Run, read_run
+from lssed_hf.evaluation.run_results import RunResults, read_run
 from lssed_hf.experiments import runs as cells
 from lssed_hf.experiments.benchmark import parse_systems
 from lssed_hf.experiments.runs import Cell, check_settings, claimed, recipe, run_cells, training_settings, write_json
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def write_report(made: dict[tuple[str, int, int, str], Cell], output_dir: Path) -> None:
-    folds: dict[tuple[str | None, str, int], dict[int, list[Run]]] = {}
+    folds: dict[tuple[str | None, str, int], dict[int, list[RunResults]]] = {}
     for (start, number, seed, _), cell in made.items():
         key = (None if start == SCRATCH else start), "emodb", number
         folds.setdefault(key, {}).setdefault(seed, []).append(read_run(cell.folder))
@@ -88,9 +88,9 @@ def write_report(made: dict[tuple[str, int, int, str], Cell], output_dir: Path) 
     print(text)
 
 
-def joined(runs: Sequence[Run]) -> Run:
+def joined(runs: Sequence[RunResults]) -> RunResults:
     """The test sets of several folds as one."""
-    return Run(
+    return RunResults(
         runs[0].results,
         [name for run in runs for name in run.ids],
         np.concatenate([run.references for run in runs]),

@@ -19,7 +19,7 @@ from typing import Any
 
 from lssed_hf import BENCHMARK_EMOTIONS
 from lssed_hf.evaluation.intervals import SCORES
-from lssed_hf.evaluation.run_results import Run, read_run, score_runs
+from lssed_hf.evaluation.run_results import RunResults, read_run, score_runs
 from lssed_hf.evaluation.significance import holm, paired_differences
 from lssed_hf.evaluation.text_tables import markdown_table, score_cell
 from lssed_hf.experiments.benchmark import Spec, make_cell
@@ -112,13 +112,13 @@ def write_report(cells: Mapping[str, Mapping[int, Cell]], output_dir: Path) -> N
     print(text)
 
 
-def common_ids(runs: Sequence[Run]) -> list[str]:
+def common_ids(runs: Sequence[RunResults]) -> list[str]:
     """Ids of the utterances that all runs have, in the order of the first."""
     shared = set.intersection(*(set(run.ids) for run in runs))
     return [name for name in runs[0].ids if name in shared]
 
 
-def compare(runs: Mapping[str, Mapping[int, Run]]) -> dict[str, Any]:
+def compare(runs: Mapping[str, Mapping[int, RunResults]]) -> dict[str, Any]:
     """Scores of systems on the same clips, and paired differences from the system `none`, JSON-ready."""
     baseline, rows = runs["none"], []
     for name, of_system in runs.items():

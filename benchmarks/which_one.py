@@ -16,7 +16,7 @@ import numpy as np
 
 from lssed_hf.evaluation.corpus_losses import compare_corpora
 from lssed_hf.evaluation.plots import plot_trade_off
-from lssed_hf.evaluation.run_results import Run, read_run
+from lssed_hf.evaluation.run_results import RunResults, read_run
 from lssed_hf.evaluation.significance import paired_differences
 from lssed_hf.evaluation.text_tables import markdown_table, score_cell
 from lssed_hf.experiments.cross_corpus import make_cells
@@ -122,7 +122,7 @@ def write_report(systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell
     """Write `results.json`, `which_one.png` and `report.md` from the finished cells."""
     compared, failures, all_runs = {}, {}, {}
     for name, cells in systems.items():
-        runs: dict[tuple[str, str], dict[int, Run]] = {}
+        runs: dict[tuple[str, str], dict[int, RunResults]] = {}
         for (source, target, seed), cell in cells.items():
             if cell.problem:
                 failures[f"{name}, {cell.title}"] = cell.problem
@@ -159,7 +159,7 @@ def write_report(systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell
 
 
 def differences(
-    runs: Mapping[str, Mapping[tuple[str, str], Mapping[int, Run]]],
+    runs: Mapping[str, Mapping[tuple[str, str], Mapping[int, RunResults]]],
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """UA of each system minus that of `BASE`, paired speaker by speaker, on the corpus that it was trained on."""
     found: dict[str, dict[str, dict[str, float | None]]] = {}

@@ -4,7 +4,7 @@ import pytest
 from lssed_hf.evaluation.fairness import fairness, fairness_table, group_recalls, speaker_recalls
 from lssed_hf.evaluation.intervals import bootstrap_intervals
 from lssed_hf.evaluation.report import evaluate_predictions, write_report
-from lssed_hf.evaluation.run_results import Run
+from lssed_hf.evaluation.run_results import RunResults
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 
 
@@ -75,7 +75,7 @@ def test_groups_are_scored_alone_and_their_speakers_resampled(data):
 
 
 def make_run(references, predictions, speakers, **groups):
-    return Run({"labels": LABELS}, [], references, predictions, np.eye(4)[predictions], speakers, groups)
+    return RunResults({"labels": LABELS}, [], references, predictions, np.eye(4)[predictions], speakers, groups)
 
 
 def test_several_runs_are_averaged(data):

@@ -6,7 +6,7 @@ import pytest
 from lssed_hf.evaluation.few_shot import compare_few_shot, few_shot_markdown
 from lssed_hf.evaluation.intervals import SCORES
 from lssed_hf.evaluation.plots import plot_curves
-from lssed_hf.evaluation.run_results import Run
+from lssed_hf.evaluation.run_results import RunResults
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 from lssed_hf.evaluation.significance import paired_differences
 
@@ -19,7 +19,7 @@ def make_run(right, seed):
     rng = np.random.default_rng([seed, int(100 * right)])
     answers = np.where(rng.random(120) < right, references, rng.integers(4, size=120))
     speakers = [f"s{index % 6}" for index in range(120)]
-    return Run({"labels": LABELS}, [], references, answers, np.eye(4)[answers], speakers)
+    return RunResults({"labels": LABELS}, [], references, answers, np.eye(4)[answers], speakers)
 
 
 @pytest.fixture

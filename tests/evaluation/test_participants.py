@@ -18,7 +18,7 @@ from lssed_hf.evaluation.participants import (
     participant_run,
 )
 from lssed_hf.evaluation.plots import plot_people, plot_roc
-from lssed_hf.evaluation.run_results import Run
+from lssed_hf.evaluation.run_results import RunResults
 
 
 LABELS = ["not_depressed", "depressed"]
@@ -29,7 +29,7 @@ def make_run(scores, labels, utterances=3, spread=0.0, seed=0):
     rng = np.random.default_rng(seed)
     people = np.repeat(np.arange(len(labels)), utterances)
     values = np.clip(np.repeat(scores, utterances) + spread * rng.normal(size=len(people)), 0, 1)
-    return Run(
+    return RunResults(
         {"labels": LABELS},
         [f"u{index}" for index in range(len(people))],
         np.repeat(labels, utterances),
@@ -80,7 +80,7 @@ def test_clopper_pearson_bounds():
 @pytest.mark.parametrize(("decision", "expected"), [("mean", [1, 0]), ("vote", [0, 0])])
 def test_a_participant_is_decided_on_by_mean_or_vote(decision, expected):
     values = np.array([0.95, 0.45, 0.45, 0.6, 0.1])  # one sure utterance outweighs two doubtful ones in the mean
-    run = Run(
+    run = RunResults(
         {"labels": LABELS},
         list("abcde"),
         np.array([1, 1, 1, 0, 0]),
@@ -166,4 +166,4 @@ def test_what_cannot_be_scored_is_refused(development):
     with pytest.raises(ValueError, match="participant p0 is labelled both ways"):
         participant_run(run)
     with pytest.raises(ValueError, match="without a speaker"):
-        participant_run(Run(run.results, run.ids, run.references, run.predictions, run.probabilities, None))
+        participant_run(RunResults(run.results, run.ids, run.references, run.predictions, run.probabilities, None))

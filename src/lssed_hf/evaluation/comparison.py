@@ -10,7 +10,7 @@ from ..labels import BENCHMARK_EMOTIONS
 from .fairness import fairness, fairness_table
 from .intervals import SCORES
 from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
-from .run_results import Run, mean_and_std, score_runs
+from .run_results import RunResults, mean_and_std, score_runs
 from .significance import holm, mcnemar, paired_differences
 from .text_tables import latex_table, markdown_table, score_cell
 
@@ -33,7 +33,7 @@ class System:
     name: str
     model: str
     flags: str
-    runs: Mapping[int, Run]
+    runs: Mapping[int, RunResults]
     facts: Sequence[Mapping[str, Any]] = ()
     changed: bool = False
     adversarial: bool = False
@@ -138,7 +138,7 @@ def _row(system: System) -> dict[str, Any]:
     }
 
 
-def _comparisons(systems: Sequence[System], reference: System, test_set: Run) -> list[dict[str, Any]]:
+def _comparisons(systems: Sequence[System], reference: System, test_set: RunResults) -> list[dict[str, Any]]:
     others = [system for system in systems if system is not reference]
     comparisons = []
     for system in others:

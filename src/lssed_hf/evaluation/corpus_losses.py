@@ -8,12 +8,12 @@ import numpy as np
 from .fairness import fairness, fairness_table
 from .intervals import SCORES, percentile_intervals
 from .published import TABLE_4
-from .run_results import Run, score_runs
+from .run_results import RunResults, score_runs
 from .text_tables import latex_table, markdown_table, score_cell
 
 
 def compare_corpora(
-    runs: Mapping[tuple[str, str], Mapping[int, Run]], labels: Sequence[str], *, num_resamples: int = 2000
+    runs: Mapping[tuple[str, str], Mapping[int, RunResults]], labels: Sequence[str], *, num_resamples: int = 2000
 ) -> dict[str, Any]:
     """Score systems on their own corpus and on others, and the difference of both.
 
@@ -22,7 +22,7 @@ def compare_corpora(
     Args:
         runs: by corpus of training and of testing, by seed. Pairs whose own corpus was not tested have no loss.
         labels: classes to score. Utterances of others are left out, and answers outside of them give way to the most
-            probable one inside (see `Run.restricted`).
+            probable one inside (see `RunResults.restricted`).
         num_resamples: of the bootstrap.
 
     Returns:

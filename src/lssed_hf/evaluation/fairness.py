@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .intervals import SCORES, bootstrap_scores, percentile_intervals
-from .run_results import Run
+from .run_results import RunResults
 from .text_tables import markdown_table, score_cell
 
 
@@ -17,7 +17,7 @@ SPEAKER_NOTE = (
 )
 
 
-def fairness(runs: Mapping[int, Run]) -> dict[str, Any]:
+def fairness(runs: Mapping[int, RunResults]) -> dict[str, Any]:
     """`groups`, see `group_recalls`, and `speakers`, see `speaker_recalls`, of runs on one test set by seed."""
     run = next(iter(runs.values()))
     predictions = np.stack([other.predictions for other in runs.values()])

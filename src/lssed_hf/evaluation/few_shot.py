@@ -7,13 +7,13 @@ import numpy as np
 
 from .fairness import fairness
 from .intervals import SCORES
-from .run_results import Run, score_runs
+from .run_results import RunResults, score_runs
 from .significance import paired_differences
 from .text_tables import markdown_table, score_cell
 
 
 #: Runs by what training started from (None: random weights), corpus, number of training speakers and seed.
-Curves = Mapping[tuple[str | None, str, int], Mapping[int, Run]]
+Curves = Mapping[tuple[str | None, str, int], Mapping[int, RunResults]]
 
 
 def compare_few_shot(curves: Curves) -> list[dict[str, Any]]:

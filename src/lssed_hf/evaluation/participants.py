@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from .published import TABLE_6
-from .run_results import Run, mean_and_std
+from .run_results import RunResults, mean_and_std
 from .significance import holm, mcnemar
 from .text_tables import latex_table, markdown_table, score_cell
 
@@ -40,10 +40,10 @@ class DepressionSystem:
     name: str
     start: str
     strategy: str
-    runs: Mapping[int, Run]
+    runs: Mapping[int, RunResults]
 
 
-def participant_run(run: Run, decision: str = "mean") -> Run:
+def participant_run(run: RunResults, decision: str = "mean") -> RunResults:
     """One row for each participant in place of one for each utterance.
 
     Args:
@@ -72,7 +72,7 @@ def participant_run(run: Run, decision: str = "mean") -> Run:
         probabilities.append(float(np.mean(depressed)))
     scores = np.asarray(probabilities)
     answers = (scores > 0.5).astype(int)
-    return Run(run.results, names, np.asarray(labels), answers, np.stack([1 - scores, scores], axis=1), names)
+    return RunResults(run.results, names, np.asarray(labels), answers, np.stack([1 - scores, scores], axis=1), names)
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = _CONFIDENCE) -> dict[str, float | int | None]:
@@ -172,7 +172,7 @@ def _metrics(confusions: np.ndarray) -> np.ndarray:
     return np.stack([accuracy, np.nanmean(recalls, axis=-1), f1[..., 1], f1[..., 0]], axis=-1)
 
 
-def _row(system: DepressionSystem, people: Mapping[int, Run], draws: np.ndarray) -> dict[str, Any]:
+def _row(system: DepressionSystem, people: Mapping[int, RunResults], draws: np.ndarray) -> dict[str, Any]:
     row = {"name": system.name, "start": system.start, "strategy": system.strategy, "seeds": list(system.runs)}
     for level, runs in (("participants", people), ("utterances", system.runs)):
         names = next(iter(people.values())).ids
@@ -204,7 +204,7 @@ def _row(system: DepressionSystem, people: Mapping[int, Run], draws: np.ndarray)
     return row
 
 
-def _confusions_by_person(run: Run, names: Sequence[str]) -> np.ndarray:
+def _confusions_by_person(run: RunResults, names: Sequence[str]) -> np.ndarray:
     """Counts (participants, 2, 2), in the order of `names`."""
     numbers = {name: number for number, name in enumerate(names)}
     persons = np.array([numbers[speaker] for speaker in run.speakers])
@@ -229,7 +229,7 @@ def _auc(references: np.ndarray, scores: Sequence[np.ndarray], draws: np.ndarray
     return {**mean_and_std(values), "low": float(low), "high": float(high)}
 
 
-def _comparisons(by_participant: Mapping[str, Mapping[int, Run]], reference: str) -> list[dict[str, Any]]:
+def _comparisons(by_participant: Mapping[str, Mapping[int, RunResults]], reference: str) -> list[dict[str, Any]]:
     comparisons = []
     for name, runs in by_participant.items():
         if name == reference:

@@ -15,7 +15,7 @@ from .ser_metrics.ser_metrics import score
 
 
 @dataclass(frozen=True)
-class Run:
+class RunResults:
     """A scored test set.
 
     Attributes:
@@ -39,7 +39,7 @@ class Run:
     def labels(self) -> list[str]:
         return self.results["labels"]
 
-    def on(self, ids: Sequence[str]) -> "Run":
+    def on(self, ids: Sequence[str]) -> "RunResults":
         """The same on some of its utterances, in that order; `results` stay those of all.
 
         Raises:
@@ -47,7 +47,7 @@ class Run:
         """
         row_of = {name: row for row, name in enumerate(self.ids)}
         rows = [row_of[name] for name in ids]
-        return Run(
+        return RunResults(
             self.results,
             list(ids),
             self.references[rows],
@@ -57,7 +57,7 @@ class Run:
             {name: [values[row] for row in rows] for name, values in self.groups.items()},
         )
 
-    def restricted(self, labels: Sequence[str]) -> "Run":
+    def restricted(self, labels: Sequence[str]) -> "RunResults":
         """The same on the utterances of some classes, numbered anew in the order of `labels`.
 
         An answer outside of them gives way to the most probable one inside. `results` stay those of all classes,
@@ -68,7 +68,7 @@ class Run:
         kept = np.flatnonzero(np.isin(self.references, numbers))
         inside = self.probabilities[kept][:, numbers].argmax(axis=1)
         predictions = [new_numbers.get(int(old), other) for old, other in zip(self.predictions[kept], inside)]
-        return Run(
+        return RunResults(
             {**self.results, "labels": list(labels)},
             [self.ids[index] for index in kept],
             np.array([new_numbers[int(old)] for old in self.references[kept]]),
@@ -79,7 +79,7 @@ class Run:
         )
 
 
-def read_run(folder: str | os.PathLike) -> Run:
+def read_run(folder: str | os.PathLike) -> RunResults:
     """Read `results.json` and `predictions.csv` of a folder that `lssed-hf train` or `evaluate` wrote.
 
     Raises:
@@ -98,7 +98,7 @@ def read_run(folder: str | os.PathLike) -> Run:
         if name not in ("id", "reference", "prediction") and not name.startswith("probability_"):
             facts[name] = [row[name] or None for row in rows]
     speakers = facts.pop("speaker")
-    return Run(
+    return RunResults(
         results,
         [row["id"] for row in rows],
         np.array([labels.index(row["reference"]) for row in rows]),
@@ -110,7 +110,7 @@ def read_run(folder: str | os.PathLike) -> Run:
 
 
 def score_runs(
-    runs: Mapping[int, Run], *, num_resamples: int = 2000, seed: int = 0
+    runs: Mapping[int, RunResults], *, num_resamples: int = 2000, seed: int = 0
 ) -> tuple[dict[str, dict[str, Any]], np.ndarray, np.ndarray | None]:
     """WA and UA over training seeds.
 

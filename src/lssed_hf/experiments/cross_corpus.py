@@ -15,7 +15,7 @@ from typing import Any
 from ..evaluation.corpus_losses import compare_corpora, cross_corpus_latex, cross_corpus_markdown, loss_matrices
 from ..evaluation.few_shot import compare_few_shot, few_shot_markdown, few_shot_panels, start_name
 from ..evaluation.plots import plot_curves, plot_losses
-from ..evaluation.run_results import Run, read_run
+from ..evaluation.run_results import RunResults, read_run
 from ..files import replacing
 from ..training.arguments import DataArguments
 from .runs import Cell, data_arguments, recipe, training_settings, write_json
@@ -177,7 +177,7 @@ def write_cross_corpus(
     Returns:
         Path of `report.md`, written last; None if no test is finished.
     """
-    runs: dict[tuple[str, str], dict[int, Run]] = {}
+    runs: dict[tuple[str, str], dict[int, RunResults]] = {}
     for (source, target, seed), cell in cells.items():
         if target is not None and not cell.problem:
             runs.setdefault((source, target), {})[seed] = read_run(cell.folder)
@@ -216,9 +216,9 @@ def _few_shot_runs(
     cells: Mapping[tuple[str, str | None, int], Cell],
     few_shot: Mapping[tuple[str | None, str, int, int], Cell],
     labels: Sequence[str],
-) -> dict[tuple[str | None, str, int], dict[int, Run]]:
+) -> dict[tuple[str | None, str, int], dict[int, RunResults]]:
     """Runs by start, target, number of speakers and seed. The models as they came stand for 0 speakers."""
-    runs: dict[tuple[str | None, str, int], dict[int, Run]] = {}
+    runs: dict[tuple[str | None, str, int], dict[int, RunResults]] = {}
     for (source, target, number, seed), cell in few_shot.items():
         before = cells.get((source, target, seed))
         if before is not None and not before.problem and before.settings["splits"] == ["test"]:
