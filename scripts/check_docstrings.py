@@ -1,6 +1,6 @@
 """Check how docstrings and their entries begin, which ruff's pydocstyle rules do not see.
 
-    python scripts/check_docstrings.py src
+Run it as `python scripts/check_docstrings.py src`; `make lint` does.
 """
 
 import ast
