@@ -11,7 +11,7 @@ from lssed_hf import load_audio, load_corpus
 from lssed_hf.corpora import CorpusDataError, Utterance, base
 from lssed_hf.corpora.lssed import Lssed
 from lssed_hf.labels import EMOTIONS
-from lssed_hf.preparation.statistics import PUBLISHED_EMOTIONS
+from lssed_hf.preparation.lssed_tables import PUBLISHED_EMOTIONS
 
 
 Rows = list[dict[str, object]]

@@ -5,7 +5,7 @@ import pytest
 
 from lssed_hf.evaluation.published import FIGURE_2, LSSED_MAJORITY, TABLE_5, find_published
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
-from lssed_hf.preparation.statistics import PUBLISHED_EMOTIONS
+from lssed_hf.preparation.lssed_tables import PUBLISHED_EMOTIONS
 
 
 # Table 3's test utterances of angry, neutral, happy and sad.

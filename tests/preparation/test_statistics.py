@@ -14,14 +14,11 @@ from lssed_hf import cli
 from lssed_hf.audio import encode_audio
 from lssed_hf.corpora import corpus_features, load_corpus
 from lssed_hf.labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
-from lssed_hf.preparation import charts, statistics
+from lssed_hf.preparation import charts, durations
 from lssed_hf.preparation.charts import plot_statistics
-from lssed_hf.preparation.statistics import (
-    PUBLISHED_EMOTIONS,
-    PUBLISHED_SPEAKERS,
-    corpus_statistics,
-    format_statistics,
-)
+from lssed_hf.preparation.lssed_tables import PUBLISHED_EMOTIONS, PUBLISHED_SPEAKERS
+from lssed_hf.preparation.statistics import corpus_statistics
+from lssed_hf.preparation.statistics_report import format_statistics
 
 
 def features(*, audio: bool = False, emotions=EMOTIONS) -> datasets.Features:
@@ -227,11 +224,11 @@ class TestDurations:
         assert "4 clips without a duration" in text and f"- gone (train): {paths['gone']}" in text
 
     def test_more_clips_than_one_batch(self, monkeypatch):
-        monkeypatch.setattr(statistics, "_BATCH", 3)
+        monkeypatch.setattr(durations, "_BATCH", 3)
         rows = [{"id": str(i), "emotion": "sad", "audio": clip(0.1) if i % 4 else None} for i in range(10)]
-        durations = corpus_statistics(dataset(audio=True, train=rows))["durations"]
-        assert [clip["id"] for clip in durations["unreadable"]] == ["0", "4", "8"]
-        assert durations["all"]["clips"] == 7
+        found = corpus_statistics(dataset(audio=True, train=rows))["durations"]
+        assert [clip["id"] for clip in found["unreadable"]] == ["0", "4", "8"]
+        assert found["all"]["clips"] == 7
 
     def test_the_list_is_cut_in_text_alone(self):
         stats = corpus_statistics(dataset(audio=True, train=[{"emotion": "sad"}] * 30))

@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--num_proc is {args.num_proc}; give 1 or more")
 
     from ..corpora.sources import find_source, load_splits
-    from ..preparation.statistics import corpus_statistics, format_statistics, write_statistics
+    from ..preparation.statistics import corpus_statistics
+    from ..preparation.statistics_report import format_statistics, write_statistics
 
     source = find_source(args.dataset, args.data_dir)
     config_name = args.config_name or ("default" if source.corpus else None)

@@ -1,4 +1,4 @@
-"""The picture of `lssed-hf stats`, drawn without touching matplotlib's global state (pyplot)."""
+"""Picture of `lssed-hf stats`, drawn without the global state of matplotlib (pyplot)."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from .statistics import UNKNOWN
 
 
 _INK, _FAINT_INK, _LINE = "#1a202c", "#5a6575", "#d5dae1"
-# Blue and orange are told apart by everyone; what lies between is lighter.
+# Everyone tells blue from orange; the colour between them is lighter.
 _SPLIT_COLOURS = {"train": "#1f5f9f", "validation": "#9bbbd9", "test": "#e08a2e"}
 _OTHER_COLOURS = ("#1f5f9f", "#e08a2e", "#9bbbd9", "#6f8f3f", "#8a6fa8", "#8b94a1")
 _LEGEND = {"frameon": False, "fontsize": 9.5, "labelcolor": _INK, "handlelength": 1, "handleheight": 1}
@@ -25,11 +25,11 @@ def plot_statistics(statistics: Mapping[str, Any], path: str | os.PathLike) -> P
     """Draw utterances by emotion and split, durations, and speakers by gender and age group, as a PNG.
 
     Args:
-        statistics: from `corpus_statistics`. What it does not know is left out of the picture.
-        path: where to write; its folder must exist.
+        statistics: Counts from `corpus_statistics`. Unknown ones are left out of the picture.
+        path: File to write, in a folder that exists.
 
     Returns:
-        The path.
+        Path of the file.
     """
     emotions = {name: row for name, row in statistics["emotions"].items() if row["total"]}
     colours = _split_colours(list(statistics["splits"]))
@@ -92,7 +92,7 @@ def _draw_emotions(
     axes.set_ylim(max(len(names), 5) - 0.4, -0.6)  # few bars stay slim
     _finish(axes, f"Utterances by {label_column}")
     _drop_axis(axes)
-    if len(colours) > 1:  # of durations too; it stands right below the last bar
+    if len(colours) > 1:  # the legend, of the durations too, stands right below the last bar
         below = {"bbox_to_anchor": (0, len(names) - 0.5), "bbox_transform": axes.transData}
         axes.legend(loc="upper left", ncols=4, borderpad=0, borderaxespad=0.5, **below, **_LEGEND)
 
@@ -119,7 +119,7 @@ def _draw_durations(axes: Axes, histogram: Mapping[str, Any], colours: Mapping[s
 
 
 def _speaker_bars(table: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int]]:
-    """Age group, gender and number of speakers, top to bottom."""
+    """Return age group, gender and number of speakers of each bar, top to bottom."""
     genders = [gender for gender in table if gender != "total" and table[gender]["total"]]
     ages = [age for age in table["total"] if age != "total" and table["total"][age]]
     return [(age, gender, table[gender][age]) for age in ages for gender in genders]
@@ -145,7 +145,7 @@ def _draw_speakers(axes: Axes, bars: Sequence[tuple[str, str, int]]) -> None:
 
 
 def _finish(axes: Axes, title: str) -> None:
-    """The look of all panels."""
+    """Give a panel its title and the look of all panels."""
     axes.set_title(title, loc="left", fontsize=11, color=_INK, pad=10)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, labelsize=9.5, labelcolor=_INK)
@@ -153,7 +153,7 @@ def _finish(axes: Axes, title: str) -> None:
 
 
 def _drop_axis(axes: Axes) -> None:
-    """Bars that lie have their numbers at their ends: no axis, but room for the longest."""
+    """Replace the axis of horizontal bars, whose numbers stand at their ends, by room for the longest."""
     axes.set_xticks([])
     axes.margins(x=0.3)
 
