@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from lssed_hf.files import check_writable, replacing
+from lssed_hf.files import check_writable, read_json, replacing, write_json
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes and permissions of POSIX")
@@ -69,3 +69,29 @@ def test_what_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch, 
         check_writable(name)
     check_writable("new/deep/file.csv")
     assert not (tmp_path / "new").exists()
+
+
+def test_json_comes_back(tmp_path):
+    path, value = tmp_path / "new" / "file.json", {"wütend": [1, 0.5, None]}
+    write_json(path, value)
+    assert read_json(path) == value
+    assert path.read_text(encoding="utf-8") == '{\n  "wütend": [\n    1,\n    0.5,\n    null\n  ]\n}\n'
+
+
+def test_nan_is_refused_and_the_old_file_stays(tmp_path):
+    path = tmp_path / "file.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError):
+        write_json(path, {"a": float("nan")}, allow_nan=False)
+    assert read_json(path) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"{", "file.json cannot be read"), (b"\xff", "cannot be read"), (b"[]", "holds list, not")],
+)
+def test_other_files_than_json_objects_are_refused(tmp_path, content, message):
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_json(path)

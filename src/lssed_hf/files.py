@@ -1,6 +1,7 @@
-"""Files that are either complete or absent, and their digests."""
+"""Files that are either complete or absent, JSON files, and digests of files."""
 
 import hashlib
+import json
 import os
 import socket
 import stat
@@ -8,14 +9,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Write to the path this yields; once the block succeeds it takes the place of `path`; if it fails it is removed.
+    """Replace a file by the one that the block writes.
 
-    The folder is made if need be. A link keeps leading to its file, which is replaced; a file keeps its permissions; a
-    device or a pipe is written to as it is.
+    The new file takes the place of `path` once the block succeeds. If the block fails, the old file stays and the new
+    one is removed. The folder is made if need be. A link keeps leading to its file, which is replaced. A file keeps
+    its permissions. A device or a pipe is written to directly.
+
+    Yields:
+        Path to write to.
 
     Raises:
         IsADirectoryError: The path is a folder.
@@ -38,13 +44,13 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Find before the work that a file cannot be written.
+    """Check that a file can be written, before the work whose results it takes.
 
     Raises:
         ValueError: The name is empty.
         IsADirectoryError: The path is a folder.
         NotADirectoryError: A part of the path is a file.
-        PermissionError: The folder does not let it be written.
+        PermissionError: The permissions of the folder forbid it.
     """
     if not os.fspath(path) or not Path(path).name:
         raise ValueError("a name of a file to write is empty")
@@ -59,7 +65,12 @@ def check_writable(path: str | os.PathLike) -> None:
 
 @contextmanager
 def new_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Fill the folder this yields; once the block succeeds it becomes `path`; if it fails it is removed.
+    """Make a folder that the block fills.
+
+    The folder becomes `path` once the block succeeds, and is removed if the block fails.
+
+    Yields:
+        Folder to fill.
 
     Raises:
         FileExistsError: `path` is there already and not an empty folder.
@@ -70,7 +81,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, because a rename is atomic within one file system only.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
-        folder = Path(temporary, path.name)  # within, since the outer one is for its owner's eyes only
+        folder = Path(temporary, path.name)  # a folder within, since only its owner may read the outer one
         folder.mkdir()
         yield folder
         if path.exists():
@@ -78,8 +89,40 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(folder, path)
 
 
+def write_json(path: str | os.PathLike, value: Any, *, allow_nan: bool = True) -> None:
+    """Write a value as a JSON file, complete or not at all.
+
+    Args:
+        path: Path of the file.
+        value: Value to write.
+        allow_nan: Whether NaN and infinity are written, which JSON itself does not know.
+
+    Raises:
+        ValueError: The value holds NaN or infinity, and they are not allowed.
+    """
+    with replacing(path) as partial:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=allow_nan)
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file cannot be read, or holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, not an object")
+    return content
+
+
 def sha256(path: str | os.PathLike) -> str:
-    """Hexadecimal digest of a file."""
+    """Return the hexadecimal SHA-256 digest of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
