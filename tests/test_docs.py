@@ -32,7 +32,9 @@ from lssed_hf.training import asr, train
 
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+#: Pages whose blocks test_contributing.py runs.
+WORKED_EXAMPLES = [page for page in PAGES if page.parent.name == "contributing"]
 
 #: Blocks that are not run, by page and first line, and why.
 NOT_RUN = {
@@ -105,14 +107,18 @@ def quick(monkeypatch, home, one_thread) -> None:
         monkeypatch.setattr(module, name, mock.create_autospec(getattr(module, name), side_effect=Stopped))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page not in WORKED_EXAMPLES],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
 def test_blocks_run(page, home, quick, monkeypatch):
     names = {"__name__": "__main__", **reader_home.names_at_hand()}
     if page.name == "serve.md":
         uvicorn = pytest.importorskip("uvicorn")
         monkeypatch.setattr(uvicorn, "run", lambda app, **settings: None)  # it would wait for Ctrl-C
     for block in read_blocks(page):
-        if key(block) in NOT_RUN or block.language == "text":
+        if key(block) in NOT_RUN or block.language in ("text", "mermaid"):
             continue
         if block.language == "python" and block.code.startswith(">>>"):
             run_session(block, names)

@@ -1,0 +1,95 @@
+"""The worked examples of docs/contributing: their files are written into a copy of the package, run and tested there."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs" / "contributing").glob("add_*.md"))
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield language, file and text of each block of a page; the file is empty where none is named."""
+    for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
+        if token.type == "fence":
+            language, _, file = token.info.strip().partition(" ")
+            yield language, file, token.content
+
+
+def apply(diff: str, path: Path) -> None:
+    """Change a file by a diff without line numbers, whose context has to occur once."""
+    lines = diff.splitlines()
+    before = "\n".join(line[1:] for line in lines if line[0] in " -")
+    after = "\n".join(line[1:] for line in lines if line[0] in " +")
+    text = path.read_text(encoding="utf-8")
+    assert text.count(before) == 1, f"{path.name} holds {text.count(before)} times:\n{before}"
+    path.write_text(text.replace(before, after), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory, write_clip) -> Path:
+    """A copy of the package and of what its tests share, with all examples in it; and corpora to try them on."""
+    folder = tmp_path_factory.mktemp("checkout")
+    skipped = shutil.ignore_patterns("__pycache__", "test_*.py", "fixtures")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=skipped)
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=skipped)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for page in PAGES:
+        for language, file, text in blocks(page):
+            if language == "diff":
+                apply(text, folder / file)
+            elif file:
+                path = folder / file
+                assert not path.exists(), f"{page.name}: {file} is there already"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    for speaker in ("DC", "JE", "JK", "KL"):
+        for number, code in enumerate(("a", "d", "f", "h", "n", "sa", "su")):
+            clip = folder / "SAVEE" / "AudioData" / speaker / f"{code}01.wav"
+            write_clip(clip, seconds=0.5, frequency=300 + 200 * number)
+    write_clip(folder / "my_recordings" / "clip.wav", seconds=0.5)
+    return folder
+
+
+def run(checkout: Path, *command: str) -> str:
+    """Run Python with the copy of the package, and return what it printed."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout / "src"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_tests_of_the_examples_pass(checkout):
+    files = [file for page in PAGES for _, file, _ in blocks(page) if Path(file).name.startswith("test_")]
+    assert len(files) == len(PAGES), "each page has one file of tests"
+    summary = run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
+    assert re.search(r"\d\d* passed", summary) or "[100%]" in summary
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_of_the_examples_run(page, checkout):
+    commands = [line for language, _, text in blocks(page) if language == "sh" for line in text.splitlines()]
+    assert commands
+    for line in commands:
+        program, *arguments = shlex.split(line)
+        assert program == "lssed-hf"
+        run(checkout, "-m", "lssed_hf", *arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_pass_the_linter(page, checkout):
+    files = [file for language, file, _ in blocks(page) if language == "python" and file]
+    run(checkout, "-m", "ruff", "check", "--no-cache", *files)
+    run(checkout, "-m", "ruff", "format", "--check", "--no-cache", *files)
+    run(checkout, str(ROOT / "scripts" / "check_docstrings.py"), *(file for file in files if file.startswith("src/")))
