@@ -13,7 +13,7 @@ from lssed_hf import PyResNetFeatureExtractor, cli, fit_normalization
 from lssed_hf.corpora.sources import load_splits
 from lssed_hf.experiments import runs as cells
 from lssed_hf.inference.evaluate import evaluate_model
-from lssed_hf.inference.speaker_normalization import SpeakerArguments, baseline_clips, scored_rows
+from lssed_hf.inference.speaker_normalization import SpeakerArguments, scored_rows, statistics_rows
 from lssed_hf.training.data import SpeechDataset
 from lssed_hf.training.features import compute_features
 from lssed_hf.training.speaker_front_ends import front_ends_of, speaker_front_ends
@@ -64,7 +64,7 @@ def chosen(rows, clips, **settings):
     ids = rows["id"]
     return {
         speaker: [ids[row] for row in numbers]
-        for speaker, numbers in baseline_clips(rows, args, "speaker_id", "emotion").items()
+        for speaker, numbers in statistics_rows(rows, args, "speaker_id", "emotion").items()
     }
 
 
@@ -94,8 +94,8 @@ class TestChoice:
         rows = datasets.Dataset.from_dict(
             {"id": list("abcd"), "speaker_id": ["x", None, "y", "x"], "emotion": [0, 1, 1, 1]}, features=FEATURES
         )
-        assert baseline_clips(rows, SpeakerArguments("all"), "speaker_id", "emotion") == {"x": [0, 3], "y": [2]}
-        assert baseline_clips(rows, SpeakerArguments(), "speaker_id", "emotion") == {}
+        assert statistics_rows(rows, SpeakerArguments("all"), "speaker_id", "emotion") == {"x": [0, 3], "y": [2]}
+        assert statistics_rows(rows, SpeakerArguments(), "speaker_id", "emotion") == {}
 
     def test_what_is_wrong_is_named(self):
         rows = rows_of({"a": 6, "b": 1})

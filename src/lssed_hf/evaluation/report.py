@@ -1,4 +1,4 @@
-"""From predictions to `results.json`, `confusion_matrix.png`, `report.md` and a CSV of predictions."""
+"""Scores of one system on one test set, and the files that hold them: JSON, Markdown, a picture and a CSV."""
 
 import csv
 import json
@@ -18,6 +18,17 @@ from .ser_metrics.ser_metrics import check_labels, score
 from .text_tables import markdown_table, score_cell
 
 
+_STATISTICS_NOTES = {
+    "corpus": "Clips were normalised by the statistics of the training corpus, although the model was trained on "
+    "those of each speaker.",
+    "all": "Clips were normalised by the statistics of all clips of their speaker in this set, without labels: "
+    "scored clips enter them, which a live application does not have ahead.",
+    "file": "Clips were normalised by the statistics of their speaker in a file that lssed-hf enroll wrote.",
+    "enrolment": "Clips were normalised by the statistics of {enrolment_clips} {enrolment_label} clips of their "
+    "speaker (seed {enrolment_seed}). These {taken:,} clips are not scored.",
+}
+
+
 def evaluate_predictions(
     references: Sequence[int],
     logits_or_probabilities: np.ndarray,
@@ -29,7 +40,7 @@ def evaluate_predictions(
     majority_label: int | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Score one system on one test set, everything `results.json` holds.
+    """Score one system on one test set.
 
     Args:
         references: True labels, indices into `labels`, (N,).
@@ -53,7 +64,6 @@ def evaluate_predictions(
     Raises:
         ValueError: Shapes that do not fit each other, NaN in a row, repeated ids or labels, a label out of range.
     """
-    references = np.asarray(references)
     rows = _checked_rows(logits_or_probabilities, labels)
     columns = {"references": references, "ids": ids, "speakers": speakers, **(groups or {})}
     for name, column in columns.items():
@@ -65,36 +75,66 @@ def evaluate_predictions(
         speakers = None
 
     references, predictions, num_labels = check_labels(references, rows.argmax(axis=1), len(labels))
-
-    def summary(chosen: np.ndarray) -> dict[str, Any]:
-        chosen_speakers = None if speakers is None else [speakers[index] for index in chosen]
-        pair = references[chosen], predictions[chosen]
-        return {
-            "num_utterances": len(chosen),
-            "num_speakers": None if speakers is None else len(set(chosen_speakers) - {None}),
-            "metrics": score(*pair, num_labels),
-            "intervals": bootstrap_intervals(*pair, chosen_speakers, num_labels, seed=seed),
-        }
-
-    by_group: dict[str, list[dict[str, Any]]] = {attribute: [] for attribute in groups or {}}
-    for attribute, value, chosen in group_indices(groups or {}):
-        with warnings.catch_warnings():  # that a group of one speaker has no interval shows in the report
-            warnings.simplefilter("ignore", UserWarning)
-            part = summary(chosen)
-        part["per_class_recall"] = part.pop("metrics")["per_class_recall"]
-        by_group[attribute].append({"value": value, **part})
-
     return {
         "labels": list(labels),
-        **summary(np.arange(len(rows))),
+        **_scores(references, predictions, speakers, num_labels, seed),
         "interval_clusters": "utterance" if speakers is None else "speaker",
         "majority": majority_row(references, None if majority_label is None else [majority_label], num_labels),
         "majority_from": "references" if majority_label is None else "training",
-        "groups": by_group,
+        "groups": _group_scores(groups or {}, references, predictions, speakers, num_labels, seed),
         "speakers": None
         if speakers is None
         else speaker_recalls(references, predictions, speakers, num_labels, seed=seed),
     }
+
+
+def _scores(
+    references: np.ndarray,
+    predictions: np.ndarray,
+    speakers: Sequence[str | None] | None,
+    num_labels: int,
+    seed: int,
+) -> dict[str, Any]:
+    return {
+        "num_utterances": len(references),
+        "num_speakers": None if speakers is None else len(set(speakers) - {None}),
+        "metrics": score(references, predictions, num_labels),
+        "intervals": bootstrap_intervals(references, predictions, speakers, num_labels, seed=seed),
+    }
+
+
+def _group_scores(
+    groups: Mapping[str, Sequence[str | None]],
+    references: np.ndarray,
+    predictions: np.ndarray,
+    speakers: Sequence[str | None] | None,
+    num_labels: int,
+    seed: int,
+) -> dict[str, list[dict[str, Any]]]:
+    by_attribute: dict[str, list[dict[str, Any]]] = {attribute: [] for attribute in groups}
+    for attribute, value, chosen in group_indices(groups):
+        chosen_speakers = None if speakers is None else [speakers[index] for index in chosen]
+        with warnings.catch_warnings():  # the report shows that a group of one speaker has no interval
+            warnings.simplefilter("ignore", UserWarning)
+            scores = _scores(references[chosen], predictions[chosen], chosen_speakers, num_labels, seed)
+        scores["per_class_recall"] = scores.pop("metrics")["per_class_recall"]
+        by_attribute[attribute].append({"value": value, **scores})
+    return by_attribute
+
+
+def adversarial_scores(real: Mapping[str, Any], fake: Mapping[str, Any], epsilon: float) -> dict[str, Any]:
+    """Return the entry `adversarial` of `results.json`.
+
+    Args:
+        real: Scores of the clips, from `evaluate_predictions`.
+        fake: Scores of their FGSM versions.
+        epsilon: Step of the FGSM.
+
+    Returns:
+        `epsilon`, and `metrics` and `intervals` of the `real` clips and of the `fake` ones.
+    """
+    kept = ("metrics", "intervals")
+    return {"epsilon": epsilon, "real": {key: real[key] for key in kept}, "fake": {key: fake[key] for key in kept}}
 
 
 def write_report(
@@ -103,16 +143,15 @@ def write_report(
     *,
     title: str = "Evaluation",
     context: Mapping[str, str] | None = None,
-    sections: Sequence[str] = (),
 ) -> Path:
     """Write `results.json`, `confusion_matrix.png` and `report.md`, each file whole or not at all.
 
     Args:
-        results: From `evaluate_predictions`.
+        results: Scores from `evaluate_predictions`, with `adversarial` and `speaker_normalization` where they apply.
         output_dir: Folder to write to, made if need be; files of an earlier report are replaced.
         title: Heading of the report.
-        context: What was run, e.g. model, dataset, split and command; it heads the report and enters `results.json`.
-        sections: Further parts of the report, Markdown.
+        context: Facts on the run, such as model, data set, split and command. They head the report and enter
+            `results.json`.
 
     Returns:
         Path of `report.md`, which is written last.
@@ -127,7 +166,7 @@ def write_report(
     with replacing(folder / "confusion_matrix.png") as path:
         plot_confusion_matrix(results["metrics"]["confusion_matrix"], results["labels"], path, title)
     with replacing(folder / "report.md") as path:
-        path.write_text("\n\n".join([_markdown(results, title, context), *sections]) + "\n", encoding="utf-8")
+        path.write_text(_markdown(results, title, context) + "\n", encoding="utf-8")
     return folder / "report.md"
 
 
@@ -145,13 +184,13 @@ def write_predictions(
     After the id there is a column `speaker`, if speakers are given, and one for each attribute of `groups`.
 
     Args:
-        path: Where to write; an earlier file is replaced.
+        path: File to write; an earlier one is replaced.
         ids: Name of each utterance, (N,).
         references: True labels, (N,); None or -1 where unknown, which leaves the cell empty.
         probabilities: One row per utterance, (N, C), summing to 1.
         labels: Class names, (C,).
         speakers: Speaker of each utterance, (N,); None, an unknown one, leaves the cell empty.
-        groups: Attributes by name, each (N,), as in `evaluate_predictions`.
+        groups: Attributes by name, each (N,), see `evaluate_predictions`.
 
     Returns:
         The path.
@@ -225,11 +264,18 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
     if results.get("speakers"):
         rows = speaker_rows(results["speakers"])
         parts += ["## Speakers", markdown_table(["", "speaker", "utterances", "WA", "UA"], rows), SPEAKER_NOTE]
+    if facts := results.get("speaker_normalization"):
+        parts += ["## A person's own baseline", speaker_normalization_note(facts)]
+        if facts["enrolment"]:
+            clips = [[speaker, ", ".join(ids)] for speaker, ids in facts["enrolment"].items()]
+            parts.append(markdown_table(["speaker", "enrolment"], clips, 2))
+    if "adversarial" in results:
+        parts += ["## Adversarial clips", adversarial_table(results["adversarial"])]
     return "\n\n".join(parts)
 
 
 def summary_table(results: Mapping[str, Any]) -> str:
-    """WA and UA with their intervals beside the majority row, as a Markdown table."""
+    """Return WA and UA with their intervals, and the majority row, as a Markdown table."""
     majority = results["majority"]
     return markdown_table(
         ["", "WA", "UA"],
@@ -241,7 +287,7 @@ def summary_table(results: Mapping[str, Any]) -> str:
 
 
 def classes_table(results: Mapping[str, Any]) -> str:
-    """Clips, answers and recall of each class, as a Markdown table."""
+    """Return utterances, predictions and recall of each class as a Markdown table."""
     metrics = results["metrics"]
     return markdown_table(
         ["class", "utterances", "predicted", "recall"],
@@ -259,7 +305,7 @@ def classes_table(results: Mapping[str, Any]) -> str:
 
 
 def groups_table(results: Mapping[str, Any]) -> str:
-    """WA and UA of each group, as a Markdown table."""
+    """Return WA and UA of each group as a Markdown table."""
     rows = [
         [
             f"{attribute}: {part['value']}",
@@ -274,16 +320,31 @@ def groups_table(results: Mapping[str, Any]) -> str:
 
 
 def interval_cells(intervals: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """Return WA and UA with their intervals as cells of a table."""
     return [score_cell(**intervals[name]) for name in SCORES]
 
 
 def adversarial_table(results: Mapping[str, Any]) -> str:
-    """WA and UA with their intervals of real and fake clips, as a Markdown table.
+    """Return WA and UA of real and fake clips, with their intervals, as a Markdown table.
 
     Args:
-        results: `epsilon`, and `intervals` (see `bootstrap_intervals`) of `real` and of `fake`.
+        results: Scores from `adversarial_scores`.
     """
     rows = {"real": "real", "fake": f"fake (FGSM, epsilon {results['epsilon']:g})"}
     return markdown_table(
         ["", "WA", "UA"], [[title, *interval_cells(results[name]["intervals"])] for name, title in rows.items()]
     )
+
+
+def speaker_normalization_note(facts: Mapping[str, Any]) -> str:
+    """Return a sentence or two on the statistics that clips were normalised by.
+
+    Args:
+        facts: Entry `speaker_normalization` of `results.json`.
+    """
+    note = _STATISTICS_NOTES[facts["statistics"]]
+    if facts["enrolment"]:
+        note = note.format(**facts, taken=sum(map(len, facts["enrolment"].values())))
+    if facts["num_without_speaker"]:
+        note += f" {facts['num_without_speaker']:,} clips have no speaker, and the statistics of the training corpus."
+    return note

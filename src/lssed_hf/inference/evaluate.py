@@ -1,9 +1,9 @@
-"""Scoring a model on a data set: predictions, scores, report."""
+"""Scoring a model on a data set: predictions, then scores, then a report."""
 
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import datasets
@@ -13,12 +13,19 @@ from tqdm.auto import tqdm
 from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.own.label_names import is_emotion, label_map_flag
 from ..corpora.sources import encode_labels
-from ..evaluation.report import adversarial_table, evaluate_predictions, summary_table, write_predictions, write_report
+from ..evaluation.report import (
+    adversarial_scores,
+    adversarial_table,
+    evaluate_predictions,
+    summary_table,
+    write_predictions,
+    write_report,
+)
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word
 from . import AudioClassifier, load_classifier
 from .classifiers.classifier import Classifier
 from .fgsm import real_and_fake_probabilities
-from .speaker_normalization import SpeakerArguments, baseline_markdown, speaker_classifiers, speakers_of, waveforms_of
+from .speaker_normalization import SpeakerArguments, speaker_classifiers, speakers_of, waveforms_of
 
 
 #: Columns whose groups are scored on their own.
@@ -73,13 +80,12 @@ def evaluate(
     arguments = CorpusArguments(
         dataset_name=name, data_dir=None if data_dir is None else os.fspath(data_dir), **corpus
     )
-    if not in_memory:
-        data = arguments.load()
-    elif isinstance(data, datasets.Dataset):
+    if isinstance(data, datasets.Dataset):
         data, split = datasets.DatasetDict({"all": data}), "all"
+    splits = encode_labels(data, arguments.label_column_name) if in_memory else arguments.load()
     return evaluate_model(
         model,
-        select_split(encode_labels(data, arguments.label_column_name), split, name or "the data set"),
+        select_split(splits, split, name or "the data set"),
         output_dir,
         audio_column=arguments.audio_column_name,
         label_column=arguments.label_column_name,
@@ -127,7 +133,7 @@ def evaluate_model(
     adversarial_epsilon: float | None = None,
     trust_remote_code: bool = False,
     context: Mapping[str, str] | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Score a saved model on the whole clips of a dataset, print the scores and write a report.
 
     Args:
@@ -136,112 +142,212 @@ def evaluate_model(
         dataset: Dataset with an audio column and a ClassLabel column.
         output_dir: Folder for `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`; None for no
             files.
-        audio_column: Name of the column with the audio.
-        label_column: Name of the column with the label.
-        speaker_column: Name of the column with the speaker.
-        speaker_normalization: Origin of the statistics that clips are normalised by, by default the model's own. Clips
-            of an enrolment are not scored.
-        speakers_file: File of `lssed-hf enroll` to take statistics from instead.
+        audio_column, label_column, speaker_column: See `predict_dataset`.
+        speaker_normalization, speakers_file: See `predict_dataset`.
         majority_label: Label that the majority row predicts, by default the dataset's own majority.
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one.
-        adversarial_epsilon: Step of the FGSM versions of the clips to score too (see `fgsm`).
+        adversarial_epsilon: Step of the FGSM versions of the clips, which are scored too (see `fgsm`).
         trust_remote_code: Whether code from the model's repository may run.
         context: Further lines for the report.
 
     Returns:
-        What `results.json` holds (see `evaluate_predictions`); with an `adversarial_epsilon` also `adversarial`: its
-        `epsilon`, and `metrics` and `intervals` of the `real` clips and of the `fake` ones. Where speakers have
-        statistics of their own, or the model wants them, also `speaker_normalization`: `statistics` ("all",
-        "enrolment", "file", or "corpus"), `enrolment` (ids of the clips by speaker, None without),
-        `num_without_speaker`, and the settings of the enrolment.
+        Contents of `results.json` (see `score_predictions`).
 
     Raises:
-        ValueError: the dataset holds a label that the model does not know, or adversarial clips are asked of
-            what is no network of transformers; a speaker without statistics, or a model that takes none (see
-            `baseline_clips`, `read_speakers`).
-        AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
+        ValueError: See `predict_dataset`.
+        AudioError, FileNotFoundError: A clip cannot be used; the message names its file.
     """
     classifier = load_classifier(model_name_or_path, batch_size, device, trust_remote_code)
+    predictions = predict_dataset(
+        classifier,
+        dataset,
+        audio_column=audio_column,
+        label_column=label_column,
+        speaker_column=speaker_column,
+        speaker_normalization=speaker_normalization or SpeakerArguments(),
+        speakers_file=speakers_file,
+        adversarial_epsilon=adversarial_epsilon,
+    )
+    results = score_predictions(predictions, majority_label)
+    report_scores(results, predictions, output_dir, {"model": model_name_or_path or "built-in", **(context or {})})
+    return results
+
+
+@dataclass(frozen=True)
+class DatasetPredictions:
+    """Probabilities that a model gives to the clips of a data set, beside the facts on the clips.
+
+    Attributes:
+        labels: Class names of the model, (num_labels,).
+        ids: Name of each clip, (N,).
+        references: True class number of each clip, int64 (N,).
+        probabilities: float32 (N, num_labels).
+        speakers: Speaker of each clip, (N,), None where unknown; None without such a column.
+        groups: Value of each clip by attribute, (N,), None where unknown.
+        epsilon: Step of the FGSM versions; None without them.
+        fake_probabilities: Probabilities of the FGSM versions, float32 (N, num_labels); None without them.
+        speaker_normalization: Facts on the statistics of speakers (see `speaker_classifiers`); None where they play no
+            part.
+    """
+
+    labels: list[str]
+    ids: list[str]
+    references: np.ndarray
+    probabilities: np.ndarray
+    speakers: list[str | None] | None
+    groups: dict[str, list[str | None]]
+    epsilon: float | None = None
+    fake_probabilities: np.ndarray | None = None
+    speaker_normalization: dict[str, Any] | None = None
+
+
+def predict_dataset(
+    classifier: Classifier,
+    dataset: datasets.Dataset,
+    *,
+    audio_column: str,
+    label_column: str,
+    speaker_column: str,
+    speaker_normalization: SpeakerArguments,
+    speakers_file: str | os.PathLike | None = None,
+    adversarial_epsilon: float | None = None,
+) -> DatasetPredictions:
+    """Classify the clips of a data set.
+
+    Args:
+        classifier: Classifier of `load_classifier`.
+        dataset: Dataset with an audio column and a ClassLabel column.
+        audio_column: Name of the column with the audio.
+        label_column: Name of the column with the label.
+        speaker_column: Name of the column with the speaker.
+        speaker_normalization: Origin of the statistics that clips are normalised by. Clips of an enrolment are left
+            out.
+        speakers_file: File of `lssed-hf enroll` to take statistics from instead.
+        adversarial_epsilon: Step of the FGSM versions of the clips, which are classified too (see `fgsm`).
+
+    Raises:
+        ValueError: The dataset holds a label that the model does not know, FGSM versions are asked of a model without
+            gradients, or see `speaker_classifiers`.
+        AudioError, FileNotFoundError: A clip cannot be used; the message names its file.
+    """
     if adversarial_epsilon is not None and not isinstance(classifier, AudioClassifier):
         raise ValueError(
             f"{classifier.name} is no network of transformers, and has no gradients for adversarial "
             "clips: of an exported network, give the model that it was exported from"
         )
     references = match_labels(dataset, label_column, classifier.labels)
-    own, scored, baseline = speaker_classifiers(
+    by_speaker, scored, facts = speaker_classifiers(
         classifier,
         dataset,
-        speaker_normalization or SpeakerArguments(),
+        speaker_normalization,
         speakers_file,
         audio_column=audio_column,
         label_column=label_column,
         speaker_column=speaker_column,
     )
-    dataset, references = dataset.select(scored), references[scored]
-    owners = speakers_of(dataset, speaker_column) if own else [None] * len(dataset)
-    answers = _answers(own, classifier, dataset, owners, audio_column, adversarial_epsilon)
-    probabilities = answers if adversarial_epsilon is None else answers[:, 0]
-    ids = list(dataset["id"]) if "id" in dataset.column_names else [str(index) for index in range(len(dataset))]
-    speakers = list(dataset[speaker_column]) if speaker_column in dataset.column_names else None
-    groups = {column: _names(dataset, column) for column in GROUP_COLUMNS if column in dataset.column_names}
+    dataset = dataset.select(scored)
+    speakers = speakers_of(dataset, speaker_column) if by_speaker else [None] * len(dataset)
+    classifiers = [by_speaker.get(speaker, classifier) for speaker in speakers]
+    probabilities = _probabilities(classifiers, dataset, audio_column, adversarial_epsilon)
+    columns = dataset.column_names
+    return DatasetPredictions(
+        classifier.labels,
+        list(dataset["id"]) if "id" in columns else [str(index) for index in range(len(dataset))],
+        references[scored],
+        probabilities[:, 0],
+        list(dataset[speaker_column]) if speaker_column in columns else None,
+        {column: _names(dataset, column) for column in GROUP_COLUMNS if column in columns},
+        adversarial_epsilon,
+        None if adversarial_epsilon is None else probabilities[:, 1],
+        facts,
+    )
+
+
+def _probabilities(
+    classifiers: Sequence[Classifier], dataset: datasets.Dataset, audio_column: str, epsilon: float | None
+) -> np.ndarray:
+    """Return the probabilities of each clip by its classifier, (N, 1, num_labels), with an epsilon (N, 2, num_labels).
+
+    With an epsilon the first are those of the clip, the second those of its FGSM version.
+    """
+    rows: dict[int, np.ndarray] = {}
+    with tqdm(total=len(dataset), desc="Scoring", unit="clip", disable=None) as bar:
+        for classifier in {id(one): one for one in classifiers}.values():
+            chosen = [row for row, one in enumerate(classifiers) if one is classifier]
+            waveforms = waveforms_of(dataset.select(chosen), audio_column, classifier.sampling_rate)
+            if epsilon is None:
+                found = (row[None] for row in classifier.probabilities(waveforms))
+            else:
+                found = real_and_fake_probabilities(classifier, waveforms, epsilon)
+            for row, probabilities in zip(chosen, found, strict=True):
+                rows[row] = probabilities
+                bar.update()
+    return np.stack([rows[row] for row in range(len(dataset))])
+
+
+def score_predictions(predictions: DatasetPredictions, majority_label: str | None = None) -> dict[str, Any]:
+    """Score the predictions for a data set.
+
+    Args:
+        predictions: Predictions from `predict_dataset`.
+        majority_label: Label that the majority row predicts, by default the dataset's own majority.
+
+    Returns:
+        Contents of `results.json`, see `evaluate_predictions`. With FGSM versions there is an entry `adversarial` (see
+        `adversarial_scores`), and where speakers have statistics of their own, or the model wants them, an entry
+        `speaker_normalization` (see `speaker_classifiers`).
+    """
+    labels, references, speakers = predictions.labels, predictions.references, predictions.speakers
     results = evaluate_predictions(
         references,
-        probabilities,
-        classifier.labels,
-        ids=ids,
+        predictions.probabilities,
+        labels,
+        ids=predictions.ids,
         speakers=speakers,
-        groups=groups,
-        majority_label=None if majority_label is None else classifier.labels.index(majority_label),
+        groups=predictions.groups,
+        majority_label=None if majority_label is None else labels.index(majority_label),
     )
-    if adversarial_epsilon is not None:
-        fake = evaluate_predictions(references, answers[:, 1], classifier.labels, speakers=speakers)
-        results["adversarial"] = {"epsilon": adversarial_epsilon}
-        for name, scores in (("real", results), ("fake", fake)):
-            results["adversarial"][name] = {key: scores[key] for key in ("metrics", "intervals")}
-    if baseline is not None:
-        results["speaker_normalization"] = baseline
-    print(f"{summary_table(results)}\n")
-    sections = [] if baseline is None else [baseline_markdown(baseline)]
-    if adversarial_epsilon is not None:
-        table = adversarial_table(results["adversarial"])
-        sections.append(f"## Adversarial clips\n\n{table}")
-        print(f"{table}\n")
-    if output_dir is not None:
-        context = {"model": model_name_or_path or "built-in", **(context or {})}
-        context = {key: os.fspath(value) for key, value in context.items()}
-        title = "Speech emotion recognition"
-        report = write_report(results, output_dir, title=title, context=context, sections=sections)
-        path = Path(output_dir, "predictions.csv")
-        write_predictions(path, ids, references, probabilities, classifier.labels, speakers, groups)
-        print(f"Report: {report}")
-        print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
+    if predictions.fake_probabilities is not None:
+        fake = evaluate_predictions(references, predictions.fake_probabilities, labels, speakers=speakers)
+        results["adversarial"] = adversarial_scores(results, fake, predictions.epsilon)
+    if predictions.speaker_normalization is not None:
+        results["speaker_normalization"] = predictions.speaker_normalization
     return results
 
 
-def _answers(
-    own: Mapping[str, Classifier],
-    classifier: Classifier,
-    dataset: datasets.Dataset,
-    owners: list[str | None],
-    audio_column: str,
-    adversarial_epsilon: float | None,
-) -> np.ndarray:
-    """Return probabilities (rows, num_labels), with an epsilon those of real and fake clips (rows, 2, num_labels)."""
-    found: dict[int, np.ndarray] = {}
-    with tqdm(total=len(dataset), desc="Scoring", unit="clip", disable=None) as bar:
-        for owner in dict.fromkeys(owners):
-            rows = [row for row, name in enumerate(owners) if name == owner]
-            waveforms = waveforms_of(dataset.select(rows), audio_column, classifier.sampling_rate)
-            one = own.get(owner, classifier)
-            if adversarial_epsilon is None:
-                part = one.probabilities(waveforms)
-            else:
-                part = real_and_fake_probabilities(one, waveforms, adversarial_epsilon)
-            for row, answer in zip(rows, part, strict=True):
-                found[row] = answer
-                bar.update()
-    return np.stack([found[row] for row in range(len(dataset))])
+def report_scores(
+    results: Mapping[str, Any],
+    predictions: DatasetPredictions,
+    output_dir: str | os.PathLike | None,
+    context: Mapping[str, str | os.PathLike],
+) -> None:
+    """Print scores and write `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`.
+
+    Args:
+        results: Scores from `score_predictions`.
+        predictions: Predictions that were scored.
+        output_dir: Folder for the files; None for no files.
+        context: Facts on the run, for the report.
+    """
+    print(f"{summary_table(results)}\n")
+    if "adversarial" in results:
+        print(f"{adversarial_table(results['adversarial'])}\n")
+    if output_dir is None:
+        return
+    context = {key: os.fspath(value) for key, value in context.items()}
+    report = write_report(results, output_dir, title="Speech emotion recognition", context=context)
+    write_predictions(
+        report.with_name("predictions.csv"),
+        predictions.ids,
+        predictions.references,
+        predictions.probabilities,
+        predictions.labels,
+        predictions.speakers,
+        predictions.groups,
+    )
+    print(f"Report: {report}")
+    print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
 
 
 def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Sequence[str]) -> np.ndarray:
@@ -275,7 +381,7 @@ def _label_advice(unknown: Sequence[str], model_labels: Sequence[str]) -> str:
 
 
 def _names(dataset: datasets.Dataset, column: str) -> list[str | None]:
-    """A group column as names; -1, which stands for unknown in a ClassLabel, as None."""
+    """Return a group column as names; -1, which stands for unknown in a ClassLabel, becomes None."""
     feature = dataset.features[column]
     if not isinstance(feature, datasets.ClassLabel):
         return list(dataset[column])

@@ -11,7 +11,6 @@ from tqdm.auto import tqdm
 from transformers.hf_argparser import HfArg
 
 from ..audio import load_audio
-from ..evaluation.text_tables import markdown_table
 from .classifiers.classifier import Classifier
 from .classifiers.speaker_statistics import choose_speaker, read_speakers
 
@@ -45,7 +44,7 @@ def speakers_of(rows: datasets.Dataset, speaker_column: str) -> list[str | None]
     return [None if name in (None, "") else str(name) for name in rows[speaker_column]]
 
 
-def baseline_clips(
+def statistics_rows(
     rows: datasets.Dataset, args: SpeakerArguments, speaker_column: str, label_column: str
 ) -> dict[str, list[int]]:
     """Rows that each speaker's statistics are taken from: none, all, or those of the enrolment.
@@ -130,13 +129,13 @@ def speaker_classifiers(
         `results.json`, None where nobody's own statistics play a part (see `evaluate_model`).
 
     Raises:
-        ValueError: see `baseline_clips`, `read_speakers` and `Classifier.for_speaker`; both `args` and a file.
+        ValueError: see `statistics_rows`, `read_speakers` and `Classifier.for_speaker`; both `args` and a file.
         AudioError, FileNotFoundError: a clip cannot be used.
     """
     kind = args.speaker_normalization
     if speakers_file is not None and kind != "none":
         raise ValueError(f"--speakers and --speaker_normalization {kind} both say whose statistics to take: give one")
-    clips = baseline_clips(rows, args, speaker_column, label_column)
+    clips = statistics_rows(rows, args, speaker_column, label_column)
     scored = scored_rows(len(rows), clips, args)
     if speakers_file is not None:
         kind = "file"
@@ -175,45 +174,11 @@ def waveforms_of(rows: datasets.Dataset, audio_column: str, sampling_rate: int) 
     return (load_audio(clip, sampling_rate) for clip in audio)
 
 
-def baseline_markdown(facts: Mapping[str, Any]) -> str:
-    """The section of a report on `speaker_normalization` of `results.json`."""
-    lines = [f"## A person's own baseline\n\n{sentence(facts)}"]
-    if facts["enrolment"]:
-        rows = [[speaker, ", ".join(ids)] for speaker, ids in facts["enrolment"].items()]
-        lines.append(markdown_table(["speaker", "enrolment"], rows, 2))
-    return "\n\n".join(lines)
-
-
-def sentence(facts: Mapping[str, Any]) -> str:
-    """What clips were normalised by, for people."""
-    kind = facts["statistics"]
-    text = {
-        "corpus": "Clips were normalised by the statistics of the training corpus, although the model was trained on "
-        "those of each speaker.",
-        "all": "Clips were normalised by the statistics of all clips of their speaker in this set, without labels: "
-        "scored clips enter them, which a live application does not have ahead.",
-        "file": "Clips were normalised by the statistics of their speaker in a file that lssed-hf enroll wrote.",
-        "enrolment": "",
-    }[kind]
-    if kind == "enrolment":
-        taken = sum(map(len, facts["enrolment"].values()))
-        text = (
-            f"Clips were normalised by the statistics of {facts['enrolment_clips']} "
-            f"{facts['enrolment_label']} clips of their speaker (seed {facts['enrolment_seed']}). These {taken:,} "
-            "clips are not scored."
-        )
-    if facts["num_without_speaker"]:
-        text += f" {facts['num_without_speaker']:,} clips have no speaker, and the statistics of the training corpus."
-    return text
-
-
 __all__ = [
     "SpeakerArguments",
-    "baseline_clips",
-    "baseline_markdown",
     "scored_rows",
-    "sentence",
     "speaker_classifiers",
     "speakers_of",
+    "statistics_rows",
     "waveforms_of",
 ]

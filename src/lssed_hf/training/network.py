@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..inference.classifiers.network import no_loading_bar
-from ..inference.speaker_normalization import baseline_clips, scored_rows
+from ..inference.speaker_normalization import scored_rows, statistics_rows
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
@@ -54,7 +54,7 @@ def train_network(
     audio_column, label_column = data_args.audio_column_name, data_args.label_column_name
     speaker_column = data_args.speaker_column_name
     baselines = {
-        split: baseline_clips(dataset[split], model_args, speaker_column, label_column)
+        split: statistics_rows(dataset[split], model_args, speaker_column, label_column)
         for split in (train_split, validation_split, data_args.test_split_name)
         if split in dataset
     }

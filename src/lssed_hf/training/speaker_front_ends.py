@@ -39,7 +39,7 @@ def speaker_front_ends(
 
     Args:
         features: of `compute_features`, of clips as they are.
-        clips: of each speaker, numbers of the rows that the statistics are taken from (see `baseline_clips`).
+        clips: of each speaker, numbers of the rows that the statistics are taken from (see `statistics_rows`).
         feature_extractor: of the corpus.
     """
     front_ends = {}

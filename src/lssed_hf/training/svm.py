@@ -26,7 +26,7 @@ from ..inference.classifiers.svm import (
     save_svm,
     speaker_moments,
 )
-from ..inference.speaker_normalization import baseline_clips, scored_rows, speakers_of
+from ..inference.speaker_normalization import scored_rows, speakers_of, statistics_rows
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 
 
@@ -86,7 +86,7 @@ def train_classical(
     labels = rows[0].features[label_column].names
     scaler = StandardScaler().fit(functionals[0])
     mean, std = scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
-    clips = [baseline_clips(part, model_args, data_args.speaker_column_name, label_column) for part in rows]
+    clips = [statistics_rows(part, model_args, data_args.speaker_column_name, label_column) for part in rows]
     inputs = [
         standardized(values, part, taken, data_args.speaker_column_name, mean, std)
         for values, part, taken in zip(functionals, rows, clips, strict=True)

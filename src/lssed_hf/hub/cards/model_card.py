@@ -15,12 +15,17 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ...corpora import corpus_builder
-from ...evaluation.report import adversarial_table, classes_table, groups_table, summary_table
+from ...evaluation.report import (
+    adversarial_table,
+    classes_table,
+    groups_table,
+    speaker_normalization_note,
+    summary_table,
+)
 from ...evaluation.text_tables import markdown_table
 from ...evaluation.wer import rates_table
 from ...files import replacing
 from ...inference.classifiers.svm import MODEL_TYPE
-from ...inference.speaker_normalization import sentence
 from .escaping import code, one_line, plain
 from .facts import CardFacts, read_facts, terms
 
@@ -341,7 +346,7 @@ def _class_results(results: Mapping[str, Any]) -> list[str]:
     if any(shown["groups"].values()):
         parts.append(groups_table(shown))
     if "speaker_normalization" in results:
-        parts.append(plain(sentence(results["speaker_normalization"])))
+        parts.append(plain(speaker_normalization_note(results["speaker_normalization"])))
     if "adversarial" in results:
         parts += ["Clips as they are, and their FGSM versions:", adversarial_table(results["adversarial"])]
     return parts
