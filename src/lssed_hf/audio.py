@@ -1,4 +1,4 @@
-"""Audio in and out: recordings of any format, rate and number of channels as mono float32, and back as FLAC or WAV."""
+"""Reading of audio in any format as mono float32, and writing of FLAC and WAV."""
 
 import io
 import logging
@@ -11,12 +11,12 @@ import numpy as np
 import soundfile
 import soxr
 
-from .decoding import Sound, open_sound
+from .decoding import open_sound
 from .decoding.channels import ChannelMixer, full_scale
 from .decoding.source import AudioError, source_name
 
 
-_BLOCK = 2**16  # samples that are decoded at once
+_BLOCK = 2**16  # samples of one decoded block
 
 logger = logging.getLogger(__name__)
 
@@ -44,27 +44,26 @@ def read_audio(
     end: float | None = None,
     channel: str = "mix",
 ) -> Recording:
-    """Decode a recording, take it to one channel, resample it (soxr, high quality) and check it.
+    """Decode a recording, mix it to one channel, check it, and resample it (soxr, high quality).
 
     Args:
         source: Path; bytes of a file; or row of a `datasets.Audio` column in any of its forms: `{"bytes", "path"}`
             (`decode=False`), `{"array", "sampling_rate"}`, or torchcodec's `AudioDecoder`. The content decides how a
             file is read, whatever its suffix.
         sampling_rate: Sampling rate of the result in Hz.
-        start: Start of the part to read in seconds, default the whole file. Formats that can be searched are decoded
-            from there.
+        start: Start of the part to read in seconds. Default: the whole file. Decoding begins there where the format
+            allows a jump.
         end: End of the part in seconds. It may lie up to `END_TOLERANCE` after the end of the file.
         channel: "mix" (mean of all channels), "left" or "right".
 
     Returns:
-        The recording, with notes on what was mended (an unfinished WAV header, float samples in the scale of integers,
-        damaged packets) and on channels that are silent or cancel each other.
+        The recording. Its notes tell of repairs (an unfinished WAV header, float samples in the scale of integers,
+        damaged packets) and of channels that are silent or cancel each other.
 
     Raises:
         FileNotFoundError: There is no such file.
-        AudioError: The audio is unreadable, truncated or empty, has NaN or infinite samples, the times lie outside of
-            it, or it has no right channel. (A truncated Ogg file goes unnoticed: it does not say how long it should
-            be.)
+        AudioError: The audio is unreadable, truncated or empty, has NaN or infinite samples, lacks the right channel,
+            or does not cover the times. A truncated Ogg file goes unnoticed, because Ogg does not store its length.
     """
     if (start is None) != (end is None):
         raise AudioError(
@@ -75,7 +74,7 @@ def read_audio(
     with open_sound(source) as sound:
         mixer = ChannelMixer(channel, sound.channels, sound.name)
         peak, pieces = 0.0, []
-        for block in sound.blocks(start, end, _BLOCK):
+        for block in sound.blocks(_BLOCK, start, end):
             if sound.is_float and start is None:
                 peak = max(peak, _magnitude(block))
             pieces.append(mixer.mix(block))
@@ -84,7 +83,7 @@ def read_audio(
     samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     _check_finite(samples, sound.name, f" of {len(samples)}")
     if sound.is_float and start is not None:
-        peak = _peak(source)  # a quiet part has the scale of its recording
+        peak = _peak(source)  # the whole recording tells the scale of a quiet part
     scale, notes = full_scale(peak, sound.name)
     if scale != 1:
         samples = samples / np.float32(scale)
@@ -103,12 +102,14 @@ def load_audio(
     end: float | None = None,
     channel: str = "mix",
 ) -> np.ndarray:
-    """Decode a recording as `read_audio` does, and log its notes as warnings.
+    """Decode a recording, mix it to one channel, check it, and resample it (soxr, high quality).
+
+    Repairs, and channels that are silent or cancel each other, are logged as warnings.
 
     Args:
         source: Path; bytes of a file; or row of a `datasets.Audio` column in any of its forms.
         sampling_rate: Sampling rate of the result in Hz.
-        start: Start of the part to read in seconds, default the whole file.
+        start: Start of the part to read in seconds. Default: the whole file.
         end: End of the part in seconds.
         channel: "mix" (mean of all channels), "left" or "right".
 
@@ -117,42 +118,55 @@ def load_audio(
 
     Raises:
         FileNotFoundError: There is no such file.
-        AudioError: As `read_audio`.
+        AudioError: The audio is unreadable, truncated or empty, has NaN or infinite samples, lacks the right channel,
+            or does not cover the times.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from lssed_hf import load_audio
+
+    >>> second = {"array": np.zeros((48000, 2), dtype="float32"), "sampling_rate": 48000}
+    >>> load_audio(second).shape
+    (16000,)
+    ```
     """
     recording = read_audio(source, sampling_rate, start=start, end=end, channel=channel)
-    if recording.notes:
-        _log(source_name(source), recording.notes)
+    for note in recording.notes:
+        _warn_once(source_name(source), note)
     return recording.samples
 
 
 def stream_audio(
     path: str | os.PathLike, sampling_rate: int = 16000, *, channel: str = "mix", notes: list[str] | None = None
 ) -> Iterator[np.ndarray]:
-    """Yield the samples that `load_audio` returns block by block, in memory that does not grow with the recording.
+    """Yield the samples that `load_audio` returns, block by block.
 
-    The file is closed when the iterator ends or is closed. Notes are logged at the end.
+    The memory that this takes does not grow with the recording. The file is closed when the iterator ends or is
+    closed. Notes are logged at the end.
 
     Args:
         path: Path of the recording.
         sampling_rate: Sampling rate of the result in Hz.
         channel: "mix" (mean of all channels), "left" or "right".
-        notes: List that takes the notes at the end, in place of the log.
+        notes: List to which the notes are added, in place of the log.
 
     Yields:
         float32 of shape (samples,), a few seconds each, never empty.
 
     Raises:
         FileNotFoundError: There is no such file.
-        AudioError: As `read_audio`, once the iterator gets there; the blocks before are sound.
+        AudioError: `read_audio` would refuse the recording. The blocks before the fault are yielded first.
     """
     name = source_name(path)
     resampler, passed, made = None, 0, 0
     with open_sound(path) as sound:
         scale, scale_notes = full_scale(_peak(path), name) if sound.is_float else (1.0, [])
         mixer = ChannelMixer(channel, sound.channels, name)
-        for block in sound.blocks(None, None, _BLOCK):
+        for block in sound.blocks(_BLOCK):
             block = mixer.mix(block)
-            _check_finite(block, sound.name, passed=passed)
+            _check_finite(block, name, passed=passed)
             passed += len(block)
             if scale != 1:
                 block = block / np.float32(scale)
@@ -168,19 +182,28 @@ def stream_audio(
     if made == 0:
         raise _empty(name)
     found = (*sound.notes, *scale_notes, *mixer.notes(scale))
-    if notes is None:
-        _log(name, found)
-    else:
+    if notes is not None:
         notes += found
+        return
+    for note in found:
+        _warn_once(name, note)
 
 
 def encode_audio(samples: np.ndarray, sampling_rate: int = 16000, audio_format: str = "flac") -> bytes:
-    """Encode one mono clip, float in [-1, 1] of shape (samples,), as a 16-bit FLAC or WAV file.
+    """Encode a mono clip as a 16-bit file.
 
     Samples that `load_audio` read from a 16-bit file at the same rate come back bit for bit. Samples outside of
     [-1, 1) are clipped.
+
+    Args:
+        samples: Float samples in [-1, 1] of shape (samples,).
+        sampling_rate: Sampling rate in Hz.
+        audio_format: "flac" or "wav".
+
+    Returns:
+        Content of the file.
     """
-    # soundfile would scale by 32767 where it divided by 32768, which changes every loud sample.
+    # soundfile reads with a divisor of 32768, but would write with a factor of 32767, which changes loud samples.
     pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
     file = io.BytesIO()
     soundfile.write(file, pcm, sampling_rate, format=audio_format.upper(), subtype="PCM_16")
@@ -188,17 +211,19 @@ def encode_audio(samples: np.ndarray, sampling_rate: int = 16000, audio_format: 
 
 
 def audio_duration(source) -> float:
-    """Return the seconds of a recording, by its header where that can be trusted, else by decoding it.
+    """Return the length of a recording in seconds, by its header if that can be trusted, else by decoding it.
 
     Args:
-        source: As of `read_audio`.
+        source: Source in any form that `read_audio` takes.
 
     Raises:
         FileNotFoundError: There is no such file.
         AudioError: The file cannot be read, is empty, or holds less than its header promises.
     """
     with open_sound(source) as sound:
-        length = _length(sound)
+        length = sound.whole_length()
+        if length is None:
+            length = sum(map(len, sound.blocks(_BLOCK)))
     if length == 0:
         raise _empty(source_name(source))
     return length / sound.sampling_rate
@@ -208,7 +233,7 @@ def num_channels(source) -> int:
     """Return the number of channels of a recording.
 
     Args:
-        source: As of `read_audio`.
+        source: Source in any form that `read_audio` takes.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -218,15 +243,20 @@ def num_channels(source) -> int:
         return sound.channels
 
 
-def _length(sound: Sound) -> int:
-    length = sound.whole_length()
-    return sum(len(block) for block in sound.blocks(None, None, _BLOCK)) if length is None else length
-
-
 def _check_finite(samples: np.ndarray, name: str, total: str = "", passed: int = 0) -> None:
-    """Raise AudioError for NaN and infinity."""
+    """Check that samples are finite.
+
+    Args:
+        samples: Samples of one channel.
+        name: Name of the recording for messages.
+        total: Text for messages behind the number of a sample, such as " of 16000".
+        passed: Number of samples that were checked before.
+
+    Raises:
+        AudioError: A sample is NaN or infinite.
+    """
     with np.errstate(over="ignore"):
-        if np.isfinite(np.dot(samples, samples)):  # the quicker test, which samples beyond 1e16 fail too
+        if np.isfinite(np.dot(samples, samples)):  # quicker, but fails for samples beyond 1e16 as well
             return
     finite = np.isfinite(samples)
     if not finite.all():
@@ -235,7 +265,7 @@ def _check_finite(samples: np.ndarray, name: str, total: str = "", passed: int =
 
 
 def _magnitude(block: np.ndarray) -> float:
-    """Return the largest magnitude among samples that are numbers."""
+    """Return the largest magnitude in a block, without NaN."""
     return max(float(np.fmax.reduce(block, axis=None)), -float(np.fmin.reduce(block, axis=None)))
 
 
@@ -243,24 +273,22 @@ def _peak(source) -> float:
     """Return the largest magnitude in a recording, which decides the scale of all its parts."""
     if isinstance(source, (str, os.PathLike)):
         status = os.stat(source)
-        return _peak_of_file(source, status.st_size, status.st_mtime_ns)
-    with open_sound(source) as sound:
-        return max(map(_magnitude, sound.blocks(None, None, _BLOCK)), default=0.0)
+        return _file_peak(source, status.st_size, status.st_mtime_ns)
+    return _decoded_peak(source)
 
 
 @lru_cache(maxsize=4096)
-def _peak_of_file(path: str | os.PathLike, size: int, modified: int) -> float:
-    with open_sound(path) as sound:
-        return max(map(_magnitude, sound.blocks(None, None, _BLOCK)), default=0.0)
+def _file_peak(path: str | os.PathLike, size: int, modified: int) -> float:
+    return _decoded_peak(path)
+
+
+def _decoded_peak(source) -> float:
+    with open_sound(source) as sound:
+        return max(map(_magnitude, sound.blocks(_BLOCK)), default=0.0)
 
 
 def _empty(name: str) -> AudioError:
     return AudioError(f"{name}: holds no samples; remove it or record it again")
-
-
-def _log(name: str, notes: tuple[str, ...]) -> None:
-    for note in notes:
-        _warn_once(name, note)
 
 
 @lru_cache(maxsize=4096)

@@ -1,6 +1,6 @@
-"""Decoding: the content of a file decides which library reads it, never its name.
+"""Decoding of audio. The content of a file decides which library reads it, never its name.
 
-libsndfile comes first. PyAV reads what libsndfile cannot, and what it only guesses the length of.
+libsndfile comes first. PyAV reads the formats that libsndfile does not know or whose length it only guesses.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,21 +17,21 @@ from .source import AudioError, open_source, source_name, truncated, unreadable
 
 
 _RATES = (1000, 1_000_000)  # Hz; a damaged header must not make a second into an hour
-_SPARE_BYTES = 256  # an encoder may count a tag at the end in, which another program removed
+_SPARE_BYTES = 256  # size of a tag that an encoder may count in, and another program may have removed
 
 Sound = ArraySound | LibsndfileSound | PyavSound
 
 
 @contextmanager
 def open_sound(source) -> Iterator[Sound]:
-    """Open a source of audio with the decoder that its content asks for.
+    """Open a source of audio with the decoder for its content.
 
     Args:
         source: Path, bytes of a file, or row of a `datasets.Audio` column in any of its forms.
 
     Yields:
-        The sound, with `sampling_rate` in Hz, `channels`, `is_float` (whether samples may be of any scale), `notes`,
-        `blocks(start, end, size)`, and `whole_length()` in samples, None where only decoding tells.
+        Sound with `name`, `sampling_rate` in Hz, `channels`, `is_float` (whether samples may have any scale), `notes`,
+        `blocks(size, start, end)`, and `whole_length()` in samples, which is None if only decoding tells it.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -50,9 +50,7 @@ def open_sound(source) -> Iterator[Sound]:
 def _open_file(name: str, file: BinaryIO, head: bytes) -> Sound:
     if is_mpeg(file, head):
         promise = mpeg_promise(file, head)
-        incomplete = None
-        if promise.size and promise.found + _SPARE_BYTES < promise.size:
-            incomplete = truncated(name, promise.found, promise.size, "bytes of audio are there")
+        incomplete = _shortage(name, promise.found, promise.size, _SPARE_BYTES)
         return _open_pyav(name, file, packets=promise.frames, incomplete=incomplete)
     wav = wav_data(file, head)
     notes = _wav_notes(wav) if wav else []
@@ -67,14 +65,19 @@ def _open_file(name: str, file: BinaryIO, head: bytes) -> Sound:
         sound.close()
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
         reason = error
-    incomplete = None
-    if wav and wav.promised is not None and wav.found + SIZE_TOLERANCE < wav.promised:
-        incomplete = truncated(name, wav.found, wav.promised, "bytes of audio are there")
+    incomplete = _shortage(name, wav.found, wav.promised, SIZE_TOLERANCE) if wav else None
     return _open_pyav(name, file, reason, notes=notes, incomplete=incomplete)
 
 
+def _shortage(name: str, found: int, promised: int | None, tolerance: int) -> AudioError | None:
+    """Return the error for a file with fewer bytes of audio than promised, None for a whole file."""
+    if promised is None or found + tolerance >= promised:
+        return None
+    return truncated(name, found, promised, "bytes of audio are there")
+
+
 def _open_pyav(name: str, file: BinaryIO, reason: Exception | None = None, **arguments) -> Sound:
-    """Open a file with PyAV, after libsndfile failed for the `reason`, or in its place."""
+    """Open a file with PyAV; `reason` is the error of libsndfile, if it was tried."""
     file.seek(0)
     try:
         import av

@@ -1,4 +1,4 @@
-"""Sound that is decoded already: arrays, and the decoders of torchcodec that `datasets` hands out."""
+"""Decoded sound: arrays, and the decoders of torchcodec that `datasets` hands out."""
 
 from collections.abc import Iterator, Mapping
 
@@ -34,14 +34,12 @@ class ArraySound:
         self._samples = samples.astype(np.float32, copy=False)
         self.channels = 1 if samples.ndim == 1 else samples.shape[1]
 
-    def close(self) -> None:
-        pass
-
     def whole_length(self) -> int:
+        """Return the number of samples."""
         return len(self._samples)
 
-    def blocks(self, start: float | None, end: float | None, size: int) -> Iterator[np.ndarray]:
-        """Return a part, or all where there is no start, in one block."""
+    def blocks(self, size: int, start: float | None = None, end: float | None = None) -> Iterator[np.ndarray]:
+        """Yield a part, or all without a start, in one block: float32 (samples,) or (samples, channels)."""
         first, last = part_bounds(len(self._samples), self.sampling_rate, start, end, self.name)
         if first < last:
             yield self._samples[first:last]

@@ -1,4 +1,4 @@
-"""From the channels of a recording to one."""
+"""Mixing of the channels of a recording into one, and the full scale of float samples."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ CHANNELS = ("mix", "left", "right")
 
 _NAMES = ("left", "right")
 _SILENT = 1e-4  # deviation of samples in [-1, 1]: 3 steps of 16 bits
-_CANCELLED = 0.1  # power of the mix over that of its channels; 0.5 is that of unrelated channels
-_FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)  # of 16, 24 and 32 bits
+_CANCELLED = 0.1  # power of the mix over the mean power of its channels; unrelated channels have 0.5
+_FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)  # integers of 16, 24 and 32 bits
 _LARGEST_FLOAT = 64.0  # a peak that no recording in [-1, 1] reaches, however loud
 
 
 class ChannelMixer:
-    """Mixer that takes blocks of a recording, and keeps what a listener should be told about its channels.
+    """Mixer for the blocks of a recording, which also finds silent channels and channels that cancel each other.
 
     Args:
         channel: One of `CHANNELS`.
@@ -24,7 +24,7 @@ class ChannelMixer:
         name: Name of the recording for messages.
 
     Raises:
-        ValueError: There is no such way to mix.
+        ValueError: The way to mix is unknown.
         AudioError: A mono recording has no right channel.
     """
 
@@ -38,7 +38,7 @@ class ChannelMixer:
         self._sums, self._squares, self._mixed = np.zeros(channels), np.zeros(channels), 0.0
 
     def mix(self, block: np.ndarray) -> np.ndarray:
-        """Take float32 (samples,) or (samples, channels) to (samples,)."""
+        """Mix a block, float32 (samples,) or (samples, channels), into one channel of shape (samples,)."""
         if block.ndim == 1:
             return block
         if self._channels == 1:
@@ -54,7 +54,7 @@ class ChannelMixer:
         return mono
 
     def notes(self, scale: float = 1.0) -> list[str]:
-        """Return remarks on the channels: silent or constant ones, and ones that cancel each other.
+        """Return remarks on channels that are silent or constant, or cancel each other.
 
         Args:
             scale: Full scale of the samples.
@@ -79,7 +79,7 @@ class ChannelMixer:
 
 
 def full_scale(peak: float, name: str) -> tuple[float, list[str]]:
-    """Return the number that samples of a float file are divided by, and a remark where it is not 1.
+    """Return the number to divide the samples of a float file by, and a remark if it is not 1.
 
     Args:
         peak: Largest magnitude of the samples.

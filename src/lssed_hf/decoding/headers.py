@@ -1,4 +1,4 @@
-"""Reading the headers of WAV and MPEG audio, for what decoders do not tell: is the length right, and what follows?"""
+"""Headers of WAV and MPEG audio, read to find files whose length is wrong."""
 
 import re
 import struct
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 
-STREAMED_SIZE = 0x7FFFF000  # sizes from here on are what sox and ffmpeg write where they cannot know
+STREAMED_SIZE = 0x7FFFF000  # bytes; sox and ffmpeg write this or more where they cannot know the size
 SIZE_TOLERANCE = 64  # bytes; some writers count the header in
 
-_CHUNKS = 1000  # in front of the samples; more is a hostile file
+_CHUNKS = 1000  # chunks in front of the samples; only a hostile file has more
 _KNOWN_CHUNKS = {b"LIST", b"bext", b"id3 ", b"ID3 ", b"cue ", b"smpl", b"fact", b"PEAK", b"JUNK", b"PAD ", b"iXML"}
-_TAGS = (b"TAG", b"ID3", b"APETAGEX")  # that players append to any file, outside of its chunks
-_SHORTEST = 0.05  # seconds; less than this behind the samples is no recording
+_TAGS = (b"TAG", b"ID3", b"APETAGEX")  # players append these to any file, outside of its chunks
+_SHORTEST = 0.05  # seconds; anything shorter behind the samples is no recording
 _UNKNOWN_SIZES = (0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 
 
@@ -21,11 +21,11 @@ class WavData:
     """Chunk of samples in a WAV, RF64 or BW64 file.
 
     Args:
-        promised: Bytes of audio by the header; None where it says that it does not know.
+        promised: Bytes of audio by the header, None if the header leaves it open.
         found: Bytes from the first sample to the end of the file.
         byte_rate: Bytes per second of audio.
         unfinished: Whether samples go on behind the promised ones, up to the end of the file.
-        note: Remark for the listener about what stands behind the samples, or an empty string.
+        note: Remark for the listener about bytes behind the samples, or an empty string.
     """
 
     promised: int | None
@@ -36,21 +36,21 @@ class WavData:
 
 
 def wav_data(file: BinaryIO, head: bytes) -> WavData | None:
-    """Find the samples of a WAV file, and find out whether its header tells the truth about them.
+    """Find the samples of a WAV file, and check the length that its header gives.
 
     Args:
         file: Seekable file. Its position changes.
         head: First bytes of the file.
 
     Returns:
-        The chunk of samples, or None for a file that is no WAV or has no such chunk.
+        Chunk of samples, or None for a file that is no WAV or has no such chunk.
     """
     if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:12] != b"WAVE":
         return None
     total = file.seek(0, 2)
     position, byte_rate, long_size = 12, 0, None
     for _ in range(_CHUNKS):
-        chunk = head[position : position + 32]  # as much of the content as is looked at
+        chunk = head[position : position + 32]  # header of the chunk, and the content that is read below
         if len(chunk) < 32:
             file.seek(position)
             chunk = file.read(32)
@@ -87,7 +87,7 @@ def wav_data(file: BinaryIO, head: bytes) -> WavData | None:
 
 
 def is_mpeg(file: BinaryIO, head: bytes) -> bool:
-    """Tell MPEG audio (MP3, MP2) by its content: a frame, or an ID3 tag that no other format follows."""
+    """Return whether a file is MPEG audio (MP3, MP2): a frame, or an ID3 tag that no other format follows."""
     begin = _id3_size(head)
     if begin:
         file.seek(begin)
@@ -106,11 +106,11 @@ def is_mpeg(file: BinaryIO, head: bytes) -> bool:
 
 @dataclass(frozen=True)
 class MpegPromise:
-    """Length of an MP3 by its Xing, Info or VBRI header; None where it does not say.
+    """Length of an MP3 by its Xing, Info or VBRI header.
 
     Args:
-        frames: Number of frames.
-        size: Bytes from the first frame to the end of the last one.
+        frames: Number of frames, None if the header does not give it.
+        size: Bytes from the first frame to the end of the last one, None if the header does not give them.
         found: Bytes from the first frame to the end of the file.
     """
 
@@ -120,7 +120,7 @@ class MpegPromise:
 
 
 def mpeg_promise(file: BinaryIO, head: bytes) -> MpegPromise:
-    """Read how long an MP3 says that it is."""
+    """Read the length of an MP3 by its header."""
     begin = _id3_size(head)
     found = file.seek(0, 2) - begin
     file.seek(begin)

@@ -27,7 +27,7 @@ class LibsndfileSound:
         notes: Remarks about the file, for the listener.
 
     Raises:
-        soundfile.LibsndfileError: libsndfile does not know the format.
+        soundfile.LibsndfileError: The format is unknown to libsndfile.
     """
 
     def __init__(self, name: str, file: BinaryIO, notes: Sequence[str] = ()) -> None:
@@ -42,18 +42,23 @@ class LibsndfileSound:
         self.is_estimated = self._length > _UNKNOWN_LENGTH or encoding.startswith("MPEG")
 
     def close(self) -> None:
+        """Free the decoder; the file stays open."""
         self._sound.close()
 
     def whole_length(self) -> int:
-        """Return the number of samples, or raise AudioError where the header promises more than there is."""
+        """Return the number of samples.
+
+        Raises:
+            AudioError: The header promises more than there is.
+        """
         if size := _DATA_SIZE.search(self._sound.extra_info):
             promised, found = map(int, size.groups())
             if found + SIZE_TOLERANCE < promised < STREAMED_SIZE:
                 raise truncated(self.name, found, promised, "bytes of audio are there")
         return self._length
 
-    def blocks(self, start: float | None, end: float | None, size: int) -> Iterator[np.ndarray]:
-        """Decode a part, or all where there is no start: float32 (samples,) or (samples, channels)."""
+    def blocks(self, size: int, start: float | None = None, end: float | None = None) -> Iterator[np.ndarray]:
+        """Decode a part, or all without a start: float32 (samples,) or (samples, channels)."""
         length = self.whole_length() if start is None else self._length
         first, last = part_bounds(length, self.sampling_rate, start, end, self.name)
         expected, found = last - first, 0

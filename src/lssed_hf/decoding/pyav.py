@@ -9,15 +9,15 @@ import numpy as np
 from .source import AudioError, part_bounds, truncated, unreadable
 
 
-# FFmpeg's readers of files. The others open what a file names (playlists, lists of files), or are no audio.
+# FFmpeg's readers of files. The others read no audio, or open other files that a file names, such as playlists.
 _READERS = (
     "3gp,aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,loas,matroska,mov,mp3,mpeg,mpegts,mxf,"
     "nistsphere,nut,ogg,rm,shn,tak,tta,voc,w64,wav,webm,wv"
 )
 _SEEKABLE = ("mov", "matroska", "wav")  # the times of their frames are right after a jump
-_SETTLING = 0.5  # seconds in which a lossy codec forgets that it did not hear what came before
+_SETTLING = 0.5  # seconds after a jump in which the output of a lossy codec is not yet right
 _LOST = 0.5  # seconds by which a recording may be shorter than its header says
-_SPARE_PACKETS = 2  # by which encoders count an MP3 differently
+_SPARE_PACKETS = 2  # difference between the ways in which encoders count the frames of an MP3
 
 
 class PyavSound:
@@ -28,8 +28,8 @@ class PyavSound:
         file: File at its beginning, which is left open.
         notes: Remarks about the file, for the listener.
         options: Options of FFmpeg's reader.
-        packets: Number of packets that the file should hold, None where it does not say.
-        incomplete: Error to raise when all of the file is asked for, where it is known to be truncated.
+        packets: Number of packets that the file should hold, None if unknown.
+        incomplete: Error of a file that is known to be truncated, raised when all of it is asked for.
 
     Raises:
         ImportError: PyAV is missing.
@@ -50,7 +50,7 @@ class PyavSound:
 
         self.name, self.notes = name, list(notes)
         self._av, self._promised_packets, self._incomplete = av, packets, incomplete
-        # By file, never by name: FFmpeg takes "http:" and "concat:" in names for protocols.
+        # Never by name: FFmpeg takes "http:" and "concat:" in names for protocols.
         self._container = av.open(
             file, options={"format_whitelist": _READERS, **(options or {})}, metadata_errors="replace"
         )
@@ -73,17 +73,18 @@ class PyavSound:
         self.is_float = self._stream.codec.name.startswith("pcm_f")
 
     def close(self) -> None:
+        """Free the decoder; the file stays open."""
         self._container.close()
 
     def whole_length(self) -> int | None:
-        """Return the samples by the index of an MP4 file; other formats do not know or only guess."""
+        """Return the number of samples by the index of an MP4 file, None for formats that only guess it."""
         stream = self._stream
         if self._is_reader("mov") and stream.frames and stream.duration:
             return round(stream.duration * stream.time_base * self.sampling_rate)
         return None
 
-    def blocks(self, start: float | None, end: float | None, size: int) -> Iterator[np.ndarray]:
-        """Decode a part, or all where there is no start: float32 (samples, channels)."""
+    def blocks(self, size: int, start: float | None = None, end: float | None = None) -> Iterator[np.ndarray]:
+        """Decode a part, or all without a start: float32 (samples, channels)."""
         if start is None and self._incomplete:
             raise self._incomplete
         frames, position = self._part_frames(start)
@@ -117,7 +118,7 @@ class PyavSound:
         return name in self._container.format.name.split(",")
 
     def _decode(self) -> Iterator:
-        """Yield frames; packets that are damaged are counted."""
+        """Yield frames and count damaged packets."""
         av = self._av
         try:
             for packet in self._container.demux(self._stream):
@@ -131,11 +132,11 @@ class PyavSound:
         except (
             av.FFmpegError,
             IndexError,
-        ) as error:  # IndexError: a stream that begins later, of which PyAV is unaware
+        ) as error:  # IndexError: a stream that PyAV did not find at first
             raise unreadable(self.name, error) from error
 
     def _part_frames(self, start: float | None) -> tuple[Iterator, int]:
-        """Return the frames from some time before the start on, and the position of the first one in samples."""
+        """Return frames that begin some time before the start, and the position of the first one in samples."""
         if not start or start <= _SETTLING or not any(map(self._is_reader, _SEEKABLE)):
             return chain([self._first], self._decoded), 0
         try:
@@ -156,7 +157,7 @@ class PyavSound:
         try:
             for frame in frames:
                 found = (frame.format.name, frame.layout.name, frame.sample_rate)
-                if found != setup:  # files of different kinds that were joined
+                if found != setup:  # files of several kinds may have been joined
                     if resampler is not None:
                         yield from _arrays(resampler.resample(None))
                     resampler = self._av.AudioResampler(format="fltp", layout=self._layout, rate=self.sampling_rate)
@@ -174,7 +175,7 @@ class PyavSound:
             self.notes.append(f"{self._bad} of {self._bad + self._good} packets are damaged and were left out")
 
     def _check_end(self, found: int) -> None:
-        """Compare what was decoded with what the header promises."""
+        """Compare the number of decoded samples with the promise of the header."""
         packets = self._good + self._bad
         if self._promised_packets is not None and packets + _SPARE_PACKETS < self._promised_packets:
             raise truncated(self.name, packets, self._promised_packets, "frames could be read")

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 
-#: Seconds by which a segment may end after its recording: times are rounded, and frames of video are 0.04 s long.
+#: Seconds by which a segment may end after its recording: times are rounded, and a frame of video lasts 0.04 s.
 END_TOLERANCE = 0.05
 
-_HEAD = 512  # bytes that tell a placeholder from a recording
+_HEAD = 512  # bytes, enough to tell a placeholder from a recording
 _PLACEHOLDERS = {
     b"version https://git-lfs": "is a Git LFS pointer, not the recording; run git lfs pull",
     b"/annex/objects/": "is a git-annex pointer, not the recording; run git annex get",
@@ -21,11 +21,11 @@ _BEGINNINGS = tuple(_PLACEHOLDERS)
 
 
 class AudioError(ValueError):
-    """Error of a clip that cannot be used; the message names the file, the reason and what to do."""
+    """Error for a clip that cannot be used; the message names the file, the reason and the remedy."""
 
 
 def source_name(source) -> str:
-    """Return the name of a source for messages, printable in any terminal encoding that knows UTF-8."""
+    """Return the name of a source for messages, which can be encoded as UTF-8."""
     if not isinstance(source, (str, os.PathLike)):
         if not isinstance(source, Mapping) or not source.get("path"):
             return f"<{type(source).__name__}>"
@@ -36,7 +36,7 @@ def source_name(source) -> str:
 
 @contextmanager
 def open_source(source, name: str) -> Iterator[tuple[BinaryIO, bytes]]:
-    """Open a source, unbuffered, and read its head.
+    """Open a source without a buffer, and read its head.
 
     Args:
         source: Path, bytes, or row `{"bytes", "path"}`.
@@ -78,7 +78,7 @@ def truncated(name: str, found: int, expected: int, unit: str = "samples could b
 
 
 def part_bounds(total: int, rate: int, start: float | None, end: float | None, name: str) -> tuple[int, int]:
-    """Return the first and the last sample (exclusive) of a part, or of all where there is no start.
+    """Return the first sample of a part and the one after its last; without a start the part is all.
 
     Raises:
         AudioError: The part ends more than `END_TOLERANCE` after the recording.
@@ -99,9 +99,9 @@ def _open(source, name: str) -> BinaryIO:
         file = open(source, "rb", buffering=0)  # noqa: SIM115 (the caller closes it)
         if file.seekable():
             return file
-        with file:  # a pipe, which decoders cannot go back in
+        with file:  # a pipe: decoders could not go back in it
             return io.BytesIO(file.read())
     except PermissionError as error:
         raise AudioError(f"{name}: cannot be opened ({error.strerror}); check its permissions") from error
-    except (OSError, ValueError) as error:  # also a folder, a name that is too long, one with a null character
+    except (OSError, ValueError) as error:  # also folders, and names that are too long or hold a null character
         raise FileNotFoundError(f"{name}: no such file or folder") from error
