@@ -260,7 +260,8 @@ class TestWeights:
     def test_deepspeed_nests_them(self, tmp_path):
         state = make_state_dict("transformer")
         folder = write_espnet_model("transformer", tmp_path / "exp", {"module": state, "epoch": 3})
-        convert_espnet(folder, tmp_path / "out")
+        model = EspnetAsrForSpeechSeq2Seq.from_pretrained(convert_espnet(folder, tmp_path / "out").folder)
+        assert torch.equal(model.state_dict()["ctc.ctc_lo.weight"], state["ctc.ctc_lo.weight"])
 
     @pytest.mark.parametrize("content", [{}, [1, 2], {"a": 1}, {"encoder.x": "text"}])
     def test_other_contents_are_refused(self, tmp_path, content):

@@ -352,10 +352,10 @@ class TestBoundedWork:
         ("value", "match"),
         [
             (b"Nr\xff\xff\xff\x7f", "holds neither"),  # a place in the memo, which costs Python's unpickler gigabytes
-            (b"X\xff\xff\xff\xff", "claims 4294967295 bytes"),
-            (b"B\xff\xff\xff\x7f", "claims 2147483647 bytes"),
-            (b"\x8e" + struct.pack("<Q", 2**62), "claims 4611686018427387904 bytes"),
-            (b"\x96" + struct.pack("<Q", 2**40), "claims 1099511627776 bytes"),
+            (b"X\xff\xff\xff\xff", "expected 4294967295 bytes"),
+            (b"B\xff\xff\xff\x7f", "expected 2147483647 bytes"),
+            (b"\x8e" + struct.pack("<Q", 2**62), "expected 4611686018427387904 bytes"),
+            (b"\x96" + struct.pack("<Q", 2**40), "expected 1099511627776 bytes"),
             (b"\x8b" + struct.pack("<i", 100) + bytes(100), "operation LONG4"),
             (b"I" + b"9" * 5000 + b"\n", "damaged"),
             (b"N0" * (MAX_OPERATIONS // 2) + b"N", f"more than {MAX_OPERATIONS} operations"),

@@ -1,12 +1,14 @@
-"""A pickle, read as data: no class is looked up, nothing is imported or called.
+"""Reader of pickles as data: no class is looked up, nothing is imported or called.
 
-Python's unpickler runs whatever a pickle names, and can be restricted only from within. Here the few operations that
-`torch.save` writes act on plain containers; instances become `SavedObject`, tensors `SavedTensor`. Anything else ends
-the reading with an error that says what it was.
+The few operations that `torch.save` writes act on plain containers. Instances become `SavedObject`, tensors
+`SavedTensor`. Anything else ends the reading with an error that names it.
+
+`torch.load(weights_only=True)` with stub classes cannot do this (torch 2.14): it refuses whole modules in the format of
+before torch 1.6 and pickle protocols 4 and 5, and unpacks compressed archives without a limit.
 """
 
 import pickletools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -17,7 +19,7 @@ import torch
 MAX_BYTES = 16_000_000
 MAX_OPERATIONS = 2_000_000
 
-#: Storage classes by name, which say what a tensor's numbers are.
+#: Storage classes by name, and the types of their numbers.
 DTYPES = {
     "torch.DoubleStorage": torch.float64,
     "torch.FloatStorage": torch.float32,
@@ -30,8 +32,8 @@ DTYPES = {
     "torch.ByteStorage": torch.uint8,
     "torch.BoolStorage": torch.bool,
 }
-#: What checkpoints hold beside weights, such as a best score or the arguments of a training. Kept as `SavedObject`.
-_BESIDE = {
+#: Classes and functions besides weights, such as a best score or the arguments of a training. Kept as `SavedObject`.
+_OPAQUE = {
     "_codecs.encode",
     "argparse.Namespace",
     "numpy.core.multiarray.scalar",
@@ -43,24 +45,24 @@ _BESIDE = {
 
 
 class CheckpointError(ValueError):
-    """A file that is damaged, or holds what is not read. The message names the file and what it holds."""
+    """Error of a file that is damaged or holds unexpected content. The message names the file and the content."""
 
 
 @dataclass(frozen=True)
 class GlobalName:
-    """A class or function that a pickle names."""
+    """Name of a class or function in a pickle."""
 
     name: str
 
 
 @dataclass(eq=False)
 class SavedObject:
-    """An instance of a class, or the result of a call, that was not made.
+    """Record of an instance or of a call, neither of which was made.
 
     Attributes:
-        kind: full name of the class or function.
-        args: what it would have been called with.
-        state: what `__setstate__` would have got.
+        kind: Full name of the class or function.
+        args: Arguments of the call.
+        state: State for `__setstate__`.
     """
 
     kind: str
@@ -70,7 +72,7 @@ class SavedObject:
 
 @dataclass(frozen=True, eq=False)
 class SavedStorage:
-    """Part of the file's numbers: `numel` of them from number `start` of storage `key`."""
+    """Slice of a storage in the file: `numel` numbers from number `start` of storage `key`."""
 
     key: str
     dtype: torch.dtype
@@ -80,7 +82,7 @@ class SavedStorage:
 
 @dataclass(frozen=True, eq=False)
 class SavedTensor:
-    """A tensor, not read yet. It lies within its storage, whose numbers it has at most once each."""
+    """Tensor whose numbers are still in the file. It lies within its storage and holds each number at most once."""
 
     storage: SavedStorage
     offset: int
@@ -89,69 +91,50 @@ class SavedTensor:
 
 
 def shown(value: object) -> str:
-    """Text of a file for a message: quoted, without control characters, and short."""
+    """Return a value of the file for a message: quoted, without control characters, and short."""
     text = repr(value) if isinstance(value, (str, int)) else type(value).__name__
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def is_count(value: object) -> bool:
+    """Return whether a value is an integer from 0 to 2**62."""
     return type(value) is int and 0 <= value < 2**62
 
 
-class BoundedReader:
-    """A file for pickles, which says no before it reads or allocates more than `MAX_BYTES` in all."""
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self._left = MAX_BYTES
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= self._left:
-            raise CheckpointError(f"claims {size} bytes where {self._left} are the most that is read")
-        self._left -= size
-        return self._file.read(size)
-
-    def readline(self) -> bytes:
-        line = self._file.readline(self._left + 1)
-        if len(line) > self._left:
-            raise CheckpointError(f"its pickles exceed {MAX_BYTES} bytes")
-        self._left -= len(line)
-        return line
-
-
 def read_pickle(
-    file: BoundedReader, classes: Collection[str] = (), persistent: Callable[[object], object] | None = None
+    file: BinaryIO, classes: Collection[str] = (), persistent: Callable[[object], object] | None = None
 ) -> Any:
-    """The next pickle of a file, as data.
+    """Read the next pickle of a file as data.
 
     Args:
-        file: positioned at the pickle; left behind its end.
-        classes: full names of the classes whose instances may occur.
-        persistent: turns a persistent id, checking it, into what it stands for.
+        file: File in memory, so that claimed sizes allocate nothing. It is left behind the end of the pickle.
+        classes: Full names of the classes whose instances may occur.
+        persistent: Function that checks a persistent id and returns the object behind it.
 
     Raises:
-        CheckpointError: the pickle is damaged, too long, or has a global, call or operation beyond these.
+        CheckpointError: The pickle is damaged, too long, or has another global, call or operation.
     """
     machine = _Machine(frozenset(classes), persistent)
     try:
         for count, (operation, argument, _) in enumerate(pickletools.genops(file)):
-            if operation.name == "STOP":
-                return machine.stack.pop()
             if count == MAX_OPERATIONS:
                 raise CheckpointError(f"its pickle has more than {MAX_OPERATIONS} operations")
             handler = _OPERATIONS.get(operation.name)
             if handler is None:
                 raise CheckpointError(f"its pickle has the operation {operation.name}, which torch.save never writes")
             handler(machine, argument)
+        return machine.stack.pop()
     except CheckpointError:
         raise
-    except (ValueError, IndexError, KeyError, EOFError, OverflowError) as error:  # what pickletools and a stack raise
-        raise CheckpointError(f"its pickle is cut off or damaged ({type(error).__name__}: {error})") from error
-    raise CheckpointError("its pickle has no end")
+    # What pickletools and the stack raise, and calls with too few or too many arguments.
+    except (ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError) as error:
+        raise CheckpointError(
+            f"its pickle is cut off or damaged, or exceeds {MAX_BYTES} bytes ({type(error).__name__}: {error})"
+        ) from error
 
 
 class _Machine:
-    """The pickle machine's stack and memo, and its operations by their names in pickletools."""
+    """Stack and memo of the pickle machine, and its operations by their names in pickletools."""
 
     def __init__(self, classes: frozenset[str], persistent: Callable[[object], object] | None):
         self.classes = classes
@@ -184,26 +167,21 @@ class _Machine:
     def recall(self, place: int) -> None:
         self.push(self.memo[place])
 
-    def append(self, items: list[Any]) -> None:
-        self._target(list).extend(items)
-
-    def add(self, items: list[Any]) -> None:
-        self._target(set).update(map(_key, items))
-
-    def set_items(self, flat: list[Any]) -> None:
-        self._target(dict).update(_pairs(flat))
-
-    def _target(self, kind: type) -> Any:
+    def fill(self, kind: type, items: list[Any]) -> None:
+        """Put items into the list, set or dict on top of the stack; of a dict, keys and values in turn."""
         target = self.stack[-1]
         if type(target) is not kind:
-            raise CheckpointError(f"its pickle fills {_described(target)} as if it were a {kind.__name__}")
-        return target
+            raise CheckpointError(f"its pickle fills a {type(target).__name__} as if it were a {kind.__name__}")
+        if kind is list:
+            target.extend(items)
+        else:
+            target.update(_set(items) if kind is set else _dict(items))
 
     def find(self, module: object, name: object) -> None:
         if type(module) is not str or type(name) is not str:
             raise CheckpointError(f"its pickle names a global by {shown(module)} and {shown(name)}")
         full = f"{'builtins' if module == '__builtin__' else module}.{name}"
-        if full not in self.classes and full not in _CALLS and full not in _BESIDE and full not in DTYPES:
+        if not any(full in known for known in (self.classes, _CALLS, _OPAQUE, DTYPES)):
             raise CheckpointError(
                 f"it holds {shown(full)}, which is not among what a checkpoint needs; nothing in it was run"
             )
@@ -217,12 +195,11 @@ class _Machine:
 
     def call(self, _) -> None:
         function, args = self.pop(2)
-        if type(function) is not GlobalName or type(args) is not tuple:
-            raise CheckpointError(f"its pickle calls {_described(function)}")
-        if function.name in _CALLS:
-            self.push(_CALLS[function.name](args))
-        elif function.name in _BESIDE:
-            self.push(SavedObject(function.name, args))
+        name = function.name if type(function) is GlobalName and type(args) is tuple else ""
+        if name in _CALLS:
+            self.push(_CALLS[name](*args))
+        elif name in _OPAQUE:
+            self.push(SavedObject(name, args))
         else:
             raise CheckpointError(f"its pickle calls {_described(function)}")
 
@@ -246,42 +223,47 @@ def _described(value: object) -> str:
 
 
 def _key(key: object) -> object:
-    # Others hash slowly or alike by design.
+    # Other keys can be made to collide, or to take exponential time to hash.
     if type(key) is not str and not is_count(key):
-        raise CheckpointError(f"its pickle has {_described(key)} for a key")
+        raise CheckpointError(f"its pickle has a {type(key).__name__} for a key")
     return key
 
 
-def _pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
+def _dict(flat: Sequence[Any]) -> dict:
+    """Return the dict of keys and values in turn."""
     if len(flat) % 2:
         raise IndexError("a key without a value")
-    return [(_key(key), value) for key, value in zip(flat[::2], flat[1::2])]
+    return {_key(key): value for key, value in zip(flat[::2], flat[1::2])}
 
 
-def _ordered_dict(args: tuple) -> dict:
-    items = args[0] if len(args) == 1 and type(args[0]) is list else []
-    if len(args) > 1 or (args and type(args[0]) is not list) or any(type(i) not in (list, tuple) for i in items):
+def _ordered_dict(pairs: Any = ()) -> dict:
+    if type(pairs) not in (list, tuple) or any(type(pair) not in (list, tuple) or len(pair) != 2 for pair in pairs):
         raise CheckpointError("its pickle makes an OrderedDict of something else than pairs")
-    return dict(_pairs([part for item in items for part in item]))
+    return _dict([item for pair in pairs for item in pair])
 
 
-def _set(args: tuple) -> set:
-    if len(args) != 1 or type(args[0]) not in (list, tuple):
+def _set(items: Any) -> set:
+    if type(items) not in (list, tuple):
         raise CheckpointError("its pickle makes a set of something else than a list")
-    return {_key(item) for item in args[0]}
+    return {_key(item) for item in items}
 
 
-def _size(args: tuple) -> tuple:
-    if len(args) != 1 or type(args[0]) is not tuple:
+def _size(axes: Any) -> tuple:
+    if type(axes) is not tuple:
         raise CheckpointError("its pickle makes a torch.Size of something else than a tuple")
-    return args[0]
+    return axes
 
 
-def _tensor(args: tuple) -> SavedTensor:
-    """Of `torch._utils._rebuild_tensor`; what `_v2` adds (gradients, hooks) is left."""
-    if len(args) < 4 or type(args[0]) is not SavedStorage:
+def _parameter(tensor: Any, *_) -> SavedTensor:
+    if type(tensor) is not SavedTensor:
+        raise CheckpointError("its pickle makes a parameter of something else than a tensor")
+    return tensor
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_) -> SavedTensor:
+    """Return the tensor of `torch._utils._rebuild_tensor`, and of `_v2` without its gradients and hooks."""
+    if type(storage) is not SavedStorage:
         raise CheckpointError("its pickle makes a tensor of something else than a storage")
-    storage, offset, shape, stride = args[:4]
     if (
         not is_count(offset)
         or any(type(axes) is not tuple or len(axes) > 8 or not all(map(is_count, axes)) for axes in (shape, stride))
@@ -300,14 +282,8 @@ def _tensor(args: tuple) -> SavedTensor:
     return SavedTensor(storage, offset, shape, stride)
 
 
-def _parameter(args: tuple) -> SavedTensor:
-    if not args or type(args[0]) is not SavedTensor:
-        raise CheckpointError("its pickle makes a parameter of something else than a tensor")
-    return args[0]
-
-
-#: Functions that are followed, by what follows them.
-_CALLS: dict[str, Callable[[tuple], Any]] = {
+#: Functions that a checkpoint calls, and their replacements here.
+_CALLS: dict[str, Callable[..., Any]] = {
     "builtins.set": _set,
     "collections.OrderedDict": _ordered_dict,
     "torch.Size": _size,
@@ -322,8 +298,7 @@ _VALUES = (
 )
 _OPERATIONS: dict[str, Callable[[_Machine, Any], object]] = {
     **dict.fromkeys(_VALUES.split(), _Machine.push),
-    "PROTO": lambda machine, _: None,
-    "FRAME": lambda machine, _: None,
+    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda machine, _: None),
     "NONE": lambda machine, _: machine.push(None),
     "NEWTRUE": lambda machine, _: machine.push(True),
     "NEWFALSE": lambda machine, _: machine.push(False),
@@ -337,12 +312,12 @@ _OPERATIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "MARK": _Machine.mark,
     "TUPLE": lambda machine, _: machine.push(tuple(machine.pop_to_mark())),
     "LIST": lambda machine, _: machine.push(machine.pop_to_mark()),
-    "DICT": lambda machine, _: machine.push(dict(_pairs(machine.pop_to_mark()))),
-    "APPEND": lambda machine, _: machine.append(machine.pop(1)),
-    "APPENDS": lambda machine, _: machine.append(machine.pop_to_mark()),
-    "ADDITEMS": lambda machine, _: machine.add(machine.pop_to_mark()),
-    "SETITEM": lambda machine, _: machine.set_items(machine.pop(2)),
-    "SETITEMS": lambda machine, _: machine.set_items(machine.pop_to_mark()),
+    "DICT": lambda machine, _: machine.push(_dict(machine.pop_to_mark())),
+    "APPEND": lambda machine, _: machine.fill(list, machine.pop(1)),
+    "APPENDS": lambda machine, _: machine.fill(list, machine.pop_to_mark()),
+    "ADDITEMS": lambda machine, _: machine.fill(set, machine.pop_to_mark()),
+    "SETITEM": lambda machine, _: machine.fill(dict, machine.pop(2)),
+    "SETITEMS": lambda machine, _: machine.fill(dict, machine.pop_to_mark()),
     "POP": lambda machine, _: machine.pop(1),
     "POP_MARK": lambda machine, _: machine.pop_to_mark(),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _Machine.remember),

@@ -1,12 +1,13 @@
-"""Files of `torch.save`, read without running anything of them: the zip format, and the stream of before torch 1.6."""
+"""Files of `torch.save`, in the zip format and in the stream format of before torch 1.6, read without running them."""
 
 import collections
+import contextlib
 import io
 import os
 import struct
 import warnings
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,6 @@ import torch
 from .restricted_pickle import (
     DTYPES,
     MAX_BYTES,
-    BoundedReader,
     CheckpointError,
     GlobalName,
     SavedStorage,
@@ -27,14 +27,15 @@ from .restricted_pickle import (
 
 
 _ZIP = b"PK\x03\x04"
-_PICKLE = b"\x80"  # its first operation, from protocol 2 on
+_PICKLE = b"\x80"  # first operation, from protocol 2 on
 _MAGIC = 0x1950A86A20F9469CFC6C
-#: What zipfile raises for damaged archives.
+_PROTOCOL = 1001
+#: Exceptions of zipfile for damaged archives.
 _DAMAGE = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OverflowError, struct.error)
 
 
 def is_torch_file(path: str | os.PathLike) -> bool:
-    """Whether a file looks like one of `torch.save`, of either format."""
+    """Return whether a file looks like one of `torch.save`, of either format."""
     with open(path, "rb") as file:
         start = file.read(4)
         if start != _ZIP:
@@ -52,21 +53,21 @@ def _is_root_pickle(name: str) -> bool:
 
 
 class TorchFile:
-    """A file of `torch.save`. To be closed, or used as a context manager.
+    """File of `torch.save`, to be closed or used as a context manager.
 
-    Work is bounded by the size of the file: nothing in it may be compressed, numbers are read on demand, once, and
-    claimed sizes are compared with what is there.
+    Work is bounded by the size of the file: nothing in it may be compressed, numbers are read once and on demand, and
+    claimed sizes are compared with the file.
 
     Args:
-        path: the file.
-        classes: full names of the classes whose instances may occur.
+        path: Path of the file.
+        classes: Full names of the classes whose instances may occur.
 
     Attributes:
-        content: what was saved: dicts, lists, tuples, sets, texts, numbers, `SavedObject` and `SavedTensor`.
+        content: Saved object, of dicts, lists, tuples, sets, texts, numbers, `SavedObject` and `SavedTensor`.
 
     Raises:
-        CheckpointError: damaged, of another format, or with anything else in it.
-        OSError: cannot be read.
+        CheckpointError: The file is damaged, of another format, or holds anything else.
+        OSError: The file cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike, classes: Collection[str] = ()):
@@ -76,20 +77,10 @@ class TorchFile:
         self._read: dict[str, torch.Tensor] = {}
         self._file = open(path, "rb")  # noqa: SIM115 (closed by close)
         try:
-            self._size = os.fstat(self._file.fileno()).st_size
-            start = self._file.read(4)
-            self._file.seek(0)
-            if start == _ZIP:
-                self._storages: _ZipStorages | _StreamStorages = _ZipStorages(self._file, self._size)
-                self.content = self._unpickle(BoundedReader(io.BytesIO(self._storages.pickle())))
-            elif start[:1] == _PICKLE:
-                self.content, self._storages = self._read_stream()
-            else:
-                raise CheckpointError("it is no file of torch.save, neither a zip archive nor a pickle")
-        except BaseException as error:
+            with self._named_errors():
+                self.content, self._storages = self._open()
+        except BaseException:
             self.close()
-            if isinstance(error, CheckpointError):
-                raise CheckpointError(f"{self._name} cannot be read as weights alone: {error}") from error
             raise
 
     def __enter__(self) -> "TorchFile":
@@ -99,36 +90,62 @@ class TorchFile:
         self.close()
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def tensor(self, saved: SavedTensor) -> torch.Tensor:
-        """The tensor, on the CPU. Tensors of one storage share memory.
+        """Return a tensor on the CPU. Tensors of one storage share memory.
 
         Raises:
-            CheckpointError: its numbers are missing, or not as many as the pickle says.
+            CheckpointError: The numbers are missing, or not as many as the pickle says.
         """
         storage = saved.storage
-        try:
-            if storage.key not in self._read:
-                dtype, numel = self._claimed[storage.key]
+        if storage.key not in self._read:
+            dtype, numel = self._claimed[storage.key]
+            with self._named_errors():
                 data = bytearray(self._storages.data(storage.key, numel * dtype.itemsize))
-                self._read[storage.key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
-            return self._read[storage.key].as_strided(saved.shape, saved.stride, storage.start + saved.offset)
+            self._read[storage.key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+        return self._read[storage.key].as_strided(saved.shape, saved.stride, storage.start + saved.offset)
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Put the name of the file into the messages of errors."""
+        try:
+            yield
         except CheckpointError as error:
             raise CheckpointError(f"{self._name} cannot be read as weights alone: {error}") from error
 
-    def _unpickle(self, reader: BoundedReader) -> Any:
-        return read_pickle(reader, self._classes, self._resolve)
+    def _open(self) -> tuple[Any, "_ZipStorages | _StreamStorages"]:
+        self._size = os.fstat(self._file.fileno()).st_size
+        start = self._file.read(4)
+        self._file.seek(0)
+        if start == _ZIP:
+            storages = _ZipStorages(self._file, self._size)
+            return read_pickle(io.BytesIO(storages.pickle()), self._classes, self._resolve), storages
+        if start[:1] == _PICKLE:
+            return self._open_stream(io.BytesIO(self._file.read(MAX_BYTES)))
+        raise CheckpointError("it is no file of torch.save, neither a zip archive nor a pickle")
+
+    def _open_stream(self, pickles: BinaryIO) -> tuple[Any, "_StreamStorages"]:
+        if read_pickle(pickles, self._classes) != _MAGIC or read_pickle(pickles) != _PROTOCOL:
+            raise CheckpointError("it is a pickle, but none of torch.save")
+        system = read_pickle(pickles)
+        if type(system) is not dict or system.get("little_endian") is not True:
+            raise CheckpointError("it was saved by a big-endian machine; save it anew on another")
+        content, keys = read_pickle(pickles, self._classes, self._resolve), read_pickle(pickles)
+        if type(keys) is not list or not all(type(key) is str for key in keys) or len(set(keys)) < len(keys):
+            raise CheckpointError("its list of storages is damaged")
+        self._file.seek(pickles.tell())
+        return content, _StreamStorages(self._file, self._size, keys, self._claimed)
 
     def _resolve(self, saved_id: object) -> object:
-        """What a persistent id of torch stands for: numbers, or (in the old format) a class with its source."""
-        if type(saved_id) is tuple and len(saved_id) == 4 and saved_id[0] == "module":
-            if type(saved_id[1]) is GlobalName:
-                return saved_id[1]
-        elif type(saved_id) is tuple and len(saved_id) in (5, 6) and saved_id[0] == "storage":
-            _, kind, key, _, numel = saved_id[:5]
-            if type(kind) is GlobalName and kind.name in DTYPES and type(key) is str and is_count(numel):
-                return self._storage(key, DTYPES[kind.name], numel, saved_id[5] if len(saved_id) == 6 else None)
+        """Return the storage, or the class saved with its source (old format), that a persistent id stands for."""
+        match saved_id:
+            case ("module", GlobalName() as kind, _, _):
+                return kind
+            case ("storage", GlobalName(name), str(key), _, int(numel), *view) if len(view) <= 1:
+                if name in DTYPES and is_count(numel):
+                    return self._storage(key, DTYPES[name], numel, view[0] if view else None)
         raise CheckpointError("its pickle refers to something other than a storage of numbers")
 
     def _storage(self, key: str, dtype: torch.dtype, numel: int, view: object) -> SavedStorage:
@@ -136,29 +153,16 @@ class TorchFile:
             raise CheckpointError(f"storage {shown(key)} claims {numel} numbers, more than the file can hold")
         if self._claimed.setdefault(key, (dtype, numel)) != (dtype, numel):
             raise CheckpointError(f"storage {shown(key)} is claimed with two types or sizes")
-        if view is None:
-            return SavedStorage(key, dtype, numel)
-        if type(view) is tuple and len(view) == 3 and all(map(is_count, view[1:])):
-            _, start, size = view
-            if start + size <= numel:
+        match view:
+            case None:
+                return SavedStorage(key, dtype, numel)
+            case (_, start, size) if is_count(start) and is_count(size) and start + size <= numel:
                 return SavedStorage(key, dtype, size, start)
         raise CheckpointError(f"a view of storage {shown(key)} lies outside of it")
 
-    def _read_stream(self) -> tuple[Any, "_StreamStorages"]:
-        reader = BoundedReader(self._file)
-        if read_pickle(reader, self._classes) != _MAGIC or read_pickle(reader) != 1001:
-            raise CheckpointError("it is a pickle, but none of torch.save")
-        system = read_pickle(reader)
-        if type(system) is not dict or system.get("little_endian") is not True:
-            raise CheckpointError("it was saved by a big-endian machine; save it anew on another")
-        content, keys = self._unpickle(reader), read_pickle(reader)
-        if type(keys) is not list or not all(type(key) is str for key in keys) or len(set(keys)) < len(keys):
-            raise CheckpointError("its list of storages is damaged")
-        return content, _StreamStorages(self._file, self._size, keys, self._claimed)
-
 
 class _ZipStorages:
-    """NAME/data.pkl, and NAME/data/KEY for each storage, none of them compressed."""
+    """Members of a zip archive: NAME/data.pkl, and NAME/data/KEY for each storage, none of them compressed."""
 
     def __init__(self, file: BinaryIO, size: int):
         try:
@@ -207,7 +211,7 @@ class _ZipStorages:
 
 
 class _StreamStorages:
-    """Behind the pickles, in the order of their list: the count of numbers as int64, then the numbers."""
+    """Storages behind the pickles of a stream, in the order of their list: an int64 count, then the numbers."""
 
     def __init__(self, file: BinaryIO, size: int, keys: list[str], claimed: dict[str, tuple[torch.dtype, int]]):
         self._file = file
