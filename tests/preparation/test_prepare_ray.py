@@ -11,10 +11,10 @@ from test_prepare import contents, killed_child
 pytest.importorskip("ray")
 
 from lssed_hf.cli import main as cli
-from lssed_hf.preparation import prepare as module
-from lssed_hf.preparation import shards_ray
+from lssed_hf.preparation import engines
+from lssed_hf.preparation.engines import write_in_task
 from lssed_hf.preparation.prepare import prepare
-from lssed_hf.preparation.shards_ray import write_in_task
+from lssed_hf.preparation.shards import AudioOptions, ShardWriter
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_same_bytes_on_a_cluster_of_its_own(whole, tmp_path, capsys):
 
 def test_a_killed_worker_costs_nothing_and_leaves_nothing(whole, tmp_path, monkeypatch, ray_address):
     folder, expected = whole
-    monkeypatch.setattr(shards_ray, "write_in_task", killing(3, tmp_path / "killed"))
+    monkeypatch.setattr(engines, "write_in_task", killing(3, tmp_path / "killed"))
     prepare("lssed", folder, tmp_path / "out", utterances_per_shard=5, engine="ray", ray_address=ray_address)
     assert (tmp_path / "killed").exists()
     assert contents(tmp_path / "out") == expected
@@ -75,8 +75,8 @@ def test_a_shard_that_kills_every_worker_is_named_and_the_local_engine_goes_on(
     folder, expected = whole
     out = tmp_path / "out"
     last = json.loads((tmp_path / "whole" / "manifest.json").read_text())["shards"][-1]["path"].removeprefix("data/")
-    monkeypatch.setattr(shards_ray, "write_in_task", killing(2, name=last))
-    monkeypatch.setattr(shards_ray, "RETRIES", 1)
+    monkeypatch.setattr(engines, "write_in_task", killing(2, name=last))
+    monkeypatch.setattr(engines, "RETRIES", 1)
     with pytest.raises(OSError, match=f"{last}: given up"):
         prepare("lssed", folder, out, utterances_per_shard=5, engine="ray", ray_address=ray_address)
     assert {path.name for path in out.iterdir()} == {".partial"}
@@ -90,7 +90,7 @@ def test_ray_goes_on_where_the_local_engine_was_killed(whole, tmp_path, ray_addr
     out = tmp_path / "out"
 
     def patch():
-        write = module.write_and_report
+        write = ShardWriter.write
         calls = iter(range(3, -1, -1))
 
         def call(*args):
@@ -98,7 +98,7 @@ def test_ray_goes_on_where_the_local_engine_was_killed(whole, tmp_path, ray_addr
                 os.kill(os.getpid(), signal.SIGKILL)
             return write(*args)
 
-        module.write_and_report = call
+        ShardWriter.write = call
 
     assert killed_child(("lssed", folder, out), {"utterances_per_shard": 5}, patch) == -signal.SIGKILL
     kept = {path: path.stat().st_mtime_ns for path in (out / ".partial" / "data").iterdir()}
@@ -119,7 +119,7 @@ def test_a_finished_folder_is_checked_without_a_cluster(whole, tmp_path):
 
 class TestRefusals:
     def test_a_machine_without_the_corpus_rejects_nothing(self, tmp_path):
-        call = (None, tmp_path, ("lssed", {}), None, [tmp_path / "gone"])
+        call = (None, ShardWriter(tmp_path, "lssed", {}, AudioOptions()), [tmp_path / "gone"])
         with pytest.raises(
             FileNotFoundError, match=r"gone is not there on .*; all machines of the cluster must share"
         ):

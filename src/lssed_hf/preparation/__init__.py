@@ -1,1 +1,1 @@
-"""From raw corpora to folders that anyone can load: preparation, statistics, synthetic releases to try them on."""
+"""Preparation of corpora: Parquet folders for `datasets`, and statistics."""

@@ -1,6 +1,7 @@
-"""The dataset card of a prepared folder: prose, and YAML that says which shards make which configuration."""
+"""Dataset card of a prepared folder: prose, and YAML that says which shards make which configuration."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import datasets
@@ -53,37 +54,13 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
     """Write the README of a prepared folder.
 
     Args:
-        path: of the file.
-        plan: which groups of shards make which configuration.
-        builders: of the corpus's configurations, in the plan's order.
-        manifest: as `prepare` returns it.
+        path: File to write.
+        plan: Plan that says which groups of shards make which configuration.
+        builders: Builders of the corpus's configurations, in the plan's order.
+        manifest: Manifest, as `prepare` returns it.
     """
-    corpus, hours = builders[0], manifest["seconds"] / 3600
+    corpus, counts = builders[0], manifest["counts"]
     features = {builder.config.name: builder.info.features for builder in builders}
-    rows, sizes = _totals(manifest)
-    configs, infos, lines = {}, {}, []
-    for name, (config, scheme) in plan.config_names().items():
-        groups = plan.groups_of(config, scheme)
-        configs[name] = {
-            "data_files": [
-                {"split": split, "path": [f"data/{group.name}-?????-of-?????.parquet" for group in members]}
-                for split, members in groups.items()
-            ]
-        }
-        counts = {split: sum(rows[group.name] for group in members) for split, members in groups.items()}
-        num_bytes = {split: sum(sizes[group.name] for group in members) for split, members in groups.items()}
-        infos[name] = datasets.DatasetInfo(
-            features=features[config],
-            config_name=name,
-            splits=[{"name": split, "num_bytes": num_bytes[split], "num_examples": counts[split]} for split in groups],
-            download_size=sum(num_bytes.values()),
-            dataset_size=sum(num_bytes.values()),
-        )
-        shown = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-        lines.append(f"| `{name}` | {len(features[config][corpus.LABEL_COLUMN].names)} | {scheme} | {shown} |")
-    configs[next(iter(configs))]["default"] = True
-
-    counts = manifest["counts"]
     title = corpus.name if manifest["config"] in ("default", "benchmark") else f"{corpus.name}, {manifest['config']}"
     data = DatasetCardData(
         pretty_name=title,
@@ -94,25 +71,22 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
         size_categories=[_size_category(counts["written"])],
         tags=list(corpus.TAGS),
     )
-    MetadataConfigs(configs).to_dataset_card_data(data)
-    datasets.info.DatasetInfosDict(infos).to_dataset_card_data(data)
-    rejects = (
-        f"The other {counts['rejected']:,} are listed in `rejects.csv`, each with its reason."
-        if counts["rejected"]
-        else "None was left out."
-    )
+    rows = _describe_configurations(data, plan, features, corpus.LABEL_COLUMN, manifest)
+    rejects = "None was left out."
+    if counts["rejected"]:
+        rejects = f"The other {counts['rejected']:,} are listed in `rejects.csv`, each with its reason."
     body = _BODY.format(
         title=title,
         description=corpus.info.description,
         version=manifest["lssed_hf"],
         written=counts["written"],
         read=counts["read"],
-        hours=hours,
+        hours=manifest["seconds"] / 3600,
         rejects=rejects,
         homepage=corpus.HOMEPAGE,
         license=corpus.LICENSE.rstrip("."),
         redistribution=corpus.NO_REDISTRIBUTION and f"- **Do not pass this folder on.** {corpus.NO_REDISTRIBUTION}\n",
-        configurations="\n".join(lines),
+        configurations="\n".join(rows),
         audio=_audio(manifest) if "audio" in features[manifest["config"]] else "",
         citation=f"\n## Citation\n\n```bibtex\n{corpus.CITATION}\n```\n" if corpus.CITATION else "",
     )
@@ -120,14 +94,48 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
         partial.write_text(f"---\n{data.to_yaml()}\n---\n\n{body}", encoding="utf-8")
 
 
-def _totals(manifest: dict) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows and bytes of each group."""
-    rows: dict[str, int] = {}
-    sizes: dict[str, int] = {}
+def _describe_configurations(
+    data: DatasetCardData,
+    plan: Plan,
+    features: Mapping[str, datasets.Features],
+    label_column: str,
+    manifest: dict,
+) -> list[str]:
+    """Add the configurations to a card's metadata, and return the rows of their table."""
+    num_rows, num_bytes = _totals(manifest)
+    configs, infos, rows = {}, {}, []
+    for name, (config, scheme) in plan.config_names().items():
+        groups = {split: [group.name for group in found] for split, found in plan.groups_of(config, scheme).items()}
+        configs[name] = {
+            "data_files": [
+                {"split": split, "path": [f"data/{group}-?????-of-?????.parquet" for group in members]}
+                for split, members in groups.items()
+            ]
+        }
+        counts = {split: sum(num_rows[group] for group in members) for split, members in groups.items()}
+        sizes = {split: sum(num_bytes[group] for group in members) for split, members in groups.items()}
+        infos[name] = datasets.DatasetInfo(
+            features=features[config],
+            config_name=name,
+            splits=[{"name": split, "num_bytes": sizes[split], "num_examples": counts[split]} for split in groups],
+            download_size=sum(sizes.values()),
+            dataset_size=sum(sizes.values()),
+        )
+        shown = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+        rows.append(f"| `{name}` | {len(features[config][label_column].names)} | {scheme} | {shown} |")
+    configs[next(iter(configs))]["default"] = True
+    MetadataConfigs(configs).to_dataset_card_data(data)
+    datasets.info.DatasetInfosDict(infos).to_dataset_card_data(data)
+    return rows
+
+
+def _totals(manifest: dict) -> tuple[Counter, Counter]:
+    """Return the number of rows and of bytes of each group."""
+    rows, sizes = Counter(), Counter()
     for shard in manifest["shards"]:
         name = group_name(Path(shard["path"]).name)
-        rows[name] = rows.get(name, 0) + shard["rows"]
-        sizes[name] = sizes.get(name, 0) + shard["bytes"]
+        rows[name] += shard["rows"]
+        sizes[name] += shard["bytes"]
     return rows, sizes
 
 

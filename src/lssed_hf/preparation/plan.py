@@ -1,7 +1,7 @@
-"""What a prepared folder will hold: which utterance goes to which shard, and which configurations read it.
+"""Plan of a prepared folder: which utterance goes to which shard, and which configurations read it.
 
-Audio is stored once. Utterances that every split scheme puts on the same sides, and that the same configurations hold,
-share a group of shards; a configuration is a list of groups for each of its splits.
+Audio is stored once. A group of shards holds utterances of the same configurations that have the same split in every
+scheme. A configuration is a list of groups for each of its splits.
 """
 
 import hashlib
@@ -17,7 +17,14 @@ from .shards import Shard
 
 @dataclass(frozen=True)
 class Group:
-    """Utterances that go together: `configs` that hold them, and their split in each scheme."""
+    """Utterances that share a group of shards.
+
+    Attributes:
+        name: Beginning of the names of the shards.
+        configs: Configurations that hold the utterances.
+        splits: Split in each scheme.
+        rows: Utterances, each with the label that it is stored under.
+    """
 
     name: str
     configs: tuple[str, ...]
@@ -25,19 +32,28 @@ class Group:
     rows: Sequence[tuple[Utterance, str]]
 
     def shards(self, utterances_per_shard: int) -> list[Shard]:
+        """Divide the utterances into shards."""
         starts = range(0, len(self.rows), utterances_per_shard)
         names = (f"{self.name}-{number:05d}-of-{len(starts):05d}.parquet" for number in range(len(starts)))
         return [Shard(name, self.rows[first : first + utterances_per_shard]) for name, first in zip(names, starts)]
 
 
 def group_name(shard: str) -> str:
-    """The group that a shard's file belongs to."""
+    """Return the name of the group that a shard's file belongs to."""
     return shard.rsplit("-", 3)[0]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Groups of a corpus; the first of `configs` holds every utterance, the first of `schemes` is the default."""
+    """Division of a corpus into groups.
+
+    Attributes:
+        configs: Configurations; the first holds every utterance.
+        schemes: Split schemes; the first is the default.
+        groups: Groups of utterances, in the order of their shards.
+        rejects: Utterances that are left out before any audio is read.
+        num_read: Number of utterances in the corpus.
+    """
 
     configs: tuple[str, ...]
     schemes: tuple[str, ...]
@@ -46,7 +62,10 @@ class Plan:
     num_read: int
 
     def config_names(self) -> dict[str, tuple[str, str]]:
-        """Name of each configuration of the folder: that of the corpus, with the scheme appended but for the first."""
+        """Return the configurations of the folder: name -> configuration of the corpus, and scheme.
+
+        The name is that of the corpus's configuration; schemes other than the first are appended.
+        """
         return {
             config if scheme == self.schemes[0] else f"{config}_{scheme}": (config, scheme)
             for scheme in self.schemes
@@ -54,7 +73,7 @@ class Plan:
         }
 
     def groups_of(self, config: str, scheme: str) -> dict[str, list[Group]]:
-        """The groups of each split."""
+        """Return the groups of each split of a configuration."""
         position = self.schemes.index(scheme)
         held = [group for group in self.groups if config in group.configs]
         found = {split: [group for group in held if group.splits[position] == split] for split in SPLITS}
@@ -89,13 +108,13 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
     """Read a corpus and divide it.
 
     Args:
-        builders: of the configurations to write; the first one must hold every utterance of the others.
-        data_dir: the folder of the corpus, resolved.
-        schemes: split schemes to write, all that the corpus has by default.
+        builders: Builders of the configurations to write; the first must hold every utterance of the others.
+        data_dir: Folder of the corpus, resolved.
+        schemes: Split schemes to write; by default all that the corpus has.
 
     Raises:
-        CorpusDataError: not that corpus, or no utterance can be used.
-        ValueError: unknown scheme.
+        CorpusDataError: The folder does not hold that corpus, or no utterance can be used.
+        ValueError: A scheme is unknown.
     """
     first = builders[0]
     utterances, rejects = first.read(data_dir)
@@ -116,7 +135,7 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
         elif (main := labels[first.config.name]) is None:
             rejects.append(Reject(utterance.id, utterance.path, f"{utterance.emotion} is left out", by_rule=True))
         else:
-            # One row serves all configurations that agree on the label; another one those that do not.
+            # Configurations that agree on the label share a row.
             for label in dict.fromkeys([main, *filter(None, labels.values())]):
                 configs = tuple(config for config, held in labels.items() if held == label)
                 grouped[sides, configs].append((utterance, label))
@@ -130,7 +149,7 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
 
 
 def _named(grouped: dict, num_configs: int) -> list[Group]:
-    """Groups in order, named like `train-all`, `train-default`, and `train-all-2` where schemes divide further."""
+    """Return groups in order, named like `train-all`, `train-default`, or `train-all-2` for a further division."""
     groups, used = [], defaultdict(int)
     for sides, configs in sorted(grouped):
         stem = f"{sides[0]}-{'all' if len(configs) == num_configs else '-'.join(configs)}"
