@@ -1,3 +1,4 @@
+import doctest
 import struct
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,9 @@ import torch
 from recordings import sound_file as encoded
 from recordings import tone
 
+from lssed_hf import audio
 from lssed_hf.audio import AudioError, load_audio
+from lssed_hf.decoding import source
 from lssed_hf.scan import find_audio_files
 
 
@@ -27,7 +30,7 @@ def write(tmp_path):
 
 
 def assert_close(estimate: np.ndarray, reference: np.ndarray, snr: float) -> None:
-    """Signal-to-error ratio in dB."""
+    """Check that the signal-to-error ratio exceeds `snr` in dB."""
     assert estimate.shape == reference.shape and estimate.dtype == np.float32
     error = np.square(estimate - reference, dtype=np.float64).sum()
     assert 10 * np.log10(np.square(reference, dtype=np.float64).sum() / max(error, 1e-20)) > snr
@@ -127,7 +130,7 @@ class TestDatasetsRows:
     @pytest.mark.parametrize("channels", [1, 2])
     @pytest.mark.parametrize("length", [1, 2, 8000])
     def test_audio_decoder(self, channels, length):
-        """What datasets 5 gives where torchcodec is installed; its samples are (channels, samples)."""
+        """Read the decoder that datasets 5 gives with torchcodec; its samples are (channels, samples)."""
         data = torch.arange(channels * length).reshape(channels, length) / 20000
         decoder = SimpleNamespace(get_all_samples=lambda: SimpleNamespace(data=data, sample_rate=RATE))
         np.testing.assert_allclose(load_audio(decoder), data.mean(dim=0).numpy(), rtol=1e-6)
@@ -153,7 +156,7 @@ def header_of(format: str) -> bytes:
 
 
 class TestBadFiles:
-    """Every message names the file and says what to do."""
+    """Check that every message names the file and a remedy."""
 
     def test_missing(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"nowhere\.wav: no such file or folder"):
@@ -233,7 +236,7 @@ class TestBadFiles:
 
 
 def test_originals_agree_with_the_converted_corpus(shared_data):
-    """RAVDESS as distributed (48 kHz, one file in stereo) against the copy that another tool took to 16 kHz."""
+    """Compare RAVDESS at 48 kHz, one file in stereo, with a copy that another tool resampled to 16 kHz."""
     originals = find_audio_files(shared_data / "ravdess_original")
     assert {soundfile.info(path).channels for path in originals} == {1, 2}
     for path in originals:
@@ -242,3 +245,9 @@ def test_originals_agree_with_the_converted_corpus(shared_data):
         length = min(len(ours), len(theirs))
         assert abs(len(ours) - len(theirs)) <= 1  # a last sample that rounding decides on
         assert_close(ours[:length], theirs[:length], 45)
+
+
+@pytest.mark.parametrize("module", [audio, source])
+def test_examples(module):
+    results = doctest.testmod(module)
+    assert results.attempted and not results.failed

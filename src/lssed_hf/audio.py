@@ -121,16 +121,12 @@ def load_audio(
         AudioError: The audio is unreadable, truncated or empty, has NaN or infinite samples, lacks the right channel,
             or does not cover the times.
 
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from lssed_hf import load_audio
-
-    >>> second = {"array": np.zeros((48000, 2), dtype="float32"), "sampling_rate": 48000}
-    >>> load_audio(second).shape
-    (16000,)
-    ```
+    Examples:
+        >>> import numpy as np
+        >>> from lssed_hf import load_audio
+        >>> second = {"array": np.zeros((48000, 2), dtype="float32"), "sampling_rate": 48000}
+        >>> load_audio(second).shape
+        (16000,)
     """
     recording = read_audio(source, sampling_rate, start=start, end=end, channel=channel)
     for note in recording.notes:

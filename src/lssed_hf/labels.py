@@ -1,4 +1,4 @@
-"""Emotion vocabulary: LSSED's eleven classes, the four of the benchmark, and what other corpora call them."""
+"""Emotion vocabulary: LSSED's eleven classes, the four of the benchmark, and the names in other corpora."""
 
 import unicodedata
 
@@ -21,8 +21,8 @@ BENCHMARK_EMOTIONS = EMOTIONS[:4]
 GENDERS = ("female", "male")
 AGE_GROUPS = ("young", "middle_aged", "old")
 
-#: Spellings found in LSSED's paper and metadata and in other corpora. RAVDESS's "calm", a second resting state that
-#: its authors recorded beside "neutral", counts as neutral: so the 4-class benchmark on RAVDESS is defined here.
+#: Spellings in LSSED's paper and metadata and in other corpora. RAVDESS's authors recorded "calm" as a second resting
+#: state beside "neutral". Here it counts as neutral, which defines the 4-class benchmark on RAVDESS.
 ALIASES = {
     "anger": "angry",
     "ang": "angry",
@@ -84,7 +84,7 @@ EMOTION_WORDS = {
 
 
 def emotion_of_word(word: str) -> str | None:
-    """Return the name in `EMOTIONS` that a word in one of eleven languages stands for, None for other words."""
+    """Return the name in `EMOTIONS` for a word in one of eleven languages, None for other words."""
     key = unicodedata.normalize("NFC", word).strip().casefold()
     return EMOTION_WORDS.get(key) or EMOTION_WORDS.get(key.replace(" ", "_").replace("-", "_"))
 

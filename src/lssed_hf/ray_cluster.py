@@ -1,6 +1,6 @@
-"""Ray: joining or starting a cluster, and calls that are made again where their worker dies.
+"""Ray clusters, joined or started, and calls that are repeated if their worker dies.
 
-Ray is an extra and takes seconds to import, so that happens where a cluster is asked for.
+Ray is an optional dependency and takes seconds to import, so it is imported on first use.
 """
 
 import os
@@ -12,33 +12,37 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
-#: Where `prepare` and `predict` can run.
+#: Engines that `prepare` and `predict` can run on.
 ENGINES = ("local", "ray")
-#: How often a call is made again after its worker died. A file that kills whoever reads it must not go round for ever.
+#: Repetitions of a call whose worker died. A file that kills every process that reads it must not go round forever.
 RETRIES = 3
 _CONNECT_TIMEOUT = 10  # seconds
-_OBJECT_STORE = 1 << 27  # bytes; paths and probabilities are all that passes through it
+_OBJECT_STORE = 1 << 27  # bytes; only paths and probabilities pass through it
 
 
 @contextmanager
 def ray_cluster(address: str | None = None, num_cpus: int | None = None) -> Iterator[ModuleType]:
-    """The module `ray`, connected to a cluster for as long as the block lasts.
+    """Connect to a cluster for the duration of the block.
 
-    A process that is connected already stays so, whatever the arguments.
+    A process that is already connected keeps its connection, and the arguments are ignored.
 
     Args:
-        address: `auto`, `host:port` or `ray://host:port` of a running cluster; without one it is started here.
-        num_cpus: of the one that is started, those of the machine by default.
+        address: `auto`, `host:port` or `ray://host:port` of a running cluster. Default: start a cluster here.
+        num_cpus: Number of CPUs of a cluster that is started. Default: all CPUs of the machine.
+
+    Yields:
+        Module `ray`, connected.
 
     Raises:
         ImportError: Ray is not installed.
-        OSError: there is no cluster at that address, or it cannot be joined or started.
+        ValueError: The address is malformed.
+        OSError: There is no cluster at the address, or it cannot be joined or started.
     """
-    # Ray reads these when it is imported. Nothing is reported to anyone, and `uv run` sends no working directory.
+    # Ray reads these when it is imported: no usage statistics, and `uv run` sends no working directory.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     if address is not None:
-        # Asked once, for up to 40 s, rather than for a quarter of an hour where something else listens at the address.
+        # One try takes up to 40 s. Ray's default takes 15 minutes if something else listens at the address.
         os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
     try:
         import ray
@@ -48,7 +52,7 @@ def ray_cluster(address: str | None = None, num_cpus: int | None = None) -> Iter
         yield ray
         return
     if address is None:
-        # "local" rather than None, with which Ray would join what RAY_ADDRESS names.
+        # Not None: Ray would join the cluster that RAY_ADDRESS names.
         arguments = {"address": "local", "num_cpus": num_cpus}
         arguments |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     else:
@@ -57,17 +61,22 @@ def ray_cluster(address: str | None = None, num_cpus: int | None = None) -> Iter
     try:
         try:
             ray.init(**arguments, log_to_driver=False, logging_level="ERROR")
-        except Exception as error:  # of any type: other versions, a wrong token, a machine that is too busy
-            what = "start Ray on this machine" if address is None else f"join the Ray cluster at {address}"
-            raise OSError(f"cannot {what}: {error}") from error
+        except Exception as error:  # any type: other versions, a wrong token, a busy machine
+            action = "start Ray on this machine" if address is None else f"join the Ray cluster at {address}"
+            raise OSError(f"cannot {action}: {error}") from error
         yield ray
     finally:
         ray.shutdown()
 
 
 def _check_address(address: str) -> None:
-    """Raise OSError in seconds where nothing listens; Ray itself would take longer, and ValueError for no address."""
-    if address == "auto":  # fails at once by itself
+    """Check within seconds that something listens at an address; Ray itself would take longer.
+
+    Raises:
+        ValueError: The address is malformed.
+        OSError: Nothing listens there.
+    """
+    if address == "auto":  # Ray itself fails at once
         return
     parts = urlsplit(address if "://" in address else f"//{address}")
     try:
@@ -87,21 +96,23 @@ def _check_address(address: str) -> None:
 def work_off(
     ray: ModuleType, slots: MutableMapping, items: Iterable, describe: Callable[[Any], str]
 ) -> Iterator[tuple[Any, Any]]:
-    """Call `slot.remote(item)` for every item, one at a time in each slot, and yield (item, result) as they finish.
+    """Call `slot.remote(item)` for every item, one at a time in each slot.
 
-    Items are drawn when a slot is free, so that no more of them are under way than there are slots.
+    An item is drawn when a slot is free, so there are never more items under way than slots. A slot that is never
+    ready, for want of machines, gets no item. A slot without further items is released.
 
     Args:
-        ray: from `ray_cluster`.
-        slots: a remote function or an actor's method for each reference whose result says that the slot is ready.
-            A slot that is never ready, for want of machines, gets no item; one that is not needed any more is let go.
-            Emptied.
-        items: what to call them with; None is no item.
-        describe: an item in words, for errors.
+        ray: Module that `ray_cluster` yields.
+        slots: Reference to a call that makes the slot ready -> remote function or method of an actor. It is emptied.
+        items: Items, none of them None.
+        describe: Function that returns the name of an item for errors.
+
+    Yields:
+        Item and result, in the order in which the calls finish.
 
     Raises:
-        Exception: what a call raised, as if it had been made here.
-        OSError: a worker died, and so did those that the call was given to again.
+        Exception: A call raised it.
+        OSError: A worker died, and so did the workers that repeated the call.
     """
     items = iter(items)
     running = {ready: (slot, None) for ready, slot in slots.items()}
@@ -115,7 +126,7 @@ def work_off(
             if following is not None:
                 running[slot.remote(following)] = slot, following
                 following = next(items, None)
-            # Else the last reference to an actor goes, which frees its CPUs for one that lost its machine.
+            # Without a further item, the last reference to the actor goes: its CPUs are free for another one.
             del slot
             if item is not None:
                 yield item, result
@@ -125,14 +136,24 @@ def work_off(
                 ray.cancel(reference)
 
 
-def value(ray: ModuleType, reference, what: str) -> Any:
-    """What a call returned, or raised; OSError where it was given up. `what` it was, in words."""
+def value(ray: ModuleType, reference, name: str) -> Any:
+    """Return the result of a call.
+
+    Args:
+        ray: Module that `ray_cluster` yields.
+        reference: Reference to the call.
+        name: Name of the call for errors.
+
+    Raises:
+        Exception: The call raised it.
+        OSError: The call was given up.
+    """
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
     except ray.exceptions.RayError as error:
         raise OSError(
-            f"{what}: given up ({type(error).__name__}), as its worker died and so did those that tried again, "
+            f"{name}: given up ({type(error).__name__}), as its worker died and so did those that tried again, "
             "perhaps for want of memory or by a file that crashes its reader; mend that and run the same command again"
         ) from error

@@ -1,4 +1,4 @@
-"""Finding recordings: in folders, by patterns, and among what else lies there."""
+"""Search for recordings in folders and by patterns."""
 
 import glob
 import logging
@@ -11,13 +11,13 @@ from pathlib import Path
 from .decoding.source import source_name
 
 
-#: Suffixes of recordings without a picture, in the order in which formats of the same clip are preferred.
+#: Suffixes of audio files. Of several formats of the same clip the first one here is preferred.
 AUDIO_SUFFIXES = (
     *(".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".w64", ".caf", ".sph"),
     *(".aifc", ".snd", ".rf64", ".oga", ".spx", ".m4a", ".m4b", ".aac", ".mka", ".weba", ".amr", ".awb", ".wma"),
     *(".mp2", ".wv", ".tta", ".ac3"),
 )
-#: Suffixes of videos, whose sound track is read, and of recordings that phones and browsers make under such a name.
+#: Suffixes of videos, also used for sound alone by phones and browsers. The sound track is read.
 VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mkv", ".mov", ".flv", ".webm", ".mpg", ".wmv", ".m4v", ".3gp", ".3g2", ".mpeg", ".asf"),
     *(".ogv", ".mts", ".m2ts"),
@@ -44,7 +44,7 @@ class Scan:
     skipped: Mapping[str, int]
 
     def describe(self) -> str:
-        """Return one line for people, such as "recordings: 5 recordings; skipped 3 files (2 .txt, 1 hidden)"."""
+        """Return one line for messages, such as "recordings: 5 recordings; skipped 3 files (2 .txt, 1 hidden)"."""
         number, total = len(self.files), sum(self.skipped.values())
         line = f"{source_name(self.folder)}: {number} recording{'s' * (number != 1)}"
         if total:
@@ -57,12 +57,12 @@ class Scan:
 def scan_folder(folder: str | os.PathLike, suffixes: Sequence[str] = (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)) -> Scan:
     """Search a folder and its sub-folders for recordings.
 
-    Hidden files and folders are left out, and links to folders are not followed. Links to files are listed, whether or
-    not they lead to one.
+    Hidden files and folders are left out, and links to folders are not followed. Links to files are listed, even
+    broken ones.
 
     Args:
         folder: Folder to search.
-        suffixes: Suffixes of recordings in lower case, default those of audio and video.
+        suffixes: Suffixes of recordings in lower case. Default: audio and video.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -96,16 +96,16 @@ def scan_folder(folder: str | os.PathLike, suffixes: Sequence[str] = (*AUDIO_SUF
 def find_audio_files(
     folder: str | os.PathLike, suffixes: Sequence[str] = (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
 ) -> list[Path]:
-    """Return the recordings below a folder, sorted, with a warning where recordings may have been left out.
+    """Return the recordings below a folder, sorted; warn if some may have been left out.
 
     Args:
         folder: Folder to search.
-        suffixes: Suffixes of recordings in lower case, default those of audio and video.
+        suffixes: Suffixes of recordings in lower case. Default: audio and video.
 
     Raises:
         FileNotFoundError: The folder does not exist or holds no recording.
     """
-    scan = _found(folder, suffixes)
+    scan = _scan_recordings(folder, suffixes)
     if any(reason in scan.skipped for reason in _LOST):
         logger.warning(scan.describe())
     return list(scan.files)
@@ -114,8 +114,8 @@ def find_audio_files(
 def expand_paths(inputs: Sequence[str | os.PathLike]) -> list[Path]:
     """Return files as given, the recordings below folders, and the files and folders that match patterns.
 
-    A path that exists is never taken for a pattern. A path that is given twice counts once. Where a folder holds other
-    files, one warning counts them by reason; a folder without recordings is named in one beside other inputs.
+    A path that exists is never taken for a pattern. A path that is given twice counts once. One warning for each
+    folder counts its other files by reason. A folder without recordings gives a warning if there are other inputs.
 
     Args:
         inputs: Files, folders, and patterns such as `rec/*.wav` or `rec/**/*.wav`.
@@ -126,12 +126,12 @@ def expand_paths(inputs: Sequence[str | os.PathLike]) -> list[Path]:
     """
     paths: list[Path] = []
     empty: FileNotFoundError | None = None
-    for path in [path for given in inputs for path in _matches(given)]:
+    for path in [path for given in inputs for path in _paths_of(given)]:
         if not path.is_dir():
             paths.append(path)
             continue
         try:
-            scan = _found(path, (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES))
+            scan = _scan_recordings(path, (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES))
         except FileNotFoundError as error:
             if empty is not None:
                 logger.warning(str(empty))
@@ -147,7 +147,7 @@ def expand_paths(inputs: Sequence[str | os.PathLike]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _found(folder: str | os.PathLike, suffixes: Sequence[str]) -> Scan:
+def _scan_recordings(folder: str | os.PathLike, suffixes: Sequence[str]) -> Scan:
     scan = scan_folder(folder, suffixes)
     if not scan.files:
         found = scan.describe().partition("; ")[2]
@@ -158,7 +158,7 @@ def _found(folder: str | os.PathLike, suffixes: Sequence[str]) -> Scan:
     return scan
 
 
-def _matches(given: str | os.PathLike) -> list[Path]:
+def _paths_of(given: str | os.PathLike) -> list[Path]:
     text = os.fspath(given)
     if not text:
         raise ValueError("the name of a recording is empty; give a file, a folder (. for this one) or a pattern")

@@ -1,11 +1,11 @@
-"""Suggestions for names that are misspelt."""
+"""Suggestions for misspelt names."""
 
 import difflib
 from collections.abc import Iterable
 
 
 _UNKNOWN = "unrecognized arguments: "  # argparse's words
-#: Word that people type -> flags that mean it, which no likeness of letters finds.
+#: Word that people type -> flags with that meaning, whose spelling is not similar.
 _SYNONYMS = {
     "device": ("--use_cpu",),
     "lr": ("--learning_rate",),
@@ -18,11 +18,11 @@ _SYNONYMS = {
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `"; did you mean A or B?"` for the likeliest of the known names, or an empty string.
+    """Return `"; did you mean A or B?"` for the most similar known names, or an empty string.
 
     Args:
         name: Name that was typed.
-        known: Names that there are.
+        known: Names that exist.
     """
     known, core = list(dict.fromkeys(known)), name.strip("-").replace("-", "_").lower()
     near = difflib.get_close_matches(name.replace("-", "_"), [other.replace("-", "_") for other in known], 2, 0.75)
@@ -36,11 +36,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def explain(message: str, options: Iterable[str]) -> str:
-    """Return argparse's message, with the likeliest flag behind one that is unknown.
+    """Return argparse's message; for an unknown flag, name it and suggest a similar one.
 
     Args:
         message: Message of an `ArgumentParser`.
-        options: All spellings of the parser's flags; those with underscores are suggested.
+        options: All spellings of the parser's flags. Spellings with underscores are suggested.
     """
     if not message.startswith(_UNKNOWN):
         return message

@@ -21,7 +21,16 @@ _BEGINNINGS = tuple(_PLACEHOLDERS)
 
 
 class AudioError(ValueError):
-    """Error for a clip that cannot be used; the message names the file, the reason and the remedy."""
+    """Error for a clip that cannot be used; the message names the file, the reason and the remedy.
+
+    Examples:
+        >>> from lssed_hf import AudioError, load_audio
+        >>> try:
+        ...     load_audio(b"")
+        ... except AudioError as error:
+        ...     print(error)
+        <bytes>: the file is empty (0 bytes); copy it again from its source
+    """
 
 
 def source_name(source) -> str:
