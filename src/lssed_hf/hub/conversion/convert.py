@@ -1,7 +1,7 @@
-"""`lssed-hf convert`: a model of another project to a folder for transformers.
+"""Conversion of a model of another project to a folder for transformers, as `lssed-hf convert` does it.
 
 A file of torch.save is taken for a PyResNet of the LSSED authors, an archive or a folder for an ESPnet2 speech
-recogniser. No file is trusted: weights are read as data, and nothing else in them is run.
+recogniser. No file is trusted: weights are read as data, and no code in the file is run.
 """
 
 import os
@@ -29,15 +29,29 @@ def convert_checkpoint(
     """Convert a released PyResNet (`convert_pyconvresnet`) or an ESPnet2 recogniser (`convert_espnet`).
 
     Args:
-        source: a file of `torch.save`, or an archive or a folder of ESPnet2.
-        output_dir: new, or empty. Written whole or not at all.
-        labels: of a PyResNet, in the order of the classifier's outputs.
-        config_file, checkpoint_file, bpe_model: files of an ESPnet2 model, where it has several.
+        source: File of `torch.save`, or an archive or a folder of ESPnet2.
+        output_dir: Folder of the result, new or empty. It is written whole or not at all.
+        labels: Labels of a PyResNet, in the order of the classifier's outputs.
+        config_file: Path of config.yaml in an ESPnet2 model that has several.
+        checkpoint_file: Path of the weights in an ESPnet2 model that has several.
+        bpe_model: Path of the sentencepiece model in an ESPnet2 model that has several.
+
+    Returns:
+        Account of the conversion: the new folder, the converted file, the kind of model, and notes.
 
     Raises:
-        ValueError: an argument for the other kind of model; or the file is damaged, unsafe, or another model
+        ValueError: An argument is for the other kind of model, or the file is damaged, unsafe, or another model
             (`CheckpointError`, `UnsupportedModelError`, `ArchiveError`).
-        FileNotFoundError, FileExistsError: files are missing, or in the way.
+        FileNotFoundError: A file is missing.
+        FileExistsError: The output folder is there already and not empty.
+
+    Example:
+        >>> from lssed_hf import convert_checkpoint
+        >>> try:
+        ...     print(convert_checkpoint("PyResNet50.pth", "pyresnet50").model)
+        ... except FileNotFoundError as error:
+        ...     print(error)
+        PyResNet50.pth: no such folder or file
     """
     source = Path(source)
     files = {"config_file": config_file, "checkpoint_file": checkpoint_file, "bpe_model": bpe_model}

@@ -1,12 +1,10 @@
-"""An ESPnet2 speech recogniser, as released, to a folder for transformers.
+"""Conversion of a released ESPnet2 speech recogniser to a folder for transformers.
 
-Nothing in it is run: weights are read without unpickling objects, YAML and statistics without constructing any. Every
-weight has to find its place.
+Nothing in the release is run: weights, YAML and statistics are read as plain data. Every weight has to find its place.
 """
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ import yaml
 from huggingface_hub.errors import StrictDataclassError
 
 from ...corpora.download import extract_archive
-from ...files import sha256
+from ...files import new_folder, sha256
 from ...models.espnet.configuration_espnet_asr import EspnetAsrConfig
 from ...models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ...models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
@@ -39,12 +37,11 @@ _WANTED = (".yaml", ".yml", ".pth", ".model", ".npz", ".txt")
 
 @dataclass
 class _Files:
-    """Files of an ESPnet model; `root` is what paths in its YAML files are relative to."""
+    """Files of an ESPnet model. Paths in its YAML files are relative to `root`."""
 
     root: Path
     config: Path
     checkpoint: Path
-    meta: Mapping
 
 
 def convert_espnet(
@@ -57,23 +54,23 @@ def convert_espnet(
     """Convert an ESPnet2 CTC/attention recogniser.
 
     The folder then holds the model, its feature extractor and tokenizer, the generation settings, copies of the code
-    for `trust_remote_code=True`, and a short card. `mask_padding` is on: a clip's result is the one that ESPnet gives
-    for the clip alone, whatever it is batched with.
+    for `trust_remote_code=True`, and a short card. `mask_padding` is on: a clip gets the result that ESPnet gives for
+    the clip alone, in any batch.
 
     Args:
-        source: a released .zip, or a folder: unpacked, or the `exp/asr_...` of a training.
-        output_dir: new, or empty.
-        config_file, checkpoint_file, bpe_model: which files to take, relative to `source`, where it has several or
-            they have other names.
+        source: Released .zip, or a folder: an unpacked release, or the `exp/asr_...` of a training.
+        output_dir: Folder of the result, new or empty.
+        config_file: Path of config.yaml relative to `source`, where it has several or another name.
+        checkpoint_file: Path of the weights relative to `source`, likewise.
+        bpe_model: Path of the sentencepiece model relative to `source`, likewise.
 
     Raises:
-        UnsupportedModelError: parts or options that cannot be represented exactly, or weights that do not fit.
-        ArchiveError: a damaged or unsafe archive.
-        FileNotFoundError, FileExistsError, ValueError: files are missing or unreadable, or in the way.
+        UnsupportedModelError: Parts or options cannot be represented exactly, or weights do not fit.
+        ArchiveError: The archive is damaged or unsafe.
+        FileNotFoundError: A file is missing.
+        FileExistsError: The output folder is there already and not empty.
+        ValueError: A file cannot be read.
     """
-    output_dir = Path(output_dir)
-    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-        raise FileExistsError(f"{output_dir} is there already and not empty; give another folder")
     with _unpacked(Path(source)) as root:
         files = _find_files(root, config_file, checkpoint_file)
         settings = read_settings(_read_yaml(files.config))
@@ -82,20 +79,13 @@ def convert_espnet(
         extractor = _make_extractor(settings, state, files)
         model = _make_model(settings, state, extractor, notes)
         tokenizer = _make_tokenizer(settings, files, bpe_model, notes)
-        card = _card_facts(settings, files, notes)
-
-        output_dir.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output_dir.parent, prefix=f".{output_dir.name}.") as temporary:
-            folder = Path(temporary, "model")
+        with new_folder(output_dir) as folder:
             model.save_pretrained(folder)
             EspnetAsrProcessor(extractor, tokenizer).save_pretrained(folder)
-            extractor.save_pretrained(folder)  # for those who want no tokenizer, as pipelines of classifiers
-            write_model_card(folder, **card)
-            if output_dir.exists():
-                output_dir.rmdir()
-            shutil.move(folder, output_dir)
+            extractor.save_pretrained(folder)  # for pipelines of classifiers, which load no tokenizer
+            write_model_card(folder, **_card_facts(settings, files, notes))
         kind = f"ESPnet2 recogniser, {settings.model['encoder_type'].replace('_', '-')}"
-        return Conversion(output_dir, files.checkpoint.name, kind, notes)
+        return Conversion(Path(output_dir), files.checkpoint.name, kind, notes)
 
 
 @contextlib.contextmanager
@@ -112,19 +102,16 @@ def _unpacked(source: Path) -> Iterator[Path]:
 
 def _find_files(root: Path, config_file, checkpoint_file) -> _Files:
     metas = sorted(root.rglob("meta.yaml"), key=lambda path: len(path.parts))
-    meta: Mapping = {}
-    if metas:
-        root = metas[0].parent  # paths are relative to it
-        meta = _read_yaml(metas[0])
-        meta = meta if isinstance(meta, Mapping) else {}
+    meta = _read_mapping(metas[0]) if metas else {}
+    root = metas[0].parent if metas else root  # paths in it are relative to its folder
     named = {
         "config": (meta.get("yaml_files") or {}).get("asr_train_config"),
         "checkpoint": (meta.get("files") or {}).get("asr_model_file"),
     }
     config = _inside(root, config_file or named["config"], "config.yaml")
     if config is None:
-        found = [path for path in sorted(root.rglob("config.yaml")) if "token_list" in _keys(path)]
-        config = _only(found, root, "config.yaml of a speech recogniser (one with a token_list)", "--config_file")
+        configs = [path for path in sorted(root.rglob("config.yaml")) if "token_list" in _read_mapping(path)]
+        config = _only(configs, root, "config.yaml of a speech recogniser (one with a token_list)", "--config_file")
     checkpoint = _inside(root, checkpoint_file or named["checkpoint"], "checkpoint")
     if checkpoint is None:
         for pattern in _CHECKPOINTS:
@@ -132,11 +119,11 @@ def _find_files(root: Path, config_file, checkpoint_file) -> _Files:
             if found:
                 break
         checkpoint = _only(list(found.values()), root, ".pth file beside config.yaml", "--checkpoint_file")
-    return _Files(root, config, checkpoint, meta)
+    return _Files(root, config, checkpoint)
 
 
 def _inside(root: Path, name: str | os.PathLike | None, what: str) -> Path | None:
-    """A file that YAML or the user names, which has to lie below the root."""
+    """Return the file of a name in YAML or in a flag; it has to lie below the root."""
     if name is None:
         return None
     path = root / name
@@ -156,9 +143,9 @@ def _only(found: list[Path], root: Path, what: str, flag: str) -> Path:
     return found[0]
 
 
-def _keys(path: Path) -> set:
+def _read_mapping(path: Path) -> Mapping:
     content = _read_yaml(path)
-    return set(content) if isinstance(content, Mapping) else set()
+    return content if isinstance(content, Mapping) else {}
 
 
 def _read_yaml(path: Path) -> Any:
@@ -186,7 +173,7 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 def _make_extractor(
     settings: EspnetSettings, state: dict[str, torch.Tensor], files: _Files
 ) -> EspnetAsrFeatureExtractor:
-    """Its statistics are taken out of `state`, or from feats_stats.npz."""
+    """Make the feature extractor; its statistics come out of `state`, or from feats_stats.npz."""
     arguments = dict(settings.feature_extractor)
     if arguments["normalization"] == "global_mvn":
         if {"normalize.mean", "normalize.std"} <= state.keys():
@@ -223,7 +210,7 @@ def _make_model(
     extractor: EspnetAsrFeatureExtractor,
     notes: list[str],
 ) -> EspnetAsrForSpeechSeq2Seq:
-    """A model with all weights of `state`."""
+    """Make the model with all weights of `state`."""
     filters = state.pop("frontend.logmel.melmat", None)
     if filters is not None and (
         filters.shape != extractor.mel_filters.shape
@@ -245,7 +232,7 @@ def _make_model(
             continue  # positions, which old versions saved
         part = name.partition(".")[0]
         if part in ("ctc", "decoder") and getattr(model, part) is None:
-            # Old versions made, and saved, what a ctc_weight of 0 or 1 never trains.
+            # Old versions saved this part although a ctc_weight of 0 or 1 never trains it.
             note = f"{part}.*: not taken over, since ctc_weight={settings.model['ctc_weight']} never trained it"
             notes += [] if note in notes else [note]
             continue
@@ -284,7 +271,7 @@ def _make_tokenizer(settings: EspnetSettings, files: _Files, bpe_model, notes: l
 
 
 def _find_named(files: _Files, name: str | os.PathLike | None, default: str | None) -> Path | None:
-    """A file that config.yaml names: there, or the only one of its name, since paths are often the trainer's own."""
+    """Find a file that config.yaml names, by its path or else by its name, since paths are often the trainer's own."""
     base = PurePosixPath(os.fspath(name)).name if name else default
     if name and (files.root / name).resolve().is_relative_to(files.root.resolve()) and (files.root / name).is_file():
         return files.root / name
@@ -293,7 +280,7 @@ def _find_named(files: _Files, name: str | os.PathLike | None, default: str | No
 
 
 def _card_facts(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -> dict[str, Any]:
-    """What `write_model_card` is told of a conversion."""
+    """Return the facts of a conversion for `write_model_card`."""
     model, extractor = settings.model, settings.feature_extractor
     parts = [model["encoder_type"].replace("_", "-") + " encoder"]
     parts += ["CTC"] if model["ctc_weight"] > 0 else []

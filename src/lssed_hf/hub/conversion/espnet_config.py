@@ -1,7 +1,8 @@
-"""The config.yaml of an ESPnet2 speech recogniser, read into this package's configurations.
+"""Translation of the config.yaml of an ESPnet2 speech recogniser into this package's configurations.
 
-A config.yaml may leave out what has its default, so the defaults of ESPnet 202511's classes stand here. What would
-change a result and is not supported is refused by name; what matters in training alone is listed in `notes`.
+A config.yaml may leave out options at their defaults, so the defaults of ESPnet 202511's classes stand here. An option
+that would change a result and is not supported is refused by name. Options that matter in training alone are listed in
+`notes`.
 """
 
 import re
@@ -15,15 +16,18 @@ from .result import UnsupportedModelError
 
 @dataclass
 class EspnetSettings:
-    """What a config.yaml says.
+    """Contents of a config.yaml.
 
     Attributes:
-        model: fields of `EspnetAsrConfig`.
-        feature_extractor: arguments of `EspnetAsrFeatureExtractor`, without statistics.
-        norm_means, norm_vars: of `global_mvn`.
-        tokens: the token list.
-        token_type, bpe_model, non_linguistic_symbols: of the tokenizer; the last two are file names, if any.
-        notes: what is not taken over, because it matters in training alone.
+        model: Fields of `EspnetAsrConfig`.
+        feature_extractor: Arguments of `EspnetAsrFeatureExtractor`, without statistics.
+        norm_means: Whether `global_mvn` subtracts the means.
+        norm_vars: Whether `global_mvn` divides by the deviations.
+        tokens: Token list.
+        token_type: Kind of tokens: "bpe", "char" or "word".
+        bpe_model: Name of the sentencepiece file, if any.
+        non_linguistic_symbols: Symbols, or the name of the file that lists them, if any.
+        notes: Options that matter in training alone and are not taken over.
     """
 
     model: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +42,7 @@ class EspnetSettings:
 
 
 class _Section:
-    """Options of one part of the model. Each has to be taken, required, or passed over, or `finish` refuses it."""
+    """Options of one part of the model. `finish` refuses any that is neither taken, required nor passed over."""
 
     def __init__(self, name: str, options: Any, notes: list[str]):
         options = {} if options is None else options
@@ -50,14 +54,14 @@ class _Section:
         return self.left.pop(key, default)
 
     def require(self, **defaults: Any) -> None:
-        """These options have to have the value that they have if nothing is said."""
+        """Refuse options that are not at their defaults."""
         for key, default in defaults.items():
             value = self.left.pop(key, default)
             if value != default:
                 raise UnsupportedModelError(f"{self.name}: {key}={value!r} is not supported, only {default!r} is")
 
     def training_only(self, **defaults: Any) -> None:
-        """These change nothing in recognition."""
+        """Note options that are not at their defaults and change nothing in recognition."""
         for key, default in defaults.items():
             value = self.left.pop(key, default)
             if value != default:
@@ -77,8 +81,8 @@ def read_settings(config: Any) -> EspnetSettings:
     """Read the contents of a config.yaml.
 
     Raises:
-        UnsupportedModelError: it is no speech recogniser, or one with parts or options that are not supported; the
-            message names them.
+        UnsupportedModelError: The file describes no speech recogniser, or has parts or options that are not
+            supported; the message names them.
     """
     if not isinstance(config, Mapping) or "token_list" not in config:
         raise UnsupportedModelError("config.yaml is not that of an ESPnet2 speech recogniser: it has no token_list")
@@ -112,7 +116,7 @@ def _read(config: Mapping) -> EspnetSettings:
 
 
 def _whole(config: Mapping, settings: EspnetSettings) -> None:
-    """The combination of encoder, decoder and CTC, its losses and SpecAugment."""
+    """Read the combination of encoder, decoder and CTC, its losses and SpecAugment."""
     for key in ("preencoder", "postencoder"):
         if config.get(key) is not None:
             raise UnsupportedModelError(f"{key} {config[key]!r} is not supported, only models without one are")
@@ -181,7 +185,7 @@ def _frontend(config: Mapping, settings: EspnetSettings) -> None:
 
 
 def _frequency(value: Any) -> int:
-    """A number, or text such as 16k."""
+    """Return a sampling rate in Hz, given as a number or as text such as 16k."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(k?)(?:hz)?\s*", str(value).lower())
     if not found:
         raise UnsupportedModelError(f"frontend_conf: fs={value!r} is no sampling rate")
@@ -228,7 +232,7 @@ def _tokens(config: Mapping, settings: EspnetSettings) -> None:
 
 
 def _blocks(section: _Section, pos_enc: str, attention_key: str, attention: str, rel_pos: str | None) -> dict:
-    """What the encoders of blocks have in common; the defaults of their attention differ."""
+    """Return the options that encoders of blocks share; the defaults of their attention differ."""
     section.require(qk_norm=False, interctc_use_conditioning=False)
     if section.left.get("interctc_layer_idx") in (None, []):
         section.irrelevant("interctc_layer_idx")

@@ -1,7 +1,7 @@
-"""A PyResNet as the authors of LSSED released it (`torch.save` of a module), to a folder for transformers.
+"""Conversion of a PyResNet, released by the authors of LSSED as a `torch.save` of a module, for transformers.
 
-The file is read as data, by `TorchFile`: none of its code runs, and none of the authors' is needed. What the network
-is follows from the shapes of its weights.
+`TorchFile` reads the file as data: none of its code runs, and the authors' code is not needed. The shapes of the
+weights determine the network.
 """
 
 import os
@@ -24,11 +24,11 @@ from .result import Conversion, UnsupportedModelError, check_shapes
 from .torch_file import TorchFile
 
 
-#: Names of depths, by blocks per stage.
+#: Names of the depths, by blocks per stage.
 NAMES = {(3, 4, 6, 3): "PyResNet-50", (3, 4, 23, 3): "PyResNet-101", (3, 8, 36, 3): "PyResNet-152"}
-#: The front end of released weights: every step that section 2.3 of the paper names, and none that it does not.
+#: Front end of released weights: the steps that section 2.3 of the paper names, and no others.
 FRONT_END: Mapping[str, Any] = {"log_mel": False, "normalization": "none"}
-#: What the paper leaves open about it, each with what is chosen.
+#: Settings of the front end that the paper leaves open, with the choices made here.
 UNKNOWN = (
     "scale of samples: [-1, 1]",
     "spectral subtraction: noise from the quietest tenth of the frames, twice its magnitude taken off, 5 % kept "
@@ -53,12 +53,12 @@ _TORCH = {
     "torch.nn.modules.pooling.AdaptiveAvgPool2d": nn.AdaptiveAvgPool2d,
     "torch.nn.modules.pooling.MaxPool2d": nn.MaxPool2d,
 }
-#: Classes whose instances a checkpoint may hold: the authors' by the places that they are imported from.
+#: Classes whose instances a checkpoint may hold; the authors' classes under each module they are imported from.
 CLASSES = frozenset(
     [_PARALLEL, *_TORCH]
     + [f"{module}.{name}" for module in ("pyconvresnet", "models.pyconvresnet", "__main__") for name in _AUTHORS]
 )
-#: Settings of layers that change a result, compared with ours where a whole module was saved.
+#: Settings of layers that change a result; those of a saved module are compared with ours.
 _SETTINGS = {
     nn.Conv2d: ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode"),
     nn.BatchNorm2d: ("eps", "affine", "track_running_stats"),
@@ -74,22 +74,24 @@ def convert_pyconvresnet(
 ) -> Conversion:
     """Convert a released PyResNet, or one that the authors' code saved.
 
-    Taken are whole modules, state dicts, and dicts with one of either under `state_dict`, `model_state_dict` or
-    `model`; with or without `DataParallel`; in torch's zip format and in that of before 1.6. Blocks, widths, kernels,
-    groups and the number of labels are read off the shapes. The folder then holds the model, its feature extractor
-    (`FRONT_END`), copies of the code for `trust_remote_code=True`, and a card. It is written whole or not at all.
+    The file holds a whole module, a state dict, or a dict with one of them under `state_dict`, `model_state_dict` or
+    `model`. The module may be wrapped in `DataParallel`. The format is torch's zip format or the one of before 1.6.
+    Blocks, widths, kernels, groups and the number of labels follow from the shapes. The folder then holds the model,
+    its feature extractor (`FRONT_END`), copies of the code for `trust_remote_code=True`, and a card. It is written
+    whole or not at all.
 
     Args:
-        source: the .pth file.
-        output_dir: new, or empty.
-        labels: names in the order of the classifier's outputs; with four outputs by default angry, neutral, happy,
+        source: Path of the .pth file.
+        output_dir: Folder of the result, new or empty.
+        labels: Names in the order of the classifier's outputs. The default for four outputs is angry, neutral, happy,
             sad, as released.
 
     Raises:
-        CheckpointError: the file is damaged, no file of `torch.save`, or holds anything but weights and known modules.
-        UnsupportedModelError: another network, or weights that are not finite.
-        ValueError: labels that do not fit.
-        FileNotFoundError, FileExistsError: a file is missing or in the way.
+        CheckpointError: The file is damaged, no file of `torch.save`, or holds anything but weights and known modules.
+        UnsupportedModelError: The network is another one, or weights are not finite.
+        ValueError: The labels do not fit.
+        FileNotFoundError: There is no such file.
+        FileExistsError: The output folder is there already and not empty.
     """
     source = Path(source)
     if not source.is_file():
@@ -116,8 +118,8 @@ def convert_pyconvresnet(
 
 
 def _find_weights(content: Any) -> tuple[dict[str, SavedTensor], dict[str, SavedObject]]:
-    """Weights by name, and modules by name where modules were saved; without the name of a wrapper in front."""
-    for _ in range(4):  # dict, DataParallel, and what is in it
+    """Return weights by name, and modules by name where modules were saved, without the prefix of a wrapper."""
+    for _ in range(4):  # a dict, DataParallel, the module in it, and one to spare
         if isinstance(content, SavedObject) and content.kind == _PARALLEL:
             content = _dict_of(content, "_modules").get("module")
         elif isinstance(content, dict) and not any(isinstance(value, SavedTensor) for value in content.values()):
@@ -139,6 +141,7 @@ def _find_weights(content: Any) -> tuple[dict[str, SavedTensor], dict[str, Saved
 
 
 def _collect(root: SavedObject) -> tuple[dict[str, SavedTensor], dict[str, SavedObject]]:
+    """Return the weights and the modules of a module, by their full names."""
     weights: dict[str, SavedTensor] = {}
     modules: dict[str, SavedObject] = {}
     seen: set[int] = set()
@@ -220,7 +223,7 @@ def _infer_config(shapes: Mapping[str, tuple[int, ...]], labels: Sequence[str] |
 
 
 def _count(shapes: Mapping[str, Any], prefix: str, first: int) -> int:
-    """How many numbers follow `prefix` in names; the last of them has to be in line with that."""
+    """Count the numbers that follow `prefix` in names, and check that none is left out."""
     found = {name.removeprefix(prefix).partition(".")[0] for name in shapes if name.startswith(prefix)}
     for number in range(first, first + len(found)):
         if str(number) not in found:
@@ -244,7 +247,7 @@ def _depth_name(config: PyResNetConfig) -> str:
 
 
 def _their_names(config: PyResNetConfig) -> dict[str, str]:
-    """Module of ours -> module of the authors'."""
+    """Return the names of the authors' modules by the names of ours."""
     names = {
         "pyresnet.embedder.convolution": "conv1",
         "pyresnet.embedder.normalization": "bn1",
@@ -269,7 +272,7 @@ def _their_names(config: PyResNetConfig) -> dict[str, str]:
 def _check_modules(
     model: PyResNetForAudioClassification, names: Mapping[str, str], modules: Mapping[str, SavedObject]
 ) -> None:
-    """Where modules were saved, they have to be ours in what no shape tells: their kinds, strides, poolings."""
+    """Check that saved modules have the kinds, strides and poolings of ours, which no shape tells."""
     if not modules:
         return
     ours = {names[path]: module for path, module in model.named_modules() if path in names}
@@ -296,7 +299,7 @@ def _check_modules(
 
 
 def _same(found: object, expected: object) -> bool:
-    """Equal, where 3 stands for (3, 3) as in torch."""
+    """Return whether two settings are equal, where 3 stands for (3, 3) as in torch."""
     pair = [tuple(value) if isinstance(value, list) else value for value in (found, expected)]
     if any(isinstance(value, tuple) for value in pair):
         pair = [value if isinstance(value, tuple) else (value, value) for value in pair]
@@ -317,7 +320,7 @@ def _fill(
     file: TorchFile,
     notes: list[str],
 ) -> None:
-    """Give the model, which has none yet, the weights of the file, in float32."""
+    """Give an empty model the weights of the file, in float32."""
     places = {}
     for name in model.state_dict():
         module, _, tensor = name.rpartition(".")
@@ -354,7 +357,7 @@ def _check_values(name: str, tensor: torch.Tensor) -> None:
 
 
 def _card_facts(config: PyResNetConfig, source: Path, notes: Sequence[str]) -> dict[str, Any]:
-    """What `write_model_card` is told of a conversion."""
+    """Return the facts of a conversion for `write_model_card`."""
     return {
         "name": f"{_depth_name(config)}, converted from the format of the LSSED authors",
         "description": f"Weights: {source.name}, SHA-256 {sha256(source)}, in the layout of the code at "

@@ -3,8 +3,8 @@
 The few operations that `torch.save` writes act on plain containers. Instances become `SavedObject`, tensors
 `SavedTensor`. Anything else ends the reading with an error that names it.
 
-`torch.load(weights_only=True)` with stub classes cannot do this (torch 2.14): it refuses whole modules in the format of
-before torch 1.6 and pickle protocols 4 and 5, and unpacks compressed archives without a limit.
+`torch.load(weights_only=True)` with stub classes is no substitute in torch 2.14. It refuses whole modules in the
+format of before torch 1.6 and pickle protocols 4 and 5, and it unpacks compressed archives without a limit.
 """
 
 import pickletools

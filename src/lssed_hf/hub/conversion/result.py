@@ -1,4 +1,4 @@
-"""What conversions of other projects' models have in common."""
+"""Result and errors of the conversions of other projects' models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,18 +6,18 @@ from pathlib import Path
 
 
 class UnsupportedModelError(ValueError):
-    """A model that this package cannot represent exactly. The message says what in it."""
+    """Error of a model that this package cannot represent exactly. The message names the obstacle."""
 
 
 @dataclass
 class Conversion:
-    """What a conversion made.
+    """Account of a conversion.
 
     Attributes:
-        folder: the new folder.
-        checkpoint: file whose weights were taken.
-        model: what they are, in a few words.
-        notes: what was not taken over as it was, and why.
+        folder: New folder.
+        checkpoint: Name of the file with the weights.
+        model: Description of the model in a few words.
+        notes: Settings and weights that were not taken over unchanged, and the reasons.
     """
 
     folder: Path
@@ -27,14 +27,15 @@ class Conversion:
 
 
 def check_shapes(expected: Mapping[str, tuple], given: Mapping[str, tuple], model: str) -> None:
-    """Check that each weight has its place, and the shape of it.
+    """Check that the weights of a file have the names and shapes of a model's.
 
     Args:
-        expected: shapes by name that `model`, named in the message, has.
-        given: those that were found.
+        expected: Shapes of the model's weights, by name.
+        given: Shapes of the file's weights, by name.
+        model: Description of the model for the message.
 
     Raises:
-        UnsupportedModelError: names what is missing, superfluous or of another shape, up to ten of them.
+        UnsupportedModelError: Weights are missing, superfluous or of another shape; the message names up to ten.
     """
     problems = [f"{name} is missing" for name in sorted(expected.keys() - given.keys())]
     problems += [f"{name} has no place" for name in sorted(given.keys() - expected.keys())]
