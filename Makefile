@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-daic test test-datasets36 test-espnet test-browser lint api terminal model-cards bench conformance clean
+.PHONY: demo demo-daic test test-fast test-datasets36 test-espnet test-browser lint api terminal model-cards bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -15,9 +15,15 @@ demo: .venv/.installed  ## train and serve a small PyResNet on synthetic speech
 demo-daic: .venv/.installed  ## the paper's Table 6 on synthetic interviews
 	$(BIN)/lssed-hf demo-daic
 
-# A process for each of two cores: a test's networks are too small to fill more than one.
-test: .venv/.installed  ## the tests, in some minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# A process for each of two cores: a test's networks are too small to fill more than one. Files with slow tests come
+# first (tests/conftest.py), so that no core waits for the other at the end.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+
+test: .venv/.installed  ## all tests, and the ten slowest
+	$(PYTEST)
+
+test-fast: .venv/.installed  ## the tests that start no process and train nothing for long
+	HYPOTHESIS_PROFILE=fast $(PYTEST) -m "not slow and not browser"
 
 test-datasets36: .venv-datasets36/.installed  ## the corpora in datasets 3.6, which still runs loading scripts
 	.venv-datasets36/bin/python -m pytest tests/corpora/test_routes.py tests/corpora/test_lssed.py tests/corpora/test_base.py
