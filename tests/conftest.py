@@ -18,14 +18,22 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from forking_python import ForkingPython  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 
 # Times vary on shared machines; and a fixed seed, so that a run tells about the code alone.
-settings.register_profile("tests", deadline=None, derandomize=True, max_examples=50)
-settings.load_profile("tests")
+settings.register_profile("all", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("fast", settings.get_profile("all"), max_examples=10)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "all"))
 
 SHARED_DATA = Path(os.environ.get("LSSED_HF_SHARED", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files with slow tests first."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +66,17 @@ def write_clip():
         return path
 
     return write_clip
+
+
+@pytest.fixture(scope="session")
+def forking_python() -> Iterator[ForkingPython]:
+    """A Python whose forks have torch and transformers, but no Auto class, no network, no datasets and no lssed_hf."""
+    python = ForkingPython(
+        *("torch", "torch._dynamo", "torch.distributed.tensor", "scipy.optimize", "timm.models.resnet"),
+        "transformers.models",
+    )
+    yield python
+    python.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ RANKS = [
     {"labels", "files", "ray_cluster", "scan", "decoding", "suggest"},
     {"audio"},
     {"corpora", "models", "evaluation"},
+    {"registration"},
     {"preparation", "testing"},
     {"inference"},
     {"hub"},

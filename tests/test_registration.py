@@ -1,20 +1,48 @@
 """Auto classes know our models whatever is imported first, and `import lssed_hf` alone stays light."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 
-def run(code: str) -> str:
+CHECK = """
+from transformers import AutoConfig
+from transformers.models.auto import modeling_auto
+from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING
+
+from lssed_hf.models import FAMILIES, family_class
+
+mappings = {name: auto._model_mapping for name, auto in vars(modeling_auto).items() if name.startswith("AutoModel")}
+mappings["AutoFeatureExtractor"] = FEATURE_EXTRACTOR_MAPPING
+mappings["AutoProcessor"] = PROCESSOR_MAPPING
+mappings["AutoTokenizer"] = TOKENIZER_MAPPING
+for family, auto_classes in FAMILIES.items():
+    config = AutoConfig.for_model(family_class(family, "AutoConfig").model_type)
+    assert type(config) is family_class(family, "AutoConfig"), family
+    for auto_class in set(auto_classes) - {"AutoConfig"}:
+        assert mappings[auto_class][type(config)] is family_class(family, auto_class), (family, auto_class)
+"""
+
+
+def loaded_after(code: str, *names: str) -> set[str]:
+    """Modules among `names` that a new interpreter has loaded behind the code."""
+    code += f"\nimport json, sys; print(json.dumps([name for name in {names} if name in sys.modules]))"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
-    return process.stdout.strip()
+    return set(json.loads(process.stdout))
 
 
-def test_the_package_alone_imports_neither_torch_nor_transformers():
-    code = "import lssed_hf, sys; lssed_hf.list_corpora(); print({'torch', 'transformers'} & set(sys.modules))"
-    assert run(code) == "set()"
+def test_the_package_alone_imports_nothing_slow():
+    assert not loaded_after("import lssed_hf", "torch", "transformers", "timm", "datasets", "numpy")
+
+
+def test_listing_imports_neither_torch_nor_transformers():
+    code = "import lssed_hf; lssed_hf.list_corpora(); lssed_hf.list_models()"
+    assert loaded_after(code, "torch", "transformers", "timm", "datasets") == {"datasets"}
 
 
 @pytest.mark.parametrize(
@@ -36,33 +64,34 @@ def test_the_package_alone_imports_neither_torch_nor_transformers():
         "from lssed_hf import create_model; from transformers import AutoConfig, AutoModel",
         "from lssed_hf import EspnetAsrForSpeechSeq2Seq; from transformers import AutoConfig, AutoModel",
         "import lssed_hf; from lssed_hf import EspnetAsrConfig; from transformers import AutoConfig, AutoModel",
+        # Modules of one kind alone.
+        "import lssed_hf; from transformers import AutoTokenizer",
+        "from transformers import AutoProcessor; import lssed_hf",
+        "from lssed_hf import PyResNetFeatureExtractor",
+        "from lssed_hf import EspnetAsrTokenizer, EspnetAsrProcessor",
+        "from lssed_hf.models.mts.modeling_mts import MtsModel",
+        "from transformers import AutoModel; from lssed_hf.models.cnn.configuration_cnn import SerCnnConfig",
     ],
 )
-def test_in_any_order(imports):
+def test_in_any_order(forking_python, imports):
+    before = "import sys; assert not {'transformers.modeling_layers', 'transformers.models.auto'} & set(sys.modules)"
+    forking_python.run(f"{before}\n{imports}{CHECK}")
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import lssed_hf, datasets",
+        "import datasets, lssed_hf",
+        "import lssed_hf; from datasets import load_dataset",
+        "import lssed_hf.corpora",
+        "from lssed_hf.corpora.lssed import Lssed",
+        "from lssed_hf import load_corpus, predict",
+    ],
+)
+def test_datasets_know_lssed_in_any_order(forking_python, imports):
     code = (
-        f"{imports}\n"
-        "from transformers import AutoModelForAudioClassification, AutoModelForSpeechSeq2Seq\n"
-        "from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING\n"
-        "from lssed_hf.models import FAMILIES, family_class\n"
-        "families = {family_class(family, 'Config').model_type: family for family in FAMILIES}\n"
-        "for model_type, family in families.items():\n"
-        "    config = AutoConfig.for_model(model_type)\n"
-        "    assert type(config) is family_class(family, 'Config')\n"
-        "    assert AutoModel._model_mapping[type(config)] is family_class(family, 'Model')\n"
-        "    classifier = AutoModelForAudioClassification._model_mapping[type(config)]\n"
-        "    assert classifier is family_class(family, 'ForAudioClassification')\n"
-        "    assert FEATURE_EXTRACTOR_MAPPING[type(config)] is family_class(family, 'FeatureExtractor')\n"
-        "recogniser = AutoModelForSpeechSeq2Seq._model_mapping[type(AutoConfig.for_model('espnet_asr'))]\n"
-        "assert recogniser is family_class('espnet', 'ForSpeechSeq2Seq')\n"
-        "from transformers.models.auto.processing_auto import PROCESSOR_MAPPING\n"
-        "from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING\n"
-        "for kind, mapping in (('Tokenizer', TOKENIZER_MAPPING), ('Processor', PROCESSOR_MAPPING)):\n"
-        "    assert mapping[type(AutoConfig.for_model('espnet_asr'))] is family_class('espnet', kind)\n"
-        "print(*families)"
+        "from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES\n"
+        "assert _PACKAGED_DATASETS_MODULES['lssed'][0] == 'lssed_hf.corpora.lssed'"
     )
-    assert {"pyresnet", "ser_cnn", "espnet_asr"} <= set(run(code).split())
-
-
-def test_the_zoo_is_listed_without_importing_a_network():
-    code = "import lssed_hf, sys; lssed_hf.list_models(); print({'torch', 'transformers', 'timm'} & set(sys.modules))"
-    assert run(code) == "set()"
+    forking_python.run(f"import sys; assert 'datasets' not in sys.modules\n{imports}\n{code}")

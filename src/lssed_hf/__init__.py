@@ -4,9 +4,9 @@ Importing this package registers PyResNet with transformers' Auto classes and th
 that `pipeline("audio-classification", model=FOLDER)` and `load_dataset("lssed", data_dir=...)` work.
 """
 
-import importlib.util
-
 import lazy_loader
+
+from .registration import register
 
 
 __version__ = "0.1.0"
@@ -15,11 +15,4 @@ __version__ = "0.1.0"
 # without datasets.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-if importlib.util.find_spec("transformers") and importlib.util.find_spec("torch"):
-    from .models import register_auto_classes
-
-    register_auto_classes()
-if importlib.util.find_spec("datasets"):
-    from .corpora import register_datasets
-
-    register_datasets()
+register()

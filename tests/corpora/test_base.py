@@ -103,7 +103,7 @@ def test_importing_twice_keeps_one_registration():
     from datasets import packaged_modules
 
     before = dict(packaged_modules._PACKAGED_DATASETS_MODULES)
-    lssed_hf.corpora.register_datasets()
+    lssed_hf.registration.register()
     assert before == packaged_modules._PACKAGED_DATASETS_MODULES and "lssed" in before
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import datasets
 
-from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features, source_hash
+from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
 
 
 # Corpus -> module, relative to this package, and class.
@@ -94,16 +94,6 @@ def load_corpus(
     return builder.as_dataset()
 
 
-def register_datasets() -> None:
-    """Make `load_dataset("lssed", data_dir=...)` find the builder here. Safe to call again.
-
-    `datasets` has no public registry, so this adds to the table of its own packaged modules.
-    """
-    from datasets import packaged_modules
-
-    packaged_modules._PACKAGED_DATASETS_MODULES["lssed"] = (f"{__name__}.lssed", source_hash())
-
-
 __all__ = [
     "CorpusBuilder",
     "CorpusConfig",
@@ -114,5 +104,4 @@ __all__ = [
     "corpus_features",
     "list_corpora",
     "load_corpus",
-    "register_datasets",
 ]

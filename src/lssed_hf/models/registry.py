@@ -96,8 +96,8 @@ def create_model(
         overrides |= {"id2label": dict(enumerate(labels)), "label2id": {one: row for row, one in enumerate(labels)}}
     elif num_labels is not None:
         overrides["num_labels"] = num_labels
-    config = family_class(family, "Config")(**{**preset, **overrides})
-    return family_class(family, "ForAudioClassification")(config)
+    config = family_class(family, "AutoConfig")(**{**preset, **overrides})
+    return family_class(family, "AutoModelForAudioClassification")(config)
 
 
 def create_feature_extractor(name: str, **overrides) -> "SequenceFeatureExtractor":
@@ -110,7 +110,7 @@ def create_feature_extractor(name: str, **overrides) -> "SequenceFeatureExtracto
     Raises:
         ValueError: unknown name.
     """
-    return family_class(_look_up(name)[0], "FeatureExtractor")(**{**_FRONT_ENDS.get(name, {}), **overrides})
+    return family_class(_look_up(name)[0], "AutoFeatureExtractor")(**{**_FRONT_ENDS.get(name, {}), **overrides})
 
 
 def _look_up(name: str) -> tuple[str, dict]:
