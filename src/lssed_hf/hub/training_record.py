@@ -1,8 +1,10 @@
-"""`training.json`: what a model was trained on, from and with, for its card. It names no person and no folder."""
+"""Record of a training, `training.json`, for the card of its model.
+
+It holds the data, the start, the settings and the versions of a training. It names no person and no folder.
+"""
 
 import dataclasses
 import importlib.metadata
-import json
 import os
 import platform
 from collections import Counter
@@ -17,7 +19,7 @@ from transformers import TrainingArguments
 
 from .. import __version__
 from ..corpora.sources import find_source
-from ..files import replacing
+from ..files import read_json, write_json
 from ..inference.classifiers.svm import CLASSICAL
 from ..models.registry import list_models
 
@@ -26,40 +28,32 @@ from ..models.registry import list_models
 RECORD = "training.json"
 #: Libraries whose versions are written down.
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "huggingface-hub", "numpy", "librosa")
-#: What says where and how, and not what, is computed. (Fields of `hub_...` may hold a token.)
+#: Beginnings of the names of flags that do not change a result, or that other entries tell. `hub_token` is a secret.
 _LEFT_OUT = (
     *("output_dir", "logging", "log_", "report_to", "run_name", "hub_", "push_to_hub", "trackio", "project"),
     *("disable_tqdm", "restart", "resume_from", "save_", "dataloader_", "preprocessing_num_workers", "do_", "debug"),
     *("data_dir", "dataset_", "split_scheme", "use_cpu", "local_rank", "ddp_", "trust_remote_code", "include_"),
-    *("label_pattern", "speaker_pattern"),
-    *(
-        "teacher",
-        "unlabelled_dir",
-        "extra_corpora",
-        "remove_unused_columns",
-        "greater_is_better",
-        "gradient_checkpointing",
-        "activation_checkpointing",
-    ),
+    *("label_pattern", "speaker_pattern", "teacher", "unlabelled_dir", "extra_corpora", "remove_unused_columns"),
+    *("greater_is_better", "gradient_checkpointing", "activation_checkpointing"),
 )
 _STANDARD = {field.name: field for field in dataclasses.fields(TrainingArguments)}
 
 
-def hyper_parameters(*arguments: Any) -> dict[str, Any]:
-    """Fields of dataclasses of arguments: those of a recipe, and of the others what is not at its default."""
+def _settings(*arguments: Any) -> dict[str, Any]:
+    """Return the hyper-parameters among flags: those of the recipe, and others that are not at their defaults."""
     chosen = {}
     for group in arguments:
-        alone = not getattr(group, "teacher", None)
+        left_out = _LEFT_OUT if getattr(group, "teacher", None) else (*_LEFT_OUT, "distill")
         for field in dataclasses.fields(group):
-            if alone and field.name.startswith("distill"):
-                continue
             value = getattr(group, field.name)
-            if field.name.startswith(_LEFT_OUT) or not isinstance(value, (bool, int, float, str, list, type(None))):
+            if field.name.startswith(left_out) or not isinstance(value, (bool, int, float, str, list)):
                 continue
-            # A recipe's own fields, and those that it gives another default, are what makes it that recipe.
+            # A recipe consists of the flags that `TrainingArguments` lacks, or has with another default.
             standard = _STANDARD.get(field.name)
-            own = isinstance(group, TrainingArguments) and (standard is None or standard.default != field.default)
-            if (own or field.name == "seed" or value != field.default) and value is not None:
+            of_recipe = isinstance(group, TrainingArguments) and (
+                standard is None or standard.default != field.default
+            )
+            if of_recipe or field.name == "seed" or value != field.default:
                 value = getattr(value, "value", value)  # of an Enum
                 chosen[field.name] = Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
     return chosen
@@ -68,15 +62,17 @@ def hyper_parameters(*arguments: Any) -> dict[str, Any]:
 def split_facts(
     speakers: Mapping[str, Sequence[str | None]], labels: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, Any]:
-    """Sizes of splits, and how many speakers of one are in another.
+    """Return the sizes of splits and the numbers of speakers that they share.
 
     Args:
-        speakers: of each utterance (None where unknown), by what a split was used for: "train", "validation", "test".
-        labels: of each utterance, by the same names.
+        speakers: Speaker of each utterance (None where unknown), by the use of the split: "train", "validation",
+            "test".
+        labels: Label of each utterance, by the same uses.
 
     Returns:
-        `splits`: of each its `num_utterances`, `num_speakers` (None where one is unknown) and `labels`, the number of
-        clips by class; `shared_speakers`: by "train, test" and so on, how many speakers both have, None if unknown.
+        Dict of `splits` and `shared_speakers`. `splits` has for each use `num_utterances`, `num_speakers` (None where
+        a speaker is unknown) and `labels`, the number of clips by class. `shared_speakers` has for each pair of uses,
+        such as "train, test", the number of speakers that are in both, or None where it is unknown.
     """
     known = {use: None if None in names or "" in names else set(names) for use, names in speakers.items()}
     facts = {
@@ -104,7 +100,10 @@ def corpus_facts(
     """Return the name of a data set, its corpus in the registry (None: none), and its licence where it gives one.
 
     Args:
-        name, data_dir, config_name, split_scheme: As `load_splits` takes them; a name of None is a data set in memory.
+        name: Name or folder of the data set, as for `load_splits`. None is a data set in memory.
+        data_dir: Folder of the corpus, as for `load_splits`.
+        config_name: Configuration of the corpus, as for `load_splits`.
+        split_scheme: Split scheme, as for `load_splits`.
         info: Information on the data set.
     """
     in_memory = name is None
@@ -119,9 +118,9 @@ def corpus_facts(
 
 
 def start_facts(model_name_or_path: str | None) -> dict[str, Any]:
-    """What training started from: `name` (None: random weights), and the `corpora` behind it (None: unknown).
+    """Return the start of a training: its `name` (None: random weights) and `corpora` (None: unknown).
 
-    Those that its teachers had learnt from are among them.
+    The corpora include those of earlier starts and of teachers.
     """
     name = model_name_or_path
     if name is None or name in list_models() or name in CLASSICAL:
@@ -140,33 +139,17 @@ def write_record(output_dir: str | os.PathLike, facts: Mapping[str, Any], argume
     """Write `training.json`.
 
     Args:
-        output_dir: the model's.
-        facts: `model`, `task`, `start`, `corpora`, `teachers`, `num_parameters`, and those of `split_facts`.
-        arguments: dataclasses of flags.
+        output_dir: Folder of the model.
+        facts: Facts of the training: `model`, `start`, `corpora`, `teachers`, `num_unlabelled`, `num_parameters`,
+            `selected_on_test`, and the facts of `split_facts`.
+        arguments: Dataclasses of flags.
     """
     versions = {"lssed-hf": __version__, "python": platform.python_version()}
     versions |= {name: importlib.metadata.version(name) for name in LIBRARIES}
     versions["torch"] = torch.__version__
-    record = {**facts, "settings": hyper_parameters(*arguments), "versions": versions}
-    with replacing(Path(output_dir, RECORD)) as path:
-        path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(Path(output_dir, RECORD), {**facts, "settings": _settings(*arguments), "versions": versions})
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """Return the contents of `training.json`, empty without one."""
     return read_json(folder / RECORD) if (folder / RECORD).is_file() else {}
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that a JSON file holds.
-
-    Raises:
-        ValueError: The file cannot be read, or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, not an object")
-    return content

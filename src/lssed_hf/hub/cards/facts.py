@@ -1,4 +1,4 @@
-"""What is known of a model, read from what its training and its evaluations left behind."""
+"""Facts for a model card, read from the records of the model's training and evaluations."""
 
 import os
 import re
@@ -10,49 +10,59 @@ from typing import Any
 from ...corpora import corpus_builder, list_corpora
 from ...evaluation.participants import clopper_pearson, participant_run
 from ...evaluation.run_results import read_run
+from ...files import read_json
 from ...inference.classifiers.loading import own_format
 from ...inference.classifiers.svm import CLASSICAL, LICENSE_NOTE, MODEL_TYPE, SVM_MARKER
 from ...models.registry import list_models
-from ..training_record import read_json, read_record
+from ..training_record import read_record
 
 
 DEPRESSION_LABELS = ("not_depressed", "depressed")
-#: Of support vector machines.
-UNCALIBRATED = "Its probabilities are a softmax of won comparisons: they order the classes and are not calibrated."
+#: Remarks on support vector machines.
+_SVM_NOTES = (
+    LICENSE_NOTE,
+    "Its probabilities are a softmax of won comparisons: they order the classes and are not calibrated.",
+)
+#: Facts that `training.json` records under the same names.
+_RECORDED = (
+    *("num_parameters", "start", "teachers", "num_unlabelled", "corpora", "splits", "shared_speakers"),
+    *("selected_on_test", "settings", "versions"),
+)
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """Facts of a model card. What is None or empty is unknown, and the card says so.
+    """Facts of a model card. None or an empty value stands for unknown, and the card says so.
 
     Attributes:
-        name: of the model, for people.
-        description: a paragraph, plain text.
-        notes: remarks, plain text, one point each.
-        task: "audio-classification" or "automatic-speech-recognition".
-        model_type: of its configuration.
-        labels: classes.
-        num_parameters: of the network.
-        start: `name` (None: random weights), `local` (a folder, and not a name on the Hub) and `corpora`, those of
-            earlier trainings (None: unknown).
-        teachers: of a distillation; each has `name`, `local` and `corpora` as `start` has.
-        num_unlabelled: clips without labels that it was trained on too.
-        corpora: what it was trained on; each has `name`, and may have `corpus` (a name of `list_corpora()`), `local`,
+        name: Name of the model for people.
+        description: Paragraph of plain text.
+        notes: Remarks in plain text, one point each.
+        task: Task, "audio-classification" or "automatic-speech-recognition".
+        model_type: Model type in the configuration.
+        labels: Class names.
+        num_parameters: Number of parameters of the network.
+        start: Start of the training: `name` (None: random weights), `local` (a folder, not a name on the Hub) and
+            `corpora` of earlier trainings (None: unknown).
+        teachers: Teachers of a distillation; each has `name`, `local` and `corpora` as `start` has.
+        num_unlabelled: Number of clips without labels in the training.
+        corpora: Corpora of the training; each has `name`, and may have `corpus` (a name of `list_corpora()`), `local`,
             `config`, `split_scheme` and `license`.
-        splits, shared_speakers: see `training.record.split_facts`.
-        selected_on_test: whether epochs were chosen on the test split.
-        settings: hyper-parameters, by name.
-        settings_note: what those are that are not among them.
-        versions: of libraries, by name.
-        results: contents of `results.json` files.
-        people: of depression, by decision of participants: the shares `right`, `found` and `cleared`
-            (see `clopper_pearson`).
-        tags: more of them.
-        license: of the weights.
-        saved: whether there is a folder with weights.
-        remote_code: whether the folder carries the model's code.
-        own_format: whether transformers cannot open it, as what `lssed-hf export` and `train --probe` write,
-            and support vector machines.
+        splits: Sizes of the splits, see `split_facts` of `lssed_hf.hub.training_record`.
+        shared_speakers: Numbers of speakers that two splits share, see `split_facts`.
+        selected_on_test: Whether epochs were chosen on the test split.
+        settings: Hyper-parameters by name.
+        settings_note: Sentence on the hyper-parameters that are not named.
+        versions: Versions of libraries by name.
+        results: Contents of `results.json` files.
+        people: Scores by participant of a model of depression: for each rule of decision, the shares `right`, `found`
+            and `cleared` (see `clopper_pearson`).
+        tags: Further tags.
+        license: Licence of the weights.
+        saved: Whether there is a folder with weights.
+        remote_code: Whether the folder carries the model's code.
+        own_format: Whether transformers cannot open the folder: one of `lssed-hf export` or `train --probe`, or of
+            support vector machines.
     """
 
     name: str
@@ -82,34 +92,31 @@ class CardFacts:
 
     @property
     def all_corpora(self) -> list[Mapping[str, Any]]:
-        """Those of this training, of the earlier ones, and of its teachers'."""
+        """Corpora of this training, of earlier ones, and of the teachers."""
         earlier = [(part or {}).get("corpora") or () for part in (self.start, *self.teachers)]
         return [*self.corpora, *(corpus for corpora in earlier for corpus in corpora)]
 
     @property
     def wants_speaker(self) -> bool:
-        """Whether clips were normalised by their speaker's own statistics in training."""
+        """True if training normalised clips by the statistics of their speakers."""
         return (self.settings or {}).get("speaker_normalization", "none") != "none"
 
     @property
     def depression(self) -> bool:
-        """Whether it judges health, by its classes or its data."""
+        """True if the model judges health, by its classes or its data."""
         tags = [tag for corpus in self.all_corpora for tag in terms(corpus)["tags"]]
         return "depression-detection" in tags or "depressed" in self.labels
 
 
 def terms(corpus: Mapping[str, Any]) -> dict[str, Any]:
-    """What the package, or else the record, says of a corpus: about, license, forbids, homepage, citation, tags."""
+    """Return the terms of a corpus: about, license, forbids, homepage, citation, tags.
+
+    They come from the package; of a corpus that it does not know, only the licence is known, from the record.
+    """
     name = corpus.get("corpus")
     if name not in list_corpora():
-        return {
-            "about": "",
-            "license": corpus.get("license"),
-            "forbids": "",
-            "homepage": "",
-            "citation": "",
-            "tags": (),
-        }
+        unknown = dict.fromkeys(("about", "forbids", "homepage", "citation"), "")
+        return {**unknown, "license": corpus.get("license"), "tags": ()}
     builder = corpus_builder(name)
     return {
         "about": (builder.__doc__ or "").strip().splitlines()[0].rstrip("."),
@@ -122,16 +129,16 @@ def terms(corpus: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] = ()) -> CardFacts:
-    """What a saved model's folder says of it.
+    """Read the facts that the folder of a saved model holds.
 
     Args:
-        folder: with `config.json` or `svm.json`; `training.json` and `results.json`, if they are there, are read too,
-            and so is `results.json` in folders `on_...` below, where tests on other corpora are.
-        results: further folders that `lssed-hf evaluate` wrote.
+        folder: Folder with `config.json` or `svm.json`. If they are there, `training.json` and `results.json` are read
+            too, and `results.json` in the folders `on_...` below, which hold tests on other corpora.
+        results: Further folders that `lssed-hf evaluate` wrote.
 
     Raises:
-        FileNotFoundError: no folder, no configuration, or no `results.json` in one of `results`.
-        ValueError: a file that cannot be read.
+        FileNotFoundError: There is no such folder, no configuration, or no `results.json` in one of `results`.
+        ValueError: A file cannot be read.
     """
     folder = Path(folder)
     classical = (folder / SVM_MARKER).is_file()
@@ -147,42 +154,32 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
     architecture = " ".join(config.get("architectures") or ())
     recognition = re.search("Speech|CTC", architecture) is not None
     labels = config.get("id2label") or {}
-    corpora = record.get("corpora") or ()
-    trained_on = [corpus["name"] for corpus in corpora]
+    recorded = {name: record[name] for name in _RECORDED if record.get(name) is not None}
+    trained_on = ", ".join(corpus["name"] for corpus in recorded.get("corpora", ()))
+    model = record.get("model") or config.get("model_type")
     return CardFacts(
-        name=f"{record.get('model') or config.get('model_type')} on {', '.join(trained_on)}"
-        if trained_on
-        else folder.resolve().name,
+        name=f"{model} on {trained_on}" if trained_on else folder.resolve().name,
         task="automatic-speech-recognition" if recognition else "audio-classification",
         model_type=config.get("model_type"),
         labels=() if recognition else [labels[key] for key in sorted(labels, key=int)],
-        num_parameters=record.get("num_parameters"),
-        start=record.get("start"),
-        teachers=record.get("teachers", ()),
-        num_unlabelled=record.get("num_unlabelled", 0),
-        corpora=corpora,
-        splits=record.get("splits"),
-        shared_speakers=record.get("shared_speakers"),
-        selected_on_test=record.get("selected_on_test", False),
-        settings=record.get("settings"),
         settings_note="Flags of the training that are not named had their defaults.",
-        versions=record.get("versions") or _config_versions(config),
         results=[_read_results(path) for path in here],
         people=_people(folder),
         saved=any(path.suffix in (".safetensors", ".onnx", ".xml") for path in folder.iterdir()),
         remote_code=bool(config.get("auto_map")),
         own_format=own_format(folder) is not None,
-        notes=[LICENSE_NOTE, UNCALIBRATED] if classical else (),
+        notes=_SVM_NOTES if classical else (),
+        **{"versions": _config_versions(config), **recorded},
     )
 
 
 def recorded_systems(folder: str | os.PathLike) -> Iterator[tuple[str, CardFacts]]:
-    """Name and facts of each model whose training `lssed-hf benchmark` or `cross-corpus` recorded in a folder.
+    """Yield name and facts of each model whose training `lssed-hf benchmark` or `cross-corpus` recorded in a folder.
 
     They are read from `cells/SYSTEM/seed_N` and the recipe in `report.md`; weights need not be there.
 
     Raises:
-        FileNotFoundError: the folder is none of those.
+        FileNotFoundError: The folder holds no such records.
     """
     folder = Path(folder)
     cells = sorted(path for path in folder.glob("cells/*/seed_*") if (path / "results.json").is_file())
@@ -219,7 +216,7 @@ def _recorded(cell: Path, title: str, recipe: Mapping[str, str], system: str, se
     return CardFacts(
         name=f"{model if system == dataset else system} on {dataset}",
         description=f"{title} of the recorded results.",
-        notes=[LICENSE_NOTE, UNCALIBRATED] if model in CLASSICAL else (),
+        notes=_SVM_NOTES if model in CLASSICAL else (),
         model_type=MODEL_TYPE if model in CLASSICAL else None,
         own_format=model in CLASSICAL,
         start={"name": None, "corpora": []} if model in list_models() or model in CLASSICAL else None,
@@ -235,7 +232,7 @@ def _recorded(cell: Path, title: str, recipe: Mapping[str, str], system: str, se
 
 
 def _repeated(results: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a test was scored before: `cross-corpus` tests a model on its own test split once more."""
+    """Return whether a test was scored before: `cross-corpus` tests a model on its own test split once more."""
     where = ("dataset", "split")
     return any(
         all(results["context"].get(key) == other["context"].get(key) for key in where)
@@ -245,7 +242,7 @@ def _repeated(results: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) 
 
 
 def read_recipe(report: str) -> dict[str, dict[str, str]]:
-    """Flags by system, from the section "Recipe" of a report (see `training.cells.recipe`)."""
+    """Read the flags of each system from the section "Recipe" of a report (see `lssed_hf.experiments.runs.recipe`)."""
     _, _, section = report.partition("\n## Recipe\n")
     lines = {
         match[1]: dict(re.findall(r"(\w+) `([^`]*)`", match[2]))
@@ -256,7 +253,7 @@ def read_recipe(report: str) -> dict[str, dict[str, str]]:
 
 
 def _people(folder: Path) -> dict[str, Any] | None:
-    """How many participants a model of depression has right."""
+    """Return how many participants a model of depression has right, or None for other models."""
     if not (folder / "predictions.csv").is_file() or not (folder / "results.json").is_file():
         return None
     run = read_run(folder)
