@@ -1,4 +1,4 @@
-"""Reading databases in audformat (audEERING's format: db.yaml with tables db.<table>.csv or .parquet)."""
+"""Databases in audformat, audEERING's format: db.yaml with tables db.<table>.csv or .parquet."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import yaml
 
 from ...audio import AudioError, audio_duration
-from ...labels import emotion_of_word
 from ..base import CorpusDataError
 from ..fields import SPLIT_NAMES
 from ..tables import Row, read_table
+from .label_names import are_mostly_emotions
 from .label_tables import Columns, Files, Table
 
 
@@ -22,7 +22,7 @@ HEADER = "db.yaml"
 def read_audformat(
     data_dir: Path, columns: Columns, table: str | None = None
 ) -> Iterator[tuple[Table, list[tuple[str, Row]], Columns]]:
-    """Read the tables with the labels; columns of the tables of files, such as speakers, are joined to them.
+    """Read the tables with the labels, and join the columns of other tables, such as speakers, to them.
 
     Args:
         data_dir: Folder with `db.yaml`.
@@ -30,10 +30,10 @@ def read_audformat(
         table: Name of the table with the labels. Default: the tables of the splits, else the only one with emotions.
 
     Yields:
-        A table, its rows with the text that says where each is, and the names of its columns.
+        Table; its rows, each with its place for messages; and the names of its columns.
 
     Raises:
-        CorpusDataError: The header or a table cannot be read, or which table has the labels is not clear.
+        CorpusDataError: The header or a table cannot be read, or several tables may hold the labels.
     """
     path = data_dir / HEADER
     try:
@@ -73,7 +73,7 @@ def _label_column(spec: Mapping[str, Any], schemes: Mapping[str, Any], columns: 
         return None
     for name, column in names.items():
         labels = list((schemes.get(column.get("scheme_id")) or {}).get("labels") or ())
-        if labels and sum(emotion_of_word(str(label)) is not None for label in labels) * 2 > len(labels):
+        if are_mostly_emotions(list(map(str, labels))):
             return name
     return None
 
@@ -99,7 +99,7 @@ def _choose(labelled: Mapping[str, str], tables: Mapping[str, Any], path: Path, 
 
 
 def _read(data_dir: Path, name: str) -> Iterator[tuple[str, Row]]:
-    """Yield the rows of a table and where each is."""
+    """Yield the rows of a table, each with its place for messages."""
     path = data_dir / f"db.{name}"
     if (csv := path.with_name(f"{path.name}.csv")).is_file():
         for row in read_table(csv):
@@ -117,7 +117,7 @@ def _read(data_dir: Path, name: str) -> Iterator[tuple[str, Row]]:
 
 
 def _columns_of_files(data_dir: Path, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return the other columns of each file, from tables whose rows are whole files."""
+    """Return file -> its columns in tables of whole files."""
     joined: dict[str, dict[str, str]] = {}
     for name in names:
         for _, row in _read(data_dir, name):
@@ -130,7 +130,7 @@ def _columns_of_files(data_dir: Path, names: Sequence[str]) -> dict[str, dict[st
 def _columns_of_speakers(
     data_dir: Path, header: Mapping[str, Any], schemes: Mapping[str, Any]
 ) -> dict[str, dict[str, str]]:
-    """Return the gender and age of each speaker, from the scheme "speaker" or the table that it names."""
+    """Return speaker -> gender and age, from the scheme "speaker" or the table that it names."""
     labels = (schemes.get("speaker") or {}).get("labels")
     if isinstance(labels, str) and labels in (header.get("misc_tables") or {}):
         people = {row.get(row.columns[0]): row for _, row in _read(data_dir, labels)}
@@ -145,7 +145,7 @@ def _columns_of_speakers(
 
 
 def _set_times(row: Row, files: Files) -> None:
-    """Write the times of a row as seconds; a row from 0 to an open end is a whole file, which has none."""
+    """Convert the times of a row to seconds; drop them for a row from 0 to an open end, which is a whole file."""
     try:
         start, end = (pandas.to_timedelta(row.pop(field, None)) for field in ("start", "end"))
     except ValueError as error:

@@ -1,47 +1,47 @@
-"""Your own recordings: a folder with a table, or with a folder for each label.
+r"""Your own recordings: a folder with a table, or with a folder for each label.
 
-The labels may be any; classes are the labels that occur, spelled as they are. What is read, in this order:
+Any labels may occur. They are the classes, in their own spelling. The first of these that the folder holds is read:
 
-1. an audformat database (`db.yaml`);
-2. a table: `metadata.csv`, `.tsv` or `.jsonl` in the folder, else its only table, else one for each split
-   (`train.csv`, or `train/metadata.csv` as `datasets`' AudioFolder has it). Each row is an utterance:
+1. An audformat database (`db.yaml`).
+2. A table: `metadata.csv`, `.tsv` or `.jsonl` in the folder, else its only table, else one for each split
+   (`train.csv`, or `train/metadata.csv` as in `datasets`' AudioFolder). Each row is an utterance:
 
        path,emotion,speaker,start,end
        monday/interview.wav,angry,anna,12.5,15.0
        monday/interview.wav,neutral,anna,15.0,19.2
        tuesday/greeting.wav,happy,ben,,
 
-   - `path` (or `file`, `file_name`, `filename`, `audio`, `name`, or the option `audio_column`): an audio or video file
-     in the folder, by a path below it or below the table's folder, or by an absolute one;
-   - `emotion` (or `label`, or `label_column`): a label. Secondary labels follow after `;`;
-   - optional `speaker` (or `speaker_id`, or `speaker_column`), `session` (or `session_id`), `gender`, `age`,
-     `age_group`, `transcript` and `split` (train, validation or test; dev, val and the like will do);
-   - optional `start` and `end`, in seconds: the utterance is this part of the file, which is cut out of it;
-3. a tree. The level of folders with names of emotions is the label's, else the first one with several folders that
-   are not named after people. A level named after people, or whose names recur below several labels, is the speaker's.
-   Folders named after splits may stand above. A line says which levels were taken.
+   - `path` (or `file`, `file_name`, `filename`, `audio`, `name`, or the option `audio_column`): An audio or video file
+     in the folder. The path is absolute, or begins in the folder or in the table's folder.
+   - `emotion` (or `label`, or `label_column`): A label. Secondary labels follow after `;`.
+   - Optional: `speaker` (or `speaker_id`, or `speaker_column`), `session` (or `session_id`), `gender`, `age`,
+     `age_group`, `transcript` and `split` (train, validation or test; synonyms such as dev and val are known).
+   - Optional: `start` and `end` in seconds. The utterance is this part of the file, which is cut out.
+3. A tree. The level of the labels is the one with names of emotions, else the first one with several folders that are
+   not named after people. The level of the speakers is named after people, or its names recur below several labels.
+   Folders named after splits may stand above. A note says which levels were taken.
 
 `label_pattern` and `speaker_pattern` are regular expressions that find the label and the speaker in a file's path
-below the folder, each with one group (or one named `label` or `speaker`): `r"/(spk\\d+)_"`.
+below the folder. Each has one group, or one named `label` or `speaker`: `r"/(spk\d+)_"`.
 
-Labels that differ in case or in white space alone are one class. `label_map` renames labels. `label_set="lssed"` maps
-known spellings to LSSED's names (joy to happy, calm to neutral), with `;`, `,`, `/` and `|` between several, and
-refuses others. Configuration `benchmark` implies it, and keeps angry, neutral, happy and sad.
+Labels that differ only in case or white space are one class. `label_map` renames labels. `label_set="lssed"` maps
+known spellings to LSSED's names (joy to happy, calm to neutral), takes `;`, `,`, `/` and `|` between several labels,
+and refuses other labels. The configuration `benchmark` implies it, and keeps angry, neutral, happy and sad.
 
-Identifiers are the paths without suffix, and `#start-end` where a part is cut out. Refused are files that are missing,
-that lie outside of the folder (so that a copy of it is the whole corpus) or are no audio by their suffix, and rows
-with a start or an end alone. Hidden files and folders are left out.
+Identifiers are the paths without suffix, followed by `#start-end` for a part. A file is refused if it is missing, has
+no suffix of audio, or lies outside of the folder, because a copy of the folder must be the whole corpus. A row with
+only a start or only an end is refused. Hidden files and folders are left out.
 
-Split schemes: a `split` column, table or folder wins over all. `speaker` keeps speakers apart (20 % test, 10 %
-validation); clips of unknown speakers are for training. `random` draws 20 % of the clips of each class for test: the
-same voices are on both sides, so its scores say little about new speakers. It takes the place of `speaker`, with a
-warning, where fewer than three speakers are known.
+Split schemes: A `split` column, table or folder takes precedence. `speaker` keeps speakers apart (20 % test, 10 %
+validation), and clips of unknown speakers are for training. `random` draws 20 % of the clips of each class for test.
+Then the same voices are on both sides, so the scores say little about new speakers. `random` replaces `speaker`, with
+a warning, if fewer than three speakers are known.
 """
 
 import copy
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -55,7 +55,7 @@ from ..fields import choice_in, number_in, split_in, times_in
 from ..splits import assign_speakers, draw_clips
 from ..tables import TABLE_SUFFIXES, Row, given_table
 from .audformat import HEADER, read_audformat
-from .folder_trees import Levels, composed, find_levels, level_pattern, name_pattern, ordinal, walk
+from .folder_trees import Levels, composed, find_levels, folder_names, level_pattern, name_pattern, ordinal, walk
 from .label_names import LabelReader, label_pairs, one_spelling, unknown_label_hint
 from .label_tables import (
     SPREADSHEET_SUFFIXES,
@@ -72,7 +72,7 @@ from .label_tables import (
 )
 
 
-_NAMES_OF_CORPORA = {"emodb": emodb.NAME, "ravdess": ravdess.NAME}  # whose folders people give without the name
+_NAMES_OF_CORPORA = {"emodb": emodb.NAME, "ravdess": ravdess.NAME}  # people forget --dataset_name for these
 _MIN_SPEAKERS = 3  # one for each split
 _SESSION = ("session", "session_id")
 _SHOWN = 8  # names in a message
@@ -80,10 +80,17 @@ _SHOWN = 8  # names in a message
 
 @dataclass
 class FolderConfig(CorpusConfig):
-    """Configuration of own recordings; see the module for the options.
+    """Configuration of own recordings, in addition to `CorpusConfig`.
 
     Args:
-        emotions: Classes, in the order of their numbers. Default: those that are found.
+        emotions: Classes, in the order of their numbers. Default: the labels that occur.
+        label_set: "lssed" for labels that are names of LSSED. Default: any labels.
+        label_map: Label to name, as a mapping or as texts LABEL=NAME.
+        label_pattern: Regular expression that finds the label in a path.
+        speaker_pattern: Regular expression that finds the speaker in a path.
+        audio_column: Column with the paths in a table.
+        label_column: Column with the labels.
+        speaker_column: Column with the speakers.
         table: Name of the table with the labels in an audformat database.
     """
 
@@ -128,14 +135,14 @@ class FolderCorpus(CorpusBuilder):
         raise ValueError("folder needs --data_dir, the folder that holds your recordings")
 
     def configurations(self) -> Sequence[str]:
-        """Return the configurations of a prepared folder: with names of LSSED alone there is `benchmark`."""
+        """Return the configurations of a prepared folder; `benchmark` needs labels that are names of LSSED."""
         return super().configurations() if self.config.label_set else [self.config.name]
 
     def resolve_classes(self, utterances: Sequence[Utterance]) -> None:
-        """Make the labels that are found the classes, unless the configuration has its own."""
+        """Take the labels that occur as classes, unless the configuration has its own."""
         counts = Counter(row.emotion for row in utterances)
         if self.config.emotions is None:
-            self.config = copy.copy(self.config)  # it may be the one of the class
+            self.config = copy.copy(self.config)  # it may belong to the class
             if self.config.label_set is None:
                 self.config.emotions = sorted(counts)
                 found = {name for row in utterances for name in (row.emotion, *row.secondary_emotions)}
@@ -147,30 +154,17 @@ class FolderCorpus(CorpusBuilder):
             self.note(f"classes of one or two clips cannot be in every split: {', '.join(small)}")
 
     def _features(self) -> datasets.Features | None:
-        if self.config.emotions is None:  # until the folder is read
+        if self.config.emotions is None:  # the folder has not been read yet
             return None
         return corpus_features(self.config.emotions, self.config.vocabulary)
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
-        labels = LabelReader(self.config.label_set, label_pairs(self.config.label_map))
+        reader = LabelReader(self.config.label_set, label_pairs(self.config.label_map))
         speaker_of = _finder("speaker", self.config.speaker_pattern)
         clips = list(self._clips(data_dir, _finder("label", self.config.label_pattern)))
 
         self._speaker_column = guess_speaker([clip.row for clip in clips if isinstance(clip, Clip)], self._columns())
-        texts = Counter(clip.label for clip in clips if isinstance(clip, Clip))
-        unknown = sorted({part for text in texts for part in labels.unknown(text)})
-        names: dict[str, list[str]] = {}
-        problems: dict[str, str] = {}
-        for text in texts:
-            try:
-                names[text] = labels.read(text)
-            except ValueError as error:
-                problems[text] = f"unknown emotion {text!r}; {unknown_label_hint(unknown)}" if unknown else str(error)
-        spelled, lines = one_spelling(_count(names, texts))
-        for line in lines:
-            self.note(line)
-        if unused := labels.unused():
-            self.note(f"label_map: no clip has the label {', '.join(unused)}; labels are {', '.join(sorted(texts))}")
+        labels, problems = self._read_labels(Counter(clip.label for clip in clips if isinstance(clip, Clip)), reader)
         for clip in clips:
             if isinstance(clip, Reject):
                 yield clip
@@ -179,31 +173,61 @@ class FolderCorpus(CorpusBuilder):
             try:
                 if clip.label in problems:
                     raise ValueError(problems[clip.label])
-                yield self._utterance(clip, name, [spelled[label] for label in names[clip.label]], speaker_of)
+                yield self._utterance(clip, name, labels[clip.label], speaker_of)
             except ValueError as error:
                 yield Reject(name.as_posix(), clip.source, str(error))
+
+    def _read_labels(
+        self, texts: Mapping[str, int], reader: LabelReader
+    ) -> tuple[dict[str, list[str]], dict[str, str]]:
+        """Read the labels of the clips, and note labels of several spellings and unused entries of the label map.
+
+        Args:
+            texts: Text that names the labels of a clip -> number of clips.
+            reader: Reader of such texts.
+
+        Returns:
+            Text -> its labels, and text -> the reason why it has none.
+        """
+        unknown = sorted({label for text in texts for label in reader.unknown(text)})
+        labels: dict[str, list[str]] = {}
+        problems: dict[str, str] = {}
+        for text in texts:
+            try:
+                labels[text] = reader.read(text)
+            except ValueError as error:
+                problems[text] = f"unknown emotion {text!r}; {unknown_label_hint(unknown)}" if unknown else str(error)
+        counts: Counter[str] = Counter()
+        for text, names in labels.items():
+            counts.update(dict.fromkeys(names, texts[text]))
+        spelling, lines = one_spelling(counts)
+        for line in lines:
+            self.note(line)
+        if unused := reader.unused():
+            self.note(f"label_map: no clip has the label {', '.join(unused)}; labels are {', '.join(sorted(texts))}")
+        return {text: [spelling[name] for name in names] for text, names in labels.items()}, problems
 
     def _clips(self, data_dir: Path, label_of: Callable[[str], str] | None) -> Iterator[Clip | Reject]:
         columns = self._columns()
         given = given_table(self.config.data_files)
         if given is None and (data_dir / HEADER).is_file():
-            parts = list(read_audformat(data_dir, columns, self.config.table))
-            clips = [
-                clip for table, rows, found in parts for clip in clips_of_rows(rows, table, data_dir, found, label_of)
-            ]
-            return self._with_unnamed(clips, [table for table, _, _ in parts], data_dir)
+            tables, clips = [], []
+            for table, rows, found in read_audformat(data_dir, columns, self.config.table):
+                tables.append(table)
+                clips += clips_of_rows(rows, table, data_dir, found, label_of)
+            return self._with_unnamed(clips, tables, data_dir)
         tables = [Table(given)] if given is not None else self._tables(data_dir, columns)
         if tables:
             return self._with_unnamed(list(clips_of_tables(tables, data_dir, columns, label_of)), tables, data_dir)
         return self._clips_of_tree(data_dir, label_of)
 
     def _tables(self, data_dir: Path, columns: Columns) -> list[Table]:
-        """Return the tables of the folder, without one that only happens to lie beside folders of labels."""
+        """Return the tables of the folder; a table without paths is ignored beside folders of labels."""
         tables = find_tables(data_dir)
         unusual = [table.path.name for table in tables if table.path.stem.lower() != "metadata" and not table.split]
         if unusual and columns == Columns() and not names_recordings(tables[0].path):
-            chains = [composed(path.relative_to(data_dir)).split("/")[:-1] for path in walk(data_dir)[0]]
-            if find_levels(chains).label is not None:
+            folders = [folder_names(path.relative_to(data_dir)) for path in walk(data_dir)[0]]
+            if find_levels(folders).label is not None:
                 self.note(f"{unusual[0]} is not read: it has no column with paths of recordings")
                 return []
         if unusual:
@@ -218,7 +242,7 @@ class FolderCorpus(CorpusBuilder):
     def _with_unnamed(
         self, clips: Sequence[Clip | Reject], tables: Sequence[Table], data_dir: Path
     ) -> Iterator[Clip | Reject]:
-        """Yield the clips of tables, and note the audio files that no row names."""
+        """Yield the clips of tables, and note the audio files without a row."""
         named = {clip.path for clip in clips if isinstance(clip, Clip)}
         rejected = {Path(clip.id.replace("\\", "/")).stem for clip in clips if isinstance(clip, Reject)}
         files = [path for path in walk(data_dir)[0] if path not in named and path.stem not in rejected]
@@ -234,8 +258,8 @@ class FolderCorpus(CorpusBuilder):
                     f"{', '.join(f'metadata{suffix}' for suffix in TABLE_SUFFIXES)}); leave the flag out"
                 )
         files, links = walk(data_dir)
-        chains = {path: composed(path.relative_to(data_dir)).split("/")[:-1] for path in files}
-        levels = find_levels(chains.values())
+        folders = {path: folder_names(path.relative_to(data_dir)) for path in files}
+        levels = find_levels(folders.values())
         sheets = find_spreadsheets(data_dir)
         if sheets and label_of is None and not levels.certain:
             raise CorpusDataError(
@@ -246,18 +270,17 @@ class FolderCorpus(CorpusBuilder):
         if label_of is None and levels.label is None and not links:
             _refuse_folder(data_dir, files)
         if label_of is None and levels.label is not None:
-            self._note_levels(levels, chains)
+            self._note_levels(levels, folders.values())
+        if self.config.speaker_pattern is not None:
+            levels = levels._replace(speaker=None)
         for path in files:
-            chain = chains[path]
-            row = Row()
-            if levels.split is not None and len(chain) > levels.split:
-                row["split"] = chain[levels.split]
-            if self.config.speaker_pattern is None and levels.speaker is not None and len(chain) > levels.speaker:
-                row["speaker"] = chain[levels.speaker]
+            names = dict(enumerate(folders[path]))
+            fields = {"split": levels.split, "speaker": levels.speaker}
+            row = Row({field: names[level] for field, level in fields.items() if level in names})
             try:
-                if label_of is None and (levels.label is None or len(chain) <= levels.label):
+                label = names.get(levels.label) if label_of is None else label_of(composed(path.relative_to(data_dir)))
+                if label is None:
                     raise ValueError("in no folder of a label; move it to one")
-                label = chain[levels.label] if label_of is None else label_of(composed(path.relative_to(data_dir)))
                 yield Clip(str(path), path, label, row)
             except ValueError as error:
                 yield Reject(path.stem, str(path), str(error))
@@ -266,11 +289,11 @@ class FolderCorpus(CorpusBuilder):
                 path.name, str(path), f"a link to a folder outside of {data_dir}; put the folder itself there"
             )
 
-    def _note_levels(self, levels: Levels, chains: Mapping[Path, Sequence[str]]) -> None:
-        """Say which levels of the tree were taken for labels and speakers, and how to have it otherwise."""
+    def _note_levels(self, levels: Levels, folders: Collection[Sequence[str]]) -> None:
+        """Note the levels of labels and speakers, and the flags that exchange them."""
 
         def count(level: int) -> int:
-            return len({chain[level] for chain in chains.values() if len(chain) > level})
+            return len({names[level] for names in folders if len(names) > level})
 
         line = f"{count(levels.label)} labels from the {ordinal(levels.label)} folder level"
         if self.config.speaker_pattern is not None:
@@ -349,16 +372,8 @@ class FolderCorpus(CorpusBuilder):
         return ["test" if drawn else "train" for drawn in draw_clips([row.emotion for row in utterances], 0.2)]
 
 
-def _count(names: Mapping[str, Sequence[str]], texts: Mapping[str, int]) -> Counter[str]:
-    """Return the number of clips by label."""
-    counts: Counter[str] = Counter()
-    for text, found in names.items():
-        counts.update(dict.fromkeys(found, texts[text]))
-    return counts
-
-
 def _finder(field: str, pattern: Any) -> Callable[[str], str] | None:
-    """Return a function that finds a field in a path below the folder, and raises ValueError where it is not there."""
+    """Return a function that finds a field in a path below the folder, or raises ValueError."""
     if pattern is None:
         return None
     flag = f"--{field}_pattern {pattern!r}"

@@ -1,4 +1,4 @@
-"""Labels and speakers in the folders that people sort their recordings into."""
+"""Labels, speakers and splits in the names of folders and files."""
 
 import os
 import re
@@ -23,40 +23,45 @@ _ORDINALS = ("1st", "2nd", "3rd")
 
 
 class Levels(NamedTuple):
-    """Levels of a tree, 0 for the uppermost folders, None for what no level tells."""
+    """Meaning of the levels of a tree, from 0 for the uppermost folders.
+
+    Attributes:
+        label: Level of the labels, None if there is none.
+        speaker: Level of the speakers, None if there is none.
+        split: Level of the splits, None if there is none.
+        other: Another level that could be the label's.
+        certain: Whether most names of the label's level are emotion words.
+    """
 
     label: int | None
     speaker: int | None = None
     split: int | None = None
-    #: Another level that could be the label's.
     other: int | None = None
-    #: Whether the names of the label's level are emotion words.
     certain: bool = False
 
 
 def find_levels(folders: Iterable[Sequence[str]]) -> Levels:
     """Find out which levels of a tree are named after labels, speakers and splits.
 
-    A level most of whose names are emotion words is the label's, else the first one with several names that do not
-    look like people or numbers. The level of people is the speaker's, else the only other one whose names recur below
-    several labels.
+    The level of the labels is the one with mostly emotion words. If there is none, it is the first one with several
+    names that do not look like people or numbers. The level of the speakers is the one with names of people. If there
+    is none, it is the only other one whose names recur below several labels.
 
     Args:
-        folders: Names of the folders that each file is in, the uppermost first.
+        folders: Names of the folders around each file, the uppermost first.
     """
     chains = {tuple(chain) for chain in folders if chain}
     depth = max(map(len, chains), default=0)
     names = [{chain[level] for chain in chains if len(chain) > level} for level in range(depth)]
+    are_splits = [{name.lower() for name in level} <= SPLIT_NAMES.keys() for level in names]
     first, split = 0, None
     while first < depth - 1:
-        if split is None and {name.lower() for name in names[first]} <= SPLIT_NAMES.keys():
+        if split is None and are_splits[first]:
             split = first
         elif len(names[first]) > 1 or emotion_of_word(next(iter(names[first]))):
             break
         first += 1
-    levels = [
-        level for level in range(first, depth) if not {name.lower() for name in names[level]} <= SPLIT_NAMES.keys()
-    ]
+    levels = [level for level in range(first, depth) if not are_splits[level]]
     if not levels:
         return Levels(None, split=split)
 
@@ -79,7 +84,7 @@ def find_levels(folders: Iterable[Sequence[str]]) -> Levels:
 
 
 def _recurs(chains: Iterable[Sequence[str]], level: int, label: int) -> bool:
-    """Whether most folders of a level, several at least, occur below two labels or more."""
+    """Return whether most names of a level, and at least two, occur below several labels."""
     labels = defaultdict(set)
     for chain in chains:
         if len(chain) > max(level, label):
@@ -99,10 +104,13 @@ def ordinal(level: int) -> str:
 
 
 def name_pattern(names: Iterable[str]) -> str | None:
-    """Return a regular expression that finds labels in names of files, where most have an emotion word at one place.
+    """Return a regular expression that finds the labels in names of files.
 
     Args:
         names: Names of files, such as "anna_happy_01.wav".
+
+    Returns:
+        Regular expression, or None if no part of the names is an emotion word in most of them.
     """
     for separator in "_-":
         words = [os.path.splitext(name)[0].split(separator) for name in names]
@@ -114,7 +122,10 @@ def name_pattern(names: Iterable[str]) -> str | None:
 
 
 def walk(data_dir: Path) -> tuple[list[Path], list[Path]]:
-    """Return audio and video files, and links to folders outside, which are not followed; hidden ones are left out."""
+    """Return audio and video files, and links to folders outside, which are not followed.
+
+    Hidden files and folders are left out.
+    """
 
     def stop(error: OSError) -> NoReturn:
         raise error  # os.walk would pass over a folder that it cannot read
@@ -129,6 +140,11 @@ def walk(data_dir: Path) -> tuple[list[Path], list[Path]]:
     return sorted(files), sorted(links)
 
 
+def folder_names(path: Path) -> list[str]:
+    """Return the names of the folders around a file, the uppermost first, with composed characters."""
+    return composed(path).split("/")[:-1]
+
+
 def composed(path: str | Path) -> str:
-    """Return a path with composed characters, whatever form the file system gave them in."""
+    """Return a path with composed characters (NFC), since file systems differ in the form."""
     return unicodedata.normalize("NFC", Path(path).as_posix())

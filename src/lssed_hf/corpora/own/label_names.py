@@ -1,10 +1,10 @@
-"""Labels of people's own recordings: as they are spelled, or as names of LSSED."""
+"""Labels of people's own recordings, in their own spelling or as names of LSSED."""
 
 import re
 import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ...labels import EMOTIONS, emotion_of_word, normalize_emotion
 
@@ -13,12 +13,15 @@ LABEL_SETS = ("lssed",)
 
 
 def label_key(label: str) -> str:
-    """Return what spellings of one label have in common: white space, case and Unicode form do not count."""
+    """Return a key that all spellings of a label share: white space, case and Unicode form do not count."""
     return unicodedata.normalize("NFC", " ".join(label.split())).casefold()
 
 
 def label_pairs(given: Mapping[str, str] | Sequence[str] | None) -> dict[str, str]:
-    """Return a label map, given as a mapping or as texts LABEL=NAME, as a dictionary.
+    """Return a label map as a dictionary.
+
+    Args:
+        given: Mapping of label to name, or texts LABEL=NAME.
 
     Raises:
         ValueError: A pair lacks its label or its name, or a label has two names.
@@ -64,10 +67,10 @@ class LabelReader:
         self._label_map = label_map
 
     def read(self, text: str) -> list[str]:
-        """Return the main label of a text and the secondary ones.
+        """Return the labels of a text, the main label first.
 
         Raises:
-            ValueError: There is none, or the label set lacks one.
+            ValueError: The text is empty, or the label set lacks one of its labels.
         """
         return [self._name(part) for part in self._parts(text)]
 
@@ -78,7 +81,7 @@ class LabelReader:
         return [part for part in self._parts(text) if label_key(part) not in self._map and not is_emotion(part)]
 
     def unused(self) -> list[str]:
-        """Return the labels of the map that no text had so far."""
+        """Return the labels of the map that no text has had so far."""
         return [label for label in self._label_map if label_key(label) not in self._used]
 
     def _parts(self, text: str) -> list[str]:
@@ -118,14 +121,19 @@ def one_spelling(names: Counter[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def label_map_flag(labels: Iterable[str]) -> str:
-    """Return the flag that maps labels to names of LSSED, ready to paste; `other` where the name is not known."""
+    """Return the flag that maps labels to names of LSSED, ready to paste; unknown labels become `other`."""
     return " ".join(
         ["--label_map", *(shlex.quote(f"{label}={emotion_of_word(label) or 'other'}") for label in labels)]
     )
 
 
+def are_mostly_emotions(words: Collection[str]) -> bool:
+    """Return whether more than half of some words are emotion words."""
+    return sum(emotion_of_word(word) is not None for word in words) * 2 > len(words)
+
+
 def unknown_label_hint(labels: Sequence[str]) -> str:
-    """Return the part of a message that says what to do about labels that LSSED's label set lacks."""
+    """Return the remedy for labels that LSSED's label set lacks, for a message."""
     return f"names are {', '.join(EMOTIONS)}: rename yours by {label_map_flag(labels)}"
 
 

@@ -1,4 +1,4 @@
-"""Tables that people keep of their recordings: which ones there are, and which file and label each row names."""
+"""Tables of people's own recordings: their discovery, and the file and label that each row names."""
 
 import os
 import re
@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...labels import emotion_of_word
 from ..base import CorpusDataError, Reject
 from ..fields import SPLIT_NAMES
 from ..tables import TABLE_SUFFIXES, Row, read_table
 from .folder_trees import SUFFIXES, composed, walk
+from .label_names import are_mostly_emotions
 
 
 SPREADSHEET_SUFFIXES = (".xlsx", ".xls", ".xlsm", ".ods")
@@ -22,7 +22,7 @@ class Clip(NamedTuple):
     """Utterance before its fields are read.
 
     Args:
-        source: Table and line, or the file, for messages.
+        source: Place for messages: table and line, or file.
         path: Path of the recording.
         label: Text that names the label.
         row: Other columns.
@@ -42,7 +42,7 @@ class Columns(NamedTuple):
     speaker: Sequence[str] = ("speaker", "speaker_id")
 
 
-#: Columns that have a meaning here.
+#: Columns with a meaning.
 _KNOWN = {
     *(name for names in Columns() for name in names),
     *("session", "session_id", "gender", "age", "age_group", "transcript", "split", "start", "end"),
@@ -56,7 +56,7 @@ class Table(NamedTuple):
 
     Args:
         path: Path of the file.
-        split: Split that its name or its folder stands for, if any.
+        split: Split that the file or its folder is named after, if any.
     """
 
     path: Path
@@ -69,7 +69,7 @@ def find_tables(data_dir: Path) -> list[Table]:
     A table for each split is named after it (`train.csv`) or is in a folder named after it (`train/metadata.csv`).
 
     Raises:
-        CorpusDataError: There are several.
+        CorpusDataError: There are several tables, and none is preferred.
     """
     tables = _tables_in(data_dir)
     named = [path for path in tables if path.stem.lower() == "metadata"]
@@ -83,14 +83,13 @@ def find_tables(data_dir: Path) -> list[Table]:
             f"{data_dir} holds several metadata files: {names}; keep one there, or give one of them by "
             f'--dataset_options \'{{"data_files": "{(named or tables)[0]}"}}\''
         )
-    below = [
+    return [
         Table(path, SPLIT_NAMES.get(folder.name.lower()))
         for folder in sorted(data_dir.iterdir())
         if folder.is_dir() and not folder.name.startswith(".")
         for path in _tables_in(folder)
         if path.stem.lower() == "metadata"
     ]
-    return below
 
 
 def _tables_in(folder: Path) -> list[Path]:
@@ -109,11 +108,11 @@ def find_spreadsheets(data_dir: Path) -> list[Path]:
 def clips_of_tables(
     tables: Sequence[Table], data_dir: Path, columns: Columns, label_of: Callable[[str], str] | None
 ) -> Iterator[Clip | Reject]:
-    """Yield the clip that each row names, or the reason why there is none.
+    """Yield the clip that each row names, or a reject with the reason.
 
     Args:
         tables: Tables.
-        data_dir: Folder that all recordings are in.
+        data_dir: Folder that holds all recordings.
         columns: Names of the columns.
         label_of: Function that finds the label in a path, in place of a column.
 
@@ -121,10 +120,8 @@ def clips_of_tables(
         CorpusDataError: A table lacks the column with the paths or the labels.
     """
     for table in tables:
-        rows = list(read_table(table.path))
-        yield from clips_of_rows(
-            [(f"{table.path}, line {row.line}", row) for row in rows], table, data_dir, columns, label_of
-        )
+        rows = [(f"{table.path}, line {row.line}", row) for row in read_table(table.path)]
+        yield from clips_of_rows(rows, table, data_dir, columns, label_of)
 
 
 def clips_of_rows(
@@ -134,10 +131,17 @@ def clips_of_rows(
     columns: Columns,
     label_of: Callable[[str], str] | None,
 ) -> Iterator[Clip | Reject]:
-    """Yield the clip that each row of a table names; see `clips_of_tables`.
+    """Yield the clip that each row of a table names, or a reject with the reason.
 
     Args:
-        rows: Rows, each with the text that says in messages where it is.
+        rows: Rows, each with its place for messages.
+        table: Table of the rows.
+        data_dir: Folder that holds all recordings.
+        columns: Names of the columns.
+        label_of: Function that finds the label in a path, in place of a column.
+
+    Raises:
+        CorpusDataError: The table is empty, or lacks the column with the paths or the labels.
     """
     if not rows:
         raise CorpusDataError(f"{table.path} has no rows; write one for each clip")
@@ -163,7 +167,7 @@ def clips_of_rows(
 
 
 def _check_columns(rows: Sequence[Row], path: Path, columns: Columns, labels_elsewhere: bool) -> None:
-    found = list(dict.fromkeys(name for row in rows for name in row.columns if name))
+    found = _column_names(rows)
     usual = Columns()
     missing: dict[str, str] = {}
     flags: list[str] = []
@@ -182,10 +186,9 @@ def _check_columns(rows: Sequence[Row], path: Path, columns: Columns, labels_els
 
 
 def guess_speaker(rows: Sequence[Row], columns: Columns) -> str | None:
-    """Return the first column without a meaning whose values recur as those of speakers do, ready for a flag."""
+    """Return the first column without a meaning whose values recur like names of speakers, ready for a flag."""
     known = {*_KNOWN, *columns.path, *columns.label}
-    found = dict.fromkeys(name for row in rows for name in row.columns if name not in known)
-    for column in found:
+    for column in dict.fromkeys(name for row in rows for name in row.columns if name not in known):
         texts = _texts(rows, column)
         if 2 <= len(set(texts)) <= len(texts) / 2 and not any(text.lower().endswith(SUFFIXES) for text in texts):
             return _quoted(column)
@@ -195,8 +198,12 @@ def guess_speaker(rows: Sequence[Row], columns: Columns) -> str | None:
 def names_recordings(path: Path) -> bool:
     """Return whether a table has a column with paths of recordings, whatever its name."""
     rows = list(read_table(path))
-    found = list(dict.fromkeys(name for row in rows for name in row.columns if name))
+    found = _column_names(rows)
     return bool(set(Columns().path) & set(found) or (rows and _guess_path(rows, found)))
+
+
+def _column_names(rows: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.columns if name))
 
 
 def _quoted(name: str) -> str:
@@ -208,7 +215,7 @@ def _texts(rows: Iterable[Row], column: str) -> list[str]:
 
 
 def _guess_path(rows: Sequence[Row], found: Sequence[str]) -> str | None:
-    """Return the column most of whose cells end as audio files do."""
+    """Return the column in which most cells end like names of audio files."""
 
     def share(column: str) -> float:
         return sum(text.lower().endswith(SUFFIXES) for text in _texts(rows, column)) / len(rows)
@@ -218,7 +225,7 @@ def _guess_path(rows: Sequence[Row], found: Sequence[str]) -> str | None:
 
 
 def _guess_label(rows: Sequence[Row], found: Sequence[str]) -> str | None:
-    """Return the column of emotion words, else the text column with the fewest distinct values, several at least."""
+    """Return the column of emotion words, else the text column with the fewest distinct values, but at least two."""
     values = {column: set(_texts(rows, column)) for column in found}
     words = {
         column: texts
@@ -228,11 +235,7 @@ def _guess_label(rows: Sequence[Row], found: Sequence[str]) -> str | None:
             text.lower().endswith(SUFFIXES) or text.replace(",", ".").replace(".", "").isdigit() for text in texts
         )
     }
-    emotional = [
-        column
-        for column, texts in words.items()
-        if sum(emotion_of_word(text) is not None for text in texts) * 2 > len(texts)
-    ]
+    emotional = [column for column, texts in words.items() if are_mostly_emotions(texts)]
     return next(iter(emotional), None) or min(words, key=lambda column: len(words[column]), default=None)
 
 
@@ -240,20 +243,20 @@ class Files:
     """Files that the rows of a table name.
 
     Args:
-        data_dir: Resolved folder that all of them have to be in.
-        table_dir: Folder of the table, which paths may start at as well.
+        data_dir: Resolved folder that must hold all of them.
+        table_dir: Folder of the table. Paths may start there as well.
     """
 
     def __init__(self, data_dir: Path, table_dir: Path):
         self._data_dir = data_dir
-        # The parent as well: many tables name the data folder itself first. Nothing outside of data_dir is taken.
+        # Paths in many tables begin with the name of the data folder, so they start at its parent.
         self._bases = list(dict.fromkeys([Path(os.path.realpath(table_dir)), data_dir, data_dir.parent]))
         self._listings: dict[str, dict[str, list[str]]] = {}
         self._all: dict[str, list[Path]] | None = None
 
     def below(self, path: Path) -> str:
         """Return a path below the data folder, with composed characters."""
-        return unicodedata.normalize("NFC", path.relative_to(self._data_dir).as_posix())
+        return composed(path.relative_to(self._data_dir))
 
     def find(self, name: str) -> Path:
         """Return the file that a cell names.
@@ -290,14 +293,14 @@ class Files:
         raise ValueError(f"no file {name!r} in {self._data_dir}")
 
     def _inside(self, path: str) -> Path | None:
-        """Return a normal path as one below the data folder, None where it is not."""
+        """Return a normalized path as a path below the data folder, None if it leads elsewhere."""
         for candidate in (path, os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))):
             if Path(candidate).is_relative_to(self._data_dir):
                 return Path(candidate)
         return None
 
     def _anywhere(self, name: str) -> list[Path]:
-        """Return the audio files of a name, with or without suffix, in any folder."""
+        """Return the audio files with a name, given with or without suffix, in any folder."""
         if self._all is None:
             self._all = {}
             for path in walk(self._data_dir)[0]:
@@ -306,7 +309,7 @@ class Files:
         return self._all.get(name, [])
 
     def _with_suffix(self, path: Path) -> list[str]:
-        """Return the audio files of a name without suffix."""
+        """Return the names of the audio files that a path without suffix may stand for."""
         folder = str(path.parent)
         if folder not in self._listings:
             listing: dict[str, list[str]] = {}
@@ -318,7 +321,7 @@ class Files:
 
 
 def unnamed_line(files: Sequence[Path], data_dir: Path, tables: Sequence[Table]) -> str:
-    """Return the line that counts and names audio files that no row names."""
+    """Return a line that counts and lists the audio files without a row."""
     names = ", ".join(str(path.relative_to(data_dir)) for path in files[:_SHOWN])
     more = ", ..." if len(files) > _SHOWN else ""
     where = ", ".join(os.path.relpath(table.path, data_dir) for table in tables)
