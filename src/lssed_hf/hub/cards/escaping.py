@@ -1,7 +1,7 @@
-"""Names and prose of others, made harmless for a model card: Markdown, tables, HTML and YAML.
+"""Escaping of foreign names and prose in a model card, for Markdown, its tables, HTML and YAML.
 
-Whatever could be markup becomes a character reference, which Markdown shows as text and never reads as structure, in
-the cells of tables too.
+A character that could be markup becomes a character reference. Markdown shows references as text and never reads them
+as structure, in the cells of tables too.
 """
 
 import re
@@ -12,12 +12,12 @@ _PLAIN = re.compile(r"[\w ,.:;/()=+@%'\"{}\[\]-]+")
 
 
 def one_line(text: object) -> str:
-    """White space joined; control characters, also those that turn the direction of writing, gone."""
+    """Join white space, and drop control characters and characters that turn the direction of writing."""
     return "".join(c for c in " ".join(str(text).split()) if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
 
 
 def code(text: object) -> str:
-    """Text in the type of code, whatever it holds."""
+    """Return any text set as code."""
     line = one_line(text)
     if _PLAIN.fullmatch(line) and line == line.strip():
         return f"`{line}`"
@@ -25,7 +25,7 @@ def code(text: object) -> str:
 
 
 def plain(text: object) -> str:
-    """Text as a part of a paragraph, a heading or a cell."""
+    """Return any text as a piece of a paragraph, a heading or a cell."""
     line = one_line(text)
     # An underscore between letters marks nothing.
     line = re.sub(r"[^\w\s.,:;()%/'\"=+?×–±-]|(?<![^\W_])_|_(?![^\W_])", lambda match: _references(match[0]), line)

@@ -1,7 +1,7 @@
-"""`lssed-hf card`: the model card of a saved model, from what its training and its evaluations recorded.
+"""Model card of a saved model, from the records of its training and its evaluations.
 
-Every training writes one. This command writes it again, with a licence, a description or further evaluations, and it
-writes the cards of the systems that a benchmark recorded. What is not recorded is said to be unknown.
+Every training writes one. `lssed-hf card` writes it again, with a licence, a description or further evaluations. It
+also writes the cards of the systems that a benchmark recorded. A card says which facts are unknown.
 """
 
 import dataclasses
@@ -30,9 +30,9 @@ from .escaping import code, one_line, plain
 from .facts import CardFacts, read_facts, terms
 
 
-#: In the YAML of a card: whether the licence of the data forbids redistribution. `lssed-hf push` asks for it.
+#: Key in the YAML of a card: whether the licence of the data forbids redistribution. `lssed-hf push` reads it.
 FORBIDDEN = "training_data_forbids_redistribution"
-#: Scores of classification -> metric of the Hub, its arguments, and its name for people.
+#: Scores of classification, and for each the metric of the Hub, its arguments, and its name for people.
 METRICS = {
     "weighted_accuracy": ("accuracy", None, "WA (accuracy)"),
     "unweighted_accuracy": ("recall", {"average": "macro"}, "UA (mean recall of the classes)"),
@@ -42,27 +42,28 @@ UNKNOWN_LICENSE = "no licence is named, so none is granted until whoever trained
 
 
 def write_model_card(folder: str | os.PathLike, *, results: Sequence[str | os.PathLike] = (), **facts: Any) -> Path:
-    """Write `README.md` of a saved model's folder, in place of an earlier one.
+    """Write the card of a saved model, `README.md` in its folder, in place of an earlier one.
 
     Args:
-        folder: with `config.json` or `svm.json`, see `read_facts`.
-        results: further folders that `lssed-hf evaluate` wrote.
-        facts: fields of `CardFacts`, which take the place of what the folder says.
+        folder: Folder with `config.json` or `svm.json`, see `read_facts`.
+        results: Further folders that `lssed-hf evaluate` wrote.
+        facts: Fields of `CardFacts`, which replace those that the folder records.
 
     Returns:
-        The path of the card.
+        Path of the card.
 
     Raises:
-        FileNotFoundError, ValueError: see `read_facts`.
+        FileNotFoundError: A file is missing, see `read_facts`.
+        ValueError: A file cannot be read.
     """
     card = model_card(dataclasses.replace(read_facts(folder, results), **facts))
     return save_card(card, Path(folder, "README.md"))
 
 
 def model_card(facts: CardFacts) -> ModelCard:
-    """The card: YAML for the Hub with a model index, and prose by `model_cards/template.md`.
+    """Make a card: YAML for the Hub with a model index, and prose by `model_cards/template.md`.
 
-    Names, labels and prose in the facts are shown as they are, whatever markup they hold.
+    Markup in names, labels and prose of the facts is shown as text.
     """
     environment = jinja2.Environment(
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
@@ -72,12 +73,13 @@ def model_card(facts: CardFacts) -> ModelCard:
 
 
 def template_path() -> Path:
-    """Of the template: beside this module where the package is installed, else in the repository."""
+    """Return the path of the template: beside this module where the package is installed, else in the repository."""
     installed = Path(__file__).with_name("model_card_template.md")
     return installed if installed.is_file() else Path(__file__).parents[4] / "model_cards" / "template.md"
 
 
 def save_card(card: ModelCard, path: Path) -> Path:
+    """Write a card to a file, and return its path."""
     with replacing(path) as temporary:
         temporary.write_text(str(card), encoding="utf-8")
     return path
@@ -112,15 +114,14 @@ def _metadata(facts: CardFacts) -> ModelCardData:
 def _eval_results(facts: CardFacts) -> list[EvalResult]:
     found = []
     for results in facts.results:
-        context = results.get("context") or {}
         if "test_sets" in results:
-            for name, part in results["test_sets"].items():
+            for name, rates in results["test_sets"].items():
                 corpus, _, split = one_line(name).rpartition(" ")
                 for rate, title in RATES.items():
-                    found.append(_eval_result(facts.task, corpus, split, rate, title, part[rate]["value"]))
+                    found.append(_eval_result(facts.task, corpus, split, rate, title, rates[rate]["value"]))
         else:
-            where = (one_line(context.get(key) or "unknown") for key in ("dataset", "split"))
-            corpus, split = where
+            context = results.get("context") or {}
+            corpus, split = (one_line(context.get(key) or "unknown") for key in ("dataset", "split"))
             for score, (metric, arguments, title) in METRICS.items():
                 value = results["metrics"][score]
                 found.append(_eval_result(facts.task, corpus, split, metric, title, value, arguments))
@@ -142,50 +143,48 @@ def _eval_result(task, corpus, split, metric, title, value, arguments=None) -> E
 
 
 def _prose(facts: CardFacts) -> dict[str, Any]:
-    recognition = facts.task == "automatic-speech-recognition"
-    corpora = [_corpus(corpus) for corpus in facts.corpora]
-    licenses = dict.fromkeys(
-        f"{code(corpus['name'])}: {plain(terms(corpus)['license'] or 'unknown')}" for corpus in facts.all_corpora
-    )
-    data_license = "; ".join(licenses) or "unknown"
-    if facts.start is not None and facts.start.get("name") and facts.start.get("corpora") is None:
-        data_license += "; of what the weights to start from were trained on: unknown"
-    if any(teacher.get("corpora") is None for teacher in facts.teachers):
-        data_license += "; of what its teachers were trained on: unknown"
-    if facts.num_unlabelled:
-        data_license += "; of the clips without labels: unknown"
-    groups = [group for results in facts.results for group in (results.get("groups") or {}).values() if group]
+    """Return the values of the template's variables."""
+    settings = [[code(name), code(_shown(value))] for name, value in (facts.settings or {}).items()]
+    versions = ", ".join(f"{plain(name)} {plain(version)}" for name, version in (facts.versions or {}).items())
     return {
         "title": plain(facts.name),
         "summary": _summary(facts),
         "description": plain(facts.description),
         "notes": [plain(note) for note in facts.notes],
         "depression": facts.depression,
-        "recognition": recognition,
+        "recognition": facts.task == "automatic-speech-recognition",
         "saved": facts.saved,
         "own_format": facts.own_format,
         "remote_code": facts.remote_code,
         "wants_speaker": facts.wants_speaker,
         "labels": ", ".join(map(code, facts.labels)),
-        "corpora": corpora,
+        "corpora": [_corpus(corpus) for corpus in facts.corpora],
         "start": " ".join([_start(facts), *_teachers(facts)]),
         "splits": _splits(facts),
         "leakage": _leakage(facts),
         "results": _results(facts),
-        "groups_known": bool(groups),
-        "settings": facts.settings
-        and markdown_table(
-            ["setting", "value"], [[code(name), code(_shown(value))] for name, value in facts.settings.items()], 2
-        ),
+        "groups_known": any(group for results in facts.results for group in (results.get("groups") or {}).values()),
+        "settings": markdown_table(["setting", "value"], settings, 2) if settings else "",
         "settings_note": facts.settings_note,
-        "versions": facts.versions
-        and "Versions: "
-        + ", ".join(f"{plain(name)} {plain(version)}" for name, version in facts.versions.items())
-        + ".",
+        "versions": f"Versions: {versions}." if versions else "",
         "license": plain(facts.license) if facts.license else UNKNOWN_LICENSE,
-        "data_license": f"{data_license}. It may bear on models trained on them: read it before you share weights.",
+        "data_license": _data_license(facts),
         "citation": _citation(facts),
     }
+
+
+def _data_license(facts: CardFacts) -> str:
+    licenses = [
+        f"{code(corpus['name'])}: {plain(terms(corpus)['license'] or 'unknown')}" for corpus in facts.all_corpora
+    ]
+    licenses = list(dict.fromkeys(licenses)) or ["unknown"]
+    if facts.start and facts.start.get("name") and facts.start.get("corpora") is None:
+        licenses.append("of what the weights to start from were trained on: unknown")
+    if any(teacher.get("corpora") is None for teacher in facts.teachers):
+        licenses.append("of what its teachers were trained on: unknown")
+    if facts.num_unlabelled:
+        licenses.append("of the clips without labels: unknown")
+    return f"{'; '.join(licenses)}. It may bear on models trained on them: read it before you share weights."
 
 
 def _shown(value: Any) -> str:
@@ -221,22 +220,22 @@ def _start(facts: CardFacts) -> str:
         return "Support vector machines have no weights to start from."
     if facts.start.get("name") is None:
         return "Training started from random weights."
-    text = f"Training started from {code(facts.start['name'])}, "
-    earlier = facts.start.get("corpora")
-    if earlier is None:
-        return f"{text}whose training data are unknown."
-    names = ", ".join(dict.fromkeys(code(corpus["name"]) for corpus in earlier))
-    return f"{text}which had been trained on {names}." if names else f"{text}which had random weights."
+    if facts.start.get("corpora") == []:
+        return f"Training started from {code(facts.start['name'])}, which had random weights."
+    return f"Training started from {_earlier_model(facts.start)}."
+
+
+def _earlier_model(model: Mapping[str, Any]) -> str:
+    """Return the name of an earlier model with the names of its training data."""
+    names = ", ".join(dict.fromkeys(code(corpus["name"]) for corpus in model.get("corpora") or ()))
+    return f"{code(model['name'])}, " + (
+        f"which had been trained on {names}" if names else "whose training data are unknown"
+    )
 
 
 def _teachers(facts: CardFacts) -> list[str]:
-    """Sentences on whom it learnt from, none where labels were all."""
-    sentences = []
-    for teacher in facts.teachers:
-        earlier = teacher.get("corpora")
-        names = ", ".join(dict.fromkeys(code(corpus["name"]) for corpus in earlier or ()))
-        known = f"which had been trained on {names}" if names else "whose training data are unknown"
-        sentences.append(f"It also learnt from the answers of {code(teacher['name'])}, {known}.")
+    """Return the sentences on teachers and on their clips without labels."""
+    sentences = [f"It also learnt from the answers of {_earlier_model(teacher)}." for teacher in facts.teachers]
     if facts.num_unlabelled:
         sentences.append(f"Of {facts.num_unlabelled:,} more clips, whose source is not recorded, they alone told it.")
     return sentences
@@ -255,6 +254,7 @@ def _splits(facts: CardFacts) -> str:
 
 
 def _leakage(facts: CardFacts) -> str:
+    """Return the list of ways in which training may have met the test set."""
     lines = []
     if facts.selected_on_test:
         lines.append("**Epochs were chosen on the split that is scored: the scores are too high.**")
@@ -276,8 +276,7 @@ def _leakage(facts: CardFacts) -> str:
         lines.append("The split scheme `speaker` puts no speaker into two splits. The run did not count them.")
     else:
         lines.append("Whether splits share speakers is unknown: it was not recorded.")
-    earlier = (facts.start or {}).get("corpora")
-    if (facts.start or {}).get("name") and earlier != []:
+    if facts.start and facts.start.get("name") and facts.start.get("corpora") != []:
         lines.append("Whether the weights to start from have met speakers of the test split is unknown.")
     if facts.teachers:
         clips = " and the clips without labels" if facts.num_unlabelled else ""
@@ -326,7 +325,7 @@ def _class_results(results: Mapping[str, Any]) -> list[str]:
         **results,
         "labels": [code(label) for label in results["labels"]],
         "groups": {
-            plain(attribute): [{**part, "value": code(part["value"])} for part in group]
+            plain(attribute): [{**scores, "value": code(scores["value"])} for scores in group]
             for attribute, group in (results.get("groups") or {}).items()
         },
     }
