@@ -1,6 +1,6 @@
 """Scores, intervals, pictures and reports for classified utterances.
 
-Nothing here knows corpora, models or torch: label indices and arrays go in, plain dictionaries and files come out.
+Nothing here imports torch, models or corpora: label indices and arrays go in, plain dictionaries and files come out.
 """
 
 from importlib import import_module
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 
-# Public name -> module. Loaded on first use, because `evaluate` and matplotlib take seconds to import.
+# Public name -> module. Names are loaded on first use, because `evaluate` and matplotlib take seconds to import.
 _MODULES = {
     "score": "ser_metrics.ser_metrics",
     "SerMetrics": "ser_metrics.ser_metrics",
@@ -23,7 +23,7 @@ __all__ = ["metric_path", *_MODULES]
 
 
 def metric_path() -> str:
-    """Directory of the `evaluate` module: `evaluate.load(metric_path())` works offline and from any directory."""
+    """Return the directory of the metric for `evaluate.load`, which then works offline and from any directory."""
     return str(Path(__file__).parent / "ser_metrics")
 
 

@@ -1,4 +1,4 @@
-"""Systems side by side on one test set, as the paper's Table 5, with significance: numbers, Markdown and LaTeX."""
+"""Comparison of systems on one test set, as in the paper's Table 5, with significance: numbers, Markdown and LaTeX."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from ..labels import BENCHMARK_EMOTIONS
 from .fairness import fairness, fairness_table
 from .intervals import SCORES
 from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
-from .run_results import RunResults, mean_and_std, score_runs
-from .significance import holm, mcnemar, paired_differences
+from .run_results import RunResults, check_same_test_set, choose_reference, mean_and_std, score_runs
+from .significance import holm, mcnemar_of_runs, paired_differences
 from .text_tables import latex_table, markdown_table, score_cell
 
 
@@ -20,14 +20,14 @@ class System:
     """One system of a comparison, trained once per seed.
 
     Attributes:
-        name: unique.
-        model: the name in the zoo, or the folder, that it was built from.
-        flags: what else sets it apart, for people.
-        runs: what it scored, by seed.
-        facts: `num_parameters`, `train_seconds` and `resumed` of each run, and `validation_unweighted_accuracy`, as
-            far as known.
-        changed: whether the network's configuration differs from that of its name.
-        adversarial: whether it was trained adversarially.
+        name: Unique name.
+        model: Name in the zoo, or folder, that the network was built from.
+        flags: Further settings that set it apart, for people.
+        runs: Scored test set by seed.
+        facts: `num_parameters`, `train_seconds`, `resumed` and `validation_unweighted_accuracy` of each run, where
+            known.
+        changed: Whether the network's configuration differs from the one of that name in the zoo.
+        adversarial: Whether it was trained adversarially.
     """
 
     name: str
@@ -43,8 +43,8 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
     """Score systems beside each other and test each against one of them.
 
     Args:
-        systems: all scored on the same utterances; at least one.
-        reference: the name of the one that the others are tested against, by default that of the highest UA.
+        systems: Systems scored on the same utterances; at least one.
+        reference: Name of the system that the others are tested against; by default the one of the highest UA.
 
     Returns:
         JSON-ready. `systems`, in the order of Table 5 (others after it): `name`, `model`, `flags`, `changed`,
@@ -53,43 +53,31 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
         (mean) and `resumed`; `validation_unweighted_accuracy`, None or its `mean` and `std`; `published`, both scores
         of the paper's row or None; `adversarial`, None or the `epsilon` and the scores on fake clips;
         `confusion_matrix`, summed over seeds; `groups` and `speakers`, see `fairness`.
-        `labels`, `num_utterances`, `num_speakers`, `majority` and `majority_from`, as in `evaluate_predictions`.
+        `labels`, `num_utterances`, `num_speakers`, `majority` and `majority_from`, see `evaluate_predictions`.
         `reference`, its name, `reference_chosen`, "by UA" or "by name", and `comparisons`: for every other system
-        `system`, both `SCORES` as in `paired_differences` with `p_holm`, and `mcnemar` with `p_holm` and the `seed`
-        whose runs it compares (the first that both have).
+        `system`, both `SCORES` (see `paired_differences`) with `p_holm`, and `mcnemar` with `p_holm` and the `seed`
+        of the runs it compares (the first that both have).
 
     Raises:
-        ValueError: no systems, an unknown reference, or test sets that differ.
+        ValueError: There are no systems, the reference is unknown, or the test sets differ.
     """
-    if not systems:
-        raise ValueError("there is no system to compare")
-    first = next(iter(systems[0].runs.values()))
-    for system in systems:
-        for seed, run in system.runs.items():
-            same = run.ids == first.ids and run.labels == first.labels
-            if not same or (run.references != first.references).any():
-                raise ValueError(f"{system.name}, seed {seed}, was scored on another test set than {systems[0].name}")
+    first = check_same_test_set({system.name: system.runs for system in systems})
     systems = sorted(systems, key=_table_order)
     rows = [_row(system) for system in systems]
-    names = [system.name for system in systems]
-    chosen = "by name"
-    if reference is None:
-        chosen = "by UA"
-        reference = max(rows, key=lambda row: row["unweighted_accuracy"]["mean"])["name"]
-    elif reference not in names:
-        raise ValueError(f"no system {reference!r} to compare with; there are {', '.join(names)}")
+    chosen = "by UA" if reference is None else "by name"
+    reference = choose_reference(reference, {row["name"]: row["unweighted_accuracy"]["mean"] for row in rows})
     return {
         "labels": first.labels,
         **{key: first.results[key] for key in ("num_utterances", "num_speakers", "majority", "majority_from")},
         "systems": rows,
         "reference": reference,
         "reference_chosen": chosen,
-        "comparisons": _comparisons(systems, systems[names.index(reference)], first),
+        "comparisons": _comparisons(systems, reference, first),
     }
 
 
 def _published(system: System, clips: str = "real") -> PublishedSystem | None:
-    """The paper's row of a system, on "real" or on "fake" clips."""
+    """Return the paper's row of a system on "real" or on "fake" clips; None where there is none."""
     if system.adversarial:
         return find_published(system.model, clips)
     return find_published(system.model) if clips == "real" else None
@@ -100,22 +88,13 @@ def _table_order(system: System) -> int:
     return TABLE_5.index(published) if published else len(TABLE_5)
 
 
-def _predictions(system: System) -> np.ndarray:
-    return np.stack([run.predictions for run in system.runs.values()])
+def _predictions(runs: Mapping[int, RunResults]) -> np.ndarray:
+    return np.stack([run.predictions for run in runs.values()])
 
 
 def _row(system: System) -> dict[str, Any]:
     runs, metrics = system.runs, [run.results["metrics"] for run in system.runs.values()]
     scores, _, _ = score_runs(runs)
-    fake = None
-    if all("adversarial" in run.results for run in runs.values()):
-        results, row = [run.results["adversarial"] for run in runs.values()], _published(system, "fake")
-        fake = {"epsilon": results[0]["epsilon"]}
-        for name in SCORES:
-            fake[name] = mean_and_std([result["fake"]["metrics"][name] for result in results])
-            one = results[0]["fake"]["intervals"][name] if len(results) == 1 else {}
-            fake[name] |= {bound: one.get(bound) for bound in ("low", "high")}
-            fake[name]["published"] = getattr(row, name) if row else None
     published = _published(system)
     validation = [facts.get("validation_unweighted_accuracy") for facts in system.facts] or [None]
     return {
@@ -132,32 +111,43 @@ def _row(system: System) -> dict[str, Any]:
         "resumed": any(facts["resumed"] for facts in system.facts),
         "validation_unweighted_accuracy": mean_and_std(validation) if None not in validation else None,
         "published": {name: getattr(published, name) for name in SCORES} if published else None,
-        "adversarial": fake,
+        "adversarial": _fake_scores(system),
         "confusion_matrix": sum(np.array(result["confusion_matrix"]) for result in metrics).tolist(),
         **fairness(runs),
     }
 
 
-def _comparisons(systems: Sequence[System], reference: System, test_set: RunResults) -> list[dict[str, Any]]:
-    others = [system for system in systems if system is not reference]
+def _fake_scores(system: System) -> dict[str, Any] | None:
+    """Return the epsilon and the scores on fake clips; None where a run lacks them."""
+    runs = system.runs.values()
+    if not all("adversarial" in run.results for run in runs):
+        return None
+    results, published = [run.results["adversarial"] for run in runs], _published(system, "fake")
+    scores = {"epsilon": results[0]["epsilon"]}
+    for name in SCORES:
+        interval = results[0]["fake"]["intervals"][name] if len(results) == 1 else {}
+        scores[name] = {
+            **mean_and_std([result["fake"]["metrics"][name] for result in results]),
+            **{bound: interval.get(bound) for bound in ("low", "high")},
+            "published": getattr(published, name) if published else None,
+        }
+    return scores
+
+
+def _comparisons(systems: Sequence[System], reference: str, test_set: RunResults) -> list[dict[str, Any]]:
+    runs = {system.name: system.runs for system in systems}
+    other_runs = runs.pop(reference)
     comparisons = []
-    for system in others:
-        comparison = {"system": system.name}
-        comparison |= paired_differences(
+    for name, of_system in runs.items():
+        differences = paired_differences(
             test_set.references,
-            _predictions(system),
-            _predictions(reference),
+            _predictions(of_system),
+            _predictions(other_runs),
             test_set.speakers,
             len(test_set.labels),
         )
-        seed = next((seed for seed in system.runs if seed in reference.runs), None)
-        comparison["mcnemar"] = {"only_first": None, "only_second": None, "p": None}
-        if seed is not None:
-            comparison["mcnemar"] = mcnemar(
-                test_set.references, system.runs[seed].predictions, reference.runs[seed].predictions
-            )
-        comparison["mcnemar"]["seed"] = seed
-        comparisons.append(comparison)
+        seed, test = mcnemar_of_runs(of_system, other_runs)
+        comparisons.append({"system": name, **differences, "mcnemar": {**test, "seed": seed}})
     for name in (*SCORES, "mcnemar"):
         corrected = holm([comparison[name]["p"] for comparison in comparisons])
         for comparison, p in zip(comparisons, corrected, strict=True):
@@ -166,12 +156,13 @@ def _comparisons(systems: Sequence[System], reference: System, test_set: RunResu
 
 
 def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str, figure2: str | None = None) -> str:
-    """The report, below its heading.
+    """Return the report below its heading.
 
     Args:
-        comparison: from `compare_systems`.
-        corpus: what the systems were tested on.
-        picture, figure2: file names of the pictures beside the report.
+        comparison: Result of `compare_systems`.
+        corpus: Corpus that the systems were tested on.
+        picture: File name of the picture of scores, beside the report.
+        figure2: File name of the picture of confusion matrices, beside the report; None for no such section.
     """
     size = f"{comparison['num_utterances']:,} utterances"
     if comparison["num_speakers"] is not None:
@@ -213,6 +204,7 @@ def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str
 
 
 def comparison_latex(comparison: Mapping[str, Any], corpus: str) -> str:
+    """Return the table of `comparison_markdown` as LaTeX."""
     header, rows = table_cells(comparison)
     caption = f"Systems on {corpus}, with 95 % intervals"
     caption += "; LSSED columns are those of Fan et al. (2021), Table 5." if _has_published(comparison) else "."
@@ -222,7 +214,7 @@ def comparison_latex(comparison: Mapping[str, Any], corpus: str) -> str:
 def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return header and rows in the layout of Table 5, the majority row last.
 
-    The paper's figures stand beside ours where the classes are those of the paper and a system is.
+    The paper's figures stand beside ours if the classes are the paper's and one of the systems is in Table 5.
     """
     header = ["system", "algorithm", "backbone", "WA", "UA", "parameters", "training s"]
     shown = _has_published(comparison)
@@ -273,7 +265,7 @@ def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str
 
 
 def _has_published(comparison: Mapping[str, Any]) -> bool:
-    """Return whether the paper has figures to stand beside ours."""
+    """Return whether the paper has figures for these classes and one of these systems."""
     published = any(row["published"] for row in comparison["systems"])
     return published and {label.lower() for label in comparison["labels"]} == set(BENCHMARK_EMOTIONS)
 

@@ -1,4 +1,4 @@
-"""What systems lose on corpora that they were not trained on, as the paper's Table 4: numbers, Markdown and LaTeX."""
+"""Losses of systems on corpora that they were not trained on, as in Table 4: numbers, Markdown and LaTeX."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,22 +17,23 @@ def compare_corpora(
 ) -> dict[str, Any]:
     """Score systems on their own corpus and on others, and the difference of both.
 
-    The two test sets are independent, so the speakers of both are resampled, each on their own.
+    The two test sets are independent, so the speakers of each are resampled on their own.
 
     Args:
-        runs: by corpus of training and of testing, by seed. Pairs whose own corpus was not tested have no loss.
-        labels: classes to score. Utterances of others are left out, and answers outside of them give way to the most
-            probable one inside (see `RunResults.restricted`).
-        num_resamples: of the bootstrap.
+        runs: Runs by corpora of training and of testing, then by seed. A pair has no loss if its system was not tested
+            on its own corpus.
+        labels: Classes to score. Utterances of other classes are left out, and predictions of other classes give way
+            to the most probable one of these (see `RunResults.restricted`).
+        num_resamples: Number of bootstrap resamples.
 
     Returns:
         JSON-ready: `labels`, and `pairs`, a list of `source`, `target`, `seeds`, `num_utterances`, `num_speakers`,
-        `majority` (what always answering with the source's largest class scores on the target), both scores with
-        `mean`, `std` (over seeds), `low`, `high` (95 %) and `by_seed`, and `loss`, None or both scores with `value`
-        (own minus other, of the means), `low` and `high`; `groups` and `speakers`, see `fairness`.
+        `majority` (scores on the target of always answering with the source's largest class), both scores with `mean`,
+        `std` (over seeds), `low`, `high` (95 %) and `by_seed`, and `loss`, None or both scores with `value` (own minus
+        other, of the means), `low` and `high`; `groups` and `speakers`, see `fairness`.
     """
     runs = {pair: {seed: run.restricted(labels) for seed, run in by_seed.items()} for pair, by_seed in runs.items()}
-    # Another seed for each pair: resamples of independent test sets.
+    # A seed for each pair, because the resamples of different test sets are independent.
     scored = {
         pair: score_runs(by_seed, num_resamples=num_resamples, seed=number)
         for number, (pair, by_seed) in enumerate(runs.items())
@@ -63,9 +64,9 @@ def compare_corpora(
 def loss_matrices(
     comparison: Mapping[str, Any], corpora: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, list[list[str]]]]:
-    """-WA and -UA by title, as matrices: rows are sources, columns targets; and a text for each cell.
+    """Return -WA and -UA by title as matrices, and a text for each cell.
 
-    Losses are 0 on the diagonal, and NaN where nothing was tested.
+    Rows are sources, columns targets. Losses are 0 on the diagonal, and NaN where nothing was tested.
     """
     size = len(corpora)
     titles = {"−WA": SCORES[0], "−UA": SCORES[1]}
@@ -86,7 +87,13 @@ def loss_matrices(
 
 
 def cross_corpus_markdown(comparison: Mapping[str, Any], target_split: str, picture: str) -> str:
-    """The report, below its heading."""
+    """Return the report below its heading.
+
+    Args:
+        comparison: Result of `compare_corpora`.
+        target_split: Split of other corpora that models were tested on, "test" or all of them.
+        picture: File name of the picture of losses, beside the report.
+    """
     others = "the test splits" if target_split == "test" else "all clips"
     notes = [
         f"Classes: {', '.join(comparison['labels'])}. Models are tested on the test split of their own corpus, and on "
@@ -113,12 +120,13 @@ def cross_corpus_markdown(comparison: Mapping[str, Any], target_split: str, pict
 
 
 def cross_corpus_latex(comparison: Mapping[str, Any]) -> str:
+    """Return the table of `cross_corpus_markdown` as LaTeX."""
     header, rows = pair_cells(comparison)
     return latex_table(header, rows, "Loss on other corpora (own minus other), with 95 % intervals.", 2)
 
 
 def pair_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows in the layout of Table 4, with the scores that losses are made of."""
+    """Return header and rows in the layout of Table 4, with the scores behind the losses."""
     header = ["source", "target", "utterances", "WA", "UA", "−WA", "−UA", "majority WA", "majority UA"]
     rows = []
     for row in comparison["pairs"]:
@@ -134,5 +142,5 @@ def pair_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]
 
 
 def _bounds(interval: Mapping[str, float | None], form: str) -> str:
-    """ " [low, high]", or nothing where there is no interval."""
+    """Return " [low, high]", or an empty string without an interval."""
     return "" if interval["low"] is None else f" [{interval['low']:{form}}, {interval['high']:{form}}]"

@@ -1,4 +1,4 @@
-"""How evenly a system serves people: its scores by gender, by age group and speaker by speaker."""
+"""Scores of a system by gender, by age group and speaker by speaker."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,14 @@ SPEAKER_NOTE = (
 
 
 def fairness(runs: Mapping[int, RunResults]) -> dict[str, Any]:
-    """`groups`, see `group_recalls`, and `speakers`, see `speaker_recalls`, of runs on one test set by seed."""
+    """Score runs on one test set by group and by speaker.
+
+    Args:
+        runs: Runs on the same test set, by seed.
+
+    Returns:
+        `groups` (see `group_recalls`) and `speakers` (see `speaker_recalls`).
+    """
     run = next(iter(runs.values()))
     predictions = np.stack([other.predictions for other in runs.values()])
     arguments = run.references, predictions, run.speakers
@@ -29,7 +36,7 @@ def fairness(runs: Mapping[int, RunResults]) -> dict[str, Any]:
 
 
 def group_indices(groups: Mapping[str, Sequence[str | None]]) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Attribute, value and utterances of every group; those where the value is None are in no group."""
+    """Yield attribute, value and utterance numbers of every group. An utterance without a value is in no group."""
     for attribute, values in groups.items():
         for value in sorted({value for value in values if value is not None}):
             yield attribute, value, np.flatnonzero([other == value for other in values])
@@ -42,12 +49,12 @@ def group_recalls(
     groups: Mapping[str, Sequence[str | None]],
     num_labels: int,
 ) -> list[dict[str, Any]]:
-    """WA and UA of each group.
+    """Return WA and UA of each group.
 
     Args:
         references: True labels, (N,).
         predictions: Predicted labels, (N,), or (runs, N) for the mean over several training runs.
-        speakers: Speaker of each utterance, (N,), which the intervals resample; None for utterances.
+        speakers: Speaker of each utterance, (N,), which the intervals resample; None resamples utterances.
         groups: Attributes, each (N,), as in `{"gender": ["female", None, ...]}`.
         num_labels: Number of classes.
 
@@ -80,14 +87,16 @@ def speaker_recalls(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any] | None:
-    """WA and UA of each known speaker, worst UA first, and the median UA over speakers.
+    """Return WA and UA of each known speaker, worst UA first, and the median UA over speakers.
 
     Args:
         references: True labels, (N,).
         predictions: Predicted labels, (N,), or (runs, N) for the mean over several training runs.
         speakers: Speaker of each utterance, (N,); None where unknown.
         num_labels: Number of classes.
-        num_resamples, seed: Of the bootstraps: over speakers for the median, over a speaker's utterances for each.
+        num_resamples: Number of resamples of the two bootstraps: the one of the median resamples speakers, the one of
+            each speaker resamples the speaker's utterances.
+        seed: Seed of the bootstraps.
 
     Returns:
         JSON-ready: `median`, with `value`, `low` and `high` (95 %), and `by_speaker`, a list of `speaker`,
@@ -134,24 +143,24 @@ def _scores(
 
 
 def speaker_rows(speakers: Mapping[str, Any]) -> list[list[str]]:
-    """Worst, median and best of `speaker_recalls` as cells: what, speaker, utterances, WA, UA."""
+    """Return the worst, median and best of `speaker_recalls` as cells: rank, speaker, utterances, WA and UA."""
     rows = []
-    for what, row in (("worst", speakers["by_speaker"][0]), ("best", speakers["by_speaker"][-1])):
+    for rank, row in (("worst", speakers["by_speaker"][0]), ("best", speakers["by_speaker"][-1])):
         scores = (score_cell(**row[name]) for name in SCORES)
-        rows.append([what, str(row["speaker"]), f"{row['num_utterances']:,}", *scores])
+        rows.append([rank, str(row["speaker"]), f"{row['num_utterances']:,}", *scores])
     number = f"{len(speakers['by_speaker']):,} speakers"
     rows.insert(1, ["median", number, "", "", score_cell(**speakers["median"])])
     return rows
 
 
 def fairness_table(rows: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """UA of several systems by group and by speaker, as Markdown.
+    """Return UA of several systems by group and by speaker, as Markdown.
 
     Args:
-        rows: By title: `groups` (see `group_recalls`) and `speakers` (see `speaker_recalls`, or None).
+        rows: `groups` (see `group_recalls`) and `speakers` (see `speaker_recalls`, or None), by title of the row.
 
     Returns:
-        A table with a row per title, and what its columns mean; None if nothing is known of the speakers.
+        Table with a row per title, and notes on its columns; None if nothing is known of the speakers.
     """
     groups = list(dict.fromkeys((part["attribute"], part["value"]) for row in rows.values() for part in row["groups"]))
     with_speakers = any(row["speakers"] for row in rows.values())

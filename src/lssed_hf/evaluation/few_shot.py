@@ -1,4 +1,4 @@
-"""What a model from another corpus is worth with a few speakers of a new one: numbers and Markdown."""
+"""Scores of models from another corpus after fine-tuning on a few speakers of a new one: numbers and Markdown."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,8 @@ from .significance import paired_differences
 from .text_tables import markdown_table, score_cell
 
 
-#: Runs by what training started from (None: random weights), corpus, number of training speakers and seed.
+#: Runs by corpus of the first training (None: random weights), corpus of fine-tuning, number of training speakers, and
+#: seed.
 Curves = Mapping[tuple[str | None, str, int], Mapping[int, RunResults]]
 
 
@@ -20,12 +21,12 @@ def compare_few_shot(curves: Curves) -> list[dict[str, Any]]:
     """Score models that were fine-tuned on a few speakers, beside training from scratch on the same ones.
 
     Args:
-        curves: all runs of a corpus on the same test set; 0 speakers is a model as it came.
+        curves: Runs, all runs of a corpus on the same test set; 0 speakers is a model without fine-tuning.
 
     Returns:
         JSON-ready rows of `source`, `target`, `num_train_speakers`, `seeds` and both `SCORES` (see `score_runs`);
-        `gain`, None or what `paired_differences` says of it against scratch with as many speakers, over the seeds
-        that both have; `groups` and `speakers` (see `fairness`).
+        `gain`, None or the `paired_differences` against scratch with as many speakers, over the seeds that both have;
+        `groups` and `speakers` (see `fairness`).
     """
     rows = []
     for (source, target, number), runs in curves.items():
@@ -48,7 +49,12 @@ def compare_few_shot(curves: Curves) -> list[dict[str, Any]]:
 
 
 def few_shot_markdown(rows: list[Mapping[str, Any]], picture: str) -> str:
-    """The section of a report on `compare_few_shot`."""
+    """Return the section of a report on `compare_few_shot`.
+
+    Args:
+        rows: Rows of `compare_few_shot`.
+        picture: File name of the picture of curves, beside the report.
+    """
     header = ["target", "start", "training speakers", "WA", "UA", "UA against scratch", "p"]
     cells = []
     for row in rows:
@@ -75,7 +81,7 @@ def few_shot_markdown(rows: list[Mapping[str, Any]], picture: str) -> str:
 
 
 def few_shot_panels(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """UA by number of training speakers, by target and start, as `plot_curves` draws it."""
+    """Return UA by number of training speakers for each target and start, as `plot_curves` takes it."""
     panels: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
         score = row["unweighted_accuracy"]
@@ -85,4 +91,5 @@ def few_shot_panels(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, list[d
 
 
 def start_name(source: str | None) -> str:
+    """Return a name for people of what training started from."""
     return "scratch" if source is None else f"from {source}"

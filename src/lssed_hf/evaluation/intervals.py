@@ -1,4 +1,4 @@
-"""How far to trust a score: bootstrap intervals clustered by speaker, and the score of knowing nothing."""
+"""Bootstrap intervals of scores, clustered by speaker, and the score of always answering with the largest class."""
 
 import warnings
 from collections.abc import Hashable, Sequence
@@ -21,15 +21,15 @@ def bootstrap_intervals(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, dict[str, float | None]]:
-    """Percentile bootstrap intervals of WA and UA that resample speakers, not utterances.
+    """Return percentile bootstrap intervals of WA and UA that resample speakers, not utterances.
 
     Utterances of one speaker resemble each other, so intervals that treat them as independent are too narrow. Whole
     clusters (speakers) are drawn with replacement, as many as there are, and scored together (cluster bootstrap: Field
-    and Welsh 2007, "Bootstrapping clustered data", JRSS B 69(3)); the interval runs between percentiles of the
+    and Welsh 2007, "Bootstrapping clustered data", JRSS B 69(3)). The interval runs between percentiles of the
     resampled scores (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13). It covers the choice
-    of test speakers, not of training data or seeds, and below some ten speakers it is still too narrow.
+    of test speakers, not the choice of training data or seeds. Below some ten speakers it is still too narrow.
 
-    UA of a resample is the mean over the classes present in it, as in `score`.
+    UA of a resample is the mean over the classes present in it, like in `score`.
 
     Args:
         references: True labels, (N,).
@@ -42,8 +42,8 @@ def bootstrap_intervals(
         seed: Seed of the resampling; the same seed gives the same interval.
 
     Returns:
-        `weighted_accuracy` and `unweighted_accuracy`, each with `value` (of all utterances), `low` and `high`. One
-        cluster alone says nothing about the spread between clusters: `low` and `high` are None then, with a warning.
+        `weighted_accuracy` and `unweighted_accuracy`, each with `value` (of all utterances), `low` and `high`. With a
+        single cluster the spread between clusters is unknown: `low` and `high` are None then, with a warning.
 
     Raises:
         ValueError: Bad labels (see `check_labels`), groups of another length, or a confidence outside (0, 1).
@@ -67,17 +67,22 @@ def bootstrap_scores(
     num_resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """WA and UA of systems, on the test set and on resamples of its speakers, which are the same for all of them.
+    """Return WA and UA of systems on the test set and on resamples of its speakers.
+
+    The resamples are the same for all systems.
 
     Args:
         references: True labels, (N,).
         systems: Predicted labels of each of M systems: (N,), or (runs, N) where the scores of several training runs
             are averaged.
-        groups, num_labels, num_resamples, seed: As in `bootstrap_intervals`.
+        groups: Speaker of each utterance, (N,), see `bootstrap_intervals`.
+        num_labels: Number of classes; by default the largest label seen, plus one.
+        num_resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling.
 
     Returns:
         The scores (M, 2), in the order of `SCORES`, and the resampled scores (M, 2, num_resamples), or None in their
-        place if there is one cluster alone.
+        place if there is a single cluster.
 
     Raises:
         ValueError: Bad labels (see `check_labels`), or groups of another length.
@@ -90,8 +95,8 @@ def bootstrap_scores(
     if num_clusters == 1:
         return values, None
 
-    # Clusters with equal counts are interchangeable, so draw kinds of clusters: the same distribution, and without
-    # groups a few kinds instead of N clusters.
+    # Clusters with equal counts are interchangeable, so kinds of clusters are drawn. The distribution is the same, and
+    # without groups there are a few kinds instead of N clusters.
     kinds, kind_sizes = np.unique(np.hstack([*hits, totals]), axis=0, return_counts=True)
     draws = np.random.default_rng(seed).multinomial(num_clusters, kind_sizes / num_clusters, size=num_resamples)
     *hits, totals = np.split(draws @ kinds, len(runs) + 1, axis=1)
@@ -110,13 +115,16 @@ def cluster_hits(
     groups: Sequence[Hashable] | None = None,
     num_labels: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What WA and UA need of each speaker: right answers by system, and utterances, both by class.
+    """Count the right predictions of each system and the utterances of each speaker, both by class.
 
     Args:
-        references, systems, groups, num_labels: As in `bootstrap_scores`.
+        references: True labels, (N,).
+        systems: Predicted labels of each of M systems, (N,) or (runs, N).
+        groups: Speaker of each utterance, (N,), see `bootstrap_intervals`.
+        num_labels: Number of classes; by default the largest label seen, plus one.
 
     Returns:
-        Right answers int64 (M, clusters, C), summed over the runs of a system, and utterances int64 (clusters, C).
+        Right predictions int64 (M, clusters, C), summed over the runs of a system, and utterances int64 (clusters, C).
 
     Raises:
         ValueError: Bad labels (see `check_labels`), or groups of another length.
@@ -137,7 +145,7 @@ def cluster_hits(
 def _checked_runs(
     references: Sequence[int], systems: Sequence[Sequence[int] | np.ndarray], num_labels: int | None
 ) -> tuple[list[np.ndarray], np.ndarray, int]:
-    """Predictions (runs, N) of each system, references (N,) and the number of classes."""
+    """Return predictions (runs, N) of each system, references (N,) and the number of classes."""
     runs = [np.atleast_2d(np.asarray(predictions)) for predictions in systems]
     if num_labels is None:
         num_labels = max(check_labels(references, run)[2] for predictions in runs for run in predictions)
@@ -148,15 +156,15 @@ def _checked_runs(
 def percentile_intervals(
     values: np.ndarray, resampled: np.ndarray | None, confidence: float = 0.95
 ) -> dict[str, dict[str, float | None]]:
-    """Bounds of resampled scores, or of what is made of scores.
+    """Return the intervals of resampled scores, or of differences of scores.
 
     Args:
         values: WA and UA, (2,).
-        resampled: Both, resampled, (2, num_resamples); None leaves the bounds unknown.
+        resampled: Both on the resamples, (2, num_resamples); None leaves the bounds unknown.
         confidence: Coverage aimed at.
 
     Returns:
-        As `bootstrap_intervals`.
+        Intervals of both scores (see `bootstrap_intervals`).
     """
     bounds = [[None, None]] * 2
     if resampled is not None:
@@ -170,7 +178,7 @@ def percentile_intervals(
 def majority_row(
     references: Sequence[int], train_references: Sequence[int] | None = None, num_labels: int | None = None
 ) -> dict[str, float | int]:
-    """Score of always answering with the largest class, the row to read every WA beside.
+    """Return the score of always answering with the largest class, a baseline for every WA.
 
     Args:
         references: True labels of the test set, (N,).
@@ -192,6 +200,6 @@ def majority_row(
 
 
 def _numbered(groups: Sequence[Hashable]) -> np.ndarray:
-    """Number the groups 0, 1, ... by first appearance; unlike `np.unique` this takes None beside strings."""
-    numbers: dict[Hashable, int] = {}
+    """Return the number of each group, counted by first appearance."""
+    numbers: dict[Hashable, int] = {}  # not `np.unique`, which sorts and so takes no None beside strings
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups])

@@ -1,9 +1,8 @@
-"""Depression detection, scored by utterance and by participant, as the paper's Table 6 should be read.
+"""Scores of depression detection by utterance and by participant, beside the paper's Table 6.
 
 The paper's two rows are consistent with one decision for each of the 35 participants of DAIC-WOZ's development set
 (23 controls, 12 depressed): WA 0.657 and UA 0.500 is the answer "not depressed" to everybody, and 0.714 and 0.583 is
-two of the twelve found and no false alarm. So what matters is how many people a system finds, and how sure one can be
-of that.
+two of the twelve found and no false alarm. So the report counts the people that a system finds, with exact intervals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,12 @@ import numpy as np
 from scipy.stats import binomtest
 
 from .published import TABLE_6
-from .run_results import RunResults, mean_and_std
-from .significance import holm, mcnemar
+from .run_results import RunResults, check_same_test_set, choose_reference, mean_and_std
+from .significance import holm, mcnemar_of_runs
 from .text_tables import latex_table, markdown_table, score_cell
 
 
-#: How the probabilities of a participant's utterances become one: their mean, or the share of those above a half.
+#: Ways to join the probabilities of a participant's utterances: their mean, or the share of utterances above a half.
 DECISIONS = ("mean", "vote")
 METRICS = ("weighted_accuracy", "unweighted_accuracy", "f1_depressed", "f1_not_depressed")
 LEVELS = ("participants", "utterances")
@@ -28,13 +27,13 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class DepressionSystem:
-    """A system, trained once per seed, with its answers to each utterance.
+    """One system of a comparison, trained once per seed.
 
     Attributes:
-        name: unique.
-        start: what training started from, for people: "pyresnet50, from scratch", a folder, ...
-        strategy: what was trained of it, for people.
-        runs: by seed; labels are "not_depressed" and "depressed", in this order.
+        name: Unique name.
+        start: Start of training, for people: "pyresnet50, from scratch", a folder, ...
+        strategy: Trained part of the network, for people.
+        runs: Scored test set by seed; labels are "not_depressed" and "depressed", in this order.
     """
 
     name: str
@@ -44,16 +43,16 @@ class DepressionSystem:
 
 
 def participant_run(run: RunResults, decision: str = "mean") -> RunResults:
-    """One row for each participant in place of one for each utterance.
+    """Join the rows of utterances to one row for each participant.
 
     Args:
-        run: of utterances, with speakers.
-        decision: one of `DECISIONS`. With "mean" a participant's probability is the mean over the utterances, with
-            "vote" the share of those called depressed (both count utterances alike, long or short). More than a half
-            is depressed.
+        run: Scored utterances, with speakers.
+        decision: One of `DECISIONS`. With "mean" a participant's probability is the mean over the utterances, with
+            "vote" the share of utterances called depressed. Both count utterances alike, long or short. More than a
+            half is depressed.
 
     Raises:
-        ValueError: an unknown decision, utterances without a speaker, or a participant with both labels.
+        ValueError: The decision is unknown, an utterance has no speaker, or a participant has both labels.
     """
     if decision not in DECISIONS:
         raise ValueError(f"decision={decision!r} is not one of {', '.join(DECISIONS)}")
@@ -71,14 +70,16 @@ def participant_run(run: RunResults, decision: str = "mean") -> RunResults:
         labels.append(int(label[0]))
         probabilities.append(float(np.mean(depressed)))
     scores = np.asarray(probabilities)
-    answers = (scores > 0.5).astype(int)
-    return RunResults(run.results, names, np.asarray(labels), answers, np.stack([1 - scores, scores], axis=1), names)
+    predictions = (scores > 0.5).astype(int)
+    probabilities = np.stack([1 - scores, scores], axis=1)
+    return RunResults(run.results, names, np.asarray(labels), predictions, probabilities, names)
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = _CONFIDENCE) -> dict[str, float | int | None]:
-    """Exact interval of a share (Clopper and Pearson 1934, Biometrika 26): `successes`, `trials`, `low` and `high`.
+    """Return the exact interval of a share (Clopper and Pearson 1934, Biometrika 26).
 
-    Without trials there is no interval (None).
+    Returns:
+        `successes`, `trials`, `low` and `high`; the last two are None without trials.
     """
     if not trials:
         return {"successes": 0, "trials": 0, "low": None, "high": None}
@@ -97,34 +98,28 @@ def compare_depression(
     """Score systems by utterance and by participant, and test each against one of them.
 
     Args:
-        systems: all scored on the same utterances; at least one.
-        decision: see `participant_run`.
-        reference: name of the system that others are tested against, by default that of the highest UA by participant.
-        num_resamples, seed: of the bootstrap, which resamples participants on both levels.
+        systems: Systems scored on the same utterances; at least one.
+        decision: One of `DECISIONS`, see `participant_run`.
+        reference: Name of the system that the others are tested against; by default the one of the highest UA by
+            participant.
+        num_resamples: Number of bootstrap resamples; participants are resampled on both levels.
+        seed: Seed of the bootstrap.
 
     Returns:
         JSON-ready. `num_utterances`, `num_participants`, `num_depressed`, `decision`, `all_negative` (the `METRICS` by
-        participant of never answering "depressed"), `systems`, `reference`, `comparisons` and `labels`, the class
+        participant of always answering "not depressed"), `systems`, `reference`, `comparisons` and `labels`, the class
         number of each participant. A system has `name`, `start`, `strategy`, `seeds`; `participants` and
         `utterances`, each with the `METRICS` as `mean`, `std` (over seeds), `low`, `high` (95 %) and `by_seed`;
         `exact`, by seed: the shares of participants that are `right`, of the depressed ones that are `found` and of
         the controls that are `cleared` (see `clopper_pearson`); `auc` of participants (`mean`, `std`, `low`, `high`;
-        None where one class alone is there); and `scores`, the mean probability of each participant over seeds. A
-        comparison has `system`, and for the first `seed` that both have McNemar's exact test on participants (see
-        `mcnemar`) with `p_holm`.
+        None with a single class); and `scores`, the mean probability of each participant over seeds. A comparison has
+        `system`, and for the first `seed` that both have McNemar's exact test on participants (see `mcnemar`) with
+        `p_holm`.
 
     Raises:
-        ValueError: no systems, an unknown reference, test sets that differ, and see `participant_run`.
+        ValueError: There are no systems, the reference is unknown, the test sets differ, or see `participant_run`.
     """
-    if not systems:
-        raise ValueError("there is no system to compare")
-    first = next(iter(systems[0].runs.values()))
-    for system in systems:
-        for number, run in system.runs.items():
-            if run.ids != first.ids or run.labels != first.labels or (run.references != first.references).any():
-                raise ValueError(
-                    f"{system.name}, seed {number}, was scored on another test set than {systems[0].name}"
-                )
+    first = check_same_test_set({system.name: system.runs for system in systems})
     by_participant = {
         system.name: {number: participant_run(run, decision) for number, run in system.runs.items()}
         for system in systems
@@ -134,11 +129,8 @@ def compare_depression(
         len(people.ids), np.full(len(people.ids), 1 / len(people.ids)), size=num_resamples
     )
     rows = [_row(system, by_participant[system.name], draws) for system in systems]
-    names = [system.name for system in systems]
-    if reference is None:
-        reference = max(rows, key=lambda row: row["participants"]["unweighted_accuracy"]["mean"])["name"]
-    elif reference not in names:
-        raise ValueError(f"no system {reference!r} to compare with; there are {', '.join(names)}")
+    scores = {row["name"]: row["participants"]["unweighted_accuracy"]["mean"] for row in rows}
+    reference = choose_reference(reference, scores)
     never = _metrics(_confusion(people.references, np.zeros_like(people.references)))
     return {
         "num_utterances": len(first.ids),
@@ -154,19 +146,20 @@ def compare_depression(
 
 
 def _confusion(references: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-    """Counts (2, 2): rows are references, columns predictions."""
+    """Return counts (2, 2): rows are references, columns predictions."""
     return np.bincount(2 * references + predictions, minlength=4).reshape(2, 2)
 
 
 def _metrics(confusions: np.ndarray) -> np.ndarray:
-    """The `METRICS` (..., 4) of confusion matrices (..., 2, 2).
+    """Return the `METRICS` (..., 4) of confusion matrices (..., 2, 2).
 
-    A class that does not occur has no recall; F1 of one that neither occurs nor is answered is 0, as in scikit-learn.
+    A class that does not occur has no recall. F1 of a class that neither occurs nor is predicted is 0, as in
+    scikit-learn.
     """
     right = np.stack([confusions[..., 0, 0], confusions[..., 1, 1]], axis=-1)
-    true, answered = confusions.sum(axis=-1), confusions.sum(axis=-2)
+    true, predicted = confusions.sum(axis=-1), confusions.sum(axis=-2)
     recalls = np.divide(right, true, out=np.full(true.shape, np.nan), where=true > 0)
-    both = true + answered
+    both = true + predicted
     f1 = np.divide(2 * right, both, out=np.zeros(both.shape), where=both > 0)
     accuracy = right.sum(axis=-1) / true.sum(axis=-1)
     return np.stack([accuracy, np.nanmean(recalls, axis=-1), f1[..., 1], f1[..., 0]], axis=-1)
@@ -205,7 +198,7 @@ def _row(system: DepressionSystem, people: Mapping[int, RunResults], draws: np.n
 
 
 def _confusions_by_person(run: RunResults, names: Sequence[str]) -> np.ndarray:
-    """Counts (participants, 2, 2), in the order of `names`."""
+    """Return counts (participants, 2, 2), in the order of `names`."""
     numbers = {name: number for number, name in enumerate(names)}
     persons = np.array([numbers[speaker] for speaker in run.speakers])
     counts = np.zeros((len(names), 2, 2), dtype=np.int64)
@@ -214,7 +207,10 @@ def _confusions_by_person(run: RunResults, names: Sequence[str]) -> np.ndarray:
 
 
 def _auc(references: np.ndarray, scores: Sequence[np.ndarray], draws: np.ndarray) -> dict[str, float] | None:
-    """Area under the ROC curve, as the share of pairs in the right order (ties count half), with its bootstrap."""
+    """Return the area under the ROC curve with its bootstrap interval.
+
+    The area is the share of pairs in the right order, where ties count half.
+    """
     positive, negative = np.flatnonzero(references == 1), np.flatnonzero(references == 0)
     if not len(positive) or not len(negative):
         return None
@@ -234,11 +230,7 @@ def _comparisons(by_participant: Mapping[str, Mapping[int, RunResults]], referen
     for name, runs in by_participant.items():
         if name == reference:
             continue
-        others = by_participant[reference]
-        seed = next((seed for seed in runs if seed in others), None)
-        test = {"only_first": None, "only_second": None, "p": None}
-        if seed is not None:
-            test = mcnemar(runs[seed].references, runs[seed].predictions, others[seed].predictions)
+        seed, test = mcnemar_of_runs(runs, by_participant[reference])
         comparisons.append({"system": name, "seed": seed, **test})
     for comparison, p in zip(comparisons, holm([row["p"] for row in comparisons]), strict=True):
         comparison["p_holm"] = p
@@ -246,12 +238,13 @@ def _comparisons(by_participant: Mapping[str, Mapping[int, RunResults]], referen
 
 
 def depression_markdown(comparison: Mapping[str, Any], corpus: str, split: str, pictures: Sequence[str]) -> str:
-    """The report, below its heading.
+    """Return the report below its heading.
 
     Args:
-        comparison: from `compare_depression`.
-        corpus, split: what the systems were tested on.
-        pictures: file names of pictures beside the report.
+        comparison: Result of `compare_depression`.
+        corpus: Corpus that the systems were tested on.
+        split: Split that the systems were tested on.
+        pictures: File names of pictures beside the report.
     """
     depressed, people = comparison["num_depressed"], comparison["num_participants"]
     rule = {"mean": "mean probability", "vote": "majority vote"}[comparison["decision"]]
@@ -298,12 +291,13 @@ def depression_markdown(comparison: Mapping[str, Any], corpus: str, split: str, 
 
 
 def depression_latex(comparison: Mapping[str, Any], corpus: str, split: str) -> str:
+    """Return Table 6 of `depression_markdown` as LaTeX."""
     caption = f"Depression detection on the {split} set of {corpus}, with 95 % intervals, and the paper's Table 6."
     return latex_table(*table_cells(comparison), caption, 3)
 
 
 def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows in the layout of Table 6: by participant, by utterance, and the paper's rows."""
+    """Return header and rows in the layout of Table 6: by participant, by utterance, and the paper's rows."""
     header = ["system", "start", "trained"]
     header += [f"{name}, {level}" for level in LEVELS for name in ("WA", "UA", "F1 depressed", "F1 not depressed")]
     rows = []
@@ -322,7 +316,7 @@ def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str
 
 
 def people_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: how many participants each system has right, seed by seed."""
+    """Return header and rows of the participants that each system has right, seed by seed."""
     header = ["system", "seed", "right", "depressed found", "controls cleared", "AUC"]
     rows = []
     for row in comparison["systems"]:

@@ -15,11 +15,12 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from sklearn.metrics import roc_curve
 
 
-# Nearly white to blue in equal steps of OKLab, a perceptually uniform space: twice the per cent looks twice as blue.
+# Nearly white to blue in equal steps of OKLab, a perceptually uniform space, so that twice the per cent looks twice as
+# blue.
 _BLUES = LinearSegmentedColormap.from_list(
     "light_blues", ["#f8fafc", "#d3dfed", "#afc5de", "#8cabcf", "#6992bf", "#4678af", "#1f5f9f"]
 )
-# White where nothing is lost, red where much is, blue where the target is easier than the source.
+# White for no loss, red for a large loss, blue for a target that is easier than the source.
 _LOSSES = LinearSegmentedColormap.from_list(
     "losses", ["#1f5f9f", "#6992bf", "#afc5de", "#f8fafc", "#edc2b5", "#dc8670", "#b03a2e"]
 )
@@ -44,8 +45,8 @@ def plot_confusion_matrix(
     Args:
         matrix: Counts (C, C); rows are references, columns predictions. A row without references stays grey.
         labels: Class names, (C,).
-        path: Where to write; its folder must exist.
-        title: A line above the picture.
+        path: File to write; its folder must exist.
+        title: Line above the picture.
 
     Returns:
         The path.
@@ -61,10 +62,18 @@ def plot_confusion_matrices(
     labels: Sequence[str],
     path: str | os.PathLike,
 ) -> Path:
-    """Draw confusion matrices side by side, as the paper's Figure 2; see `plot_confusion_matrix`.
+    """Draw confusion matrices side by side, as in the paper's Figure 2.
 
     Args:
         matrices: Counts (C, C) by title; None is no title.
+        labels: Class names, (C,).
+        path: File to write; its folder must exist.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: See `plot_confusion_matrix`.
     """
     counts = [_checked_counts(matrix, labels) for matrix in matrices.values()]
     side = 2.2 + 0.78 * len(labels)
@@ -91,11 +100,11 @@ def plot_scores(
     """Draw one score of several systems as dots with their intervals, beside the score of the majority class.
 
     Args:
-        rows: From top to bottom: `name`, `value`, `low` and `high` (None for no interval), `published`, what the paper
-            reports (None for nothing), and `points`, the scores of single seeds.
-        path: Where to write; its folder must exist.
+        rows: Systems from top to bottom: `name`, `value`, `low` and `high` (None for no interval), `published`, the
+            paper's score or None, and `points`, the scores of single seeds.
+        path: File to write; its folder must exist.
         majority: Score of always answering with the largest class.
-        xlabel: What the score is.
+        xlabel: Name of the score.
 
     Returns:
         The path.
@@ -137,14 +146,14 @@ def plot_losses(
     names: Sequence[str],
     path: str | os.PathLike,
 ) -> Path:
-    """Draw what systems lose on other corpora as heat maps side by side; colours run from -0.6 to 0.6.
+    """Draw losses on other corpora as heat maps side by side; colours run from -0.6 to 0.6.
 
     Args:
-        losses: By title, (M, M): rows are what a system was trained on, columns what it was tested on; NaN where
-            nothing was tested.
-        details: By title, a small text for each cell, M x M.
-        names: Of the M corpora.
-        path: Where to write; its folder must exist.
+        losses: Losses (M, M) by title: rows are corpora of training, columns corpora of testing; NaN where nothing was
+            tested.
+        details: Small text for each cell, M x M, by title.
+        names: Names of the M corpora.
+        path: File to write; its folder must exist.
 
     Returns:
         The path.
@@ -181,10 +190,11 @@ def plot_curves(
     """Draw scores against a small whole number, one panel per title, with intervals as bars.
 
     Args:
-        curves: By title of the panel and name of the curve: points of `x`, `value`, `low` and `high` (None for no
-            interval).
-        path: Where to write; its folder must exist.
-        xlabel, ylabel: What the axes are.
+        curves: Points of `x`, `value`, `low` and `high` (None for no interval), by title of the panel and name of the
+            curve.
+        path: File to write; its folder must exist.
+        xlabel: Name of the horizontal axis.
+        ylabel: Name of the vertical axis.
 
     Returns:
         The path.
@@ -199,7 +209,7 @@ def plot_curves(
         for name, points in panel.items():
             number = names.index(name)
             colour = _CURVES[number % len(_CURVES)]
-            # Numbers such as 1, 2, 4, 8 stand equally far apart, and the bars of a number beside each other.
+            # Numbers such as 1, 2, 4, 8 are equally far apart, and the bars of one number stand side by side.
             at = [ticks.index(point["x"]) + 0.07 * (number - (len(names) - 1) / 2) for point in points]
             axes.plot(
                 at,
@@ -236,11 +246,11 @@ def plot_trade_off(
     """Draw scores of systems against what they cost: a column per test set, a row per cost, on a logarithmic axis.
 
     Args:
-        scores: By title of the column and name of the system: `mean`, `low` and `high` (None for no interval).
-        costs: By name of the axis and of the system, positive; systems without one are left out of the row. Those
-            whose costs differ by less than a tenth stand side by side.
-        path: Where to write; its folder must exist.
-        ylabel: What the score is.
+        scores: `mean`, `low` and `high` (None for no interval), by title of the column and name of the system.
+        costs: Positive costs, by name of the axis and of the system. Systems without a cost are left out of the row.
+            Systems with costs that differ by less than a tenth stand side by side.
+        path: File to write; its folder must exist.
+        ylabel: Name of the score.
 
     Returns:
         The path.
@@ -285,7 +295,7 @@ def plot_trade_off(
 
 
 def _side_by_side(cost: Mapping[str, float]) -> dict[str, float]:
-    """Costs, with those that are about the same moved apart by fortieths of a logarithmic axis."""
+    """Return costs with those that are about the same moved apart by fortieths of a logarithmic axis."""
     clusters: list[list[str]] = []
     for name in sorted(cost, key=cost.__getitem__):
         if clusters and cost[name] < 1.1 * cost[clusters[-1][0]]:
@@ -306,10 +316,10 @@ def plot_roc(
     """Draw ROC curves: the share of positives found against the share of false alarms.
 
     Args:
-        scores: Of being positive, (N,), by name of the curve.
-        references: 1 for positive and 0 for negative, (N,); both must occur.
-        path: Where to write; its folder must exist.
-        title: A line above the picture.
+        scores: Probability of the positive class, (N,), by name of the curve.
+        references: Classes, 1 for positive and 0 for negative, (N,); both must occur.
+        path: File to write; its folder must exist.
+        title: Line above the picture.
 
     Returns:
         The path.
@@ -346,11 +356,11 @@ def plot_people(
     """Draw the score of every person as a dot, a row per system, coloured by class. No person is named.
 
     Args:
-        scores: (N,) by system, between 0 and 1.
+        scores: Scores between 0 and 1, (N,), by name of the system.
         references: Class number of each person, (N,).
-        path: Where to write; its folder must exist.
-        names: Of the classes.
-        xlabel: What the score is.
+        path: File to write; its folder must exist.
+        names: Names of the classes.
+        xlabel: Name of the score.
 
     Returns:
         The path.
@@ -362,7 +372,7 @@ def plot_people(
     for height, values in enumerate(scores.values()):
         for number, name in enumerate(names):
             chosen = np.sort(values[references == number])
-            # A little up and down, so that equal scores stand beside each other; classes in lanes of their own.
+            # Each class has its lane, and equal scores are moved a little up and down.
             lane = height + 0.18 * (2 * number - 1) + 0.1 * (np.arange(len(chosen)) % 3 - 1)
             label = name if height == 0 else None
             axes.plot(chosen, lane, "o", color=_CURVES[number], markersize=5, alpha=0.75, label=label)
@@ -409,7 +419,7 @@ def _draw_confusion(axes: Axes, counts: np.ndarray, labels: Sequence[str]) -> No
 
 
 def _white_lines(axes: Axes, size: int) -> None:
-    """White lines between the cells of a matrix instead of a frame and tick marks."""
+    """Draw white lines between the cells of a matrix instead of a frame and tick marks."""
     axes.set_xticks(np.arange(size - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(size - 1) + 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=2)

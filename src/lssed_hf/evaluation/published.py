@@ -1,6 +1,7 @@
-"""What the LSSED paper reports (Fan et al., ICASSP 2021, arXiv 2102.01754): Tables 4 to 6, and Figure 2.
+"""Figures of the LSSED paper (Fan et al., ICASSP 2021, arXiv 2102.01754): Tables 4 to 6, and Figure 2.
 
-All but Table 6 is on LSSED (Table 4: and IEMOCAP), on the paper's split, which has the same speakers on both sides.
+Table 5 and Figure 2 are on LSSED, Table 4 is on LSSED and IEMOCAP, Table 6 is on DAIC-WOZ. The paper's split of LSSED
+has the same speakers on both sides.
 """
 
 from dataclasses import dataclass
@@ -8,11 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PublishedSystem:
-    """A row of Table 5: four emotions of LSSED.
+    """Row of Table 5: scores on four emotions of LSSED.
 
     Attributes:
-        models: names in the zoo of the networks that the row is about.
-        adversarial: whether the row is of an adversarially trained network, and scored on "real" or "fake" clips.
+        algorithm: Name of the algorithm.
+        backbone: Name of the backbone.
+        weighted_accuracy: WA.
+        unweighted_accuracy: UA.
+        models: Names of these networks in the zoo.
+        adversarial: Kind of test clips, "real" or "fake", if the network was trained adversarially, else None.
     """
 
     algorithm: str
@@ -50,13 +55,13 @@ TABLE_5 = (
 #: WA and UA of always answering "neutral" on LSSED's test set, by Table 3: 12,092 of 21,206 utterances.
 LSSED_MAJORITY = (0.570, 0.250)
 
-#: Source and target corpus: what WA and UA lose when a ResNet152 is tested on the target instead of the source.
+#: Source and target corpus: losses of WA and UA when a ResNet152 is tested on the target instead of the source.
 TABLE_4 = {("iemocap", "lssed"): (0.596, 0.342), ("lssed", "iemocap"): (0.119, 0.071)}
 
-#: WA and UA on DAIC-WOZ; on how many of its participants, and on which level, the paper does not say.
+#: WA and UA on DAIC-WOZ. The paper names neither the number of participants nor the level (utterance or participant).
 TABLE_6 = {"ESPnet (ASR)": (0.657, 0.500), "PyResNet (SER)": (0.714, 0.583)}
 
-#: Per cent of each row; angry, neutral, happy, sad. Rows are what was spoken, columns what was answered.
+#: Per cent of each row; angry, neutral, happy, sad. Rows are references, columns predictions.
 FIGURE_2 = {
     "mts3-resnet152": (
         (5.48, 72.47, 20.12, 1.93),
@@ -74,6 +79,10 @@ FIGURE_2 = {
 
 
 def find_published(model: str, adversarial: str | None = None) -> PublishedSystem | None:
-    """The row of Table 5 of a network of the zoo; `adversarial` is "real" or "fake" if it was trained so."""
-    rows = [row for row in TABLE_5 if model in row.models and row.adversarial == adversarial]
-    return rows[0] if rows else None
+    """Return the row of Table 5 of a network of the zoo; None where the paper has none.
+
+    Args:
+        model: Name of the network.
+        adversarial: Kind of test clips, "real" or "fake", if the network was trained adversarially.
+    """
+    return next((row for row in TABLE_5 if model in row.models and row.adversarial == adversarial), None)

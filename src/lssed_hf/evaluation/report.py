@@ -1,7 +1,6 @@
 """Scores of one system on one test set, and the files that hold them: JSON, Markdown, a picture and a CSV."""
 
 import csv
-import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import replacing
+from ..files import replacing, write_json
 from .fairness import SPEAKER_NOTE, group_indices, speaker_recalls, speaker_rows
 from .intervals import SCORES, bootstrap_intervals, majority_row
 from .plots import plot_confusion_matrix
@@ -158,11 +157,7 @@ def write_report(
     """
     folder = Path(output_dir)
     context = dict(context or {})
-    with replacing(folder / "results.json") as path:
-        text = json.dumps(
-            {"title": title, "context": context, **results}, indent=2, ensure_ascii=False, allow_nan=False
-        )
-        path.write_text(text + "\n", encoding="utf-8")
+    write_json(folder / "results.json", {"title": title, "context": context, **results}, allow_nan=False)
     with replacing(folder / "confusion_matrix.png") as path:
         plot_confusion_matrix(results["metrics"]["confusion_matrix"], results["labels"], path, title)
     with replacing(folder / "report.md") as path:

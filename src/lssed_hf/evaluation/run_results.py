@@ -1,4 +1,4 @@
-"""What an evaluation left in a folder, read back to be compared with others."""
+"""Scored test sets, read back from the folders of evaluations to be compared."""
 
 import csv
 import json
@@ -16,15 +16,17 @@ from .ser_metrics.ser_metrics import score
 
 @dataclass(frozen=True)
 class RunResults:
-    """A scored test set.
+    """Scored test set of one run.
 
     Attributes:
-        results: of `results.json`.
-        ids: name of each utterance, (N,).
-        references, predictions: class numbers, (N,).
-        probabilities: (N, C), with the six digits of the CSV.
-        speakers: of each utterance, (N,), None where unknown; None if all are.
-        groups: of each utterance, by attribute, (N,), None where unknown; attributes that all lack are left out.
+        results: Contents of `results.json`.
+        ids: Name of each utterance, (N,).
+        references: True class numbers, (N,).
+        predictions: Predicted class numbers, (N,).
+        probabilities: Probability of each class, (N, C), with the six digits of the CSV.
+        speakers: Speaker of each utterance, (N,), None where unknown; None if all are unknown.
+        groups: Value of each utterance by attribute, (N,), None where unknown. Attributes that all utterances lack are
+            left out.
     """
 
     results: dict[str, Any]
@@ -37,13 +39,14 @@ class RunResults:
 
     @property
     def labels(self) -> list[str]:
+        """Class names, (C,)."""
         return self.results["labels"]
 
     def on(self, ids: Sequence[str]) -> "RunResults":
-        """The same on some of its utterances, in that order; `results` stay those of all.
+        """Return the run on some of its utterances, in the order of `ids`. `results` still cover all utterances.
 
         Raises:
-            KeyError: an id that it lacks.
+            KeyError: No utterance has one of the ids.
         """
         row_of = {name: row for row, name in enumerate(self.ids)}
         rows = [row_of[name] for name in ids]
@@ -58,10 +61,10 @@ class RunResults:
         )
 
     def restricted(self, labels: Sequence[str]) -> "RunResults":
-        """The same on the utterances of some classes, numbered anew in the order of `labels`.
+        """Return the run on the utterances of some classes, numbered anew in the order of `labels`.
 
-        An answer outside of them gives way to the most probable one inside. `results` stay those of all classes,
-        but for their `labels`.
+        A prediction outside of these classes gives way to the most probable one inside. `results` still cover all
+        classes, except for their `labels`.
         """
         numbers = [self.labels.index(label) for label in labels]
         new_numbers = {old: new for new, old in enumerate(numbers)}
@@ -83,8 +86,8 @@ def read_run(folder: str | os.PathLike) -> RunResults:
     """Read `results.json` and `predictions.csv` of a folder that `lssed-hf train` or `evaluate` wrote.
 
     Raises:
-        FileNotFoundError: one of them is missing.
-        ValueError: they do not belong together.
+        FileNotFoundError: One of the two files is missing.
+        ValueError: The files do not belong together.
     """
     folder = Path(folder)
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -112,11 +115,12 @@ def read_run(folder: str | os.PathLike) -> RunResults:
 def score_runs(
     runs: Mapping[int, RunResults], *, num_resamples: int = 2000, seed: int = 0
 ) -> tuple[dict[str, dict[str, Any]], np.ndarray, np.ndarray | None]:
-    """WA and UA over training seeds.
+    """Return WA and UA over training seeds.
 
     Args:
-        runs: on the same test set, by seed.
-        num_resamples, seed: of the bootstrap over speakers.
+        runs: Runs on the same test set, by seed.
+        num_resamples: Number of bootstrap resamples of the speakers.
+        seed: Seed of the bootstrap.
 
     Returns:
         By score, JSON-ready: `mean` and `std` (sample deviation over seeds; None for one), `low` and `high` (95 %, the
@@ -143,4 +147,42 @@ def score_runs(
 
 
 def mean_and_std(values: Sequence[float]) -> dict[str, float | None]:
+    """Return `mean` and `std`, the sample deviation, which is None for a single value."""
     return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else None}
+
+
+def check_same_test_set(systems: Mapping[str, Mapping[int, RunResults]]) -> RunResults:
+    """Return the first run of systems, after a check that all were scored on the same utterances.
+
+    Args:
+        systems: Runs by name of the system and seed.
+
+    Raises:
+        ValueError: There are no systems, or their test sets differ.
+    """
+    if not systems:
+        raise ValueError("there is no system to compare")
+    name, runs = next(iter(systems.items()))
+    first = next(iter(runs.values()))
+    for other, by_seed in systems.items():
+        for seed, run in by_seed.items():
+            if run.ids != first.ids or run.labels != first.labels or (run.references != first.references).any():
+                raise ValueError(f"{other}, seed {seed}, was scored on another test set than {name}")
+    return first
+
+
+def choose_reference(reference: str | None, scores: Mapping[str, float]) -> str:
+    """Return the name of the system that others are tested against.
+
+    Args:
+        reference: Name of a system, or None for the one of the highest score.
+        scores: Score of each system, by name.
+
+    Raises:
+        ValueError: No system has that name.
+    """
+    if reference is None:
+        return max(scores, key=scores.__getitem__)
+    if reference not in scores:
+        raise ValueError(f"no system {reference!r} to compare with; there are {', '.join(scores)}")
+    return reference

@@ -1,16 +1,17 @@
-"""Whether one system is better than another on the same test set: paired tests, and Holm's correction for several."""
+"""Paired tests of two systems on the same test set, and Holm's correction for several tests."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
 from .intervals import SCORES, bootstrap_scores, cluster_hits, percentile_intervals
+from .run_results import RunResults
 from .ser_metrics.ser_metrics import check_labels
 
 
-#: Sums of the same numbers in another order differ by less.
+#: Bound on the difference between sums of the same numbers in another order.
 _ROUNDING = 1e-12
 _SWAPS_AT_ONCE = 500
 
@@ -25,26 +26,27 @@ def paired_differences(
     num_resamples: int = 10_000,
     seed: int = 0,
 ) -> dict[str, dict[str, float | None]]:
-    """Differences of WA and UA between two systems, compared speaker by speaker.
+    """Return the differences of WA and UA between two systems, compared speaker by speaker.
 
-    The interval is that of a paired bootstrap: each resample of speakers is scored with both systems (Efron and
-    Tibshirani 1993, chapter 16), so what both find hard about a speaker cancels out. `p_bootstrap` is the two-sided
-    level at which it just excludes 0: twice the smaller share of resamples at or beyond 0. With few speakers both are
-    too optimistic: two speakers who agree give the smallest p there is.
+    The interval comes from a paired bootstrap: each resample of speakers is scored with both systems (Efron and
+    Tibshirani 1993, chapter 16), so difficulties that both have with a speaker cancel out. `p_bootstrap` is the
+    two-sided level at which the interval just excludes 0: twice the smaller share of resamples at or beyond 0. With
+    few speakers both are too optimistic: two speakers who agree give the smallest p there is.
 
-    `p` is that of a randomisation test (Noreen 1989, "Computer-intensive methods for testing hypotheses"): if the
-    systems are alike, one might as well swap their answers to a speaker, so p is the share of all swaps of whole
-    speakers (of `num_resamples` random ones, if there are more) that give as large a difference as there is. With K
-    speakers it is never below 2 / 2^K.
+    `p` comes from a randomisation test (Noreen 1989, "Computer-intensive methods for testing hypotheses"). If the
+    systems are alike, their predictions for a speaker may be swapped. p is the share of swaps of whole speakers that
+    give a difference at least as large as the observed one. All swaps are tried, or `num_resamples` random ones if
+    there are more. With K speakers p is never below 2 / 2^K.
 
     Args:
         references: True labels, (N,).
-        predictions, other_predictions: Predicted labels, (N,), or (runs, N) for the mean score of several training
-            runs. The difference is that of the first minus the other.
-        groups: Speaker of each utterance, (N,), as in `bootstrap_intervals`.
+        predictions: Predicted labels of the first system, (N,), or (runs, N) for the mean score of several training
+            runs.
+        other_predictions: Predicted labels of the other system, likewise. The difference is first minus other.
+        groups: Speaker of each utterance, (N,), see `bootstrap_intervals`.
         num_labels: Number of classes.
         num_resamples: Number of bootstrap resamples, and of swaps.
-        seed: Of both.
+        seed: Seed of the bootstrap and of the swaps.
 
     Returns:
         `weighted_accuracy` and `unweighted_accuracy`, each with `value`, `low` and `high` (95 %), `p` and
@@ -75,7 +77,7 @@ def paired_differences(
 
 
 def _swap_test(by_speaker: np.ndarray, num_swaps: int, seed: int) -> np.ndarray:
-    """Two-sided p (2,) of sums over speakers (K, 2): all 2^K changes of sign if they are few, else random ones."""
+    """Return two-sided p (2,) of sums over speakers (K, 2) by all 2^K changes of sign, or random ones if too many."""
     size = len(by_speaker)
     observed = np.abs(by_speaker.sum(axis=0)) - _ROUNDING
     if 2**size <= num_swaps:
@@ -94,14 +96,15 @@ def _two_sided(differences: np.ndarray) -> float:
 
 
 def mcnemar(references: Sequence[int], predictions: Sequence[int], other_predictions: Sequence[int]) -> dict[str, Any]:
-    """McNemar's exact test of equal accuracy (McNemar 1947, Psychometrika 12(2)): two-sided, binomial.
+    """Return McNemar's exact test of equal accuracy (McNemar 1947, Psychometrika 12(2)): two-sided, binomial.
 
-    It counts utterances as independent. Those of one speaker are not, so its p is too small where speakers differ:
-    read it beside `paired_differences`.
+    The test counts utterances as independent. Utterances of one speaker are not, so its p is too small where speakers
+    differ: read it beside `paired_differences`.
 
     Args:
         references: True labels, (N,).
-        predictions, other_predictions: Predicted labels of both systems, (N,).
+        predictions: Predicted labels of the first system, (N,).
+        other_predictions: Predicted labels of the second system, (N,).
 
     Returns:
         `only_first` and `only_second`, numbers of utterances that one system alone has right, and `p`.
@@ -117,11 +120,29 @@ def mcnemar(references: Sequence[int], predictions: Sequence[int], other_predict
     return {"only_first": first, "only_second": second, "p": float(p)}
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (Holm 1979, Scand. J. Statist. 6(2)) of p values that are looked at together.
+def mcnemar_of_runs(
+    runs: Mapping[int, RunResults], other_runs: Mapping[int, RunResults]
+) -> tuple[int | None, dict[str, Any]]:
+    """Compare the runs of the first seed that two systems have in common.
 
     Args:
-        p_values: One p per comparison; None where there is none, which does not count.
+        runs: Runs of the first system on a test set, by seed.
+        other_runs: Runs of the second system on the same test set, by seed.
+
+    Returns:
+        The seed, and the result of `mcnemar`; None, and None in all entries, without a common seed.
+    """
+    seed = next((seed for seed in runs if seed in other_runs), None)
+    if seed is None:
+        return None, {"only_first": None, "only_second": None, "p": None}
+    return seed, mcnemar(runs[seed].references, runs[seed].predictions, other_runs[seed].predictions)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Correct p values of several tests by Holm's step-down method (Holm 1979, Scand. J. Statist. 6(2)).
+
+    Args:
+        p_values: One p per comparison; None for a comparison without a test, which does not count.
 
     Returns:
         Corrected p values in the same order, at most 1.

@@ -23,7 +23,7 @@ _LATEX = {
 def score_cell(
     value: float, low: float | None = None, high: float | None = None, std: float | None = None, form: str = ".3f"
 ) -> str:
-    """`value ± std [low, high]`, as far as there are any."""
+    """Return `value ± std [low, high]`, without the parts that are None."""
     cell = f"{value:{form}}"
     if std is not None:
         cell += f" ± {std:{form}}"
@@ -31,14 +31,14 @@ def score_cell(
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_names: int = 1) -> str:
-    """A Markdown table. The first `num_names` columns stand left, numbers right."""
+    """Return a Markdown table. The first `num_names` columns are aligned left, the others right."""
     lines = [header, [":--"] * num_names + ["--:"] * (len(header) - num_names), *rows]
     # A bar inside a cell would end it.
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def latex_table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, num_names: int = 1) -> str:
-    """A LaTeX `table` (it takes the package booktabs); whatever LaTeX would read as a command is escaped."""
+    """Return a LaTeX `table`, which needs the package booktabs. Characters with a meaning in LaTeX are escaped."""
 
     def line(cells: Sequence[str]) -> str:
         # The group keeps "[" after "\\" from being read as its argument.
@@ -63,5 +63,5 @@ def latex_table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: s
 
 
 def latex_text(text: str) -> str:
-    """Escape what has a meaning in LaTeX, and make the hyphen of a negative number a minus."""
+    """Escape characters with a meaning in LaTeX, and turn the hyphen of a negative number into a minus sign."""
     return re.sub(r"(?<![\w-])-(?=\d)", "$-$", "".join(_LATEX.get(character, character) for character in text))

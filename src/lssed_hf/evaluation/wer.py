@@ -1,22 +1,22 @@
 """Word and character error rates of transcripts, with intervals clustered by speaker."""
 
 import csv
-import json
 import os
 import re
 import unicodedata
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
-from ..files import replacing
+from ..files import replacing, write_json
 from .text_tables import markdown_table
 
 
-#: Rates that are reported, and what they count.
+#: Rate -> unit that it counts.
 RATES = {"wer": "word", "cer": "character"}
 
 _APOSTROPHES = re.compile("[’‘ʼ`´]")
@@ -25,15 +25,16 @@ _HYPHENS = re.compile(r"[-‐‑–—/]")
 
 @dataclass(frozen=True)
 class Normalization:
-    """What is done to transcripts before they are learnt or compared.
+    """Normalization of transcripts before they are learnt or compared.
 
-    In this order: Unicode NFKC; case; curly apostrophes become straight ones; hyphens, dashes and slashes become
-    spaces; whatever is no letter, mark, digit or apostrophe goes, and so do apostrophes outside of words; runs of
-    white space become one space. Numbers and abbreviations are not spelt out.
+    The steps in order: Unicode NFKC; case; curly apostrophes become straight ones; hyphens, dashes and slashes become
+    spaces; all characters except letters, marks, digits and apostrophes are removed, and so are apostrophes outside of
+    words; runs of white space become one space. Numbers and abbreviations are not spelt out.
 
     Attributes:
-        case: "lower", "upper" or "keep".
-        punctuation: keep it, and hyphens; apostrophes, case and white space are treated all the same.
+        case: Case of the result: "lower", "upper" or "keep".
+        punctuation: Whether to keep punctuation and hyphens. Apostrophes, case and white space are normalised all the
+            same.
     """
 
     case: Literal["lower", "upper", "keep"] = "lower"
@@ -58,19 +59,19 @@ class Normalization:
 def count_errors(
     references: Sequence[str], hypotheses: Sequence[str], unit: Literal["word", "character"] = "word"
 ) -> np.ndarray:
-    """Errors of each hypothesis in its alignment of least edits (Levenshtein distance, by jiwer).
+    """Count the errors of each hypothesis in its alignment of least edits (Levenshtein distance, by jiwer).
 
     Args:
-        references: what was said, (N,).
-        hypotheses: what was recognised, (N,).
-        unit: what an error is an error of. Spaces between words are characters.
+        references: True transcripts, (N,).
+        hypotheses: Recognised transcripts, (N,).
+        unit: Unit that is counted. Spaces between words are characters.
 
     Returns:
-        int64 (N, 4): substitutions, deletions, insertions, and the units of the reference.
+        Counts, int64 (N, 4): substitutions, deletions, insertions, and the units of the reference.
 
     Raises:
-        ImportError: jiwer is not installed.
-        ValueError: lists of unequal length, or a reference without a word.
+        ImportError: The package jiwer is not installed.
+        ValueError: The lists differ in length, or a reference has no word.
     """
     jiwer = import_jiwer()
     if len(references) != len(hypotheses):
@@ -93,7 +94,12 @@ def count_errors(
     return counts
 
 
-def import_jiwer():
+def import_jiwer() -> ModuleType:
+    """Return the module jiwer.
+
+    Raises:
+        ImportError: The package is not installed.
+    """
     try:
         import jiwer
     except ImportError as error:
@@ -109,22 +115,24 @@ def error_rate_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, float | None]:
-    """Error rate over all utterances, with a percentile bootstrap interval that resamples speakers.
+    """Return the error rate over all utterances, with a percentile bootstrap interval that resamples speakers.
 
-    The rate is errors by reference units, both summed over utterances; a resample draws whole speakers with
+    The rate is errors by reference units, both summed over utterances. A resample draws whole speakers with
     replacement, as many as there are (see `bootstrap_intervals` for sources and limits).
 
     Args:
-        counts: of `count_errors`, (N, 4).
-        groups: speaker of each utterance, (N,); None entries together form one cluster of unknown speakers. Without
+        counts: Counts of `count_errors`, (N, 4).
+        groups: Speaker of each utterance, (N,); None entries together form one cluster of unknown speakers. Without
             groups each utterance is a cluster of its own.
-        num_resamples, confidence, seed: of the bootstrap.
+        num_resamples: Number of bootstrap resamples.
+        confidence: Coverage aimed at, between 0 and 1.
+        seed: Seed of the bootstrap.
 
     Returns:
-        `value`, and `low` and `high`, None where there is one cluster alone.
+        `value`, `low` and `high`; the last two are None with a single cluster.
 
     Raises:
-        ValueError: no utterances, groups of another length, or a confidence outside (0, 1).
+        ValueError: There are no utterances, the groups have another length, or the confidence is outside (0, 1).
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
@@ -155,12 +163,14 @@ def evaluate_transcripts(
     *,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Word and character error rate of one system on one test set.
+    """Return word and character error rate of one system on one test set.
 
     Args:
-        references, hypotheses: normalised alike, (N,).
-        speakers: of each utterance, (N,), None where unknown; when all are, utterances count as independent.
-        seed: of the bootstrap.
+        references: True transcripts, normalised, (N,).
+        hypotheses: Recognised transcripts, normalised alike, (N,).
+        speakers: Speaker of each utterance, (N,), None where unknown; when all are unknown, utterances count as
+            independent.
+        seed: Seed of the bootstrap.
 
     Returns:
         JSON-ready: `num_utterances`; `num_speakers` (known ones, None without speakers); `interval_clusters`,
@@ -168,7 +178,7 @@ def evaluate_transcripts(
         `insertions` and `units` (of the references); `sentence_error_rate`, the share of utterances with an error.
 
     Raises:
-        ValueError, ImportError: see `count_errors` and `error_rate_interval`.
+        ValueError, ImportError: See `count_errors` and `error_rate_interval`.
     """
     if speakers is not None and all(speaker is None for speaker in speakers):
         speakers = None
@@ -198,19 +208,18 @@ def write_transcript_report(
     """Write `results.json` and `report.md`, each file whole or not at all.
 
     Args:
-        results: name of a test set -> what `evaluate_transcripts` gives of it.
-        output_dir: folder to write to, made if need be; files of an earlier report are replaced.
-        title: heading of the report.
-        context: what was run; it heads the report and enters `results.json`.
-        notes: paragraphs at the end of the report.
+        results: Result of `evaluate_transcripts` by name of the test set.
+        output_dir: Folder to write to, made if need be; files of an earlier report are replaced.
+        title: Heading of the report.
+        context: Facts on the run; they head the report and enter `results.json`.
+        notes: Paragraphs at the end of the report.
 
     Returns:
         Path of `report.md`, which is written last.
     """
     folder, context = Path(output_dir), dict(context or {})
-    with replacing(folder / "results.json") as path:
-        content = {"title": title, "context": context, "test_sets": dict(results)}
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    content = {"title": title, "context": context, "test_sets": dict(results)}
+    write_json(folder / "results.json", content, allow_nan=False)
     parts = [f"# {title}"]
     if context:
         parts.append("\n".join(f"- {name}: `{value}`" for name, value in context.items()))
@@ -226,14 +235,14 @@ def write_transcript_report(
 
 
 def rates_table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Error rates of test sets with their intervals as a Markdown table, in per cent."""
+    """Return error rates of test sets with their intervals as a Markdown table, in per cent."""
     rows = []
-    for name, part in results.items():
-        speakers = "–" if part["num_speakers"] is None else f"{part['num_speakers']:,}"
-        kinds = "/".join(f"{part['wer'][kind]:,}" for kind in ("substitutions", "deletions", "insertions"))
-        rates = [_rate_cell(part[rate]) for rate in RATES]
-        size = [f"{part['num_utterances']:,}", speakers, f"{part['wer']['units']:,}"]
-        rows.append([name, *size, *rates, kinds, f"{100 * part['sentence_error_rate']:.1f}"])
+    for name, scores in results.items():
+        speakers = "–" if scores["num_speakers"] is None else f"{scores['num_speakers']:,}"
+        kinds = "/".join(f"{scores['wer'][kind]:,}" for kind in ("substitutions", "deletions", "insertions"))
+        rates = [_rate_cell(scores[rate]) for rate in RATES]
+        size = [f"{scores['num_utterances']:,}", speakers, f"{scores['wer']['units']:,}"]
+        rows.append([name, *size, *rates, kinds, f"{100 * scores['sentence_error_rate']:.1f}"])
     header = ["test set", "utterances", "speakers", "words", "WER", "CER", "words sub/del/ins", "SER"]
     return markdown_table(header, rows)
 

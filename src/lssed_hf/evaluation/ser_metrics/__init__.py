@@ -1,1 +1,1 @@
-"""The metric as a folder that `evaluate.load` takes; it is also importable like any other module of the package."""
+"""The metric in a folder that `evaluate.load` takes; its module can also be imported."""

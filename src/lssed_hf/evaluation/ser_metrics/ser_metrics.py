@@ -52,7 +52,7 @@ _CITATION = """
 
 
 def _as_labels(name: str, values: Sequence[int]) -> np.ndarray:
-    """One non-empty axis of whole numbers, or a ValueError that names the argument."""
+    """Return one non-empty axis of whole numbers, or raise a ValueError that names the argument."""
     array = np.asarray(values)
     if array.size == 0:
         raise ValueError(f"{name} is empty: there is no utterance to score")
@@ -75,7 +75,7 @@ def check_labels(
         References int64 (N,), predictions int64 (N,) and C.
 
     Raises:
-        ValueError: Nothing to score, different lengths, labels that are no whole numbers or lie outside 0 to C - 1.
+        ValueError: There is nothing to score, the lengths differ, or a label is no whole number from 0 to C - 1.
     """
     arrays = {
         "references": _as_labels("references", references),
@@ -96,7 +96,7 @@ def check_labels(
 
 
 def score(references: Sequence[int], predictions: Sequence[int], num_labels: int | None = None) -> dict[str, Any]:
-    """Score predictions; every number the package reports comes from here.
+    """Score predictions. All scores that the package reports come from here.
 
     Args:
         references: True labels, (N,).
@@ -107,7 +107,7 @@ def score(references: Sequence[int], predictions: Sequence[int], num_labels: int
         JSON-ready: `weighted_accuracy`, `unweighted_accuracy` and `macro_f1` in [0, 1]; `per_class_recall` (C,), None
         for a class without references; `confusion_matrix` (C, C) counts with references as rows.
         A class that only the predictions hold counts in `macro_f1` (as 0, like scikit-learn) but has no recall, so it
-        does not count in `unweighted_accuracy`. `num_labels` changes the sizes only, never a score.
+        does not count in `unweighted_accuracy`. `num_labels` changes the sizes, never a score.
 
     Raises:
         ValueError: See `check_labels`.
@@ -129,7 +129,7 @@ def score(references: Sequence[int], predictions: Sequence[int], num_labels: int
 
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
-class SerMetrics(evaluate.Metric):
+class SerMetrics(evaluate.Metric):  # noqa: D101 (its docstring is put together by the decorator)
     def _info(self) -> evaluate.MetricInfo:
         label = datasets.Value("int64")
         return evaluate.MetricInfo(
