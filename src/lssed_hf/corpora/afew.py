@@ -1,17 +1,18 @@
 """AFEW: scenes of films in seven emotions, the data of the EmotiW challenges (Dhall et al., IEEE MultiMedia 2012).
 
-By request and under a licence for academic research, see https://cs.anu.edu.au/few/AFEW.html. Version 6.0 has 773
-scenes for training, 383 for validation and 593 for test (version 7.0: 653). The sound is that of the films, with music
-and noise, and several people may speak.
+AFEW is given away on request, for academic research; see https://cs.anu.edu.au/few/AFEW.html. Version 6.0 has 773
+scenes for training, 383 for validation and 593 for test (version 7.0: 653). The sound is the films', with music and
+noise. Several people may speak.
 
-Read is `Train_AFEW/Angry/000046280.avi`, likewise `Val_AFEW` and `Test_AFEW`, or the folders without `_AFEW`. A `.wav`
-or `.flac` file beside a video is read instead.
+Files are `Train_AFEW/Angry/000046280.avi`, and the like in `Val_AFEW` and `Test_AFEW`. The folders may lack `_AFEW`. A
+`.wav` or `.flac` file beside a video takes its place.
 
-Labels: the folders Angry, Disgust, Fear, Happy, Neutral, Sad and Surprise; of version 6.0, in that order, 133, 74, 81,
-150, 144, 117 and 74 for training and 64, 40, 46, 63, 63, 61 and 46 for validation. Labels of the test set were kept
-back by the organisers: scenes in `Test_AFEW` itself, in no folder of an emotion, are left out.
-The only split is the `official` one. Some scenes of training and validation have the same name (they are parts of the
-same video), so identifiers carry the split: `train_000046280`. Nothing is said of the speakers.
+Labels are the folders Angry, Disgust, Fear, Happy, Neutral, Sad and Surprise. In that order version 6.0 has 133, 74,
+81, 150, 144, 117 and 74 scenes for training, and 64, 40, 46, 63, 63, 61 and 46 for validation. The organisers kept
+back the labels of the test set: scenes in `Test_AFEW` itself, in no folder of an emotion, are left out.
+
+The only split is the `official` one. Some scenes of training and validation come from one video and have the same
+name, so ids begin with the split: `train_000046280`. The speakers are unknown.
 """
 
 import re
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .base import CorpusBuilder, Reject, Utterance
+from .fields import SPLIT_NAMES
 from .media import find_clips, wrong_folder
 
 
@@ -31,8 +33,6 @@ EMOTION_FOLDERS = {
     "Sad": "sad",
     "Surprise": "surprised",
 }
-_EMOTIONS = {folder.lower(): emotion for folder, emotion in EMOTION_FOLDERS.items()}
-_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _SPLIT_FOLDER = re.compile(r"(train|val|test)(_afew)?", re.IGNORECASE)
 
 
@@ -63,7 +63,7 @@ class Afew(CorpusBuilder):
 
 
 def _split_of(folders: Sequence[str]) -> str | None:
-    """`train`, `val` or `test`, after the innermost folder that says so."""
+    """Return `train`, `val` or `test` from the innermost folder with such a name."""
     names = [match[1].lower() for folder in folders if (match := _SPLIT_FOLDER.fullmatch(folder))]
     return names[-1] if names else None
 
@@ -75,6 +75,7 @@ def _read(path: Path, folders: Sequence[str]) -> Utterance | Reject:
     name = f"{split}_{path.stem}"
     if split == "test" and _SPLIT_FOLDER.fullmatch(folders[-1]):
         return Reject(name, str(path), "a test scene without a label", by_rule=True)
-    if folders[-1].lower() not in _EMOTIONS:
+    emotion = EMOTION_FOLDERS.get(folders[-1].capitalize())
+    if emotion is None:
         return Reject(name, str(path), f"in no folder of an emotion ({', '.join(EMOTION_FOLDERS)}); move the file")
-    return Utterance(id=name, path=str(path), emotion=_EMOTIONS[folders[-1].lower()], split=_SPLITS[split])
+    return Utterance(id=name, path=str(path), emotion=emotion, split=SPLIT_NAMES[split])

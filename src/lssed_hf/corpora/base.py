@@ -1,4 +1,4 @@
-"""The schema that every corpus shares, and the builder that turns a list of utterances into a `datasets` corpus."""
+"""Schema of all corpora, and the builder that makes a `datasets` corpus of a list of utterances."""
 
 import filecmp
 import hashlib
@@ -16,11 +16,12 @@ import pyarrow as pa
 
 from ..audio import encode_audio, load_audio
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
+from .source_files import source_hash
 
 
 SAMPLING_RATE = 16000
 SPLITS = ("train", "validation", "test")
-_NOTES = "notes.json"  # in the cache: what was said while it was built
+_NOTES = "notes.json"  # in the cache: the warnings of the build
 _ROWS_PER_BLOCK = 1000
 _ROWS_PER_TABLE = 200
 
@@ -28,7 +29,7 @@ logger = datasets.logging.get_logger(__name__)
 
 
 def corpus_features(emotions: Sequence[str] = EMOTIONS, vocabulary: Sequence[str] = EMOTIONS) -> datasets.Features:
-    """Return the columns of every corpus. What a corpus lacks is null, or -1 in a ClassLabel.
+    """Return the columns of every corpus. Missing values are null, or -1 in a ClassLabel.
 
     Args:
         emotions: Classes of `emotion`.
@@ -55,11 +56,14 @@ def corpus_features(emotions: Sequence[str] = EMOTIONS, vocabulary: Sequence[str
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One row of a corpus. Emotions, gender and age group are names of `lssed_hf.labels`; `split` may stay open.
+    """Row of a corpus. Emotions, gender and age group are names of `lssed_hf.labels`.
 
-    `path` is a file of this utterance alone, or where `cut` is set a longer recording of which it is the part from
-    `start` to `end` (seconds). `offset` is the byte at which its line begins, where `path` is a table of features.
-    `source` says where the metadata has it (file and line), for messages; it is `path` where there is no metadata.
+    Attributes:
+        path: File of this utterance alone. Where `cut` is set, a longer recording: the utterance is the segment from
+            `start` to `end` (seconds). Where `offset` is set, a table of features.
+        split: Split of the release. None: the builder assigns one.
+        offset: Byte at which the utterance's line in `path` begins.
+        source: File and line of the metadata, for messages. Default: `path`.
     """
 
     id: str
@@ -87,10 +91,14 @@ _FIELDS_OF_ROWS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """An utterance that is left out: its name as far as it is known, where it stands (file, line), and why.
+    """Utterance that is left out.
 
-    `by_rule` tells what the corpus or its protocol leaves out (other languages, no agreement among raters, files known
-    to be broken) from what should have been there and is faulty. Reasons by rule are worded alike, to be counted.
+    Attributes:
+        id: Name of the utterance, as far as it is known.
+        source: File and line that the utterance comes from.
+        reason: Reason for a message. Reasons by rule are worded alike, to be counted.
+        by_rule: Whether the corpus or its protocol leaves it out: another language, no agreement among raters, a file
+            known to be broken. Otherwise the data are faulty.
     """
 
     id: str
@@ -104,9 +112,9 @@ class CorpusConfig(datasets.BuilderConfig):
     """Configuration of a corpus.
 
     Args:
-        emotions: Classes that are kept, in the order of their numbers.
+        emotions: Classes to keep, in the order of their numbers.
         vocabulary: Classes of secondary emotions.
-        split_scheme: Name of the way to split.
+        split_scheme: Name of the split scheme.
     """
 
     emotions: Sequence[str] = EMOTIONS
@@ -114,15 +122,15 @@ class CorpusConfig(datasets.BuilderConfig):
     split_scheme: str = "speaker"
 
     def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
-        """Names the cache folder: also by the files of the corpus, so that what changed is read again."""
+        """Return a name for the cache folder that changes with the files of the corpus."""
         if config_kwargs.get("data_dir") is not None:
             config_kwargs = {**config_kwargs, "fingerprint": fingerprint(config_kwargs["data_dir"])}
         return super().create_config_id(config_kwargs, custom_features)
 
 
 def fingerprint(data_dir: str | os.PathLike) -> str:
-    """Hash of this code and of the files below a folder (name, size, time)."""
-    digest = hashlib.sha256(source_hash().encode())
+    """Return a digest of the names, sizes and times of the files below a folder."""
+    digest = hashlib.sha256()
     for folder, folders, files in os.walk(Path(data_dir).expanduser()):
         folders.sort()
         for name in sorted(files):
@@ -131,29 +139,16 @@ def fingerprint(data_dir: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
-def source_hash() -> str:
-    """Hash of the code that reads corpora; `datasets` hashes the code of a package by its name only."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parents[1]
-    # A corpus may build on any of them.
-    for source in sorted(path for below in ("", "decoding/", "corpora/**/") for path in package.glob(f"{below}*.py")):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
+# `datasets` would hide any other error behind a DatasetGenerationError that says nothing.
 class CorpusDataError(datasets.exceptions.DatasetGenerationError, ValueError):
-    """A folder is not the corpus that it was said to be, or its metadata cannot be read.
-
-    (A `DatasetGenerationError`, because `datasets` would hide any other behind one that says nothing.)
-    """
+    """Error of a folder that is not the named corpus, or whose metadata cannot be read."""
 
 
+# datasets 5 would encode the rows of a GeneratorBasedBuilder through torchcodec.
 class CorpusBuilder(datasets.ArrowBasedBuilder):
     """Base of the corpora. A corpus implements `read_utterances`, and `assign_splits` where it has a usual protocol.
 
-    Audio stays where it is: rows hold paths, and nothing is decoded while building, but for utterances that have to be
-    cut out of recordings. (An `ArrowBasedBuilder`, because datasets 5 would encode the rows of a
-    `GeneratorBasedBuilder` through torchcodec.)
+    Rows hold the paths of audio files. The build decodes only recordings that it cuts utterances from.
     """
 
     VERSION = datasets.Version("1.0.0")
@@ -163,112 +158,128 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         CorpusConfig(name="benchmark", description="angry, neutral, happy, sad", emotions=BENCHMARK_EMOTIONS),
     ]
     DEFAULT_CONFIG_NAME = "default"
-    #: Configuration that is trained and scored on where the user names none.
+    #: Configuration to train and score on where the user names none.
     TRAINING_CONFIG_NAME = "benchmark"
-    #: Option that names the column of the user's table, by column of the corpus; for people's own tables alone.
+    #: Column of the corpus to the option that names the column of the user's own table.
     COLUMN_OPTIONS: Mapping[str, str] = {}
     #: Names accepted for `split_scheme`; the first is the default.
     SPLIT_SCHEMES: Sequence[str] = ("speaker",)
-    #: What the corpus's usual 4-class protocol counts as another emotion, e.g. IEMOCAP's excited as happy.
+    #: Emotions that the corpus's usual 4-class protocol counts as another one, e.g. IEMOCAP's excited as happy.
     BENCHMARK_MERGES: Mapping[str, str] = {}
-    #: The column of `_features` that holds the label, a ClassLabel.
+    #: Column of `_features` with the label, a ClassLabel.
     LABEL_COLUMN = "emotion"
     HOMEPAGE = ""
     LICENSE = ""
-    #: What the licence says of passing the corpus on, where it forbids it; a prepared folder's card repeats it.
+    #: Sentence for the card of a prepared folder, where the licence forbids to pass the corpus on.
     NO_REDISTRIBUTION = ""
     CITATION = ""
-    #: Of the card of a prepared folder.
+    #: Tags on the card of a prepared folder.
     TAGS: Sequence[str] = ("speech-emotion-recognition", "audio")
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
         self._notes: list[str] = []
+        # `datasets` would take a hash of the module's name.
+        kwargs["hash"] = source_hash(*(base.__module__ for base in type(self).__mro__))
         super().__init__(*args, split_scheme=split_scheme or self.SPLIT_SCHEMES[0], **kwargs)
 
     def note(self, line: str) -> None:
-        """Warn of something about the corpus that the user has to know, whenever it is loaded."""
+        """Log a warning now and whenever the corpus is loaded."""
         line = f"{self.name}: {line}"
         if line not in self._notes:
             self._notes.append(line)
             logger.warning(line)
 
     def configurations(self) -> Sequence[str]:
-        """Return the configurations that a prepared folder of this one has: `default` has `benchmark` with it."""
+        """Return the configurations of a prepared folder: this one, and `benchmark` beside `default`."""
         beside = [name for name in ("benchmark",) if self.config.name == "default" and name in self.builder_configs]
         return [self.config.name, *beside]
 
     def resolve_classes(self, utterances: Sequence[Utterance]) -> None:
-        """Fix the classes, where they depend on what the corpus holds."""
+        """Set the classes, where they depend on the utterances."""
 
     @classmethod
     def default_data_dir(cls) -> Path:
-        """Where the corpus is when no `data_dir` was given."""
+        """Return the folder of the corpus where no `data_dir` is given.
+
+        Raises:
+            ValueError: The corpus has no such folder.
+        """
         name = datasets.naming.camelcase_to_snakecase(cls.__name__)
         raise ValueError(f"{name} needs data_dir=, the folder that holds the corpus ({cls.HOMEPAGE})")
 
     def read_utterances(self, data_dir: Path) -> Iterable[Utterance | Reject]:
-        """Every utterance below `data_dir`, or why it cannot be used. Raises `CorpusDataError` for another corpus."""
+        """Yield every utterance below `data_dir`, or the reason to leave it out.
+
+        Raises:
+            CorpusDataError: The folder is not this corpus.
+        """
         raise NotImplementedError
 
     def folders(self, data_dir: Path) -> Sequence[Path]:
-        """The resolved folders that files of the corpus may be in: `data_dir`, and where archives were unpacked to."""
+        """Return the resolved folders that may hold files: `data_dir`, and folders that archives are unpacked to."""
         return (data_dir,)
 
     def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
-        """The schemes that these utterances can be divided by."""
+        """Return the schemes that can divide these utterances."""
         return self.SPLIT_SCHEMES
 
     def assign_splits(self, utterances: Sequence[Utterance], scheme: str) -> list[str | None]:
-        """The split of each utterance (None: in none), its `split` field unless a corpus overrides this."""
+        """Return the split of each utterance, None where it is in no split. Default: the field `split`."""
         return [row.split for row in utterances]
 
     def read(self, data_dir: Path) -> tuple[list[Utterance], list[Reject]]:
-        """Read and check: identifiers are unique, times are sound, and no file lies outside of `folders`.
+        """Read a corpus and check it: ids are unique, times are sound, and no file lies outside of `folders`.
+
+        Returns:
+            Utterances to use, and utterances to leave out.
 
         Raises:
-            CorpusDataError: this is not the corpus, or holds nothing at all.
+            CorpusDataError: The folder is not this corpus, or holds nothing at all.
         """
-        utterances: list[Utterance] = []
+        utterances: dict[str, Utterance] = {}
         rejects: list[Reject] = []
-        seen: dict[str, Utterance] = {}
         inside: dict[str, bool] = {}
         folders: Sequence[Path] | None = None
         for row in self.read_utterances(data_dir):
             if isinstance(row, Reject):
                 rejects.append(row)
                 continue
-            source, first = row.source or row.path, seen.get(row.id)
             folders = self.folders(data_dir) if folders is None else folders
+            first, by_rule = utterances.get(row.id), False
             if not _is_utf8(row.path):
                 problem = "the file's name is not UTF-8; rename it"
             elif not _is_inside(row.path, folders, inside):
                 problem = f"{row.path} is a link out of {data_dir}, or to nothing; put the file itself there"
             elif first is not None and _is_copy(row, first):
-                rejects.append(Reject(row.id, source, "an identical copy of another file", by_rule=True))
-                continue
+                problem, by_rule = "an identical copy of another file", True
             elif first is not None:
                 problem = f"the same id as {first.source or first.path}; give each utterance its own"
             else:
                 problem = _time_problem(row)
             if problem:
-                rejects.append(Reject(row.id, source, problem))
+                rejects.append(Reject(row.id, row.source or row.path, problem, by_rule))
             else:
-                seen[row.id] = row
-                utterances.append(row)
+                utterances[row.id] = row
         if not utterances and all(reject.by_rule for reject in rejects):
             reasons = ", ".join({reject.reason for reject in rejects})
             raise CorpusDataError(f"{self.name}: no utterance in {data_dir}{reasons and f' ({reasons})'}")
-        return utterances, rejects
+        return list(utterances.values()), rejects
 
     def label_of(self, utterance: Utterance) -> str | None:
-        """The class that this configuration counts an utterance as, or None where it leaves it out."""
+        """Return the class of an utterance in this configuration, None where it is left out."""
         emotion = utterance.emotion
         if tuple(self.config.emotions) == BENCHMARK_EMOTIONS:
             emotion = self.BENCHMARK_MERGES.get(emotion, emotion)
         return emotion if emotion in self.config.emotions else None
 
     def encode(self, utterance: Utterance, label: str, payload: dict | None = None) -> dict:
-        """The row of an utterance in this configuration's features; `payload` takes the place of `self.payload`'s."""
+        """Return the row of an utterance in this configuration's features.
+
+        Args:
+            utterance: Utterance to encode.
+            label: Class of the utterance, see `label_of`.
+            payload: Column with the speech. Default: `self.payload(utterance)`.
+        """
         row = {field: getattr(utterance, field) for field in _FIELDS_OF_ROWS}  # asdict() would copy deeply
         row.update(self.payload(utterance) if payload is None else payload)
         row["emotion"] = self.config.emotions.index(label)
@@ -278,10 +289,10 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         return row
 
     def payload(self, utterance: Utterance) -> dict:
-        """The column that holds the speech: a path, or the encoded part of a recording.
+        """Return the column with the speech: a path, or the encoded segment of a recording.
 
         Raises:
-            AudioError: the part cannot be cut out.
+            AudioError: The segment cannot be cut out.
         """
         if not utterance.cut:
             return {"audio": {"bytes": None, "path": utterance.path}}
@@ -310,7 +321,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         if scheme not in known:
             raise ValueError(f"split_scheme={scheme!r}; {self.name} has {', '.join(known)}")
         self.resolve_classes(utterances)
-        # Divided before any label is left out: a test utterance of one configuration is never trained on in another.
+        # Splits come before labels: so a test utterance of one configuration is never trained on in another.
         splits: dict[str | None, list[tuple[Utterance, str]]] = {split: [] for split in SPLITS}
         without_split, left_out = 0, Counter()
         for row, split in zip(utterances, self.assign_splits(utterances, scheme)):
@@ -336,7 +347,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         ]
 
     def _refuse(self, rejects: list[Reject], num_good: int, data_dir: Path) -> None:
-        """Say what a rule leaves out, and stop at what is faulty."""
+        """Note the utterances that a rule leaves out, and raise an error for faulty ones."""
         for reason, number in Counter(reject.reason for reject in rejects if reject.by_rule).items():
             self.note(f"{number:,} utterances are left out: {reason}")
         if faulty := [reject for reject in rejects if not reject.by_rule]:
@@ -349,7 +360,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
 
     def _download_and_prepare(self, *args, **kwargs) -> None:
         super()._download_and_prepare(*args, **kwargs)
-        # In the folder that becomes the cache, for those who load it from there.
+        # In the folder that becomes the cache, for later loads.
         Path(self._output_dir, _NOTES).write_text(json.dumps(self._notes), encoding="utf-8")
 
     def as_dataset(self, *args, **kwargs) -> datasets.DatasetDict | datasets.Dataset:
@@ -376,7 +387,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
 
 
 def left_out_line(config: str, counts: Counter[str], total: int) -> str:
-    """Return the line that says how many utterances of which class a configuration leaves out."""
+    """Return a line with the number of utterances of each class that a configuration leaves out."""
     named = ", ".join(f"{count:,} {emotion}" for emotion, count in counts.most_common())
     return f"configuration {config!r} leaves out {counts.total():,} of {total:,} utterances: {named}"
 
@@ -394,7 +405,7 @@ def _time_problem(row: Utterance) -> str | None:
 
 
 def _is_copy(row: Utterance, first: Utterance) -> bool:
-    """Whether an utterance is another file with the same bytes."""
+    """Return whether two utterances with one id are two files with the same bytes."""
     if row.cut or row.path == first.path or row.emotion != first.emotion:
         return False
     try:
@@ -412,7 +423,7 @@ def _is_utf8(path: str) -> bool:
 
 
 def _is_inside(path: str, folders: Sequence[Path], known: dict[str, bool]) -> bool:
-    """Whether a file is below a (resolved) folder, links followed. `known` keeps what was found out of its folder."""
+    """Return whether a file is below a resolved folder, links followed. `known` caches the results by folder."""
     parent = os.path.dirname(path)
     if parent not in known:
         known[parent] = any(Path(os.path.realpath(parent)).is_relative_to(folder) for folder in folders)

@@ -1,6 +1,6 @@
-"""Reading the cells of metadata that people wrote, for all corpora whose columns hold the same things.
+"""Readers of the cells of metadata that people wrote: emotions, numbers, times, choices and splits.
 
-Every function raises ValueError for a cell that it cannot read; the message quotes it.
+Every function raises a ValueError that quotes the cell if it cannot read it.
 """
 
 import math
@@ -12,7 +12,7 @@ from .base import SPLITS
 from .tables import Row
 
 
-#: What people call the splits. "eval" is missing: some mean validation, and some test.
+#: Usual names of the splits. "eval" is missing: some mean validation, and some test.
 SPLIT_NAMES = {
     **{split: split for split in SPLITS},
     "training": "train",
@@ -25,25 +25,25 @@ SPLIT_NAMES = {
 
 
 def escapes(name: str) -> bool:
-    """Whether a name could lead out of the folder that it is looked for in, on any system."""
+    """Return whether a file name could lead out of its folder, on any system."""
     parts = name.replace("\\", "/").split("/")
     return ".." in parts or name.startswith(("/", "\\", "~")) or bool(re.match(r"[A-Za-z]:", name)) or "\0" in name
 
 
 def emotions_in(text: str | None) -> list[str]:
-    """Return the main emotion and the secondary ones, between which there is `;`, `,`, `/` or `|`."""
+    """Return the main emotion and the secondary ones, separated by `;`, `,`, `/` or `|`."""
     if text is None:
         raise ValueError("no emotion given")
     return [normalize_emotion(part) for part in re.split(r"[;,/|]", text)]
 
 
 def decimal(text: str) -> float:
-    """Return a number that is written with a decimal point or comma."""
+    """Return a number written with a decimal point or comma."""
     return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
 
 
 def number_in(row: Row, field: str) -> float | None:
-    """Return a finite number from 0 on, with a decimal point or comma; None where the cell is empty."""
+    """Return a finite number from 0 on, None where the cell is empty."""
     text = row.first(field)
     if text is None:
         return None
@@ -57,7 +57,7 @@ def number_in(row: Row, field: str) -> float | None:
 
 
 def times_in(row: Row) -> tuple[float | None, float | None]:
-    """`start` and `end` in seconds, in that order where both are there."""
+    """Return `start` and `end` in seconds, None for empty cells. Where both are there, the end is after the start."""
     start, end = number_in(row, "start"), number_in(row, "end")
     if start is not None and end is not None and end <= start:
         raise ValueError(f"ends at {end} s, before or when it starts ({start} s); correct the times")
@@ -65,7 +65,7 @@ def times_in(row: Row) -> tuple[float | None, float | None]:
 
 
 def choice_in(row: Row, field: str, choices: Sequence[str]) -> str | None:
-    """One of `choices` by its name or its initial, None where the cell is empty."""
+    """Return one of `choices` by its name or its initial, None where the cell is empty."""
     text = row.first(field)
     if text is None:
         return None
@@ -77,7 +77,7 @@ def choice_in(row: Row, field: str, choices: Sequence[str]) -> str | None:
 
 
 def split_in(row: Row) -> str | None:
-    """One of `SPLITS`, None where the cell is empty."""
+    """Return one of `SPLITS`, None where the cell is empty."""
     text = row.first("split")
     if text is None:
         return None

@@ -1,25 +1,24 @@
 """MELD: 13,708 utterances out of dialogues of the TV series Friends, in seven emotions.
 
 Source: Poria et al., ACL 2019; https://github.com/declare-lab/MELD. Anyone may download it: metadata from that
-repository (GPL-3.0), and as `MELD.Raw.tar.gz` clips of the series, which stays its owners'. What is read, in
-`data_dir` or in `MELD.Raw/` or `data/MELD/` there, or in a folder `train/`, `dev/` or `test/` of these, as archives
-unpack:
+repository (GPL-3.0), and clips of the series, which stays its owners', as `MELD.Raw.tar.gz`. Files may lie in
+`data_dir`, in `MELD.Raw/` or `data/MELD/` there, or in a folder `train/`, `dev/` or `test/` of these:
 
-- `train_sent_emo.csv`, `dev_sent_emo.csv`, `test_sent_emo.csv`, of which a copy may lack some;
-- `train_splits/`, `dev_splits_complete/`, `output_repeated_splits_test/` with `dia{D}_utt{U}.mp4`, or sound extracted
-  from it (`.wav`, `.flac`, ...), which is taken where both are there. Videos need PyAV.
+- `train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv`. A copy may lack some.
+- `train_splits/`, `dev_splits_complete/` and `output_repeated_splits_test/` with `dia{D}_utt{U}.mp4`. Sound extracted
+  from a video (`.wav`, `.flac`, ...) takes its place. Videos need PyAV.
 
-An utterance is (split, Dialogue_ID, Utterance_ID), so `id` is `train_dia0_utt0` and `session_id` `train_dia0`. The
-folders hold some more clips, among them `final_videos_test*` and `._*`; what no line names is not read.
-`start` and `end` are seconds in the episode, not in the clip; where a line's times cannot be read, or the end is not
-after the start, both are null. The gender is known of the six main characters alone.
+An utterance is (split, Dialogue_ID, Utterance_ID): `id` is `train_dia0_utt0`, and `session_id` is `train_dia0`. Clips
+that no line names are not read, such as `final_videos_test*` and `._*`. `start` and `end` are seconds in the episode,
+not in the clip. Both are null where a line's times cannot be read or the end is not after the start. Only the gender
+of the six main characters is known.
 
 Labels: neutral, joy (happy), surprise, anger, sadness, disgust, fear. Many clips are cut badly or have laughter on
-them. Left out by rule: two files known to be corrupt or missing, and, unless `keep_badly_cut=True`, three that last
-minutes. That leaves 13,703 utterances.
+them. Two files known to be corrupt or missing are left out by rule. So are three clips that last minutes, unless
+`keep_badly_cut=True`. That leaves 13,703 utterances.
 
-Split: `official`, 9,989 / 1,109 / 2,610 lines; the usual score is weighted F1. It does not keep speakers apart, the
-six main actors are in every part: a score says little about voices that were never heard in training.
+The only split is `official`: 9,989 / 1,109 / 2,610 lines. The usual score is weighted F1. The six main actors are in
+every split, so a score says little about new voices.
 """
 
 import os
@@ -31,6 +30,7 @@ from pathlib import Path
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS
 from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance
+from .fields import SPLIT_NAMES
 from .media import wrong_folder
 from .tables import Row, read_table
 
@@ -44,7 +44,7 @@ EMOTION_NAMES = {
     "disgust": "disgusted",
     "fear": "fearful",
 }
-#: MELD's name of a part to the folder of its clips.
+#: MELD's name of a split to the folder of its clips.
 MEDIA_FOLDERS = {
     "train": "train_splits",
     "dev": "dev_splits_complete",
@@ -58,7 +58,7 @@ MAIN_CHARACTERS = {
     "Rachel": "female",
     "Ross": "male",
 }
-#: Known defects of the release. Left out wherever the file comes from, so that everyone has the same utterances.
+#: Known defects of the release. A mended file is left out too, so that everyone has the same utterances.
 DEFECTS = {
     "train_dia125_utt3": "the release's file is corrupt",
     "dev_dia110_utt7": "the release lacks the file",
@@ -72,7 +72,11 @@ _TIME = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{3})")
 
 @dataclass
 class MeldConfig(CorpusConfig):
-    """`keep_badly_cut` keeps the clips that are known to last minutes."""
+    """Configuration of MELD.
+
+    Args:
+        keep_badly_cut: Whether to keep the clips that are known to last minutes.
+    """
 
     keep_badly_cut: bool = False
 
@@ -97,23 +101,23 @@ class Meld(CorpusBuilder):
 }"""
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
-        tables = {part: path for part in MEDIA_FOLDERS if (path := _find_table(data_dir, part))}
+        tables = {split: path for split in MEDIA_FOLDERS if (path := _find_table(data_dir, split))}
         if not tables:
-            names = ", ".join(f"{part}_sent_emo.csv" for part in MEDIA_FOLDERS)
+            names = ", ".join(f"{split}_sent_emo.csv" for split in MEDIA_FOLDERS)
             raise wrong_folder(data_dir, "MELD", f"{names} in it, in MELD.Raw/ and in data/MELD/")
-        for part, folder in MEDIA_FOLDERS.items():
-            clips = _index(data_dir, part)
-            if part in tables:
-                yield from self._read_part(part, tables[part], clips)
+        for split, folder in MEDIA_FOLDERS.items():
+            clips = _index(data_dir, split)
+            if split in tables:
+                yield from self._read_split(split, tables[split], clips)
             elif clips:
                 raise CorpusDataError(
-                    f"{data_dir} has clips in {folder}/, but no {part}_sent_emo.csv; add it (from {self.HOMEPAGE})"
+                    f"{data_dir} has clips in {folder}/, but no {split}_sent_emo.csv; add it (from {self.HOMEPAGE})"
                 )
 
-    def _read_part(self, part: str, table: Path, clips: Mapping[str, Path]) -> Iterator[Utterance | Reject]:
+    def _read_split(self, split: str, table: Path, clips: Mapping[str, Path]) -> Iterator[Utterance | Reject]:
         for row in read_table(table, _REQUIRED):
             clip = f"dia{row.get('dialogue_id', '?')}_utt{row.get('utterance_id', '?')}"
-            name, source, emotion = f"{part}_{clip}", f"{table}, line {row.line}", row.first("emotion") or ""
+            name, source, emotion = f"{split}_{clip}", f"{table}, line {row.line}", row.first("emotion") or ""
             if row.problem:
                 yield Reject(name, source, row.problem)
             elif not re.fullmatch(r"dia\d+_utt\d+", clip):
@@ -125,27 +129,28 @@ class Meld(CorpusBuilder):
             elif emotion.lower() not in EMOTION_NAMES:
                 yield Reject(name, source, f"emotion {emotion!r} is none of {', '.join(EMOTION_NAMES)}")
             elif clip not in clips:
-                reason = f"no clip {clip}.mp4 (or .wav, .flac, ...) in {MEDIA_FOLDERS[part]}/; copy it there"
+                reason = f"no clip {clip}.mp4 (or .wav, .flac, ...) in {MEDIA_FOLDERS[split]}/; copy it there"
                 yield Reject(name, source, reason)
             else:
-                yield _utterance(row, source, part, name, clips[clip])
+                yield _utterance(row, source, split, name, clips[clip])
 
 
-def _folders(data_dir: Path, part: str) -> list[Path]:
-    """Where a part's table and its folder of clips may be, the preferred place first."""
-    return [data_dir / place / below for place in _PLACES for below in ("", part)]
+def _folders(data_dir: Path, split: str) -> list[Path]:
+    """Return the possible folders of a split's table and clips, the preferred one first."""
+    return [data_dir / place / below for place in _PLACES for below in ("", split)]
 
 
-def _find_table(data_dir: Path, part: str) -> Path | None:
-    paths = (folder / f"{part}_sent_emo.csv" for folder in _folders(data_dir, part))
+def _find_table(data_dir: Path, split: str) -> Path | None:
+    paths = (folder / f"{split}_sent_emo.csv" for folder in _folders(data_dir, split))
     return next((path for path in paths if path.is_file()), None)
 
 
-def _index(data_dir: Path, part: str) -> dict[str, Path]:
-    """Name of each clip to its file; listing a folder once is far cheaper than asking for 10,000 files."""
+def _index(data_dir: Path, split: str) -> dict[str, Path]:
+    """Return the file of each clip, by the clip's name."""
+    # Listing a folder once is far cheaper than asking for 10,000 files.
     index: dict[str, Path] = {}
-    for folder in _folders(data_dir, part):
-        media = folder / MEDIA_FOLDERS[part]
+    for folder in _folders(data_dir, split):
+        media = folder / MEDIA_FOLDERS[split]
         names = os.listdir(media) if media.is_dir() else []
         files = [(_SUFFIXES.index(suffix), name) for name in names if (suffix := _suffix(name)) in _SUFFIXES]
         for _, name in sorted(files):
@@ -157,11 +162,10 @@ def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _utterance(row: Row, source: str, part: str, name: str, path: Path) -> Utterance:
+def _utterance(row: Row, source: str, split: str, name: str, path: Path) -> Utterance:
     start, end = _seconds(row.first("starttime")), _seconds(row.first("endtime"))
     if start is None or end is None or end <= start:
-        # They only tell where in the episode the clip is from, which is no reason to do without the clip.
-        start = end = None
+        start = end = None  # the clip is there all the same
     speaker = row.first("speaker")
     return Utterance(
         id=name,
@@ -173,13 +177,13 @@ def _utterance(row: Row, source: str, part: str, name: str, path: Path) -> Utter
         start=start,
         end=end,
         transcript=row.first("utterance"),
-        split="validation" if part == "dev" else part,
+        split=SPLIT_NAMES[split],
         source=source,
     )
 
 
 def _seconds(time: str | None) -> float | None:
-    """`00:16:16,059` to seconds."""
+    """Return the seconds of a time such as `00:16:16,059`, None for other text."""
     match = _TIME.fullmatch(time or "")
     if match is None:
         return None
