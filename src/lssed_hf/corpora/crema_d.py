@@ -1,16 +1,17 @@
 """CREMA-D: 7,442 clips of twelve English sentences by 91 actors in six emotions (Cao et al., IEEE TAFFC 2014).
 
-Free to all under the Open Database License from https://github.com/CheyneyComputerScience/CREMA-D (with git-lfs:
-without it the clips are text files of a few lines). The audio is `AudioWAV/1001_DFA_ANG_XX.wav`, 16 kHz: actor (1001
-to 1091), sentence, emotion, level (LO, MD, HI, or XX for none). Clips are found in any folder; where the same clip is
-there as WAV, MP3 (`AudioMP3/`) and video (`VideoFlash/`), the WAV file is read. `VideoDemographics.csv` (columns
-ActorID, Age, Sex, Race, Ethnicity), in the folder or one level below it, gives age and gender and may be missing.
+CREMA-D is free under the Open Database License at https://github.com/CheyneyComputerScience/CREMA-D. Clone it with
+git-lfs: without it the clips are text files of a few lines. A clip is `AudioWAV/1001_DFA_ANG_XX.wav`, 16 kHz: actor
+(1001 to 1091), sentence, emotion, level (LO, MD, HI, or XX for none). Clips may lie in any folder. If a clip is there
+as WAV, MP3 (`AudioMP3/`) and video (`VideoFlash/`), the WAV file is read. `VideoDemographics.csv` (columns ActorID,
+Age, Sex, Race, Ethnicity), in the folder or one level below it, gives age and gender. It may be missing.
 
-Labels: ANG angry, DIS disgusted, FEA fearful, HAP happy, NEU neutral, SAD sad. This is the emotion that the actor was
-told to show, 1,271 clips each (neutral 1,087); people who hear the audio alone name it in four clips of ten. The votes
+Labels: ANG angry, DIS disgusted, FEA fearful, HAP happy, NEU neutral, SAD sad. They name the emotion that the actor was
+told to show: 1,271 clips each (neutral 1,087). People who hear the audio alone name it in four clips of ten. The votes
 of the raters are not read. The 4-class benchmark holds 4,900 clips.
-Irregular: `1040_ITH_SAD_X` in older copies is 1040_ITH_SAD_XX, and `1076_MTI_SAD_XX` holds no sound and is left out.
-CREMA-D has no official split. `speaker` is ours: a random 70 / 10 / 20 % of the actors, the same ones each time.
+
+Two names are irregular: `1040_ITH_SAD_X` in older copies is 1040_ITH_SAD_XX, and `1076_MTI_SAD_XX` holds no sound and
+is left out. CREMA-D has no official split. `speaker` is ours: a fixed random draw of 70 / 10 / 20 % of the actors.
 """
 
 import re
@@ -52,7 +53,7 @@ DEMOGRAPHICS = "VideoDemographics.csv"
 _REPOSITORY = "CheyneyComputerScience/CREMA-D"
 _COMMIT = "1658cd342dff90010aa843eaeebd53610a08b1dc"
 #: The repository holds the SHA-256 of each clip. GitHub's store of the clips has been over the repository's budget for
-#: Git LFS; its owner then named the mirror at GitLab (issue 15 of the repository). `size` sums what the pointers say.
+#: Git LFS. Its owner then named the mirror at GitLab (issue 15 of the repository).
 DOWNLOAD = GitLfsFiles(
     url=f"https://github.com/{_REPOSITORY}/archive/{_COMMIT}.zip",
     sources=(
@@ -88,7 +89,7 @@ class CremaD(CorpusBuilder):
 
     @classmethod
     def default_data_dir(cls) -> Path:
-        """The corpus in the `datasets` cache, downloaded once (606 MB)."""
+        """Return the corpus in the `datasets` cache, downloaded once (606 MB)."""
         return download_corpus("crema_d", DOWNLOAD)
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
@@ -130,7 +131,7 @@ def _utterance(path: Path, match: re.Match, gender: str | None, age: float | Non
 
 
 def _read_actors(data_dir: Path) -> tuple[dict[str, tuple[str | None, float | None]], list[Reject]]:
-    """Gender and age of each actor, and the lines of the table that cannot be used."""
+    """Return the gender and age of each actor, and the faulty lines of the table."""
     tables = [*data_dir.glob(DEMOGRAPHICS), *sorted(data_dir.glob(f"*/{DEMOGRAPHICS}"))]
     actors: dict[str, tuple[str | None, float | None]] = {}
     faulty = []

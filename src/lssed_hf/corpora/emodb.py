@@ -4,10 +4,11 @@ Source: Burkhardt et al., Interspeech 2005; http://emodb.bilderbar.info (free fo
 speaker, sentence, emotion (German initial), version.
 
 Labels: W (Wut) angry, N neutral, F (Freude) happy, T (Trauer) sad, L (Langeweile) bored, E (Ekel) disgusted, A (Angst)
-fearful. The usual protocol is leave-one-speaker-out: schemes `speaker_03` to `speaker_16` name the speaker for test
-and train on all others; average over the ten. The default `speaker` is a fixed split with a man and a woman each for
-validation (15, 16) and test (12, 13), and six speakers for training. The laryngograms of version 2 (`laryngo/`, files
-of the same names as in `wav/`) are left out.
+fearful. The laryngograms of version 2 (`laryngo/`, files of the same names as in `wav/`) are left out.
+
+The usual protocol leaves one speaker out: schemes `speaker_03` to `speaker_16` test on the speaker that they name and
+train on all others. Report the mean of the ten. The default `speaker` is a fixed split with a man and a woman each for
+validation (15, 16) and test (12, 13), and six speakers for training.
 """
 
 import re
@@ -42,8 +43,8 @@ SPEAKERS = {
     "15": ("male", 25),
     "16": ("female", 31),
 }
-#: Version 1.3.0: the 535 WAV files, and tables of labels that are not read. (2.0, record 16273947, adds 281 utterances
-#: that listeners were not sure of.) Size and MD5 as Zenodo gives them; the authors' own
+#: Version 1.3.0: the 535 WAV files, and tables of labels that are not read. (Version 2.0, record 16273947, adds 281
+#: utterances that listeners were not sure of.) Size and MD5 are Zenodo's. The authors' own
 #: http://emodb.bilderbar.info/download/download.zip has no checksum.
 DOWNLOAD = Archive(
     url="https://zenodo.org/records/7447302/files/emodb.zip",
@@ -53,7 +54,7 @@ DOWNLOAD = Archive(
     license="CC BY 4.0, https://zenodo.org/records/7447302",
 )
 _SPLITS = {"12": "test", "13": "test", "15": "validation", "16": "validation"}
-_LEAVE_OUT = "speaker_"  # and a speaker: a split scheme
+_LEAVE_OUT = "speaker_"  # a split scheme's name begins so and ends with a speaker
 NAME = re.compile(rf"({'|'.join(SPEAKERS)})([ab]\d\d)([{''.join(EMOTION_CODES)}])([a-z]?)")
 
 
@@ -65,7 +66,7 @@ class Emodb(CorpusBuilder):
 
     @classmethod
     def default_data_dir(cls) -> Path:
-        """The corpus in the `datasets` cache, downloaded once (40 MB)."""
+        """Return the corpus in the `datasets` cache, downloaded once (40 MB)."""
         return download_corpus("emodb", DOWNLOAD)
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
@@ -73,25 +74,24 @@ class Emodb(CorpusBuilder):
             match = NAME.fullmatch(path.stem)
             if "laryngo" in path.relative_to(data_dir).parts:
                 yield Reject(path.stem, str(path), "a laryngogram, not speech", by_rule=True)
-                continue
-            if match is None:
+            elif match is None:
                 reason = "its name is not one of EMO-DB's (SSTTTEV, e.g. 03a01Fa); move the file elsewhere"
                 yield Reject(path.stem, str(path), reason)
-                continue
-            speaker, _, emotion, _ = match.groups()
-            gender, age = SPEAKERS[speaker]
-            yield Utterance(
-                id=path.stem,
-                path=str(path),
-                emotion=EMOTION_CODES[emotion],
-                gender=gender,
-                age=age,
-                speaker_id=speaker,
-                split=_SPLITS.get(speaker, "train"),
-            )
+            else:
+                speaker, _, emotion, _ = match.groups()
+                gender, age = SPEAKERS[speaker]
+                yield Utterance(
+                    id=path.stem,
+                    path=str(path),
+                    emotion=EMOTION_CODES[emotion],
+                    gender=gender,
+                    age=age,
+                    speaker_id=speaker,
+                    split=_SPLITS.get(speaker, "train"),
+                )
 
     def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
-        """The fixed split, and one for each speaker that is there."""
+        """Return the fixed split, and a scheme for each speaker that is there."""
         speakers = sorted({row.speaker_id for row in utterances})
         return (*self.SPLIT_SCHEMES, *(f"{_LEAVE_OUT}{speaker}" for speaker in speakers))
 

@@ -1,18 +1,18 @@
 """eNTERFACE'05: 1,293 videos of English sentences by 44 subjects, six emotions (Martin et al., ICDE Workshops 2006).
 
-Free for research; https://enterface.net/enterface05/emotion.html offers it. The paper counts 42 subjects and 1,166
-videos. Subjects of 14 nationalities listened to a short story per emotion and then said five sentences in it.
+eNTERFACE'05 is free for research at https://enterface.net/enterface05/emotion.html. The paper counts 42 subjects and
+1,166 videos. Subjects of 14 nationalities heard a short story per emotion and then said five sentences in it.
 
-Read is `subject N/EMOTION/sentence K/*.avi` (48 kHz sound) in any folder, such as `enterface database`. A `.wav` or
-`.flac` file of the same name beside the video is read in its place. Subject and emotion are those of the folders, for
-the names of the files are irregular: subject 6 has one file per emotion and no sentence folders, subject 3's are named
-`s_3_su_1`, one of subject 16 `s16_su_3avi`, and those of subject 11 are named `s12_*` as if they were subject 12's.
-Subject 23 has 27 files. Identifiers are therefore built from the folders: `s11_anger_1`, and `s6_anger`.
+Files are `subject N/EMOTION/sentence K/*.avi` (48 kHz sound) in any folder, such as `enterface database`. A `.wav` or
+`.flac` file beside a video takes its place. Subject, emotion and ids (`s11_anger_1`, `s6_anger`) come from the folders,
+because the names of files are irregular. Subject 6 has one file per emotion and no sentence folders. Subject 3's files
+are named `s_3_su_1`, one of subject 16 `s16_su_3avi`, and subject 11's `s12_*` like subject 12's. Subject 23 has 27
+files.
 
 Labels: anger angry, disgust disgusted, fear fearful, happiness happy, sadness sad, surprise surprised. There is no
-neutral speech, so the 4-class benchmark has three classes here.
-Who is a man or a woman is not said (81 % are men). There is no official split. `speaker` is ours: a random 70 / 10 /
-20 % of the subjects, the same ones each time.
+neutral speech, so the 4-class benchmark has three classes here. Genders are unknown (81 % are men).
+
+There is no official split. `speaker` is ours: a fixed random draw of 70 / 10 / 20 % of the subjects.
 """
 
 import re

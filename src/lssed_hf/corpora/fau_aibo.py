@@ -1,24 +1,26 @@
 """FAU-AIBO: 18,216 chunks of German speech by 51 children who play with a robot dog (Steidl 2009).
 
-The data of the first INTERSPEECH Emotion Challenge (Schuller et al., Interspeech 2009), for research on a licence
-agreement with the FAU Erlangen: https://www5.cs.fau.de/de/mitarbeiter/steidl-stefan/fau-aibo-emotion-corpus/.
-Children of 10 to 13 years at two schools, Ohm and Mont; 16 kHz, close-talk microphone, nothing acted.
+These are the data of the first INTERSPEECH Emotion Challenge (Schuller et al., Interspeech 2009). The FAU Erlangen
+gives them away for research, on a licence agreement:
+https://www5.cs.fau.de/de/mitarbeiter/steidl-stefan/fau-aibo-emotion-corpus/. The children are 10 to 13 years old and
+go to two schools, Ohm and Mont. The sound is 16 kHz from a close-talk microphone. Nothing is acted.
 
-Read are `labels/IS2009EmotionChallenge/chunk_labels_5cl_corpus.txt`, whose lines are chunk, class and the agreement of
-the labellers (`Ohm_01_000_00 N 0.67`), and the chunks `Ohm_01_000_00.wav` in `wav/` or in any other folder. Audio that
-the file does not list is no part of the challenge and is left out.
+The file `labels/IS2009EmotionChallenge/chunk_labels_5cl_corpus.txt` has a line for each chunk: its name, class and the
+agreement of the labellers (`Ohm_01_000_00 N 0.67`). The chunks, such as `Ohm_01_000_00.wav`, may lie in `wav/` or any
+other folder. Audio that the file does not list is no part of the challenge and is left out.
 
-Labels: A (anger) angry, N neutral, P (motherese and joyful) happy, E (emphatic) and R (the rest) other, which for
-training and test are
+Labels: A (anger) angry, N neutral, P (motherese and joyful) happy, E (emphatic) and R (the rest) other. Their numbers
+for training and test are
 
     A 881 / 611, E 2,093 / 1,508, N 5,590 / 5,377, P 674 / 215, R 721 / 546, in all 9,959 / 8,257.
 
-So the 4-class benchmark has three classes here, nobody is sad. The challenge's other task, with the classes negative
-and idle (`chunk_labels_2cl_corpus.txt`), has no counterpart in this vocabulary and is not read. Its measure is the
-unweighted average recall (UAR), for more than half of the chunks are neutral.
-The only split is the `official` one: Ohm for training, Mont for test. Of Ohm, the two children with the highest
-numbers (31 and 32) are for validation, as is usual. `session_id` is the school. Age and gender of a child are not in
-these files, and no age group fits children.
+Nobody is sad, so the 4-class benchmark has three classes here. The challenge's other task, with the classes negative
+and idle (`chunk_labels_2cl_corpus.txt`), has no counterpart in this vocabulary and is not read. The challenge is scored
+by unweighted average recall (UAR), because more than half of the chunks are neutral.
+
+The only split is the `official` one: Ohm for training, Mont for test. As is usual, the two children of Ohm with the
+highest numbers (31 and 32) are for validation. `session_id` is the school. The files tell neither age nor gender, and
+no age group fits children.
 """
 
 import re
@@ -77,7 +79,7 @@ class FauAibo(CorpusBuilder):
                 yield Reject(path.stem, str(path), f"the chunk is also {clips[path.stem]}; remove one of them")
             clips.setdefault(path.stem, path)
 
-        lines: dict[str, int] = {}  # chunk -> where it stands
+        lines: dict[str, int] = {}  # chunk -> number of its line
         with labels.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
@@ -93,7 +95,7 @@ class FauAibo(CorpusBuilder):
 
     def assign_splits(self, utterances: Sequence[Utterance], scheme: str) -> list[str | None]:
         ohm = sorted({row.speaker_id for row in utterances if row.session_id == "Ohm"})
-        validation = ohm[1:][-_NUM_VALIDATION_SPEAKERS:]  # one at least is left to train on
+        validation = ohm[1:][-_NUM_VALIDATION_SPEAKERS:]  # at least one speaker is left to train on
         return [
             "test" if row.session_id == "Mont" else "validation" if row.speaker_id in validation else "train"
             for row in utterances

@@ -1,27 +1,26 @@
 """IEMOCAP: 10,039 turns of ten actors in five sessions of a woman and a man each, improvised and scripted English.
 
 Source: Busso et al., Language Resources and Evaluation 42(4), 2008; https://sail.usc.edu/iemocap/. USC's SAIL gives it
-to researchers who send in its release form, whose terms hold for copies. What is read, in `data_dir` or in
-`IEMOCAP_full_release/` there, of the sessions that a copy has:
+to researchers who send in its release form, whose terms hold for copies. A copy may lack sessions. Files may lie in
+`data_dir` or in `IEMOCAP_full_release/` there:
 
-- `Session{N}/dialog/EmoEvaluation/Ses*.txt`: a line `[start - end] turn label [v, a, d]`, with tabs, for each turn.
-  Lines of single raters, folders below and sound that no line names are not read;
-- `Session{N}/dialog/transcriptions/<dialog>.txt`: `turn [start-end]: text`; the transcript is null for other turns;
-- `Session{N}/sentences/wav/<dialog>/<turn>.wav`; where that file is missing, the turn is cut out of
-  `Session{N}/dialog/wav/<dialog>.wav`, in which both speakers are heard (each has a channel; they are down-mixed).
+- `Session{N}/dialog/EmoEvaluation/Ses*.txt` has a line `[start - end] turn label [v, a, d]`, with tabs, for each turn.
+  Lines of single raters, folders below and sound that no line names are not read.
+- `Session{N}/dialog/transcriptions/<dialog>.txt` has lines `turn [start-end]: text`. Other turns have no transcript.
+- `Session{N}/sentences/wav/<dialog>/<turn>.wav` is the sound. If it is missing, the turn is cut out of
+  `Session{N}/dialog/wav/<dialog>.wav`, which has a channel for each speaker. They are down-mixed, so both are heard.
 
-`start` and `end` are seconds in the dialog in both cases. In `Ses01F_impro01_M000` the letter before the number is
-who speaks (the one behind the session is who wears markers), so the speaker is `Ses01M`. `session_id` is the session's
-number, "1" to "5"; the dialog is the part of `id` before the speaker's letter.
+`start` and `end` are seconds in the dialog in both cases. In `Ses01F_impro01_M000` the letter before the number is the
+speaker, and the letter behind the session is the one who wears markers: the speaker is `Ses01M`. `session_id` is the
+session's number, "1" to "5". The dialog is the part of `id` before the speaker's letter.
 
 Labels: ang, neu, hap, sad, exc, sur, fea and dis by name. LSSED's vocabulary has no frustration, so `fru` (1,849) is
-`other`, as `oth` is. `xxx` (2,507), on which the raters did not agree, is left out.
-The usual 4-class protocol counts excited as happy: `benchmark` has 5,531 utterances, 1,103 angry, 1,708 neutral, 1,636
-happy, 1,084 sad.
+`other`, as `oth` is. `xxx` (2,507), on which the raters did not agree, is left out. The usual 4-class protocol counts
+excited as happy: `benchmark` has 5,531 utterances, 1,103 angry, 1,708 neutral, 1,636 happy, 1,084 sad.
 
-Split schemes: leave one session out. `session5` tests on session 5 and trains on all others, and so on; report the
-mean of the five. There is no validation split: papers often choose the epoch on the test session, which flatters them;
-`lssed-hf train` holds out speakers of the training split in its place.
+Split schemes leave one session out: `session5` tests on session 5 and trains on all others, and so on. Report the mean
+of the five. There is no validation split. Papers often choose the epoch on the test session, which flatters them;
+`lssed-hf train` holds out speakers of the training split instead.
 """
 
 import re
@@ -103,7 +102,7 @@ def _advice(possible: Sequence[str]) -> str:
 
 
 def _sessions(data_dir: Path) -> list[Path]:
-    """The folders of the sessions that are there, in order."""
+    """Return the folders of the sessions that are there, in order."""
     for folder in (data_dir, data_dir / "IEMOCAP_full_release"):
         if sessions := [path for number in range(1, 6) if (path := folder / f"Session{number}").is_dir()]:
             return sessions
@@ -112,7 +111,7 @@ def _sessions(data_dir: Path) -> list[Path]:
 
 def _read_dialog(session: Path, evaluation: Path) -> Iterator[Utterance | Reject]:
     transcripts = _read_transcripts(session / "dialog" / "transcriptions" / evaluation.name)
-    # Any bytes may stand in raters' comments; in the lines that are read, what is not ASCII is refused.
+    # Raters' comments may hold any bytes. Lines of turns that are not ASCII are refused.
     with evaluation.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):
             if line.startswith("[") or _TURN.search(line):
@@ -120,7 +119,7 @@ def _read_dialog(session: Path, evaluation: Path) -> Iterator[Utterance | Reject
 
 
 def _read_transcripts(path: Path) -> dict[str, str]:
-    """Return the text of each turn. Lines between the turns, such as noises, have no name of a turn."""
+    """Return the text of each turn. Lines without a turn, such as noises, are left out."""
     if not path.is_file():
         return {}
     lines = read_text(path).split("\n")

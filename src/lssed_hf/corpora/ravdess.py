@@ -4,10 +4,11 @@ Source: Livingstone and Russo, PLoS ONE 13(5), 2018; Zenodo record 1188976 (CC B
 `Audio_Speech_Actors_01-24`. Names are `03-01-EE-II-SS-RR-AA`: emotion, intensity, statement, repetition, actor (odd
 numbers are men, even ones women).
 
-Labels: 01 neutral and 02 calm are both `neutral` here (calm is a second resting state; LSSED's vocabulary has one), so
-the 4-class benchmark holds 864 utterances: 192 angry, 288 neutral, 192 happy, 192 sad.
-Byte-identical copies, which some downloads have of every actor's folder, are left out.
-RAVDESS has no official split. `speaker` is ours: actors 1-14 for training, 15-16 for validation, 17-24 for test.
+Labels: 01 neutral and 02 calm are both `neutral` here, because calm is a second resting state and LSSED's vocabulary
+has one. So the 4-class benchmark holds 864 utterances: 192 angry, 288 neutral, 192 happy, 192 sad.
+
+Some downloads have every actor's folder twice. Byte-identical copies are left out. RAVDESS has no official split.
+`speaker` is ours: actors 1-14 for training, 15-16 for validation, 17-24 for test.
 """
 
 import re
@@ -30,7 +31,7 @@ EMOTION_CODES = {
     "08": "surprised",
 }
 STATEMENTS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
-#: Size and MD5 as Zenodo gives them.
+#: Size and MD5 are Zenodo's.
 DOWNLOAD = Archive(
     url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
     size=208_468_073,
@@ -49,7 +50,7 @@ class Ravdess(CorpusBuilder):
 
     @classmethod
     def default_data_dir(cls) -> Path:
-        """The corpus in the `datasets` cache, downloaded once (208 MB)."""
+        """Return the corpus in the `datasets` cache, downloaded once (208 MB)."""
         return download_corpus("ravdess", DOWNLOAD)
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:

@@ -1,17 +1,18 @@
 """RML: 720 videos of eight subjects who speak six languages, 120 for each of six emotions (Wang and Guan 2008).
 
-Free for research and non-commercial use from the Ryerson Multimedia Lab, which sends it on a signed agreement; see
-http://www.rml.ryerson.ca/rml-emotion-database.html. English, Mandarin, Urdu, Punjabi, Persian and Italian; sound at
-22.05 kHz, mono.
+The Ryerson Multimedia Lab sends RML on a signed agreement, for research and non-commercial use; see
+http://www.rml.ryerson.ca/rml-emotion-database.html. Languages are English, Mandarin, Urdu, Punjabi, Persian and
+Italian. The sound is mono at 22.05 kHz.
 
-Read is `rml-1/s1/an1.avi`: subjects s1 to s5 in `rml-1`, s6 to s8 in `rml-2`, some with a further folder for each
-language they speak, in any folder. The subject is that of the folder sN, and identifiers are built from the path
-(`s7_english_an1`), because names come again in each folder. A `.wav` or `.flac` file beside a video is read instead.
+Files are `rml-1/s1/an1.avi` in any folder: subjects s1 to s5 in `rml-1`, s6 to s8 in `rml-2`, some with a folder for
+each of their languages. The subject is the folder sN. Ids come from the path (`s7_english_an1`), because every folder
+has the same names of files. A `.wav` or `.flac` file beside a video takes its place.
 
-Labels: an angry, di disgusted, fe fearful, ha happy, sa sad, su surprised, from the name of the file. There is no
-neutral speech, so the 4-class benchmark has three classes here.
-There is no official split. Schemes `s1` to `s8` leave one subject out, the one they name, for test and train on all
-others; average over the eight. The default is `s8`. Gender, age and language are not said.
+Labels come from the name of the file: an angry, di disgusted, fe fearful, ha happy, sa sad, su surprised. There is no
+neutral speech, so the 4-class benchmark has three classes here. Gender, age and language are unknown.
+
+There is no official split. Schemes `s1` to `s8` test on the subject that they name and train on all others. Report the
+mean of the eight. The default is `s8`.
 """
 
 import re
@@ -60,7 +61,7 @@ class Rml(CorpusBuilder):
         yield from rows
 
     def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
-        """One for each speaker that is there, the default first."""
+        """Return a scheme for each speaker that is there, the default first."""
         speakers = {row.speaker_id for row in utterances}
         return sorted(speakers, key=lambda speaker: (speaker not in self.SPLIT_SCHEMES, speaker))
 
