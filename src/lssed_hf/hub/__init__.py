@@ -1,1 +1,1 @@
-"""To and from other homes of models: conversion of released checkpoints."""
+"""Conversion, export and upload of models, their cards, and the records of their trainings."""

@@ -1,19 +1,18 @@
-"""`lssed-hf export`: an audio classifier for ONNX Runtime or OpenVINO, in floating point or quantised to 8 bits.
+"""Export of audio classifiers for ONNX Runtime or OpenVINO, in floating point or quantised to 8 bits.
 
-What was written is compared with PyTorch before it is kept. `lssed-hf predict` and `evaluate` and
-`lssed_hf.load_classifier` take the folder as they take that of the model.
+`lssed-hf export` compares the result with PyTorch before it keeps it. `lssed-hf predict`, `lssed-hf evaluate` and
+`lssed_hf.load_classifier` take the new folder like the folder of a model.
 """
 
 import contextlib
+import dataclasses
 import importlib.metadata
-import json
 import logging
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 from .. import __version__
 from ..audio import AudioError, load_audio
-from ..files import new_folder
+from ..files import new_folder, write_json
 from ..inference.classifiers.exported import (
     MARKER,
     MODEL_FILES,
@@ -40,27 +39,29 @@ from ..scan import expand_paths
 from .quantization import errors_only, quantize_onnx, quantize_openvino
 
 
-#: Greatest difference of a logit from PyTorch's that a network in floating point may have, as a share of the batch's
-#: largest logit where that exceeds 1.
+#: Greatest allowed difference between a logit of a network in floating point and PyTorch's. Where the largest logit of
+#: the batch exceeds 1, the difference is a share of it.
 TOLERANCE = 1e-4
-#: Format -> the packages that its extra installs.
+#: Packages that the extra of each format installs.
 PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino", "nncf")}
 
 
 class ExportError(ValueError):
-    """A model cannot be exported. The message says why."""
+    """Error of a model that cannot be exported. The message says why."""
 
 
-@dataclass
+@dataclasses.dataclass
 class _Source:
-    """The model to export.
+    """Model to export.
 
     Attributes:
-        model: as it was saved, in `eval` mode.
-        inputs: names of what it takes, the features first.
-        tail: the features' axes behind (batch, length).
-        example_length: clips to trace the network with; long enough that no length is a special case of its layers.
-        check_lengths: of the clips to compare it with, from the shortest.
+        name: Name or folder of the model.
+        model: Model in `eval` mode.
+        extractor: Feature extractor of the model.
+        inputs: Names of the inputs, the features first.
+        tail: Axes of the features behind (batch, length).
+        example_length: Length of the clips that trace the network, long enough to be no special case of its layers.
+        check_lengths: Lengths of the clips for the comparison with PyTorch, from the shortest.
     """
 
     name: str
@@ -72,7 +73,7 @@ class _Source:
     check_lengths: tuple[int, ...]
 
     def batch(self, lengths: Sequence[int], seed: int = 0) -> dict[str, torch.Tensor]:
-        """Normally distributed features of clips of these lengths, zeros behind their ends, and their mask."""
+        """Make normally distributed features of clips of these lengths, with zeros behind their ends and a mask."""
         generator = torch.Generator().manual_seed(seed)
         features = torch.randn(len(lengths), max(lengths), *self.tail, generator=generator)
         mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
@@ -80,6 +81,7 @@ class _Source:
         return dict(zip(self.inputs, (features, mask.long())))
 
     def logits(self, inputs) -> np.ndarray:
+        """Return PyTorch's logits (batch, labels)."""
         with torch.inference_mode():
             return self.model(**inputs).logits.float().numpy()
 
@@ -100,31 +102,25 @@ def export_model(
     `preprocessor_config.json` and their code, and `export.json`. It is written whole or not at all.
 
     Args:
-        model_name_or_path: folder or Hub name of an audio classifier.
-        output_dir: new, or empty.
+        model_name_or_path: Folder or Hub name of an audio classifier.
+        output_dir: Folder of the result, new or empty.
         format: "onnx" or "openvino".
-        int8: quantise weights and activations to 8 bits after training.
-        calibration_data: audio files, or folders of them, that the ranges of activations are taken from.
-        num_calibration_clips: as many of them, drawn at random with a fixed seed.
-        trust_remote_code: allow code from the model's repository to run.
+        int8: Whether to quantise weights and activations to 8 bits after training.
+        calibration_data: Audio files, or folders of them, for the ranges of activations.
+        num_calibration_clips: Number of clips for the ranges, drawn at random with a fixed seed.
+        trust_remote_code: Whether code from the model's repository may run.
 
     Returns:
-        What `export.json` holds.
+        Contents of `export.json`.
 
     Raises:
-        ExportError: a model that depends on the length of its input, or that comes out other than in PyTorch.
-        ValueError: int8 without calibration data, or no clip among them that can be read.
-        FileNotFoundError, FileExistsError: files are missing, or in the way.
-        ImportError: packages of the extra are missing.
+        ExportError: The model depends on the length of its input, or its export gives other logits than PyTorch.
+        ValueError: Quantisation lacks calibration data, or none of its clips can be read.
+        FileNotFoundError: A file is missing.
+        FileExistsError: The output folder is there already and not empty.
+        ImportError: Packages of the extra are missing.
     """
-    if format not in MODEL_FILES:
-        raise ValueError(f"format={format!r} is not one of {', '.join(MODEL_FILES)}")
-    if int8 and not calibration_data:
-        raise ValueError("int8 needs clips to calibrate with: give files or folders with --calibration_data")
-    if calibration_data and not int8:
-        raise ValueError("--calibration_data is for --int8, which is not given")
-    if num_calibration_clips < 1:
-        raise ValueError(f"num_calibration_clips={num_calibration_clips} must be at least 1")
+    _check_arguments(format, int8, calibration_data, num_calibration_clips)
     versions = _versions(format)
     with new_folder(output_dir) as folder:
         source = _open_source(model_name_or_path, trust_remote_code)
@@ -133,11 +129,9 @@ def export_model(
         _write_network(source, network_file, format)
         settings, parity = _check(source, open_network(network_file, format), format)
         facts = {
-            "format": format,
-            "precision": "int8" if int8 else "float32",
+            **dataclasses.asdict(settings),
             "inputs": list(settings.inputs),
-            "min_length": settings.min_length,
-            "by_length": settings.by_length,
+            "precision": "int8" if int8 else "float32",
             "source": os.fspath(model_name_or_path),
             "versions": versions,
             "float32_parity": parity,
@@ -146,12 +140,23 @@ def export_model(
             calibration = [_calibration_inputs(source, settings, clip) for clip in clips]
             (quantize_onnx if format == "onnx" else quantize_openvino)(network_file, calibration)
         _write_configs(source, folder)
-        (folder / MARKER).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        classifier = ExportedClassifier(folder, trust_remote_code=trust_remote_code)  # as a user will open it
+        write_json(folder / MARKER, facts)
+        classifier = ExportedClassifier(folder, trust_remote_code=trust_remote_code)  # as users will open it
         if int8:
             facts["int8_agreement"] = {**_agreement(source, classifier, clips), "skipped_files": skipped}
-            (folder / MARKER).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            write_json(folder / MARKER, facts)
     return facts
+
+
+def _check_arguments(format: str, int8: bool, calibration_data: Sequence, num_calibration_clips: int) -> None:
+    if format not in MODEL_FILES:
+        raise ValueError(f"format={format!r} is not one of {', '.join(MODEL_FILES)}")
+    if int8 and not calibration_data:
+        raise ValueError("int8 needs clips to calibrate with: give files or folders with --calibration_data")
+    if calibration_data and not int8:
+        raise ValueError("--calibration_data is for --int8, which is not given")
+    if num_calibration_clips < 1:
+        raise ValueError(f"num_calibration_clips={num_calibration_clips} must be at least 1")
 
 
 def _versions(format: str) -> dict[str, str]:
@@ -190,7 +195,7 @@ def _open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool)
 
 
 class _Logits(nn.Module):
-    """A classifier with tensors in and a tensor out, which is what exporters take."""
+    """Wrapper of a classifier for exporters, with tensors in and a tensor out."""
 
     def __init__(self, model: nn.Module, features: str):
         super().__init__()
@@ -203,9 +208,9 @@ class _Logits(nn.Module):
 
 
 def _write_network(source: _Source, path: Path, format: str) -> None:
-    """ONNX by torch.export, which refuses what depends on the length; OpenVINO reads that file.
+    """Write the network as ONNX by torch.export, which refuses layers that depend on the length.
 
-    Straight from the exported program, OpenVINO 2026.4 gives a PyResNet other logits.
+    OpenVINO reads the ONNX file: straight from the exported program, OpenVINO 2026.4 gives a PyResNet other logits.
     """
     length = source.example_length
     example = source.batch([length, length * 3 // 4, length * 2 // 3])
@@ -244,20 +249,20 @@ def _write_network(source: _Source, path: Path, format: str) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporters' remarks on operators that nothing here uses."""
+    """Silence the exporters' remarks on operators that nothing here uses."""
     with warnings.catch_warnings(), errors_only(logging.getLogger("torch.onnx")):
         warnings.simplefilter("ignore")
         yield
 
 
 def _check(source: _Source, network: Network, format: str) -> tuple[ExportSettings, dict[str, Any]]:
-    """How the network has to be run, and its greatest difference from PyTorch when it is.
+    """Find the settings that run the network like PyTorch, and the greatest difference left.
 
-    Clips are padded as far as the network needs, and run by length where padding changes what it says. Both are tried
-    out: networks of this package are among those that treat a batch as one when they are exported.
+    Clips are padded as far as the network needs, and run by length where padding changes the logits. Both are tried
+    out, because some exported networks, also of this package, treat a batch as one.
 
     Raises:
-        ExportError: the difference exceeds the tolerance either way.
+        ExportError: The difference exceeds the tolerance either way.
     """
     lengths = source.check_lengths
     batches = [[length] for length in lengths]
@@ -294,7 +299,10 @@ def _check(source: _Source, network: Network, format: str) -> tuple[ExportSettin
 
 
 def _difference(network: Network, settings: ExportSettings, inputs, expected) -> float:
-    """Greatest difference as `TOLERANCE` counts it, infinite where the network fails; ends early above that."""
+    """Return the greatest difference as `TOLERANCE` counts it, or the first one above it.
+
+    It is infinite where the network fails.
+    """
     greatest = 0.0
     for batch, logits in zip(inputs, expected):
         if logits is not None:
@@ -311,7 +319,7 @@ def _difference(network: Network, settings: ExportSettings, inputs, expected) ->
 def _load_clips(
     calibration_data: Sequence[str | os.PathLike], count: int, source: _Source
 ) -> tuple[list[np.ndarray], dict[str, str]]:
-    """Up to `count` waveforms (samples,), and the reason for each file that was skipped."""
+    """Return up to `count` waveforms (samples,), and the reason for each skipped file."""
     paths = expand_paths([Path(given) for given in calibration_data])
     clips, skipped = [], {}
     for index in np.random.default_rng(0).permutation(len(paths)):
@@ -332,7 +340,7 @@ def _load_clips(
 
 
 def _calibration_inputs(source: _Source, settings: ExportSettings, clip: np.ndarray) -> dict[str, np.ndarray]:
-    """One clip, alone, as the network takes it."""
+    """Return the inputs of the network for one clip alone."""
     seen = {}
 
     def network(feed):
@@ -355,7 +363,7 @@ def _write_configs(source: _Source, folder: Path) -> None:
 
 
 def _agreement(source: _Source, classifier: ExportedClassifier, clips: Sequence[np.ndarray]) -> dict[str, Any]:
-    """How far the probabilities of clips, each alone, are from those of PyTorch."""
+    """Compare the probabilities of clips, each alone, with those of PyTorch."""
     classifier.batch_size = 1
     quantized = np.stack(list(classifier.probabilities(clips)))
     rows = []

@@ -1,7 +1,7 @@
-"""`lssed-hf push`: upload a saved model to the Hub, and nothing else of its folder.
+"""Upload of a saved model to the Hub.
 
-Without --yes it only says what would go up. What goes up is chosen by name: weights, configuration, code and the
-card. Data never do.
+`lssed-hf push` uploads weights, configuration, code and the card, chosen by their names, and never data. Without --yes
+it only lists the files.
 """
 
 import fnmatch
@@ -19,7 +19,7 @@ from ..inference.classifiers.svm import SVM_MARKER, SVM_WEIGHTS
 from .cards.model_card import FORBIDDEN
 
 
-#: What a model consists of. `training.json` and the picture count clips, and name nobody.
+#: Files of a model. `training.json` and the picture count clips, and name nobody.
 ALLOWED = (
     *("README.md", "LICENSE", "NOTICE", "config.json", "generation_config.json", "training.json", MARKER),
     *("preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json"),
@@ -30,7 +30,7 @@ ALLOWED = (
     *("openvino_model.xml", "openvino_model.bin", "*.py", "confusion_matrix.png"),
 )
 _WEIGHTS = (".safetensors", ".onnx", ".xml")
-#: Kinds of files that never go up, by their names ...
+#: Kinds of files that are never uploaded, by their names ...
 _FORBIDDEN_NAMES = {
     "audio": "*.wav *.flac *.mp3 *.ogg *.opus *.m4a *.aac *.aif *.aiff *.sph *.au *.wma *.mp4 *.avi *.mkv",
     "data": "*.parquet *.arrow *.csv *.tsv *.jsonl *.npy *.npz *.h5 *.hdf5 *.mat *.zip *.tar *.gz *.tgz *.7z",
@@ -38,7 +38,7 @@ _FORBIDDEN_NAMES = {
     "a state of training": "checkpoint-*/* optimizer.* scheduler.* rng_state* trainer_state.json scaler.*",
     "a secret": ".env *.pem *.key token",
 }
-#: ... and by their first bytes, whatever they are called.
+#: ... and by their first bytes, under any name.
 _FORBIDDEN_BYTES = {
     "audio": (b"RIFF", b"fLaC", b"OggS", b"ID3", b"FORM"),
     "data": (b"PAR1", b"ARROW1", b"\x93NUMPY", b"\x89HDF"),
@@ -47,18 +47,18 @@ _FORBIDDEN_BYTES = {
 
 
 class PushError(ValueError):
-    """A folder may not be uploaded. The message says why."""
+    """Error of a folder that may not be uploaded. The message says why."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What an upload consists of.
+    """Files of an upload.
 
     Attributes:
-        files: paths within the folder that go up, and their sizes in bytes.
-        left_out: paths that stay.
-        forbidden: whether the card says that the licence of the data forbids redistribution.
-        warnings: what to think about first.
+        files: Sizes in bytes of the files to upload, by their paths within the folder.
+        left_out: Paths of the files that stay.
+        forbidden: Whether the card says that the licence of the data forbids redistribution.
+        warnings: Points to consider before the upload.
     """
 
     files: dict[str, int]
@@ -68,16 +68,16 @@ class Upload:
 
 
 def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -> Upload:
-    """What of a folder would go up.
+    """List the files of a folder that an upload takes.
 
     Args:
-        folder: of a saved model, with its card.
-        allow_patterns: of file names, besides `ALLOWED`.
+        folder: Folder of a saved model, with its card.
+        allow_patterns: Patterns of file names to upload besides `ALLOWED`.
 
     Raises:
-        FileNotFoundError: no folder, neither `config.json` nor `svm.json`, no weights, or no card.
-        PushError: a file that would go up holds audio, data, pickled objects, states of training or secrets, or is a
-            link out of the folder; or the card cannot be read or is none.
+        FileNotFoundError: There is no such folder, or no configuration, no weights or no card in it.
+        PushError: A chosen file holds audio, data, pickled objects, states of training or secrets, or is a link out of
+            the folder; or the card cannot be read or is no card.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -87,7 +87,7 @@ def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -
         name = path.relative_to(folder).as_posix()
         if path.is_dir() and not path.is_symlink():
             continue
-        # A pattern without a slash is of the folder itself: what lies deeper is of other models, or of training.
+        # A pattern without a slash is for the folder itself: deeper files belong to other models, or to training.
         if not any(_matches(name, pattern) for pattern in (*ALLOWED, *allow_patterns)):
             left_out.append(name)
             continue
@@ -124,7 +124,7 @@ def _check_file(path: Path, name: str, folder: Path) -> None:
 
 
 def _check_card(path: Path) -> tuple[bool, list[str]]:
-    """Whether the card forbids, and warnings."""
+    """Return whether the card says that redistribution is forbidden, and warnings."""
     try:
         card = ModelCard.load(path)
     except Exception as error:  # of YAML, of the text's encoding, of the model index
@@ -154,24 +154,25 @@ def push(
     allow_patterns: Sequence[str] = (),
     commit_message: str = "Upload model",
 ) -> Upload:
-    """Upload a saved model, or see what would be uploaded.
+    """Upload a saved model, or list the files that an upload takes.
 
     Args:
-        folder: of a saved model, with its card.
-        repo_id: "owner/name". The repository is made if need be.
-        dry_run: upload nothing.
-        public: make the repository one that everybody sees. (One that is there stays what it is.)
-        data_license_allows_sharing: that you made sure of it, although the card says that the licence of the data
-            forbids redistribution of the data.
-        allow_patterns: see `plan_upload`.
-        commit_message: of the commit.
+        folder: Folder of a saved model, with its card.
+        repo_id: Name of the repository, "owner/name". The repository is made if need be.
+        dry_run: Whether to list the files only.
+        public: Whether a new repository is public. An existing one stays unchanged.
+        data_license_allows_sharing: Whether you made sure that the model may be shared, although the card says that
+            the licence of the data forbids redistribution of the data.
+        allow_patterns: Patterns of file names to upload besides `ALLOWED`.
+        commit_message: Message of the commit.
 
     Returns:
-        What went up, or would.
+        Files that were uploaded, or would be.
 
     Raises:
-        PushError: see `plan_upload`; the licence of the data; a public repository that was not asked for.
-        FileNotFoundError: see `plan_upload`.
+        PushError: A file is no part of a model (see `plan_upload`), the licence of the data forbids the upload, or the
+            repository is public and `public` is false.
+        FileNotFoundError: A file of the model is missing, see `plan_upload`.
         ValueError: `repo_id` is no name of a repository.
     """
     validate_repo_id(repo_id)

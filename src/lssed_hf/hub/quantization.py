@@ -1,4 +1,4 @@
-"""Static quantisation to 8 bits after training, with the ranges of activations on real clips."""
+"""Static quantisation to 8 bits after training, with the ranges of activations from real clips."""
 
 import contextlib
 import logging
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 
-# OpenVINO's layers that take the mean over a clip's frames: in 8 bits, the number of its frames would be wrong.
+# OpenVINO's layers that average over the frames of a clip: in 8 bits, their number of frames would be wrong.
 _COUNTING = ["ReduceSum", "Maximum", "Minimum", "Clamp", "Divide"]
 
 
@@ -17,7 +17,8 @@ def quantize_onnx(path: Path, calibration: Sequence[dict[str, np.ndarray]]) -> N
     """Replace an ONNX file by its quantised version (QDQ, weights per channel).
 
     Args:
-        calibration: inputs by name, one clip each.
+        path: Path of the file.
+        calibration: Inputs by name, one clip each.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -51,9 +52,10 @@ def quantize_openvino(path: Path, calibration: Sequence[dict[str, np.ndarray]]) 
     """Replace an OpenVINO network (.xml and .bin) by its quantised version.
 
     Args:
-        calibration: inputs by name, one clip each.
+        path: Path of the .xml file.
+        calibration: Inputs by name, one clip each.
     """
-    os.environ.setdefault("NNCF_CI", "1")  # else it would report its use over the network
+    os.environ.setdefault("NNCF_CI", "1")  # or it reports its use over the network
     import nncf
     import openvino
 
@@ -65,7 +67,7 @@ def quantize_openvino(path: Path, calibration: Sequence[dict[str, np.ndarray]]) 
             subset_size=len(calibration),
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(types=_COUNTING, validate=False),
-            # As above: it takes 7 bits for weights.
+            # Weights of 7 bits, as above.
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
         )
     new = path.with_name("quantized.xml")
@@ -77,13 +79,10 @@ def quantize_openvino(path: Path, calibration: Sequence[dict[str, np.ndarray]]) 
 
 @contextlib.contextmanager
 def errors_only(logger: logging.Logger) -> Iterator[None]:
-    """Without a library's warnings."""
+    """Silence the warnings of a library."""
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
         logger.setLevel(level)
-
-
-__all__ = ["errors_only", "quantize_onnx", "quantize_openvino"]
