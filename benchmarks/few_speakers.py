@@ -20,9 +20,12 @@ from lssed_hf.corpora.emodb import SPEAKERS
 from lssed_hf.evaluation.few_shot import compare_few_shot, few_shot_markdown, few_shot_panels
 from lssed_hf.evaluation.plots import plot_curves
 from lssed_hf.evaluation.run_results import RunResults, read_run
-from lssed_hf.experiments import runs as cells
+from lssed_hf.experiments import runs
 from lssed_hf.experiments.benchmark import parse_systems
-from lssed_hf.experiments.runs import Cell, check_settings, claimed, recipe, run_cells, training_settings, write_json
+from lssed_hf.experiments.runs import Run, check_settings, claimed, do_runs
+from lssed_hf.experiments.settings import recipe, training_settings
+from lssed_hf.files import write_json
+from lssed_hf.hub.run_folders import runs_folder
 
 
 SCRATCH = "scratch"
@@ -47,40 +50,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     common = [*RECIPE, "--dataset_name", "emodb", "--data_dir", args.data_dir, *flags]
     # By start, number of speakers, seed and the speaker who is left out.
-    made: dict[tuple[str, int, int, str], Cell] = {}
+    made: dict[tuple[str, int, int, str], Run] = {}
     for start in parse_systems(args.starts):
         for number in args.speakers:
             for seed in args.seeds:
                 for speaker in SPEAKERS:
-                    folder = args.output_dir / "cells" / start.name / f"{number}_speakers_seed_{seed}" / speaker
+                    folder = runs_folder(args.output_dir) / start.name / f"{number}_speakers_seed_{seed}" / speaker
                     own = ["--model_name_or_path", start.model, "--seed", str(seed), "--output_dir", str(folder)]
                     own += ["--split_scheme", f"speaker_{speaker}", "--max_train_speakers", str(number)]
                     settings = training_settings([*common, *start.flags, *own])
                     title = f"{start.name}, {number} speaker(s), seed {seed}, tested on {speaker}"
-                    made[start.name, number, seed, speaker] = Cell(title, folder, "train", settings, keep_model=False)
+                    made[start.name, number, seed, speaker] = Run(title, folder, "train", settings, keep_model=False)
     # Trainings of seconds, less than a process takes.
-    cells.run_in_process = lambda folder, threads: cells.main([str(folder)])
+    runs.run_in_process = lambda folder, threads: runs.main([str(folder)])
     with claimed(args.output_dir):
         check_settings(list(made.values()))
-        run_cells(list(made.values()))
-        failed = [cell for cell in made.values() if cell.problem]
+        do_runs(list(made.values()))
+        failed = [run for run in made.values() if run.problem]
         if not failed:
             write_report(made, args.output_dir)
-    for cell in failed:
-        print(f"{cell.title}: {cell.problem}")
+    for run in failed:
+        print(f"{run.title}: {run.problem}")
     return 1 if failed else 0
 
 
-def write_report(made: dict[tuple[str, int, int, str], Cell], output_dir: Path) -> None:
+def write_report(made: dict[tuple[str, int, int, str], Run], output_dir: Path) -> None:
     folds: dict[tuple[str | None, str, int], dict[int, list[RunResults]]] = {}
-    for (start, number, seed, _), cell in made.items():
+    for (start, number, seed, _), run in made.items():
         key = (None if start == SCRATCH else start), "emodb", number
-        folds.setdefault(key, {}).setdefault(seed, []).append(read_run(cell.folder))
-    curves = {key: {seed: joined(runs) for seed, runs in by_seed.items()} for key, by_seed in folds.items()}
+        folds.setdefault(key, {}).setdefault(seed, []).append(read_run(run.folder))
+    curves = {key: {seed: joined(parts) for seed, parts in by_seed.items()} for key, by_seed in folds.items()}
     rows = compare_few_shot(curves)
     write_json(output_dir / "results.json", {"corpus": "emodb", "few_shot": rows})
     plot_curves(few_shot_panels(rows), output_dir / "few_speakers.png", xlabel="training speakers")
-    first = {start: cell for (start, *_), cell in reversed(made.items())}
+    first = {start: run.settings for (start, *_), run in reversed(made.items())}
     text = f"# EMO-DB with a few speakers\n\n{few_shot_markdown(rows, 'few_speakers.png')}\n\n"
     text += "Ten folds, each tested on one speaker, are scored together.\n\n"
     text += f"## Recipe\n\n{recipe(dict(reversed(first.items())))}\n"
@@ -88,16 +91,16 @@ def write_report(made: dict[tuple[str, int, int, str], Cell], output_dir: Path) 
     print(text)
 
 
-def joined(runs: Sequence[RunResults]) -> RunResults:
-    """The test sets of several folds as one."""
+def joined(folds: Sequence[RunResults]) -> RunResults:
+    """Join the test sets of several folds."""
     return RunResults(
-        runs[0].results,
-        [name for run in runs for name in run.ids],
-        np.concatenate([run.references for run in runs]),
-        np.concatenate([run.predictions for run in runs]),
-        np.concatenate([run.probabilities for run in runs]),
-        [speaker for run in runs for speaker in run.speakers],
-        {name: [value for run in runs for value in run.groups[name]] for name in runs[0].groups},
+        folds[0].results,
+        [name for fold in folds for name in fold.ids],
+        np.concatenate([fold.references for fold in folds]),
+        np.concatenate([fold.predictions for fold in folds]),
+        np.concatenate([fold.probabilities for fold in folds]),
+        [speaker for fold in folds for speaker in fold.speakers],
+        {name: [value for fold in folds for value in fold.groups[name]] for name in folds[0].groups},
     )
 
 

@@ -22,9 +22,10 @@ from lssed_hf.evaluation.intervals import SCORES
 from lssed_hf.evaluation.run_results import RunResults, read_run, score_runs
 from lssed_hf.evaluation.significance import holm, paired_differences
 from lssed_hf.evaluation.text_tables import markdown_table, score_cell
-from lssed_hf.experiments.benchmark import Spec, make_cell
-from lssed_hf.experiments.runs import Cell, check_settings, claimed, recipe, run_cells, training_settings, write_json
-from lssed_hf.files import replacing
+from lssed_hf.experiments.benchmark import Spec, make_run
+from lssed_hf.experiments.runs import Run, check_settings, claimed, do_runs
+from lssed_hf.experiments.settings import recipe, training_settings
+from lssed_hf.files import replacing, write_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,24 +40,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, flags = parser.parse_known_args(argv)
 
     flags = ["--dataset_name", args.dataset_name, *flags]
-    cells = make_cells(flags, args.seeds, args.enrolments, args.output_dir)
-    every = [cell for row in cells.values() for cell in row.values()]
+    runs = make_runs(flags, args.seeds, args.enrolments, args.output_dir)
+    every = [run for by_seed in runs.values() for run in by_seed.values()]
     with claimed(args.output_dir):
         check_settings(every)
         for work in ("train", "evaluate"):
-            run_cells([cell for cell in every if cell.work == work], args.jobs)
-        failed = [cell for cell in every if cell.problem]
+            do_runs([run for run in every if run.work == work], args.jobs)
+        failed = [run for run in every if run.problem]
         if not failed:
-            write_report(cells, args.output_dir)
-    for cell in failed:
-        print(f"{cell.title}: {cell.problem}")
+            write_report(runs, args.output_dir)
+    for run in failed:
+        print(f"{run.title}: {run.problem}")
     return 1 if failed else 0
 
 
-def make_cells(
+def make_runs(
     flags: Sequence[str], seeds: Sequence[int], enrolments: Sequence[int], output_dir: Path
-) -> dict[str, dict[int, Cell]]:
-    """Cells by system and seed; those that test the models of `all_clips` in other ways come behind them."""
+) -> dict[str, dict[int, Run]]:
+    """Return runs by system and seed, trainings first, then other tests of the models of `all_clips`."""
     given = training_settings(flags)
     model = given.get("model_name_or_path", "pyresnet50")
     overrides = {**json.loads(given.get("feature_extractor_overrides", "{}")), "normalization": "utterance"}
@@ -67,37 +68,37 @@ def make_cells(
     }
     for number in enrolments:
         own[f"enrolment_{number}"] = ["--speaker_normalization", "enrolment", "--enrolment_clips", str(number)]
-    cells: dict[str, dict[int, Cell]] = {}
+    runs: dict[str, dict[int, Run]] = {}
     for name, more in own.items():
         spec = Spec(name, model, tuple(more))
-        cells[name] = {
-            seed: make_cell(spec, seed, flags, output_dir, keep_model=name == "all_clips") for seed in seeds
-        }
+        runs[name] = {seed: make_run(spec, seed, flags, output_dir, keep_model=name == "all_clips") for seed in seeds}
     ways: dict[str, dict[str, Any]] = {"all_clips_with_corpus": {"speaker_normalization": "none"}}
     for number in enrolments:
         ways[f"all_clips_with_{number}"] = {"speaker_normalization": "enrolment", "enrolment_clips": number}
     for name, way in ways.items():
-        cells[name] = {seed: _test(cells["all_clips"][seed], name, way) for seed in seeds}
-    return cells
+        runs[name] = {seed: _test(runs["all_clips"][seed], name, way) for seed in seeds}
+    return runs
 
 
-def _test(trained: Cell, name: str, way: Mapping[str, Any]) -> Cell:
-    """A cell that scores a trained model on its test split with other statistics."""
+def _test(trained: Run, name: str, way: Mapping[str, Any]) -> Run:
+    """Return a run that scores a trained model on its test split with other statistics."""
     kept = ("dataset_name", "data_dir", "split_scheme", "dataset_config_name", "dataset_options")
     settings = {key: trained.settings[key] for key in kept if key in trained.settings}
     settings |= {"splits": ["test"], "labels": list(BENCHMARK_EMOTIONS), "majority_label": "neutral", **way}
-    return Cell(f"{trained.title}, {name}", trained.folder / name, "evaluate", settings)
+    return Run(f"{trained.title}, {name}", trained.folder / name, "evaluate", settings)
 
 
-def write_report(cells: Mapping[str, Mapping[int, Cell]], output_dir: Path) -> None:
-    runs = {name: {seed: read_run(cell.folder) for seed, cell in row.items()} for name, row in cells.items()}
-    common = common_ids([run for row in runs.values() for run in row.values()])
-    total = max(len(run.ids) for row in runs.values() for run in row.values())
-    rows = compare({name: {seed: run.on(common) for seed, run in row.items()} for name, row in runs.items()})
+def write_report(runs: Mapping[str, Mapping[int, Run]], output_dir: Path) -> None:
+    results = {name: {seed: read_run(run.folder) for seed, run in row.items()} for name, row in runs.items()}
+    common = common_ids([scored for row in results.values() for scored in row.values()])
+    total = max(len(scored.ids) for row in results.values() for scored in row.values())
+    rows = compare({name: {seed: scored.on(common) for seed, scored in row.items()} for name, row in results.items()})
     write_json(
         output_dir / "results.json", {"num_utterances": len(common), "num_left_out": total - len(common), **rows}
     )
-    first = {name: next(iter(row.values())) for name, row in cells.items() if not name.startswith("all_clips_with")}
+    first = {
+        name: next(iter(row.values())).settings for name, row in runs.items() if not name.startswith("all_clips_with")
+    }
     text = (
         f"# A person's own baseline\n\n{table(rows['systems'])}\n\n"
         f"{len(common)} test clips; {total - len(common)} that the largest enrolment took are left out everywhere. "
@@ -141,7 +142,7 @@ def compare(runs: Mapping[str, Mapping[int, RunResults]]) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    cells = []
+    lines = []
     for row in rows:
         scores = [score_cell(*(row[name][key] for key in ("mean", "low", "high", "std"))) for name in SCORES]
         gain = row["difference"] and row["difference"]["unweighted_accuracy"]
@@ -150,8 +151,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
             scores += ["–" if p is None else f"{p:.3f}" for p in (gain["p"], row["p_holm"])]
         else:
             scores += ["", "", ""]
-        cells.append([row["name"], *scores])
-    return markdown_table(["statistics of", "WA", "UA", "UA against none", "p", "p, Holm"], cells)
+        lines.append([row["name"], *scores])
+    return markdown_table(["statistics of", "WA", "UA", "UA against none", "p", "p, Holm"], lines)
 
 
 if __name__ == "__main__":

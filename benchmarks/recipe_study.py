@@ -13,8 +13,8 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from lssed_hf.experiments.benchmark import Spec, make_cell, write_benchmark
-from lssed_hf.experiments.runs import Cell, check_settings, claimed, run_cells
+from lssed_hf.experiments.benchmark import Spec, make_run, write_benchmark
+from lssed_hf.experiments.runs import Run, check_settings, claimed, do_runs
 
 
 #: `pyresnet-small`, half a million parameters.
@@ -91,8 +91,8 @@ def main() -> None:
 
     data = (*BASE, "--data_dir", str(args.ravdess))
     probe = Spec(TEACHER, args.encoder, ("--probe", "true", "--chunk_length", "6"))
-    teachers = {seed: make_cell(probe, seed, data, args.output_dir, keep_model=True) for seed in args.seeds}
-    cells: dict[Spec, Mapping[int, Cell]] = {probe: teachers}
+    teachers = {seed: make_run(probe, seed, data, args.output_dir, keep_model=True) for seed in args.seeds}
+    runs: dict[Spec, Mapping[int, Run]] = {probe: teachers}
     for name in args.systems:
         of_system = {}
         for seed in args.seeds:
@@ -100,17 +100,18 @@ def main() -> None:
             flags = [places.get(flag, flag) for flag in SYSTEMS[name]]
             flags = ["--config_overrides", NETWORK, *flags]
             spec = Spec(name, "pyresnet50", tuple(flags))
-            of_system[seed] = make_cell(spec, seed, data, args.output_dir)
-        cells[Spec(name, "pyresnet50", SYSTEMS[name])] = of_system
+            of_system[seed] = make_run(spec, seed, data, args.output_dir)
+        runs[Spec(name, "pyresnet50", SYSTEMS[name])] = of_system
 
     with claimed(args.output_dir):
         if not args.report_only:
             # Seed by seed, so that systems can be compared early.
-            rest = [row[seed] for seed in args.seeds for spec, row in cells.items() if spec is not probe]
+            rest = [row[seed] for seed in args.seeds for spec, row in runs.items() if spec is not probe]
             check_settings([*teachers.values(), *rest])
-            run_cells(list(teachers.values()), args.jobs)
-            run_cells(rest, args.jobs)
-        print(f"Report: {write_benchmark(cells, args.output_dir, 'base')}")
+            do_runs(list(teachers.values()), args.jobs)
+            do_runs(rest, args.jobs)
+        report = write_benchmark(runs, args.output_dir, "base")
+        print(f"Report: {report and report.path}")
 
 
 if __name__ == "__main__":

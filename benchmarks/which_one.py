@@ -3,7 +3,7 @@
     python benchmarks/which_one.py --ravdess RAVDESS --emodb EMODB --encoder WHISPER \\
         --output_dir outputs/which_one --jobs 2
 
-Every system is trained on each corpus and tested on both, in cells as those of `lssed-hf cross-corpus`; then all are
+Every system is trained on each corpus and tested on both, in runs as those of `lssed-hf cross-corpus`; then all are
 timed side by side on one clip. Stopped and started again, it goes on where it was. `--systems` leaves some out, and
 those whose extras or weights are missing are listed with what to install or pass.
 """
@@ -19,9 +19,11 @@ from lssed_hf.evaluation.plots import plot_trade_off
 from lssed_hf.evaluation.run_results import RunResults, read_run
 from lssed_hf.evaluation.significance import paired_differences
 from lssed_hf.evaluation.text_tables import markdown_table, score_cell
-from lssed_hf.experiments.cross_corpus import make_cells
-from lssed_hf.experiments.runs import Cell, check_settings, claimed, recipe, run_cells, write_json
-from lssed_hf.files import replacing
+from lssed_hf.experiments.cross_corpus import PairRuns, make_runs
+from lssed_hf.experiments.runs import Run, check_settings, claimed, do_runs
+from lssed_hf.experiments.settings import recipe
+from lssed_hf.files import replacing, write_json
+from lssed_hf.hub.run_folders import runs_folder
 from lssed_hf.inference import load_classifier
 from timing import Case, machine, measure
 
@@ -76,25 +78,25 @@ def main() -> None:
 
     encoder = str(Path(args.encoder).absolute()) if Path(args.encoder).is_dir() else args.encoder
     data_dirs = {"ravdess": args.ravdess, "emodb": args.emodb}
-    systems = {name: cells_of(name, args.output_dir, data_dirs, encoder, args.seeds) for name in args.systems}
+    systems = {name: runs_of(name, args.output_dir, data_dirs, encoder, args.seeds) for name in args.systems}
     with claimed(args.output_dir):
         if not args.report_only:
-            check_settings([cell for cells in systems.values() for cell in cells.values()])
+            check_settings([run for runs in systems.values() for run in runs.values()])
             # Students need teachers, and tests what is tested.
-            trainings = {name: [cells[key] for key in cells if key[1] is None] for name, cells in systems.items()}
-            run_cells(trainings.pop(TEACHER, []), args.jobs)
-            run_cells([cell for cells in trainings.values() for cell in cells], args.jobs)
-            run_cells([cells[key] for cells in systems.values() for key in cells if key[1]], args.jobs)
+            trainings = {name: [runs[key] for key in runs if key[1] is None] for name, runs in systems.items()}
+            do_runs(trainings.pop(TEACHER, []), args.jobs)
+            do_runs([run for runs in trainings.values() for run in runs], args.jobs)
+            do_runs([runs[key] for runs in systems.values() for key in runs if key[1]], args.jobs)
         print(f"Report: {write_report(systems, args.output_dir)}")
 
 
-def cells_of(
+def runs_of(
     name: str, output_dir: Path, data_dirs: Mapping[str, Path], encoder: str, seeds: Sequence[int]
-) -> dict[tuple[str, str | None, int], Cell]:
-    """The cells of a system, as `make_cells` gives them. A student's teacher has its corpus and never another seed."""
+) -> dict[tuple[str, str | None, int], Run]:
+    """Return the runs of a system (see `make_runs`). The teacher of a student has its corpus and the first seed."""
     flags_of = {}
     for corpus in CORPORA:
-        teacher = folder_of(TEACHER, output_dir) / "cells" / corpus / f"seed_{seeds[0]}"
+        teacher = runs_folder(folder_of(TEACHER, output_dir)) / corpus / f"seed_{seeds[0]}"
         (other,) = {*CORPORA} - {corpus}
         places = {
             "{encoder}": encoder,
@@ -106,32 +108,30 @@ def cells_of(
         flags_of[corpus] = [*flags, "--dataset_name", corpus, "--data_dir", str(data_dirs[corpus])]
     # What draws nothing is the same for every seed.
     seeds = seeds[:1] if "--probe" in SYSTEMS[name] or "-svm" in SYSTEMS[name] else seeds
-    cells = make_cells(flags_of, CORPORA, CORPORA, seeds, folder_of(name, output_dir))
+    runs = make_runs(flags_of, CORPORA, CORPORA, seeds, folder_of(name, output_dir))
     if "{other}" in SYSTEMS[name]:
-        cells = {
-            (source, target, seed): cell for (source, target, seed), cell in cells.items() if target in (None, source)
-        }
-    return cells
+        runs = {key: run for key, run in runs.items() if key[1] in (None, key[0])}
+    return runs
 
 
 def folder_of(name: str, output_dir: Path) -> Path:
     return output_dir / "systems" / "".join(letter if letter.isalnum() else "_" for letter in name).lower()
 
 
-def write_report(systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell]], output_dir: Path) -> Path:
-    """Write `results.json`, `which_one.png` and `report.md` from the finished cells."""
-    compared, failures, all_runs = {}, {}, {}
-    for name, cells in systems.items():
-        runs: dict[tuple[str, str], dict[int, RunResults]] = {}
-        for (source, target, seed), cell in cells.items():
-            if cell.problem:
-                failures[f"{name}, {cell.title}"] = cell.problem
+def write_report(systems: Mapping[str, PairRuns], output_dir: Path) -> Path:
+    """Write `results.json`, `which_one.png` and `report.md` from the finished runs."""
+    compared, failures, all_results = {}, {}, {}
+    for name, runs in systems.items():
+        results: dict[tuple[str, str], dict[int, RunResults]] = {}
+        for (source, target, seed), run in runs.items():
+            if run.problem:
+                failures[f"{name}, {run.title}"] = run.problem
             elif target is not None:
-                runs.setdefault((source, target), {})[seed] = read_run(cell.folder)
-        if runs:
-            labels = next(cell.settings["labels"] for cell in cells.values() if cell.work == "evaluate")
-            compared[name], all_runs[name] = compare_corpora(runs, labels), runs
-    against = differences(all_runs)
+                results.setdefault((source, target), {})[seed] = read_run(run.folder)
+        if results:
+            labels = next(run.settings["labels"] for run in runs.values() if run.work == "evaluate")
+            compared[name], all_results[name] = compare_corpora(results, labels), results
+    against = differences(all_results)
     (times, sizes), where = cost(systems), machine()
     costs = {"milliseconds": times, "megabytes": sizes, "machine": where}
     write_json(output_dir / "results.json", {"systems": compared, "against": against, **costs, "failures": failures})
@@ -153,7 +153,9 @@ def write_report(systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell
             text += f"\n## Against {BASE}\n\n{differences_table(against)}\n\n{DIFFERENCES}\n"
         if failures:
             text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
-        trained = {name: cells["ravdess", None, min(seed for *_, seed in cells)] for name, cells in systems.items()}
+        trained = {
+            name: runs["ravdess", None, min(seed for *_, seed in runs)].settings for name, runs in systems.items()
+        }
         path.write_text(f"{text}\n## Recipe\n\n{recipe(trained)}\n", encoding="utf-8")
     return output_dir / "report.md"
 
@@ -199,18 +201,18 @@ def table(panels: Mapping[str, Mapping], times: Mapping[str, float], sizes: Mapp
 
 
 def cost(
-    systems: Mapping[str, Mapping[tuple[str, str | None, int], Cell]],
+    systems: Mapping[str, PairRuns],
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Median milliseconds per clip of RAVDESS's length, front end included, and megabytes of weights, by system."""
     contestants: dict[str, Callable[[], object]] = {}
     sizes = {}
     clip = np.random.default_rng(0).normal(0, 0.05, round(CLIP_SECONDS["ravdess"] * 16000)).astype(np.float32)
-    for name, cells in systems.items():
-        for (source, target, _), cell in cells.items():
-            # A probe's encoder has a folder of its own; published cells have no weights.
-            weights = [*cell.folder.rglob("*.safetensors")]
-            if (source, target) == ("ravdess", None) and not cell.problem and weights:
-                classifier = load_classifier(cell.folder, batch_size=1)
+    for name, runs in systems.items():
+        for (source, target, _), run in runs.items():
+            # A probe's encoder has a folder of its own; published runs have no weights.
+            weights = [*run.folder.rglob("*.safetensors")]
+            if (source, target) == ("ravdess", None) and not run.problem and weights:
+                classifier = load_classifier(run.folder, batch_size=1)
                 contestants[name] = lambda classifier=classifier: classifier.logits([clip])
                 sizes[name] = sum(path.stat().st_size for path in weights) / 1e6
                 break

@@ -26,7 +26,7 @@ from markdown_it.token import Token
 
 from lssed_hf import cli
 from lssed_hf.corpora import corpus_builder
-from lssed_hf.experiments import runs as cells
+from lssed_hf.experiments import runs
 from lssed_hf.testing import synthetic_speech
 from lssed_hf.training import asr, train
 
@@ -103,7 +103,7 @@ def quick(monkeypatch, home, one_thread) -> None:
     reader_home.quick_speech(monkeypatch)
     for corpus, folder in DOWNLOADED.items():
         monkeypatch.setattr(corpus_builder(corpus), "default_data_dir", classmethod(lambda cls, f=folder: home / f))
-    for module, name in ((train, "train_model"), (cells, "run_cells"), (asr, "train_asr")):
+    for module, name in ((train, "train_model"), (runs, "do_runs"), (asr, "train_asr")):
         monkeypatch.setattr(module, name, mock.create_autospec(getattr(module, name), side_effect=Stopped))
 
 

@@ -16,8 +16,8 @@ from tones import FLAGS, KILLED, write_ravdess
 from lssed_hf import cli
 from lssed_hf.cli import benchmark as command
 from lssed_hf.evaluation.intervals import SCORES
-from lssed_hf.experiments import benchmark
-from lssed_hf.experiments import runs as cells
+from lssed_hf.experiments import benchmark, runs
+from lssed_hf.files import write_json
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
     # A process takes seconds to import everything.
-    monkeypatch.setattr(cells, "run_in_process", lambda folder, threads: cells.main([str(folder)]))
+    monkeypatch.setattr(runs, "run_in_process", lambda folder, threads: runs.main([str(folder)]))
 
 
 def flags(corpus, output_dir, *more):
@@ -42,7 +42,7 @@ SYSTEMS = ["pyresnet50", "fast=pyresnet50 --learning_rate 0.2"]
 def finished(corpus, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("benchmark") / "out"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(cells, "run_in_process", lambda folder, threads: cells.main([str(folder)]))
+        monkeypatch.setattr(runs, "run_in_process", lambda folder, threads: runs.main([str(folder)]))
         assert command.main(flags(corpus, output_dir, "--models", *SYSTEMS, "--seeds", "0", "1")) == 0
     return output_dir
 
@@ -52,24 +52,24 @@ def read(path: Path):
 
 
 def state_of(folder: Path):
-    """Bytes and times of all files of a cell."""
+    """Bytes and times of all files of a run."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
 def test_two_systems_with_two_seeds(finished):
     written = {path.name for path in finished.iterdir()}
-    assert {"report.md", "results.json", "table.tex", "table.png", "figure2.png", "cells"} <= written
+    assert {"report.md", "results.json", "table.tex", "table.png", "figure2.png", "runs"} <= written
     results, text = read(finished / "results.json"), (finished / "report.md").read_text(encoding="utf-8")
     assert [row["name"] for row in results["systems"]] == ["pyresnet50", "fast"]
     for row in results["systems"]:
-        folders = {str(seed): finished / "cells" / row["name"] / f"seed_{seed}" for seed in (0, 1)}
+        folders = {str(seed): finished / "runs" / row["name"] / f"seed_{seed}" for seed in (0, 1)}
         for name in SCORES:
             by_seed = {seed: read(folder / "results.json")["metrics"][name] for seed, folder in folders.items()}
             assert row[name]["by_seed"] == by_seed
             assert f"| {sum(by_seed.values()) / 2:.3f} ± " in text
         assert row["num_parameters"] == 468 and f"| {row['num_parameters']} |" in text
-        seconds = [read(folder / "cell.json")["train_seconds"] for folder in folders.values()]
+        seconds = [read(folder / "run.json")["train_seconds"] for folder in folders.values()]
         assert row["train_seconds"] == pytest.approx(sum(seconds) / 2) and not row["resumed"]
         validation = [read(folder / "eval_results.json")["eval_unweighted_accuracy"] for folder in folders.values()]
         assert row["validation_unweighted_accuracy"]["mean"] == pytest.approx(sum(validation) / 2)
@@ -79,8 +79,8 @@ def test_two_systems_with_two_seeds(finished):
     assert "- fast: model_name_or_path `pyresnet50`, learning_rate `0.2`" in text
 
 
-def test_finished_cells_have_no_checkpoints_and_no_weights(finished):
-    for folder in (finished / "cells").glob("*/*"):
+def test_finished_runs_have_no_checkpoints_and_no_weights(finished):
+    for folder in (finished / "runs").glob("*/*"):
         assert not list(folder.glob("checkpoint-*")) and not list(folder.glob("*.safetensors"))
         assert not (folder / "README.md").exists(), "a card of no model"
         with (folder / "predictions.csv").open(encoding="utf-8") as file:
@@ -89,15 +89,15 @@ def test_finished_cells_have_no_checkpoints_and_no_weights(finished):
 
 def test_systems_get_their_own_flags_and_the_common_ones(finished):
     settings = {
-        name: read(finished / "cells" / name / "seed_1" / "settings.json")["settings"]
+        name: read(finished / "runs" / name / "seed_1" / "settings.json")["settings"]
         for name in ("pyresnet50", "fast")
     }
     assert (settings["pyresnet50"]["learning_rate"], settings["fast"]["learning_rate"]) == (0.05, 0.2)
     assert settings["fast"]["num_train_epochs"] == 2 and settings["fast"]["seed"] == 1
 
 
-def test_once_more_changes_no_cell_and_report_only_needs_no_flags(finished, corpus, capsys):
-    before = state_of(finished / "cells")
+def test_once_more_changes_no_run_and_report_only_needs_no_flags(finished, corpus, capsys):
+    before = state_of(finished / "runs")
     assert (
         command.main(flags(corpus, finished, "--models", *SYSTEMS, "--seeds", "0", "1", "--logging_steps", "3")) == 0
     )
@@ -112,21 +112,21 @@ def test_once_more_changes_no_cell_and_report_only_needs_no_flags(finished, corp
     assert command.main(["--output_dir", str(finished), "--report_only", "--reference", "pyresnet50"]) == 0
     assert read(finished / "results.json")["reference"] == "pyresnet50"
     assert "| against pyresnet50 |" in (finished / "report.md").read_text(encoding="utf-8")
-    assert state_of(finished / "cells") == before
+    assert state_of(finished / "runs") == before
 
 
 def test_other_settings_are_refused_and_named(finished, corpus, capsys):
-    before = state_of(finished / "cells")
+    before = state_of(finished / "runs")
     argv = ["benchmark", *flags(corpus, finished, "--models", *SYSTEMS, "--seeds", "0", "1", "--mixup", "0.2")]
     assert cli.main([*argv, "--learning_rate", "0.01"]) == 1
     error = capsys.readouterr().err
     assert "pyresnet50/seed_0 was begun with other settings" in error.replace("\\", "/")
     assert "learning_rate was 0.05 and is not given now" in error, "0.01 is the default"
     assert "mixup was not given and is 0.2 now" in error and "fast" not in error
-    assert state_of(finished / "cells") == before
+    assert state_of(finished / "runs") == before
 
 
-def test_a_failing_cell_is_listed_and_stops_nothing(corpus, tmp_path, capsys):
+def test_a_failing_run_is_listed_and_stops_nothing(corpus, tmp_path, capsys):
     systems = ['broken=pyresnet50 --config_overrides "{\\"groups\\": [[3]]}"', "pyresnet50"]
     assert command.main(flags(corpus, tmp_path / "out", "--models", *systems, "--keep_models")) == 1
     assert "broken, seed 0: " in capsys.readouterr().err
@@ -135,7 +135,7 @@ def test_a_failing_cell_is_listed_and_stops_nothing(corpus, tmp_path, capsys):
     reason = results["failures"]["broken, seed 0"]
     assert "groups" in reason and "\n" not in reason
     assert f"- broken, seed 0: {reason}" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert (tmp_path / "out" / "cells" / "pyresnet50" / "seed_0" / "model.safetensors").is_file()
+    assert (tmp_path / "out" / "runs" / "pyresnet50" / "seed_0" / "model.safetensors").is_file()
     assert command.main(["--output_dir", str(tmp_path / "out"), "--report_only"]) == 1
 
 
@@ -146,7 +146,7 @@ def test_nothing_finished_is_no_report(corpus, tmp_path, capsys):
     assert "Report" not in capsys.readouterr().out
 
 
-def test_killed_in_a_cell_it_goes_on_there(finished, corpus, tmp_path):
+def test_killed_in_a_run_it_goes_on_there(finished, corpus, tmp_path):
     # The second seed of the first system dies between the checkpoints of its steps 4 and 8.
     out = tmp_path / "out"
     argv = flags(corpus, out, "--models", *SYSTEMS, "--seeds", "0", "1")
@@ -156,8 +156,8 @@ def test_killed_in_a_cell_it_goes_on_there(finished, corpus, tmp_path):
         text=True,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    first, second = (out / "cells" / "pyresnet50" / f"seed_{seed}" for seed in (0, 1))
-    assert (first / "cell.json").is_file() and not (second / "cell.json").exists()
+    first, second = (out / "runs" / "pyresnet50" / f"seed_{seed}" for seed in (0, 1))
+    assert (first / "run.json").is_file() and not (second / "run.json").exists()
     assert (second / "checkpoint-4").is_dir() and not (out / "report.md").exists()
     before = state_of(first)
     # As a kill while a checkpoint is written leaves it: the Trainer writes the state last.
@@ -166,7 +166,7 @@ def test_killed_in_a_cell_it_goes_on_there(finished, corpus, tmp_path):
 
     assert command.main(argv) == 0
     assert state_of(first) == before
-    assert read(second / "cell.json")["resumed"]
+    assert read(second / "run.json")["resumed"]
     assert "| ≥ " in (out / "report.md").read_text(encoding="utf-8")
     # The same scores as without the kill.
     whole, resumed = read(finished / "results.json"), read(out / "results.json")
@@ -174,15 +174,15 @@ def test_killed_in_a_cell_it_goes_on_there(finished, corpus, tmp_path):
         assert [one[name] for name in SCORES] == [other[name] for name in SCORES]
 
 
-def test_a_cell_in_a_process_of_its_own(finished, tmp_path, monkeypatch):
+def test_a_run_in_a_process_of_its_own(finished, tmp_path, monkeypatch):
     monkeypatch.undo()
-    folder = tmp_path / "cell"
+    folder = tmp_path / "run"
     folder.mkdir()
-    shutil.copy(finished / "cells" / "fast" / "seed_1" / "settings.json", folder)
-    cells.run_in_process(folder)
+    shutil.copy(finished / "runs" / "fast" / "seed_1" / "settings.json", folder)
+    runs.run_in_process(folder)
     assert not (folder / "error.txt").exists(), (folder / "log.txt").read_text()
-    assert read(folder / "cell.json")["num_parameters"] == 468
-    expected = finished / "cells" / "fast" / "seed_1" / "predictions.csv"
+    assert read(folder / "run.json")["num_parameters"] == 468
+    expected = finished / "runs" / "fast" / "seed_1" / "predictions.csv"
     assert (folder / "predictions.csv").read_bytes() == expected.read_bytes()
 
 
@@ -192,11 +192,11 @@ def test_a_process_that_dies_is_named_and_one_without_a_parent_ends(tmp_path, mo
     dying.write_text("#!/bin/sh\nkill -9 $$\n")
     dying.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(dying))
-    cells.run_in_process(tmp_path)
+    runs.run_in_process(tmp_path)
     assert "ended with SIGKILL" in (tmp_path / "error.txt").read_text()
 
     monkeypatch.undo()
-    code = "import time; from lssed_hf.training import cells; cells._die_with_parent(); print(1, flush=True)"
+    code = "import time; from lssed_hf.experiments import runs; runs._die_with_parent(); print(1, flush=True)"
     command = [sys.executable, "-c", f"{code}; time.sleep(60)"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
@@ -204,24 +204,24 @@ def test_a_process_that_dies_is_named_and_one_without_a_parent_ends(tmp_path, mo
         assert process.wait(timeout=20) == 1
 
 
-def test_several_cells_at_once_share_the_processors(tmp_path, monkeypatch):
-    both = threading.Barrier(2, timeout=20)  # opens only where two cells are at work together
+def test_several_runs_at_once_share_the_processors(tmp_path, monkeypatch):
+    both = threading.Barrier(2, timeout=20)  # opens only where two runs are at work together
     given = []
 
     def run(folder, num_threads):
         both.wait()
         given.append(num_threads)
-        cells.write_json(folder / "cell.json", {})
+        write_json(folder / "run.json", {})
 
-    monkeypatch.setattr(cells, "run_in_process", run)
-    monkeypatch.setattr(cells.os, "cpu_count", lambda: 6)
-    several = [cells.Cell(f"cell {index}", tmp_path / str(index), "train", {}) for index in range(4)]
-    cells.run_cells(several, jobs=2)
-    assert given == [3] * 4 and all(cell.facts == {} for cell in several)
+    monkeypatch.setattr(runs, "run_in_process", run)
+    monkeypatch.setattr(runs.os, "cpu_count", lambda: 6)
+    several = [runs.Run(f"run {index}", tmp_path / str(index), "train", {}) for index in range(4)]
+    runs.do_runs(several, jobs=2)
+    assert given == [3] * 4 and all(run.facts == {} for run in several)
 
 
 def test_two_benchmarks_do_not_share_a_folder(corpus, tmp_path, capsys):
-    with cells.claimed(tmp_path):
+    with runs.claimed(tmp_path):
         assert cli.main(["benchmark", *flags(corpus, tmp_path, "--models", "pyresnet50")]) == 1
     assert "another run is at work" in capsys.readouterr().err
 

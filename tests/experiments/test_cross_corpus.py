@@ -9,8 +9,8 @@ from tones import FLAGS, write_emodb, write_ravdess
 from lssed_hf import cli
 from lssed_hf.cli import cross_corpus as cross_corpus_command
 from lssed_hf.evaluation.intervals import SCORES
-from lssed_hf.experiments import cross_corpus
-from lssed_hf.experiments import runs as cells
+from lssed_hf.experiments import cross_corpus, runs
+from lssed_hf.files import write_json
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def corpora(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def in_this_process():
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(cells, "run_in_process", lambda folder, threads: cells.main([str(folder)]))
+        monkeypatch.setattr(runs, "run_in_process", lambda folder, threads: runs.main([str(folder)]))
         yield
 
 
@@ -50,7 +50,7 @@ def test_the_matrix_is_that_of_separate_evaluations(finished, corpora, tmp_path)
     text = (finished / "report.md").read_text(encoding="utf-8")
     for (source, target), row in pairs.items():
         report = tmp_path / source / target
-        argv = ["--model_name_or_path", str(finished / "cells" / source / "seed_0"), "--output_dir", str(report)]
+        argv = ["--model_name_or_path", str(finished / "runs" / source / "seed_0"), "--output_dir", str(report)]
         assert cli.main(["evaluate", *argv, "--dataset_name", target, "--data_dir", str(corpora[target])]) == 0
         alone = read(report / "results.json")
         assert row["num_utterances"] == alone["num_utterances"]
@@ -63,18 +63,18 @@ def test_the_matrix_is_that_of_separate_evaluations(finished, corpora, tmp_path)
             )
             assert f"| {row['loss']['weighted_accuracy']['value']:.3f} [" in text
         else:
-            trained = read(finished / "cells" / source / "seed_0" / "results.json")
+            trained = read(finished / "runs" / source / "seed_0" / "results.json")
             assert alone["metrics"] == trained["metrics"]
     assert {"table.tex", "table.png"} <= {path.name for path in finished.iterdir()}
 
 
 def test_models_are_kept_and_checkpoints_are_not(finished):
-    for folder in (finished / "cells").glob("*/*"):
+    for folder in (finished / "runs").glob("*/*"):
         assert (folder / "model.safetensors").is_file() and not list(folder.glob("checkpoint-*"))
 
 
 def test_the_card_has_the_scores_on_every_corpus(finished):
-    folder = finished / "cells" / "ravdess" / "seed_0"
+    folder = finished / "runs" / "ravdess" / "seed_0"
     results = ModelCard.load(folder / "README.md").data.eval_results
     found = {(result.dataset_name, result.metric_type): result.metric_value for result in results}
     for target in ("ravdess", "emodb"):
@@ -84,7 +84,7 @@ def test_the_card_has_the_scores_on_every_corpus(finished):
 
 
 def test_all_clips_of_the_target_are_tested_on_without_training_again(finished, corpora):
-    model = finished / "cells" / "emodb" / "seed_0" / "model.safetensors"
+    model = finished / "runs" / "emodb" / "seed_0" / "model.safetensors"
     before = model.stat().st_mtime_ns
     assert cli.main(["cross-corpus", *flags(corpora, finished, "--target_split", "all")]) == 0
     assert model.stat().st_mtime_ns == before
@@ -100,24 +100,24 @@ def test_all_clips_of_the_target_are_tested_on_without_training_again(finished, 
 def test_classes_are_those_that_all_corpora_have(corpora, tmp_path, capsys):
     other = {**corpora, "emodb": write_emodb(tmp_path / "emodb", "NFT")}
     dirs = {name: ["--dataset_name", name, "--data_dir", str(folder)] for name, folder in other.items()}
-    made = cross_corpus.make_cells(dirs, list(dirs), list(dirs), [0, 1], tmp_path / "out")
+    made = cross_corpus.make_runs(dirs, list(dirs), list(dirs), [0, 1], tmp_path / "out")
     assert made["emodb", "ravdess", 1].settings["labels"] == ["neutral", "happy", "sad"]
     assert made["ravdess", None, 1].settings["seed"] == 1
     assert made["emodb", "ravdess", 1].folder.parent == made["emodb", None, 1].folder
-    made = cross_corpus.make_cells(dirs, list(dirs), list(dirs), [0], tmp_path / "out", ["sad", "happy"])
+    made = cross_corpus.make_runs(dirs, list(dirs), list(dirs), [0], tmp_path / "out", ["sad", "happy"])
     assert made["emodb", "ravdess", 0].settings["labels"] == ["sad", "happy"]
     with pytest.raises(ValueError, match="not all corpora have 'angry'; they share neutral, happy, sad"):
-        cross_corpus.make_cells(dirs, list(dirs), list(dirs), [0], tmp_path / "out", ["angry"])
+        cross_corpus.make_runs(dirs, list(dirs), list(dirs), [0], tmp_path / "out", ["angry"])
 
 
 def test_fewer_classes_are_fewer_clips(finished, corpora, tmp_path):
-    folder = finished / "cells" / "emodb" / "seed_0" / "part"
+    folder = finished / "runs" / "emodb" / "seed_0" / "part"
     settings = {
         **{"dataset_name": "ravdess", "data_dir": str(corpora["ravdess"]), "splits": ["test", "validation"]},
         **{"labels": ["sad", "happy"], "majority_label": "sad"},
     }
-    cells.write_json(folder / "settings.json", {"work": "evaluate", "keep_model": True, "settings": settings})
-    assert cells.main([str(folder)]) == 0
+    write_json(folder / "settings.json", {"work": "evaluate", "keep_model": True, "settings": settings})
+    assert runs.main([str(folder)]) == 0
     results = read(folder / "results.json")
     assert results["num_utterances"] == 4 * 2 * 4 and results["num_speakers"] == 4
     assert [sum(row) for row in results["metrics"]["confusion_matrix"]] == [0, 0, 16, 16]
@@ -125,11 +125,9 @@ def test_fewer_classes_are_fewer_clips(finished, corpora, tmp_path):
 
 
 def test_a_test_without_its_model_is_a_problem(tmp_path):
-    cells.write_json(
-        tmp_path / "x" / "on_y" / "settings.json", {"work": "evaluate", "keep_model": True, "settings": {}}
-    )
-    assert cells.main([str(tmp_path / "x" / "on_y")]) == 1
-    assert cells.Cell("t", tmp_path / "x" / "on_y", "evaluate", {}).problem == "ValueError: its model is not trained"
+    write_json(tmp_path / "x" / "on_y" / "settings.json", {"work": "evaluate", "keep_model": True, "settings": {}})
+    assert runs.main([str(tmp_path / "x" / "on_y")]) == 1
+    assert runs.Run("t", tmp_path / "x" / "on_y", "evaluate", {}).problem == "ValueError: its model is not trained"
 
 
 @pytest.mark.parametrize(
@@ -155,17 +153,17 @@ def test_flags_that_make_no_sense_end_the_program(tmp_path, capsys, argv, messag
 
 def test_one_source_and_one_target(finished, corpora, tmp_path):
     dirs = {name: ["--dataset_name", name, "--data_dir", str(folder)] for name, folder in corpora.items()}
-    made = cross_corpus.make_cells(dirs, ["emodb"], ["ravdess"], [0], tmp_path)
+    made = cross_corpus.make_runs(dirs, ["emodb"], ["ravdess"], [0], tmp_path)
     assert list(made) == [("emodb", None, 0), ("emodb", "emodb", 0), ("emodb", "ravdess", 0)]
-    made = cross_corpus.make_few_shot_cells(dirs, ["emodb"], ["ravdess"], [0], tmp_path, [1])
+    made = cross_corpus.make_few_shot_runs(dirs, ["emodb"], ["ravdess"], [0], tmp_path, [1])
     assert list(made) == [(None, "ravdess", 1, 0), ("emodb", "ravdess", 1, 0)]
 
 
 def test_few_speakers_of_the_target(finished, corpora, capsys):
-    before = (finished / "cells" / "emodb" / "seed_0" / "model.safetensors").stat().st_mtime_ns
+    before = (finished / "runs" / "emodb" / "seed_0" / "model.safetensors").stat().st_mtime_ns
     argv = flags(corpora, finished, "--few_shot", "1", "2", "--few_shot_flags", "--num_train_epochs 1")
     assert cli.main(["cross-corpus", *argv]) == 0, capsys.readouterr().err
-    assert (finished / "cells" / "emodb" / "seed_0" / "model.safetensors").stat().st_mtime_ns == before
+    assert (finished / "runs" / "emodb" / "seed_0" / "model.safetensors").stat().st_mtime_ns == before
     results = read(finished / "results.json")
     rows = {(row["source"], row["target"], row["num_train_speakers"]): row for row in results["few_shot"]}
     assert set(rows) == {
@@ -180,11 +178,11 @@ def test_few_speakers_of_the_target(finished, corpora, capsys):
     assert "## Few speakers" in text and "| emodb | from ravdess | 2 |" in text
     assert (finished / "few_shot.png").is_file()
 
-    tuned = finished / "cells" / "ravdess" / "seed_0" / "few_shot_emodb_2"
+    tuned = finished / "runs" / "ravdess" / "seed_0" / "few_shot_emodb_2"
     settings = read(tuned / "settings.json")["settings"]
     assert settings["num_train_epochs"] == 1 and settings["max_train_speakers"] == 2
     assert settings["load_best_model_at_end"] is False and "config_overrides" not in settings
     assert not (tuned / "model.safetensors").exists()
     # Normalised as the corpus of pre-training was.
-    start = read(finished / "cells" / "ravdess" / "seed_0" / "preprocessor_config.json")
+    start = read(finished / "runs" / "ravdess" / "seed_0" / "preprocessor_config.json")
     assert read(tuned / "preprocessor_config.json")["mean"] == start["mean"]

@@ -23,8 +23,7 @@ from lssed_hf import PyResNetFeatureExtractor, cli
 from lssed_hf.audio import encode_audio
 from lssed_hf.cli import finetune_daic
 from lssed_hf.evaluation.run_results import read_run
-from lssed_hf.experiments import depression
-from lssed_hf.experiments import runs as cells
+from lssed_hf.experiments import depression, runs
 
 
 def write_interviews(folder, flip=()):
@@ -70,7 +69,7 @@ def interviews(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def in_this_process():
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(cells, "run_in_process", lambda folder, threads: cells.main([str(folder)]))
+        monkeypatch.setattr(runs, "run_in_process", lambda folder, threads: runs.main([str(folder)]))
         yield
 
 
@@ -131,16 +130,16 @@ def test_starts_and_parts_are_compared(finished):
     for row in results["systems"]:
         assert row["seeds"] == [0, 1]
         for seed in ("0", "1"):
-            cell = read(out / "cells" / row["name"] / f"seed_{seed}" / "results.json")
+            scored = read(out / "runs" / row["name"] / f"seed_{seed}" / "results.json")
             by_seed = row["utterances"]["weighted_accuracy"]["by_seed"]
-            assert by_seed[seed] == pytest.approx(cell["metrics"]["weighted_accuracy"])
-            assert cell["context"]["split"] == "validation", "the official development set"
-            assert [group["value"] for group in cell["groups"]["gender_code"]] == ["0", "1"]
+            assert by_seed[seed] == pytest.approx(scored["metrics"]["weighted_accuracy"])
+            assert scored["context"]["split"] == "validation", "the official development set"
+            assert [group["value"] for group in scored["groups"]["gender_code"]] == ["0", "1"]
     assert {"report.md", "table.tex", "roc.png", "participants.png"} <= {path.name for path in out.iterdir()}
     text = (out / "report.md").read_text(encoding="utf-8")
     assert "\n**Tones**\n" in text and "held-out training participants" in text
     assert "scratch, random weights" not in text and "| scratch | pyresnet50, random weights | all |" in text
-    card = (out / "cells" / "ser" / "seed_0" / "README.md").read_text(encoding="utf-8")
+    card = (out / "runs" / "ser" / "seed_0" / "README.md").read_text(encoding="utf-8")
     assert "not a medical device" in card and "depression-detection" in card and str(out) not in card
     right = results["systems"][0]["exact"]["0"]
     shares = [f"{right[name]['successes']} of {right[name]['trials']} [" for name in ("right", "found", "cleared")]
@@ -154,7 +153,7 @@ def test_the_head_alone_leaves_the_encoder_as_it_was(finished, start):
 
     out, _ = finished
     before = load_file(start / "model.safetensors")
-    after = load_file(out / "cells" / "ser-head" / "seed_0" / "model.safetensors")
+    after = load_file(out / "runs" / "ser-head" / "seed_0" / "model.safetensors")
     same = {name for name, value in after.items() if value.equal(before[name])}
     assert set(after) - same == {"classifier.weight", "classifier.bias"}
 
@@ -169,7 +168,7 @@ def test_a_recogniser_of_transformers_is_a_start_like_any_other(interviews, tmp_
     assert [row["name"] for row in results["systems"]] == ["asr", "asr-1", "asr-head"] and not results["failures"]
     before = WhisperForConditionalGeneration.from_pretrained(whisper, dtype=torch.float32).model.encoder.layers
     for name, moved in {"asr": [True, True], "asr-1": [False, True], "asr-head": [False, False]}.items():
-        after = WhisperForAudioClassification.from_pretrained(out / "cells" / name / "seed_0").encoder.layers
+        after = WhisperForAudioClassification.from_pretrained(out / "runs" / name / "seed_0").encoder.layers
         same = [torch.equal(one.fc1.weight, other.fc1.weight) for one, other in zip(before, after, strict=True)]
         assert same == [not move for move in moved]
 
@@ -177,11 +176,11 @@ def test_a_recogniser_of_transformers_is_a_start_like_any_other(interviews, tmp_
 def test_once_more_changes_nothing(finished, capsys):
     out, argv = finished
     results = (out / "results.json").read_bytes()
-    card = (out / "cells" / "ser" / "seed_0" / "README.md").read_bytes()
+    card = (out / "runs" / "ser" / "seed_0" / "README.md").read_bytes()
     assert cli.main(["finetune-daic", *argv]) == 0
     assert capsys.readouterr().out.count("finished before") == 6
     assert (out / "results.json").read_bytes() == results
-    assert (out / "cells" / "ser" / "seed_0" / "README.md").read_bytes() == card
+    assert (out / "runs" / "ser" / "seed_0" / "README.md").read_bytes() == card
     assert cli.main(["finetune-daic", "--output_dir", str(out), "--report_only", "--decision", "vote"]) == 0
     assert "majority vote" in (out / "report.md").read_text(encoding="utf-8")
     assert cli.main(["finetune-daic", "--output_dir", str(out), "--report_only"]) == 0
@@ -198,7 +197,7 @@ def test_labels_of_scored_participants_change_no_weight_and_no_answer(interviews
     for folder in (interviews, shuffled):
         out = tmp_path / f"out_{folder.name}"
         assert cli.main(["finetune-daic", *flags(folder, out, "--models", "pyresnet50")]) == 0
-        outputs.append(out / "cells" / "pyresnet50" / "seed_0")
+        outputs.append(out / "runs" / "pyresnet50" / "seed_0")
     one, other = outputs
     assert digest(one) == digest(other)
     rows = [(folder / "predictions.csv").read_text(encoding="utf-8").splitlines() for folder in outputs]
@@ -220,7 +219,7 @@ def test_epochs_chosen_on_the_development_set_are_said_to_flatter(interviews, tm
     with pytest.warns(UserWarning, match="then too high"):
         assert finetune_daic.main(argv) == 0
     assert "**Epochs were chosen on the development set.**" in (tmp_path / "report.md").read_text(encoding="utf-8")
-    settings = read(tmp_path / "cells" / "pyresnet50" / "seed_0" / "settings.json")["settings"]
+    settings = read(tmp_path / "runs" / "pyresnet50" / "seed_0" / "settings.json")["settings"]
     assert "validation_split_name" not in settings and settings["test_split_name"] == "validation"
 
 
@@ -229,7 +228,7 @@ def test_windows_are_exchanged_and_features_normalised_anew(start, interviews, t
     flags_without_overrides = FLAGS[FLAGS.index("--num_train_epochs") :]
     assert cli.main(["finetune-daic", *argv, "--front_ends", "own", "25ms", *flags_without_overrides]) == 0
     own, other = (
-        read(tmp_path / "cells" / name / "seed_0" / "preprocessor_config.json") for name in ("ser", "ser-25ms")
+        read(tmp_path / "runs" / name / "seed_0" / "preprocessor_config.json") for name in ("ser", "ser-25ms")
     )
     assert (own["n_fft"], own["hop_length"]) == (1024, 512) and (other["n_fft"], other["hop_length"]) == (400, 160)
     assert own["mean"] == read(start / "preprocessor_config.json")["mean"] and other["mean"] != own["mean"]
@@ -249,7 +248,7 @@ def test_killed_it_goes_on_and_ends_with_the_same(finished, tmp_path):
         [sys.executable, "-c", KILLED, "ser-head/seed_1", "5", "finetune_daic", *argv], capture_output=True, text=True
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert not (out / "report.md").exists() and (out / "cells" / "ser" / "seed_1" / "cell.json").is_file()
+    assert not (out / "report.md").exists() and (out / "runs" / "ser" / "seed_1" / "run.json").is_file()
     assert cli.main(["finetune-daic", *argv]) == 0
     resumed, original = read(out / "results.json"), read(whole / "results.json")
     shutil.rmtree(out)
@@ -293,7 +292,7 @@ def test_two_processes_end_with_the_figures_of_one(interviews, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-3000:]
     for seed in (0, 1):
-        folders = [out / "cells" / "fcn" / f"seed_{seed}" for out in (one, two)]
+        folders = [out / "runs" / "fcn" / f"seed_{seed}" for out in (one, two)]
         assert (
             read(folders[1] / "trainer_state.json")["global_step"]
             == read(folders[0] / "trainer_state.json")["global_step"]

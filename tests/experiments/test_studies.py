@@ -9,7 +9,8 @@ import pytest
 from tiny_whisper import write_whisper
 from tones import FLAGS, write_emodb, write_ravdess
 
-from lssed_hf.experiments import runs as cells
+from lssed_hf.experiments import runs
+from lssed_hf.experiments.settings import training_settings
 
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -20,7 +21,7 @@ QUICK = [part for flag in zip(FLAGS[::2], FLAGS[1::2]) if flag[0] != "--config_o
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    monkeypatch.setattr(cells, "run_in_process", lambda folder, threads: cells.main([str(folder)]))
+    monkeypatch.setattr(runs, "run_in_process", lambda folder, threads: runs.main([str(folder)]))
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +41,12 @@ def test_every_system_has_flags_that_train_knows(places, tmp_path):
     which_one, recipe_study = map(importlib.import_module, ("which_one", "recipe_study"))
     data_dirs = {name: places[name] for name in ("ravdess", "emodb")}
     for name in which_one.SYSTEMS:
-        made = which_one.cells_of(name, tmp_path, data_dirs, "openai/whisper-tiny.en", [0, 1])
+        made = which_one.runs_of(name, tmp_path, data_dirs, "openai/whisper-tiny.en", [0, 1])
         pairs = {(source, target) for source, target, _ in made}
         assert pairs >= {("ravdess", None), ("emodb", "emodb")}
         assert (("emodb", "ravdess") in pairs) == ("both corpora" not in name), "no other corpus is left to test on"
     for flags in recipe_study.SYSTEMS.values():
-        cells.training_settings([*recipe_study.BASE, *flags])
+        training_settings([*recipe_study.BASE, *flags])
 
 
 def test_systems_are_scored_timed_and_drawn(places, tmp_path, monkeypatch):
@@ -73,11 +74,11 @@ def test_systems_are_scored_timed_and_drawn(places, tmp_path, monkeypatch):
     )
     difference = one["ravdess"]["unweighted_accuracy"]["mean"] - other["ravdess"]["unweighted_accuracy"]["mean"]
     assert results["against"]["student"]["ravdess"]["value"] == pytest.approx(difference)
-    encoder = tmp_path / "systems" / "whisper_tiny__frozen" / "cells" / "ravdess" / "seed_0" / "encoder"
+    encoder = tmp_path / "systems" / "whisper_tiny__frozen" / "runs" / "ravdess" / "seed_0" / "encoder"
     assert results["megabytes"][which_one.TEACHER] > (encoder / "model.safetensors").stat().st_size / 1e6
     report = (tmp_path / "report.md").read_text()
     assert report.count("| student |") == 2 and "## Against tiny" in report and str(tmp_path) not in report
-    settings = tmp_path / "systems" / "student" / "cells" / "emodb" / "seed_0" / "settings.json"
+    settings = tmp_path / "systems" / "student" / "runs" / "emodb" / "seed_0" / "settings.json"
     (teacher,) = json.loads(settings.read_text())["settings"]["teacher"]
     assert Path(teacher).parts[-2:] == ("emodb", "seed_0"), "a teacher has heard the same corpus"
 
@@ -91,7 +92,7 @@ def test_recipes_are_compared_and_teachers_hear_no_held_out_speaker(places, tmp_
     assert "validation UA" in report and "| base |" in report and str(tmp_path) not in report
     assert "| student-logits |" in report and "Missing" not in report
     for seed in (0, 1):
-        folders = [tmp_path / "cells" / name / f"seed_{seed}" for name in ("whisper-probe", "student-logits")]
+        folders = [tmp_path / "runs" / name / f"seed_{seed}" for name in ("whisper-probe", "student-logits")]
         teacher, student = (json.loads((folder / "training.json").read_text()) for folder in folders)
         assert teacher["splits"] == student["splits"] and teacher["shared_speakers"] == {
             "train, validation": 0,

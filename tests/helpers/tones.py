@@ -14,25 +14,26 @@ FLAGS = [
     *("--crop_seconds", "0", "--learning_rate", "0.05", "--disable_tqdm", "true", "--report_to", "none"),
 ]
 
-# Runs a command that works in cells, trains in this very process, and dies at a step of a cell, as a machine that
-# loses power does. Arguments: end of the cell's folder, step, module of the command, its flags.
+# Does the runs of an experiment in this very process, and dies at a step of one, as a machine that loses power does.
+# Arguments: end of the run's folder, step, module of the command, its flags.
 KILLED = """
 import importlib, os, signal, sys
 from pathlib import Path
 from transformers import TrainerCallback
-from lssed_hf.training import cells, train
+from lssed_hf.experiments import runs
+from lssed_hf.training import network
 
 class Kill(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if args.output_dir.endswith(sys.argv[1]) and state.global_step == int(sys.argv[2]):
             os.kill(os.getpid(), signal.SIGKILL)
 
-original = train.SpeechTrainer.__init__
+original = network.SpeechTrainer.__init__
 def patched(self, **kwargs):
     original(self, **kwargs)
     self.add_callback(Kill())
-train.SpeechTrainer.__init__ = patched
-cells.run_in_process = lambda folder, threads: cells.main([str(folder)])
+network.SpeechTrainer.__init__ = patched
+runs.run_in_process = lambda folder, threads: runs.main([str(folder)])
 importlib.import_module(f"lssed_hf.cli.{sys.argv[3]}").main(sys.argv[4:])
 """
 

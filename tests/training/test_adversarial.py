@@ -22,8 +22,8 @@ from lssed_hf.inference.fgsm import fgsm
 from lssed_hf.training import adversarial
 from lssed_hf.training.adversarial import AdversarialLoss, forward_real_and_fake
 from lssed_hf.training.arguments import RecipeArguments
+from lssed_hf.training.classification_loss import ClassificationLoss
 from lssed_hf.training.data import Augmentation, SpeechDataset
-from lssed_hf.training.trainer import ClassificationLoss
 
 
 BINS, CLASSES = 16, 2

@@ -18,13 +18,14 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from lssed_hf import PyResNetFeatureExtractor
 from lssed_hf.cli import train as train_command
-from lssed_hf.experiments import runs as cells
+from lssed_hf.experiments.settings import recipe, training_settings
 from lssed_hf.hub.cards.facts import read_recipe
 from lssed_hf.training import train
 from lssed_hf.training.arguments import RecipeArguments
+from lssed_hf.training.classification_loss import ClassificationLoss, balanced_class_weights
 from lssed_hf.training.data import Augmentation, ClipCollator
 from lssed_hf.training.distillation import DistillationLoss, similarity_distance, soft_target_distance
-from lssed_hf.training.trainer import ClassificationLoss, SpeechTrainer, balanced_class_weights
+from lssed_hf.training.trainer import SpeechTrainer
 
 
 BINS, CLASSES = 8, 3
@@ -352,13 +353,13 @@ def test_the_teachers_folder_is_no_place_for_the_student(flags, teacher):
     assert before.keys() == weights(teacher).keys()
 
 
-def test_cells_find_their_teachers_from_anywhere_and_reports_name_no_folder(teacher, tmp_path, monkeypatch):
+def test_runs_find_their_teachers_from_anywhere_and_reports_name_no_folder(teacher, tmp_path, monkeypatch):
     monkeypatch.chdir(teacher.parent)
     given = ["--dataset_name", "ravdess", "--teacher", "teacher", "somebody/else", "--unlabelled_dir", "."]
-    settings = cells.training_settings(given)
+    settings = training_settings(given)
     assert settings["teacher"] == [str(teacher), "somebody/else"] and settings["unlabelled_dir"] == [
         str(teacher.parent)
     ]
-    text = cells.recipe({"student": cells.Cell("student", tmp_path, "train", settings)})
+    text = recipe({"student": settings})
     assert "teacher `teacher somebody/else`" in text and str(teacher.parent) not in text
     assert read_recipe(f"\n## Recipe\n\n{text}")["student"]["teacher"] == "teacher somebody/else"

@@ -3,24 +3,24 @@
 import pytest
 
 from lssed_hf.cli import train as command
-from lssed_hf.experiments import runs as cells
-from lssed_hf.training import train
+from lssed_hf.experiments.settings import training_settings
+from lssed_hf.training import network, train
 from lssed_hf.training.recipes import RECIPES, with_recipe
 from lssed_hf.training.train import parse_flags
 
 
 def test_what_is_given_takes_the_place_of_the_recipe():
     flags = ["--dataset_name", "ravdess", "--num_train_epochs", "7", "--recipe", "small"]
-    settings = cells.training_settings(flags)
+    settings = training_settings(flags)
     assert settings["num_train_epochs"] == 7 and settings["recipe"] == "small"
     assert settings["model_name_or_path"] == "pyresnet-small"
-    assert settings["optim"] == "adamw_torch_fused", "a cell keeps what the name stood for when it was begun"
+    assert settings["optim"] == "adamw_torch_fused", "a run keeps what the name stood for when it was begun"
 
 
 @pytest.mark.parametrize("flags", [[], ["--recipe", "paper"], ["--recipe=paper"]])
 def test_the_paper_s_are_the_defaults(flags):
     assert with_recipe(flags) == flags
-    assert cells.training_settings(["--dataset_name", "x", *flags]) == {"dataset_name": "x"}
+    assert training_settings(["--dataset_name", "x", *flags]) == {"dataset_name": "x"}
 
 
 def test_an_unknown_one_is_refused(capsys):
@@ -64,7 +64,7 @@ def test_own_recordings_have_the_recipe_for_few_clips(tmp_path):
 def test_a_model_that_is_not_there_is_named_with_the_nearest(tmp_path):
     _, model_args, _ = parse_flags({"model_name_or_path": "resnet19", "output_dir": str(tmp_path)})
     with pytest.raises(ValueError, match="unknown model 'resnet19'; did you mean resnet18"):
-        train.build_model(model_args, ["a", "b"])
+        network.build_model(model_args, ["a", "b"])
     _, model_args, _ = parse_flags({"model_name_or_path": "me/nothing", "output_dir": str(tmp_path)})
     with pytest.raises(OSError, match="no model 'me/nothing'"):
-        train.build_model(model_args, ["a", "b"])
+        network.build_model(model_args, ["a", "b"])

@@ -11,7 +11,8 @@ from tones import FLAGS, write_ravdess
 
 from lssed_hf import PyResNetFeatureExtractor, cli, fit_normalization
 from lssed_hf.corpora.sources import load_splits
-from lssed_hf.experiments import runs as cells
+from lssed_hf.experiments import runs
+from lssed_hf.files import write_json
 from lssed_hf.inference.evaluate import evaluate_model
 from lssed_hf.inference.speaker_normalization import SpeakerArguments, scored_rows, statistics_rows
 from lssed_hf.training.data import SpeechDataset
@@ -268,14 +269,14 @@ class TestRefusals:
         assert "both say whose statistics to take" in capsys.readouterr().err
 
 
-def test_a_cell_is_tested_as_it_was_trained_unless_it_says_otherwise(trained, corpus, tmp_path):
+def test_a_run_is_tested_as_it_was_trained_unless_it_says_otherwise(trained, corpus, tmp_path):
     training = {"speaker_normalization": "enrolment", "enrolment_clips": 2, "output_dir": "elsewhere"}
-    cells.write_json(trained / "settings.json", {"settings": training})
-    cells.write_json(trained / "cell.json", {})
+    write_json(trained / "settings.json", {"settings": training})
+    write_json(trained / "run.json", {})
     settings = {"dataset_name": "ravdess", "data_dir": str(corpus), "splits": ["test"], "majority_label": "neutral"}
     settings["labels"] = ["angry", "neutral", "happy", "sad"]
     for name, more, count in (("on_same", {}, 42), ("on_more", {"enrolment_clips": 3}, 39)):
-        cells.evaluate_cell(trained / name, {**settings, **more})
+        runs.evaluate_run(trained / name, {**settings, **more})
         assert results_of(trained / name)["num_utterances"] == count
 
 

@@ -220,22 +220,22 @@ def test_what_it_cannot_do_is_said(ravdess, tmp_path, monkeypatch):
 
 def in_this_process(monkeypatch):
     """Cells work here, where the stand-in is."""
-    from lssed_hf.experiments import runs as cells
+    from lssed_hf.experiments import runs
 
-    monkeypatch.setattr(cells, "run_in_process", lambda folder, num_threads=None: cells.main([str(folder)]))
+    monkeypatch.setattr(runs, "run_in_process", lambda folder, num_threads=None: runs.main([str(folder)]))
 
 
 def test_a_benchmark_takes_it(ravdess, tmp_path, monkeypatch):
     in_this_process(monkeypatch)
     asked = ["--corpus", "ravdess", "--data_dir", str(ravdess), "--models", "compare-svm", "egemaps-svm"]
     assert benchmark([*asked, "--output_dir", str(tmp_path)]) == 0
-    cell = tmp_path / "cells" / "compare-svm" / "seed_0"
-    assert read(cell / "cell.json")["num_parameters"] == read(cell / "training.json")["num_parameters"] > 40
-    assert not (cell / "svm.safetensors").exists()  # without --keep_models
+    run = tmp_path / "runs" / "compare-svm" / "seed_0"
+    assert read(run / "run.json")["num_parameters"] == read(run / "training.json")["num_parameters"] > 40
+    assert not (run / "svm.safetensors").exists()  # without --keep_models
     assert "egemaps-svm" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
-def test_cross_corpus_cells_take_it(ravdess, tmp_path, monkeypatch):
+def test_cross_corpus_runs_take_it(ravdess, tmp_path, monkeypatch):
     in_this_process(monkeypatch)
     emodb = write_emodb(tmp_path / "emodb")
     data = ["--corpora", "ravdess", "emodb", "--data_dirs", f"ravdess={ravdess}", f"emodb={emodb}"]

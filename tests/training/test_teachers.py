@@ -27,9 +27,9 @@ from lssed_hf.cli import train as train_command
 from lssed_hf.inference import AudioClassifier
 from lssed_hf.inference.classifiers.classifier import Classifier
 from lssed_hf.inference.classifiers.hooks import head_inputs
-from lssed_hf.training import prediction_cache as answers_module
+from lssed_hf.training import prediction_cache
 from lssed_hf.training import teachers as module
-from lssed_hf.training.teachers import Teacher, ask_teachers, unlabelled_clips
+from lssed_hf.training.teachers import Teacher, predict_with_teachers, unlabelled_clips
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -41,7 +41,7 @@ NUM_CLIPS = 24
 KILLED = """
 import os, signal, sys, datasets
 from lssed_hf.inference import AudioClassifier
-from lssed_hf.training import answers, teachers
+from lssed_hf.training import prediction_cache, teachers
 
 original, calls = AudioClassifier.logits, []
 def logits(self, batch):
@@ -49,7 +49,7 @@ def logits(self, batch):
     if calls == [8, 4, 8, 4]:
         os.kill(os.getpid(), signal.SIGKILL)
     return original(self, batch)
-AudioClassifier.logits, answers.SHARD = logits, 12
+AudioClassifier.logits, prediction_cache.SHARD = logits, 12
 teachers.Teacher(sys.argv[1]).probabilities(datasets.load_from_disk(sys.argv[2]), ["happy", "angry"])
 """
 
@@ -113,7 +113,7 @@ def test_a_killed_teacher_goes_on_with_the_unfinished_shard(folder, clips, tmp_p
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
-    monkeypatch.setattr(answers_module, "SHARD", 12)
+    monkeypatch.setattr(prediction_cache, "SHARD", 12)
     answers = Teacher(str(folder)).probabilities(clips, ["happy", "angry"])
     assert sum(heard) == 12
     monkeypatch.setattr(module, "load_classifier", None)  # nothing opens it any more
@@ -147,13 +147,15 @@ def test_another_teacher_is_asked_anew_and_a_report_makes_no_other(folder, clips
 
 def test_another_version_of_the_code_asks_anew(folder, clips, heard, monkeypatch):
     Teacher(str(folder)).probabilities(clips, LABELS)
-    monkeypatch.setattr(answers_module, "_code", lambda answer: "changed")
+    monkeypatch.setattr(prediction_cache, "_code_digest", lambda predict: "changed")
     Teacher(str(folder)).probabilities(clips, LABELS)
     assert sum(heard) == 2 * NUM_CLIPS
 
 
 def test_an_ensemble_answers_row_by_row(folder, clips):
-    both = ask_teachers([Teacher(str(folder))] * 2, [clips.select([3, 1]), clips.select([7])], "logits", LABELS, 2.0)
+    both = predict_with_teachers(
+        [Teacher(str(folder))] * 2, [clips.select([3, 1]), clips.select([7])], "logits", LABELS, 2.0
+    )
     expected = Teacher(str(folder)).probabilities(clips, LABELS, 2.0)[[3, 1, 7]]
     assert len(both) == 2
     for answers in both:

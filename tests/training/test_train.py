@@ -26,8 +26,8 @@ from lssed_hf.cli import train as train_command
 from lssed_hf.corpora.sources import load_splits
 from lssed_hf.corpora.splits import speaker_split
 from lssed_hf.training.arguments import DataArguments
+from lssed_hf.training.classification_loss import ClassificationLoss, balanced_class_weights
 from lssed_hf.training.selection import few_speakers, held_out_speakers, with_extra_corpora, with_validation
-from lssed_hf.training.trainer import ClassificationLoss, balanced_class_weights
 
 
 pytest.importorskip("espeakng_loader")

@@ -1,13 +1,12 @@
 """`lssed-hf benchmark`: systems under one recipe on one corpus, side by side as in the paper's Table 5."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from .parser import CommandParser
+from .experiment_parser import ExperimentParser
 
 
 DESCRIPTION = """Train and score systems under one recipe, side by side as in the paper's Table 5. Every system is
-trained once per seed, in a folder of its own (OUTPUT_DIR/cells/SYSTEM/seed_N). Stopped anywhere and started again, the
+trained once per seed, in a folder of its own (OUTPUT_DIR/runs/SYSTEM/seed_N). Stopped anywhere and started again, the
 command keeps what is finished and goes on with the rest. It takes all flags of `lssed-hf train` as well, for every
 system."""
 EXAMPLE = r"""--corpus ravdess --data_dir RAVDESS --seeds 0 1 --output_dir outputs/benchmark \
@@ -15,38 +14,30 @@ EXAMPLE = r"""--corpus ravdess --data_dir RAVDESS --seeds 0 1 --output_dir outpu
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = _parser()
-    from ..experiments.benchmark import make_cell, parse_systems, write_benchmark
-    from ..experiments.runs import parse_asked, refuse_flags, run_and_report
+    from ..experiments.benchmark import make_run, parse_systems, write_benchmark
 
-    args, flags, argv = parse_asked(parser, argv)
-    if not args.models:
-        parser.error("the following arguments are required: --models")
+    args, flags = parser.parse(argv)
+    parser.require(args, "models")
     if args.jobs < 1:
         parser.error(f"--jobs must be 1 or more, got {args.jobs}")
-    refuse_flags(parser, flags, {"--seed": "--seeds", "--model_name_or_path": "--models"})
-
     specs = parse_systems(args.models)
-    names = [spec.name for spec in specs]
-    for name in filter(None, (args.reference, *(args.figure2 or ()))):
-        if name not in names:
-            parser.error(f"no system {name!r}; there are {', '.join(names)}")
-    cells = {
-        spec: {seed: make_cell(spec, seed, flags, args.output_dir, args.keep_models) for seed in args.seeds}
+    parser.check_systems([*filter(None, [args.reference]), *(args.figure2 or ())], [spec.name for spec in specs])
+    system_runs = {
+        spec: {seed: make_run(spec, seed, flags, args.output_dir, args.keep_models) for seed in args.seeds}
         for spec in specs
     }
-    return run_and_report(
-        "lssed-hf benchmark",
-        [cell for of_system in cells.values() for cell in of_system.values()],
+    return parser.run(
         args,
-        argv,
-        lambda: write_benchmark(cells, args.output_dir, args.reference, args.figure2),
+        [run for by_seed in system_runs.values() for run in by_seed.values()],
+        lambda: write_benchmark(system_runs, args.output_dir, args.reference, args.figure2),
         args.jobs,
     )
 
 
-def _parser() -> CommandParser:
-    parser = CommandParser("benchmark", DESCRIPTION, EXAMPLE)
+def _parser() -> ExperimentParser:
+    parser = ExperimentParser("benchmark", DESCRIPTION, EXAMPLE, {"--model_name_or_path": "--models"})
     parser.add_argument(
         "--models",
         nargs="+",
@@ -54,14 +45,12 @@ def _parser() -> CommandParser:
         help="names of lssed_hf.list_models(), or folders or Hub names of audio classifiers; or NAME=MODEL FLAGS, in "
         "quotes, for a system of that name with flags of its own, e.g. 'adv=vgg16 --adversarial similarity'",
     )
-    parser.add_argument("--output_dir", type=Path, required=True, help="where the cells and the report go")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="default: 0")
     parser.add_argument(
         "--jobs",
         type=int,
         default=1,
         metavar="N",
-        help="cells at work at once, each on its share of the cores (default: 1)",
+        help="runs at the same time, each on its share of the cores (default: 1)",
     )
     parser.add_argument("--reference", metavar="NAME", help="system to test the others against (default: best UA)")
     parser.add_argument(
@@ -70,8 +59,5 @@ def _parser() -> CommandParser:
         metavar="NAME",
         help="systems whose confusion matrices stand side by side (default: the reference and the best other one)",
     )
-    parser.add_argument("--keep_models", action="store_true", help="keep the weights of finished cells")
-    parser.add_argument(
-        "--report_only", action="store_true", help="write the report of an --output_dir again, from what is finished"
-    )
+    parser.add_argument("--keep_models", action="store_true", help="keep the weights of finished runs")
     return parser

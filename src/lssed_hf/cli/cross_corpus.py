@@ -2,20 +2,18 @@
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
-from .parser import CommandParser
+from .experiment_parser import ExperimentParser
 
 
 DESCRIPTION = """Train on a corpus, test on others, and see what is lost, as in the paper's Table 4. Every source and
-seed is trained on in a folder of its own (OUTPUT_DIR/cells/CORPUS/seed_N), and the model tested there and on the
+seed is trained on in a folder of its own (OUTPUT_DIR/runs/CORPUS/seed_N), and the model tested there and on the
 targets. Stopped anywhere and started again, the command keeps what is finished and goes on with the rest. It takes all
 flags of `lssed-hf train` as well, for every corpus."""
 EXAMPLE = r"""--source ravdess --target emodb --data_dirs ravdess=RAVDESS emodb=EMODB --model pyresnet50 \
              --seeds 0 1 --output_dir outputs/cross_corpus --num_train_epochs 30"""
 #: Flags of `train` that this command sets, and what takes their place.
 INSTEAD = {
-    "--seed": "--seeds",
     "--model_name_or_path": "--model",
     "--dataset_name": "--corpora",
     "--corpus": "--corpora",
@@ -25,19 +23,17 @@ INSTEAD = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = _parser()
-    from ..experiments.cross_corpus import make_cells, make_few_shot_cells, write_cross_corpus
-    from ..experiments.runs import parse_asked, refuse_flags, run_and_report
+    from ..experiments.cross_corpus import make_few_shot_runs, make_runs, write_cross_corpus
 
-    args, flags, argv = parse_asked(parser, argv)
+    args, flags = parser.parse(argv)
     if bool(args.source) != bool(args.target) or bool(args.source) == bool(args.corpora):
         parser.error("give --source and --target, or --corpora for all of them both ways")
     sources, targets = args.source or args.corpora, args.target or args.corpora
     corpora = list(dict.fromkeys([*sources, *targets]))
     if len(corpora) < 2:
         parser.error(f"there is nothing to cross with {corpora[0]} alone: name two different corpora at least")
-    refuse_flags(parser, flags, INSTEAD)
-
     flags_of = {corpus: [*flags, "--dataset_name", corpus, "--model_name_or_path", args.model] for corpus in corpora}
     for option in ("data_dir", "split_scheme"):
         for text in getattr(args, f"{option}s"):
@@ -45,21 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             if corpus not in flags_of or not value:
                 parser.error(f"--{option}s takes CORPUS=VALUE with one of {', '.join(corpora)}, got {text!r}")
             flags_of[corpus] += [f"--{option}", value]
-    cells = make_cells(flags_of, sources, targets, args.seeds, args.output_dir, args.labels, args.target_split)
-    few_shot = make_few_shot_cells(
+    pairs = make_runs(flags_of, sources, targets, args.seeds, args.output_dir, args.labels, args.target_split)
+    few_shot = make_few_shot_runs(
         flags_of, sources, targets, args.seeds, args.output_dir, args.few_shot, shlex.split(args.few_shot_flags)
     )
-    return run_and_report(
-        "lssed-hf cross-corpus",
-        [*cells.values(), *few_shot.values()],
+    return parser.run(
         args,
-        argv,
-        lambda: write_cross_corpus(cells, few_shot, corpora, args.output_dir, args.target_split),
+        [*pairs.values(), *few_shot.values()],
+        lambda: write_cross_corpus(pairs, few_shot, corpora, args.output_dir, args.target_split),
     )
 
 
-def _parser() -> CommandParser:
-    parser = CommandParser("cross-corpus", DESCRIPTION, EXAMPLE)
+def _parser() -> ExperimentParser:
+    parser = ExperimentParser("cross-corpus", DESCRIPTION, EXAMPLE, INSTEAD)
     parser.add_argument(
         "--corpora",
         nargs="+",
@@ -73,8 +67,6 @@ def _parser() -> CommandParser:
         "--split_schemes", nargs="+", default=[], metavar="CORPUS=SCHEME", help="how each is split (default: its own)"
     )
     parser.add_argument("--model", default="pyresnet50", help="what to train (default: pyresnet50)")
-    parser.add_argument("--output_dir", type=Path, required=True, help="where models and the report go")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="default: 0")
     parser.add_argument("--labels", nargs="+", help="classes to test on (default: those that all corpora have)")
     parser.add_argument(
         "--target_split",
@@ -96,8 +88,5 @@ def _parser() -> CommandParser:
         default="",
         metavar="FLAGS",
         help="flags of train for these alone, in quotes, e.g. '--num_train_epochs 20 --learning_rate 1e-4'",
-    )
-    parser.add_argument(
-        "--report_only", action="store_true", help="write the report of an --output_dir again, from what is finished"
     )
     return parser

@@ -2,14 +2,13 @@
 
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
-from .parser import CommandParser
+from .experiment_parser import ExperimentParser
 
 
 DESCRIPTION = """Fine-tune models for depression detection on DAIC-WOZ, as in the paper's Table 6. Every model is
 trained once for each part that is trained of it (--train), front end (--front_ends) and seed, in a folder of its own
-(OUTPUT_DIR/cells/SYSTEM/seed_N); then all are scored by utterance and by participant. Epochs are chosen on a part of
+(OUTPUT_DIR/runs/SYSTEM/seed_N); then all are scored by utterance and by participant. Epochs are chosen on a part of
 the training participants, and nothing else looks at labels outside of training. Stopped anywhere and started again,
 the command keeps what is finished and goes on with the rest. It takes all flags of `lssed-hf train` as well. A folder
 is a start of its own kind (SER, ASR); a name of lssed_hf.list_models() starts from random weights. For several
@@ -17,7 +16,6 @@ processes, scripts/finetune_daic.py under torchrun is the same."""
 EXAMPLE = r"""--data_dir DAIC --models outputs/pyresnet50 outputs/asr pyresnet50 --train full head \
              --seeds 0 1 2 --output_dir outputs/daic"""
 INSTEAD = {
-    "--seed": "--seeds",
     "--recipe": "the recipe of this command",
     "--model_name_or_path": "--models",
     "--label_column_name": "the column depression",
@@ -29,14 +27,13 @@ INSTEAD = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = _parser()
-    from ..experiments.depression import make_plans, write_report
-    from ..experiments.runs import is_main_process, parse_asked, refuse_flags, run_and_report
+    from ..experiments.depression import Study, make_plans, write_depression
+    from ..experiments.runs import is_main_process
 
-    args, flags, argv = parse_asked(parser, argv)
-    if not args.models:
-        parser.error("the following arguments are required: --models")
-    refuse_flags(parser, flags, INSTEAD)
+    args, flags = parser.parse(argv)
+    parser.require(args, "models")
     if args.select_on == "development" and is_main_process():
         warnings.warn(
             "--select_on development chooses epochs on the participants that are scored: WA and UA are then too high. "
@@ -44,17 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             stacklevel=2,
         )
 
-    plans = make_plans(args, flags)
-    names = [plan.name for plan in plans]
-    if args.reference is not None and args.reference not in names:
-        parser.error(f"no system {args.reference!r}; there are {', '.join(names)}")
-    cells = [cell for plan in plans for cell in plan.cells.values()]
+    study = Study(args.output_dir, args.dataset_name, args.seeds, args.evaluate_on, args.select_on)
+    plans = make_plans(study, args.models, args.train, args.front_ends, flags)
+    parser.check_systems([*filter(None, [args.reference])], [plan.name for plan in plans])
+    return parser.run(
+        args,
+        [run for plan in plans for run in plan.runs.values()],
+        lambda: write_depression(plans, study, args.decision, args.reference, args.note),
+    )
 
-    return run_and_report("lssed-hf finetune-daic", cells, args, argv, lambda: write_report(plans, args))
 
-
-def _parser() -> CommandParser:
-    parser = CommandParser("finetune-daic", DESCRIPTION, EXAMPLE)
+def _parser() -> ExperimentParser:
+    parser = ExperimentParser("finetune-daic", DESCRIPTION, EXAMPLE, INSTEAD)
     parser.add_argument(
         "--models",
         nargs="+",
@@ -62,7 +60,6 @@ def _parser() -> CommandParser:
         help="folders or Hub names of audio classifiers and speech recognisers to start from, names of "
         "lssed_hf.list_models() for random weights, or NAME=MODEL FLAGS, in quotes, with flags of its own",
     )
-    parser.add_argument("--output_dir", type=Path, required=True, help="where models and the report go")
     parser.add_argument("--dataset_name", "--corpus", default="daic_woz", help="default: daic_woz")
     parser.add_argument(
         "--train",
@@ -79,7 +76,6 @@ def _parser() -> CommandParser:
         default=["own"],
         help="windows of the front end: each model's own, or the paper's for emotions or words, under every model",
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="default: 0")
     parser.add_argument(
         "--evaluate_on",
         choices=("development", "test"),
@@ -101,7 +97,4 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("--note", metavar="TEXT", help="a line for the head of the report")
     parser.add_argument("--reference", metavar="NAME", help="system to test the others against (default: best UA)")
-    parser.add_argument(
-        "--report_only", action="store_true", help="write the report of an --output_dir again, from what is finished"
-    )
     return parser

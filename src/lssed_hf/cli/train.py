@@ -32,6 +32,7 @@ GROUPS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     from ..training.arguments import DataArguments, ModelArguments, RecipeArguments
     from ..training.recipes import with_recipe
     from ..training.train import train_model

@@ -1,9 +1,4 @@
-"""`lssed-hf benchmark`: systems under one recipe on one corpus, side by side as in the paper's Table 5.
-
-Every system is trained and scored once per seed by `lssed-hf train`, in a process and a folder of its own
-(OUTPUT_DIR/cells/SYSTEM/seed_N). Stopped anywhere and started again, the command keeps what is finished and goes on
-with the rest. It takes all flags of `lssed-hf train` as well, for every system.
-"""
+"""Comparison of systems under one recipe on one corpus, as in the paper's Table 5: `lssed-hf benchmark`."""
 
 import os
 import re
@@ -13,31 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.comparison import System, compare_systems, comparison_latex, comparison_markdown
+from ..evaluation.comparison import System, compare_systems, comparison_latex, comparison_markdown, table_cells
 from ..evaluation.plots import plot_confusion_matrices, plot_scores
 from ..evaluation.run_results import read_run
-from ..files import replacing
-from .runs import Cell, data_arguments, recipe, training_settings, write_json
+from ..files import replacing, write_json
+from ..hub.run_folders import runs_folder
+from .experiment_report import Report, failures_of, missing_section, write_text
+from .runs import Run, data_arguments
+from .settings import recipe, training_settings
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A system as it was asked for: its name, what it is built from, and flags of `lssed-hf train` for it alone."""
+    """Description of a system.
+
+    Attributes:
+        name: Name of the system.
+        model: Model that it is built from.
+        flags: Flags of `lssed-hf train` for this system alone.
+    """
 
     name: str
     model: str
     flags: tuple[str, ...] = ()
 
 
-#: Cells by system and seed.
-Cells = Mapping[Spec, Mapping[int, Cell]]
+#: Runs by system and seed.
+SystemRuns = Mapping[Spec, Mapping[int, Run]]
 
 
 def parse_systems(texts: Sequence[str]) -> list[Spec]:
-    """Systems from MODEL or NAME=MODEL FLAGS.
+    """Return the systems that texts of the form MODEL or NAME=MODEL FLAGS describe.
 
     Raises:
-        ValueError: nothing stands where a model should, or two systems have the same name.
+        ValueError: A text names no model, or two systems have the same name.
     """
     specs = []
     for text in texts:
@@ -52,77 +56,86 @@ def parse_systems(texts: Sequence[str]) -> list[Spec]:
     return specs
 
 
-def make_cell(spec: Spec, seed: int, flags: Sequence[str], output_dir: Path, keep_model: bool = False) -> Cell:
-    """The cell that trains a system with a seed: `flags` are those of all systems, and give way to its own."""
-    folder = output_dir / "cells" / spec.name / f"seed_{seed}"
+def make_run(spec: Spec, seed: int, flags: Sequence[str], output_dir: Path, keep_model: bool = False) -> Run:
+    """Return the run that trains a system with a seed.
+
+    Args:
+        spec: System to train.
+        seed: Seed of the training.
+        flags: Flags of `lssed-hf train` for all systems. Those of the system replace them.
+        output_dir: Folder of the benchmark.
+        keep_model: Whether the finished run keeps its weights.
+    """
+    folder = runs_folder(output_dir) / spec.name / f"seed_{seed}"
     own = ["--model_name_or_path", spec.model, "--seed", str(seed), "--output_dir", str(folder)]
     settings = training_settings([*flags, *spec.flags, *own])
-    return Cell(f"{spec.name}, seed {seed}", folder, "train", settings, keep_model)
+    return Run(f"{spec.name}, seed {seed}", folder, "train", settings, keep_model)
 
 
 def write_benchmark(
-    cells: Cells, output_dir: Path, reference: str | None = None, figure2: Sequence[str] | None = None
-) -> Path | None:
-    """Write `results.json`, `table.tex`, `table.png`, `figure2.png` and `report.md` from the finished cells.
+    system_runs: SystemRuns, output_dir: Path, reference: str | None = None, figure2: Sequence[str] | None = None
+) -> Report | None:
+    """Write `results.json`, `table.tex`, `table.png`, `figure2.png` and `report.md` from the finished runs.
 
     Args:
-        cells: by system and seed.
-        output_dir: where to write.
-        reference: see `compare_systems`; a system without a finished cell is passed over.
-        figure2: names of the two systems of `figure2.png`.
+        system_runs: Runs by system and seed.
+        output_dir: Folder for the files.
+        reference: Name of the system to compare with (see `compare_systems`). A system without a finished run is
+            passed over.
+        figure2: Names of the two systems of `figure2.png`. Default: the reference and the best other one.
 
     Returns:
-        Path of `report.md`, written last; None if no cell is finished.
+        The report, whose file is written last, or None if no run is finished.
 
     Raises:
-        ValueError: see `compare_systems`.
+        ValueError: See `compare_systems`.
     """
-    systems = []
-    for spec, of_system in cells.items():
-        done = {seed: cell for seed, cell in of_system.items() if not cell.problem}
-        if done:
-            runs = {seed: read_run(cell.folder) for seed, cell in done.items()}
-            facts = [cell.facts for cell in done.values()]
-            settings = next(iter(done.values())).settings
-            changed = "config_overrides" in settings
-            trained = settings.get("adversarial", "none") != "none"
-            systems.append(System(spec.name, spec.model, _shown(spec.flags), runs, facts, changed, trained))
-    failures = {cell.title: cell.problem for row in cells.values() for cell in row.values() if cell.problem}
+    systems = [system for spec, by_seed in system_runs.items() if (system := _system(spec, by_seed))]
     if not systems:
         return None
-
+    failures = failures_of(run for by_seed in system_runs.values() for run in by_seed.values())
+    first_runs = {spec.name: next(iter(by_seed.values())) for spec, by_seed in system_runs.items()}
+    corpus = data_arguments(next(iter(first_runs.values())).settings).dataset_name
     finished = [system.name for system in systems]
-    settings = next(cell.settings for row in cells.values() for cell in row.values())
-    corpus = data_arguments(settings).dataset_name
     comparison = compare_systems(systems, reference if reference in finished else None)
     rows = {row["name"]: row for row in comparison["systems"]}
     pair = [name for name in figure2 or () if name in finished]
     if len(pair) < 2:
-        best = sorted(finished, key=lambda name: (name != comparison["reference"], -_ua(rows[name])))
-        pair = best[:2]
+        pair = sorted(finished, key=lambda name: (name != comparison["reference"], -_ua(rows[name])))[:2]
 
     write_json(output_dir / "results.json", {"corpus": corpus, **comparison, "failures": failures})
-    with replacing(output_dir / "table.tex") as path:
-        path.write_text(comparison_latex(comparison, corpus), encoding="utf-8")
+    write_text(output_dir / "table.tex", comparison_latex(comparison, corpus))
     with replacing(output_dir / "table.png") as path:
         title = f"UA on {corpus}, with 95 % intervals"
         plot_scores(_dots(comparison), path, majority=comparison["majority"]["unweighted_accuracy"], xlabel=title)
     with replacing(output_dir / "figure2.png") as path:
         matrices = {name: rows[name]["confusion_matrix"] for name in pair}
         plot_confusion_matrices(matrices, comparison["labels"], path)
-    with replacing(output_dir / "report.md") as path:
-        text = f"# {len(systems)} system{'' if len(systems) == 1 else 's'} on {corpus}\n\n"
-        text += comparison_markdown(comparison, corpus, "table.png", "figure2.png")
-        if failures:
-            text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
-        text += f"\n## Recipe\n\n{recipe({spec.name: next(iter(row.values())) for spec, row in cells.items()})}\n"
-        path.write_text(text, encoding="utf-8")
-    return output_dir / "report.md"
+    write_text(
+        output_dir / "report.md",
+        f"# {len(systems)} system{'' if len(systems) == 1 else 's'} on {corpus}\n\n"
+        f"{comparison_markdown(comparison, corpus, 'table.png', 'figure2.png')}{missing_section(failures)}"
+        f"\n## Recipe\n\n{recipe({name: run.settings for name, run in first_runs.items()})}\n",
+    )
+    return Report(output_dir / "report.md", *table_cells(comparison))
 
 
-def _shown(flags: Sequence[str]) -> str:
-    """Flags without the folders of this machine."""
-    return shlex.join(Path(flag).name if os.path.isabs(flag) else flag for flag in flags)
+def _system(spec: Spec, by_seed: Mapping[int, Run]) -> System | None:
+    """Return a system with the results of its finished runs, or None if it has none."""
+    finished = {seed: run for seed, run in by_seed.items() if not run.problem}
+    if not finished:
+        return None
+    settings = next(iter(finished.values())).settings
+    return System(
+        spec.name,
+        spec.model,
+        # Without the folders of this machine.
+        shlex.join(Path(flag).name if os.path.isabs(flag) else flag for flag in spec.flags),
+        {seed: read_run(run.folder) for seed, run in finished.items()},
+        [run.facts for run in finished.values()],
+        "config_overrides" in settings,
+        settings.get("adversarial", "none") != "none",
+    )
 
 
 def _ua(row: Mapping[str, Any]) -> float:
@@ -130,6 +143,7 @@ def _ua(row: Mapping[str, Any]) -> float:
 
 
 def _dots(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of `plot_scores`."""
     dots = []
     for row in comparison["systems"]:
         score, published = row["unweighted_accuracy"], row["published"]

@@ -1,9 +1,4 @@
-"""`lssed-hf cross-corpus`: train on a corpus, test on others, and see what is lost, as in the paper's Table 4.
-
-Every source and seed is trained on by `lssed-hf train` in a folder of its own (OUTPUT_DIR/cells/CORPUS/seed_N), and
-the model tested there and on the targets. Stopped anywhere and started again, the command keeps what is finished and
-goes on with the rest. It takes all flags of `lssed-hf train` as well, for every corpus.
-"""
+"""Training on one corpus and test on others, as in the paper's Table 4: `lssed-hf cross-corpus`."""
 
 import dataclasses
 import re
@@ -12,16 +7,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.corpus_losses import compare_corpora, cross_corpus_latex, cross_corpus_markdown, loss_matrices
+from ..evaluation.corpus_losses import (
+    compare_corpora,
+    cross_corpus_latex,
+    cross_corpus_markdown,
+    loss_matrices,
+    pair_cells,
+)
 from ..evaluation.few_shot import compare_few_shot, few_shot_markdown, few_shot_panels, start_name
 from ..evaluation.plots import plot_curves, plot_losses
 from ..evaluation.run_results import RunResults, read_run
-from ..files import replacing
+from ..files import replacing, write_json
+from ..hub.run_folders import runs_folder
 from ..training.arguments import DataArguments
-from .runs import Cell, data_arguments, recipe, training_settings, write_json
+from .experiment_report import Report, failures_of, missing_section, write_text
+from .runs import Run, data_arguments
+from .settings import recipe, training_settings
 
 
-def make_cells(
+#: Runs by corpus of training, corpus of testing (None: the training itself) and seed.
+PairRuns = Mapping[tuple[str, str | None, int], Run]
+#: Runs by start (corpus, or None for random weights), target, number of training speakers and seed.
+FewShotRuns = Mapping[tuple[str | None, str, int, int], Run]
+
+
+def make_runs(
     flags_of: Mapping[str, Sequence[str]],
     sources: Sequence[str],
     targets: Sequence[str],
@@ -29,38 +39,30 @@ def make_cells(
     output_dir: Path,
     labels: Sequence[str] | None = None,
     target_split: str = "test",
-) -> dict[tuple[str, str | None, int], Cell]:
-    """Cells by corpus of training, corpus of testing (None: the training itself) and seed, in the order of work.
+) -> dict[tuple[str, str | None, int], Run]:
+    """Return the runs of a matrix of corpora, see `PairRuns`, in the order of work.
 
     Args:
-        flags_of: flags of `lssed-hf train` by corpus.
-        sources, targets: what to train on, and to test on besides.
-        seeds: to train with.
-        output_dir: of the whole.
-        labels: classes to test on, by default those that the training and the tested clips of all corpora have.
+        flags_of: Flags of `lssed-hf train` by corpus.
+        sources: Corpora to train on.
+        targets: Corpora to test on, besides the source.
+        seeds: Seeds of the trainings.
+        output_dir: Folder of the experiment.
+        labels: Classes to test on. Default: those that the training and the test clips of all corpora have.
         target_split: "test", or "all" for all clips of other corpora.
 
     Raises:
-        ValueError: no class is left, or one is not in all corpora.
+        ValueError: No class is left, or a class is not in all corpora.
     """
     settings = {corpus: training_settings(flags) for corpus, flags in flags_of.items()}
     corpora = {corpus: Corpus(settings[corpus]) for corpus in settings}
-    shared = [
-        label for label in next(iter(corpora.values())).labels if all(label in c.labels for c in corpora.values())
-    ]
-    for label in labels or ():
-        if label not in shared:
-            raise ValueError(f"--labels: not all corpora have {label!r}; they share {', '.join(shared) or 'no class'}")
-    labels = list(labels or shared)
-    if not labels:
-        raise ValueError(f"{', '.join(corpora)} have no class in common")
-
-    cells = {}
+    labels = _shared_labels(corpora, labels)
+    runs = {}
     for source in sources:
         for seed in seeds:
-            folder = output_dir / "cells" / _folder_name(source) / f"seed_{seed}"
+            folder = runs_folder(output_dir) / _folder_name(source) / f"seed_{seed}"
             training = {**settings[source], "seed": seed, "output_dir": str(folder)}
-            cells[source, None, seed] = Cell(f"{source}, seed {seed}", folder, "train", training)
+            runs[source, None, seed] = Run(f"{source}, seed {seed}", folder, "train", training)
             for target in dict.fromkeys([source, *targets]):
                 corpus = corpora[target]
                 split = "test" if target == source else target_split
@@ -70,16 +72,28 @@ def make_cells(
                     "labels": labels,
                     "majority_label": corpora[source].majority(labels),
                 }
-                cells[source, target, seed] = Cell(
+                runs[source, target, seed] = Run(
                     f"{source}, seed {seed}, on {target} ({split})",
                     folder / f"on_{_folder_name(target)}_{split}",
                     "evaluate",
                     tested,
                 )
-    return cells
+    return runs
 
 
-def make_few_shot_cells(
+def _shared_labels(corpora: Mapping[str, "Corpus"], asked: Sequence[str] | None) -> list[str]:
+    """Return the classes that all corpora have, or those of them that were asked for."""
+    first = next(iter(corpora.values()))
+    shared = [label for label in first.labels if all(label in corpus.labels for corpus in corpora.values())]
+    for label in asked or ():
+        if label not in shared:
+            raise ValueError(f"--labels: not all corpora have {label!r}; they share {', '.join(shared) or 'no class'}")
+    if not shared:
+        raise ValueError(f"{', '.join(corpora)} have no class in common")
+    return list(asked or shared)
+
+
+def make_few_shot_runs(
     flags_of: Mapping[str, Sequence[str]],
     sources: Sequence[str],
     targets: Sequence[str],
@@ -87,18 +101,19 @@ def make_few_shot_cells(
     output_dir: Path,
     numbers: Sequence[int],
     more_flags: Sequence[str] = (),
-) -> dict[tuple[str | None, str, int, int], Cell]:
-    """Cells by start (corpus, or None for random weights), target, number of training speakers and seed.
+) -> dict[tuple[str | None, str, int, int], Run]:
+    """Return the runs that fine-tune on a few speakers of the targets, see `FewShotRuns`.
 
     Args:
-        flags_of: flags of `lssed-hf train` by corpus.
-        sources, targets: what models were trained on, and what they are to be fine-tuned on.
-        seeds: to train with.
-        output_dir: of the whole.
-        numbers: of training speakers.
-        more_flags: flags of `lssed-hf train` for these cells alone.
+        flags_of: Flags of `lssed-hf train` by corpus.
+        sources: Corpora that the models were trained on.
+        targets: Corpora to fine-tune them on.
+        seeds: Seeds of the trainings.
+        output_dir: Folder of the experiment.
+        numbers: Numbers of training speakers.
+        more_flags: Flags of `lssed-hf train` for these runs alone.
     """
-    cells = {}
+    runs = {}
     for target in targets if numbers else ():
         # Choosing an epoch would take more labelled speakers than there are.
         flags = [*flags_of[target], "--load_best_model_at_end", "false", *more_flags]
@@ -107,29 +122,31 @@ def make_few_shot_cells(
         for source in (None, *(corpus for corpus in sources if corpus != target)):
             for number in numbers:
                 for seed in seeds:
-                    name = f"few_shot_{_folder_name(target)}_{number}"
-                    if source is None:
-                        folder, own = output_dir / "cells" / "scratch" / f"seed_{seed}" / name, dict(settings)
-                    else:
-                        start = output_dir / "cells" / _folder_name(source) / f"seed_{seed}"
-                        folder, own = start / name, {**tuning, "model_name_or_path": str(start.absolute())}
-                    own |= {"seed": seed, "output_dir": str(folder), "max_train_speakers": number}
+                    system = "scratch" if source is None else _folder_name(source)
+                    start = runs_folder(output_dir) / system / f"seed_{seed}"
+                    folder = start / f"few_shot_{_folder_name(target)}_{number}"
+                    own = settings if source is None else {**tuning, "model_name_or_path": str(start.absolute())}
+                    own = {**own, "seed": seed, "output_dir": str(folder), "max_train_speakers": number}
                     title = f"{start_name(source)}, {number} speaker(s) of {target}, seed {seed}"
-                    cells[source, target, number, seed] = Cell(title, folder, "train", own, keep_model=False)
-    return cells
+                    runs[source, target, number, seed] = Run(title, folder, "train", own, keep_model=False)
+    return runs
 
 
 class Corpus:
-    """What there is to test on in a corpus.
+    """Test material of a corpus.
 
     Args:
-        settings: see `training_settings`.
+        settings: Settings of a training (see `training_settings`).
 
     Attributes:
-        settings: those of them that say what the corpus is.
-        splits: names of all splits.
-        test_split: name of the one to test on.
-        labels: classes that its training and its test clips have.
+        settings: Those of the settings that name the data.
+        splits: Names of all splits.
+        test_split: Name of the split to test on.
+        train_counts: Number of training clips by class.
+        labels: Classes that both the training clips and the test clips have.
+
+    Raises:
+        ValueError: The corpus lacks the training or the test split.
     """
 
     def __init__(self, settings: Mapping[str, Any]):
@@ -150,7 +167,7 @@ class Corpus:
         self.labels = [name for name in names if self.train_counts[name] and count(self.test_split)[name]]
 
     def majority(self, labels: Sequence[str]) -> str:
-        """The largest of some classes among the training clips."""
+        """Return the one of some classes that most training clips have."""
         return max(labels, key=lambda label: self.train_counts[label])
 
 
@@ -159,70 +176,61 @@ def _folder_name(corpus: str) -> str:
 
 
 def write_cross_corpus(
-    cells: Mapping[tuple[str, str | None, int], Cell],
-    few_shot: Mapping[tuple[str | None, str, int, int], Cell],
-    corpora: Sequence[str],
-    output_dir: Path,
-    target_split: str,
-) -> Path | None:
-    """Write `results.json`, `table.tex`, `table.png`, `few_shot.png` and `report.md` from the finished cells.
+    pair_runs: PairRuns, few_shot_runs: FewShotRuns, corpora: Sequence[str], output_dir: Path, target_split: str
+) -> Report | None:
+    """Write `results.json`, `table.tex`, `table.png`, `few_shot.png` and `report.md` from the finished runs.
 
     Args:
-        cells: from `make_cells`.
-        few_shot: from `make_few_shot_cells`; without any there is no such section and picture.
-        corpora: in the order of the matrix.
-        output_dir: where to write.
+        pair_runs: Runs from `make_runs`.
+        few_shot_runs: Runs from `make_few_shot_runs`. Without any, the section on few speakers and its picture are
+            left out.
+        corpora: Names of the corpora, in the order of the matrix.
+        output_dir: Folder for the files.
         target_split: "test" or "all", for the report.
 
     Returns:
-        Path of `report.md`, written last; None if no test is finished.
+        The report, whose file is written last, or None if no test is finished.
     """
-    runs: dict[tuple[str, str], dict[int, RunResults]] = {}
-    for (source, target, seed), cell in cells.items():
-        if target is not None and not cell.problem:
-            runs.setdefault((source, target), {})[seed] = read_run(cell.folder)
-    if not runs:
+    tested: dict[tuple[str, str], dict[int, RunResults]] = {}
+    for (source, target, seed), run in pair_runs.items():
+        if target is not None and not run.problem:
+            tested.setdefault((source, target), {})[seed] = read_run(run.folder)
+    if not tested:
         return None
-    labels = next(cell.settings["labels"] for cell in cells.values() if cell.work == "evaluate")
-    failures = {cell.title: cell.problem for cell in (*cells.values(), *few_shot.values()) if cell.problem}
-    comparison = compare_corpora(runs, labels)
-    curves = compare_few_shot(_few_shot_runs(cells, few_shot, labels))
+    labels = next(run.settings["labels"] for run in pair_runs.values() if run.work == "evaluate")
+    failures = failures_of((*pair_runs.values(), *few_shot_runs.values()))
+    comparison = compare_corpora(tested, labels)
+    curves = compare_few_shot(_few_shot_results(pair_runs, few_shot_runs, labels))
 
     write_json(
         output_dir / "results.json",
         {"corpora": list(corpora), **comparison, "few_shot": curves, "failures": failures},
     )
-    with replacing(output_dir / "table.tex") as path:
-        path.write_text(cross_corpus_latex(comparison), encoding="utf-8")
+    write_text(output_dir / "table.tex", cross_corpus_latex(comparison))
     with replacing(output_dir / "table.png") as path:
         plot_losses(*loss_matrices(comparison, corpora), corpora, path)
     if curves:
         with replacing(output_dir / "few_shot.png") as path:
             plot_curves(few_shot_panels(curves), path, xlabel="training speakers of the target")
-    with replacing(output_dir / "report.md") as path:
-        model = next(iter(cells.values())).settings.get("model_name_or_path", "pyresnet50")
-        text = f"# {model} across corpora\n\n{cross_corpus_markdown(comparison, target_split, 'table.png')}"
-        if curves:
-            text += f"\n## Few speakers\n\n{few_shot_markdown(curves, 'few_shot.png')}\n"
-        trainings = {source: cell for (source, target, _), cell in cells.items() if target is None}
-        text += f"\n## Recipe\n\n{recipe(trainings)}\n"
-        if failures:
-            text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
-        path.write_text(text, encoding="utf-8")
-    return output_dir / "report.md"
+    model = next(iter(pair_runs.values())).settings.get("model_name_or_path", "pyresnet50")
+    text = f"# {model} across corpora\n\n{cross_corpus_markdown(comparison, target_split, 'table.png')}"
+    if curves:
+        text += f"\n## Few speakers\n\n{few_shot_markdown(curves, 'few_shot.png')}\n"
+    trainings = {source: run.settings for (source, target, _), run in pair_runs.items() if target is None}
+    text += f"\n## Recipe\n\n{recipe(trainings)}\n{missing_section(failures)}"
+    write_text(output_dir / "report.md", text)
+    return Report(output_dir / "report.md", *pair_cells(comparison))
 
 
-def _few_shot_runs(
-    cells: Mapping[tuple[str, str | None, int], Cell],
-    few_shot: Mapping[tuple[str | None, str, int, int], Cell],
-    labels: Sequence[str],
+def _few_shot_results(
+    pair_runs: PairRuns, few_shot_runs: FewShotRuns, labels: Sequence[str]
 ) -> dict[tuple[str | None, str, int], dict[int, RunResults]]:
-    """Runs by start, target, number of speakers and seed. The models as they came stand for 0 speakers."""
-    runs: dict[tuple[str | None, str, int], dict[int, RunResults]] = {}
-    for (source, target, number, seed), cell in few_shot.items():
-        before = cells.get((source, target, seed))
+    """Return results by start, target, number of speakers and seed. The models before fine-tuning have 0 speakers."""
+    results: dict[tuple[str | None, str, int], dict[int, RunResults]] = {}
+    for (source, target, number, seed), run in few_shot_runs.items():
+        before = pair_runs.get((source, target, seed))
         if before is not None and not before.problem and before.settings["splits"] == ["test"]:
-            runs.setdefault((source, target, 0), {})[seed] = read_run(before.folder).restricted(labels)
-        if not cell.problem:
-            runs.setdefault((source, target, number), {})[seed] = read_run(cell.folder).restricted(labels)
-    return runs
+            results.setdefault((source, target, 0), {})[seed] = read_run(before.folder).restricted(labels)
+        if not run.problem:
+            results.setdefault((source, target, number), {})[seed] = read_run(run.folder).restricted(labels)
+    return results

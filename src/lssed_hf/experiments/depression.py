@@ -1,29 +1,33 @@
-"""`lssed-hf finetune-daic`: fine-tune models for depression detection on DAIC-WOZ, as in the paper's Table 6.
+"""Fine-tuning for depression detection on DAIC-WOZ, as in the paper's Table 6: `lssed-hf finetune-daic`.
 
-Every model is trained once for each part that is trained of it (--train), front end (--front_ends) and seed, by
-`lssed-hf train` in a folder of its own (OUTPUT_DIR/cells/SYSTEM/seed_N); then all are scored by utterance and by
-participant. Stopped anywhere and started again, the command keeps what is finished and goes on with the rest. It takes
-all flags of `lssed-hf train` as well.
-
-Epochs are chosen on a part of the training participants, and nothing else looks at labels outside of training.
+Every model is trained once for each part that is trained of it, each front end and each seed. Epochs are chosen on
+held-out training participants. Nothing else looks at labels outside of training.
 """
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from transformers import AutoFeatureExtractor, SequenceFeatureExtractor
 
-from ..evaluation.participants import DepressionSystem, compare_depression, depression_latex, depression_markdown
+from ..evaluation.participants import (
+    DepressionSystem,
+    compare_depression,
+    depression_latex,
+    depression_markdown,
+    table_cells,
+)
 from ..evaluation.plots import plot_people, plot_roc
 from ..evaluation.run_results import read_run
-from ..files import replacing
+from ..files import replacing, write_json
 from ..models.registry import create_feature_extractor, list_models
-from .benchmark import parse_systems
-from .runs import Cell, recipe, training_settings, write_json
+from .benchmark import Spec, make_run, parse_systems
+from .experiment_report import Report, failures_of, missing_section, write_text
+from .runs import Run
+from .settings import recipe, training_settings
 
 
 #: Fine-tuning of the paper is not described; these are ours, and any flag of `lssed-hf train` takes their place.
@@ -36,51 +40,86 @@ RECIPE = [
 #: Windows and hops in samples at 16 kHz, of the argument below Table 6: about 65 ms for emotions (64 ms, every 32, as
 #: for LSSED), 25 ms for words (every 10, the usual hop, which the paper leaves open).
 FRONT_ENDS = {"own": None, "65ms": (1024, 512), "25ms": (400, 160)}
-#: Official names of the splits, and what `datasets` calls them.
+#: Official name of a split -> its name in `datasets`.
 SPLITS = {"development": "validation", "test": "test"}
 LABELS = ["not_depressed", "depressed"]
 
 
 @dataclass(frozen=True)
+class Study:
+    """Choices that hold for all systems of an experiment.
+
+    Attributes:
+        output_dir: Folder of the experiment.
+        dataset_name: Corpus of the interviews.
+        seeds: Seeds of the trainings.
+        evaluate_on: Set that is scored.
+        select_on: Participants that epochs are chosen on.
+    """
+
+    output_dir: Path
+    dataset_name: str = "daic_woz"
+    seeds: Sequence[int] = (0,)
+    evaluate_on: Literal["development", "test"] = "development"
+    select_on: Literal["training", "development"] = "training"
+
+
+@dataclass(frozen=True)
 class Plan:
-    """A system to be: its name, what it starts from and what is trained of it, for people, and its cells by seed."""
+    """Plan of a system.
+
+    Attributes:
+        name: Name of the system.
+        start: Model that it starts from, for people.
+        strategy: Part that is trained and front end, for people.
+        runs: Runs by seed.
+    """
 
     name: str
     start: str
     strategy: str
-    cells: Mapping[int, Cell]
+    runs: Mapping[int, Run]
 
 
-def make_plans(args: argparse.Namespace, flags: Sequence[str]) -> list[Plan]:
-    """The systems that were asked for; `flags` are those of `lssed-hf train`, for all of them."""
-    common = [*RECIPE, "--dataset_name", args.dataset_name, "--label_column_name", "depression", *flags]
-    # A split of that name does not exist, so that `train` holds out training participants for it.
-    selection = "selection" if args.select_on == "training" else SPLITS["development"]
-    common += ["--validation_split_name", selection, "--test_split_name", SPLITS[args.evaluate_on]]
+def make_plans(
+    study: Study, systems: Sequence[str], parts: Sequence[str], front_ends: Sequence[str], flags: Sequence[str]
+) -> list[Plan]:
+    """Return the plans of all systems.
+
+    Args:
+        study: Choices that hold for all of them.
+        systems: Models to start from (see `parse_systems`).
+        parts: Parts to train of a model: "full", "head" or a number of last stages.
+        front_ends: Names of `FRONT_ENDS`.
+        flags: Flags of `lssed-hf train` for all systems.
+
+    Raises:
+        ValueError: A part or a system that is not understood, or a model without a window to change.
+    """
+    common = [*RECIPE, "--dataset_name", study.dataset_name, "--label_column_name", "depression", *flags]
+    # A split called "selection" does not exist, so that `train` holds out training participants for it.
+    selection = "selection" if study.select_on == "training" else SPLITS["development"]
+    common += ["--validation_split_name", selection, "--test_split_name", SPLITS[study.evaluate_on]]
     plans = []
-    for spec in parse_systems(args.models):
+    for spec in parse_systems(systems):
         random_weights = spec.model in list_models()
         start = f"{spec.model}, random weights" if random_weights else Path(spec.model).name
-        for part in ["full"] if random_weights else args.train:
+        for part in ["full"] if random_weights else parts:
             own, strategy = _part(part)
-            for front_end in args.front_ends:
+            for front_end in front_ends:
                 name = "-".join([spec.name, *([part] if part != "full" else []), *_windows(front_end)])
-                cells = {}
-                for seed in args.seeds:
-                    folder = args.output_dir / "cells" / name / f"seed_{seed}"
-                    where = ["--model_name_or_path", spec.model, "--seed", str(seed), "--output_dir", str(folder)]
-                    settings = training_settings([*common, *spec.flags, *own, *where])
-                    if FRONT_ENDS[front_end]:
-                        overrides = json.loads(settings.get("feature_extractor_overrides", "{}"))
-                        overrides |= window_overrides(_feature_extractor(spec.model), *FRONT_ENDS[front_end])
-                        settings["feature_extractor_overrides"] = json.dumps(overrides)
-                    cells[seed] = Cell(f"{name}, seed {seed}", folder, "train", settings)
-                plans.append(Plan(name, start, ", ".join([strategy, *_windows(front_end)]), cells))
+                more = [*spec.flags, *own]
+                more += _front_end_flags(front_end, spec.model, [*common, *more])
+                system = Spec(name, spec.model, tuple(more))
+                runs = {
+                    seed: make_run(system, seed, common, study.output_dir, keep_model=True) for seed in study.seeds
+                }
+                plans.append(Plan(name, start, ", ".join([strategy, *_windows(front_end)]), runs))
     return plans
 
 
 def _part(part: str) -> tuple[list[str], str]:
-    """Flags of `lssed-hf train` for what is trained, and that in words."""
+    """Return the flags of `lssed-hf train` that train a part of a model, and a phrase for it."""
     if part == "full":
         return [], "all"
     if part == "head":
@@ -94,15 +133,29 @@ def _windows(front_end: str) -> list[str]:
     return [] if front_end == "own" else [front_end]
 
 
-def _feature_extractor(model: str) -> SequenceFeatureExtractor:
-    return create_feature_extractor(model) if model in list_models() else AutoFeatureExtractor.from_pretrained(model)
+def _front_end_flags(front_end: str, model: str, flags: Sequence[str]) -> list[str]:
+    """Return the flags of `lssed-hf train` that give a model another window, beside what other flags change."""
+    if FRONT_ENDS[front_end] is None:
+        return []
+    overrides = json.loads(training_settings(flags).get("feature_extractor_overrides", "{}"))
+    if model in list_models():
+        feature_extractor = create_feature_extractor(model)
+    else:
+        feature_extractor = AutoFeatureExtractor.from_pretrained(model)
+    overrides |= window_overrides(feature_extractor, *FRONT_ENDS[front_end])
+    return ["--feature_extractor_overrides", json.dumps(overrides)]
 
 
 def window_overrides(feature_extractor: SequenceFeatureExtractor, win_length: int, hop_length: int) -> dict[str, int]:
-    """Parameters that give a front end another window; mel bins stay, because the network counts on them.
+    """Return the parameters that give a front end another window. Its mel bins stay, as the network counts on them.
+
+    Args:
+        feature_extractor: Front end of a model.
+        win_length: Length of the window in samples.
+        hop_length: Distance of windows in samples.
 
     Raises:
-        ValueError: it works on waveforms, or its window cannot be set.
+        ValueError: The front end works on waveforms, or its window cannot be set.
     """
     if not hasattr(feature_extractor, "hop_length") or not hasattr(feature_extractor, "n_fft"):
         raise ValueError(f"{type(feature_extractor).__name__} has no window to change: use --front_ends own")
@@ -112,33 +165,44 @@ def window_overrides(feature_extractor: SequenceFeatureExtractor, win_length: in
     return {"n_fft": win_length, "hop_length": hop_length}
 
 
-def write_report(plans: Sequence[Plan], args: argparse.Namespace) -> Path | None:
-    """Write `results.json`, `table.tex`, `roc.png`, `participants.png` and `report.md` from the finished cells.
+def write_depression(
+    plans: Sequence[Plan],
+    study: Study,
+    decision: Literal["mean", "vote"] = "mean",
+    reference: str | None = None,
+    note: str | None = None,
+) -> Report | None:
+    """Write `results.json`, `table.tex`, `roc.png`, `participants.png` and `report.md` from the finished runs.
 
-    `results.json` has the score and the label of every participant: it must not be shared, and the rest names nobody.
+    `results.json` has the score and the label of every participant and must not be shared. The other files name no
+    one.
+
+    Args:
+        plans: Plans of the systems.
+        study: Choices that hold for all of them.
+        decision: Rule by which a participant is decided on: the mean probability or a majority vote of the utterances.
+        reference: Name of the system to test the others against. Default: the one with the best UA.
+        note: Line below the title of the report.
 
     Returns:
-        Path of `report.md`, written last; None if no cell is finished.
+        The report, whose file is written last, or None if no run is finished.
     """
     systems = []
     for plan in plans:
-        runs = {
-            seed: read_run(cell.folder).restricted(LABELS) for seed, cell in plan.cells.items() if not cell.problem
-        }
-        if runs:
-            systems.append(DepressionSystem(plan.name, plan.start, plan.strategy, runs))
-    failures = {cell.title: cell.problem for plan in plans for cell in plan.cells.values() if cell.problem}
+        finished = {seed: run for seed, run in plan.runs.items() if not run.problem}
+        results = {seed: read_run(run.folder).restricted(LABELS) for seed, run in finished.items()}
+        if results:
+            systems.append(DepressionSystem(plan.name, plan.start, plan.strategy, results))
     if not systems:
         return None
-    finished = [system.name for system in systems]
-    reference = args.reference if args.reference in finished else None
-    comparison = compare_depression(systems, args.decision, reference)
+    failures = failures_of(run for plan in plans for run in plan.runs.values())
+    comparison = compare_depression(
+        systems, decision, reference if reference in [system.name for system in systems] else None
+    )
 
-    output_dir, corpus = args.output_dir, args.dataset_name
-    results = {"corpus": corpus, "split": args.evaluate_on, **comparison, "failures": failures}
-    write_json(output_dir / "results.json", results)
-    with replacing(output_dir / "table.tex") as path:
-        path.write_text(depression_latex(comparison, corpus, args.evaluate_on), encoding="utf-8")
+    output_dir, corpus, split = study.output_dir, study.dataset_name, study.evaluate_on
+    write_json(output_dir / "results.json", {"corpus": corpus, "split": split, **comparison, "failures": failures})
+    write_text(output_dir / "table.tex", depression_latex(comparison, corpus, split))
     labels = np.array(list(comparison["labels"].values()))
     scores = {row["name"]: np.array(list(row["scores"].values())) for row in comparison["systems"]}
     pictures = ["participants.png"]
@@ -149,25 +213,19 @@ def write_report(plans: Sequence[Plan], args: argparse.Namespace) -> Path | None
         pictures.insert(0, "roc.png")
         with replacing(output_dir / "roc.png") as path:
             plot_roc(scores, labels, path, title="Participants, mean of seeds")
-    with replacing(output_dir / "report.md") as path:
-        text = f"# Depression detection on {corpus}\n\n"
-        if args.note:
-            text += f"{args.note}\n\n"
-        text += depression_markdown(comparison, corpus, args.evaluate_on, pictures)
-        text += f"\n## How it was done\n\n{_method(args, plans)}\n"
-        if failures:
-            text += "\n## Missing\n\n" + "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
-        path.write_text(text, encoding="utf-8")
-    return output_dir / "report.md"
+    text = f"# Depression detection on {corpus}\n\n" + (f"{note}\n\n" if note else "")
+    text += depression_markdown(comparison, corpus, split, pictures)
+    text += f"\n## How it was done\n\n{_method(study, plans)}\n{missing_section(failures)}"
+    write_text(output_dir / "report.md", text)
+    return Report(output_dir / "report.md", *table_cells(comparison))
 
 
-def _method(args: argparse.Namespace, plans: Sequence[Plan]) -> str:
-    lines = [
+def _method(study: Study, plans: Sequence[Plan]) -> str:
+    chosen = (
         "- Epochs were chosen on held-out training participants, an equal share of both classes, by UA of utterances. "
         "Labels of the scored participants were read by the scoring alone."
-        if args.select_on == "training"
-        else "- **Epochs were chosen on the development set.** Where that is scored, the figures are too high.",
-        "- The threshold is a half, and is not tuned.",
-    ]
-    cells = {plan.name: next(iter(plan.cells.values())) for plan in plans}
-    return "\n".join(lines) + f"\n\n{recipe(cells)}"
+        if study.select_on == "training"
+        else "- **Epochs were chosen on the development set.** Where that is scored, the figures are too high."
+    )
+    settings_of = {plan.name: next(iter(plan.runs.values())).settings for plan in plans}
+    return f"{chosen}\n- The threshold is a half, and is not tuned.\n\n{recipe(settings_of)}"

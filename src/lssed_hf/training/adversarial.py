@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from ..inference.classifiers.hooks import pooled
 from ..inference.fgsm import fgsm
+from .classification_loss import ClassificationLoss
 
-
-if TYPE_CHECKING:
-    from .trainer import ClassificationLoss
 
 #: Weights of the terms of `AdversarialLoss` in Ren et al.'s code.
 DEFAULT_WEIGHTS = {"vanilla": (0.5, 0.5), "similarity": (0.4, 0.4, 0.2)}
@@ -59,7 +56,7 @@ class AdversarialLoss:
         weights: w1, w2 and perhaps w3.
     """
 
-    def __init__(self, classification: "ClassificationLoss", weights: Sequence[float]):
+    def __init__(self, classification: ClassificationLoss, weights: Sequence[float]):
         self.classification = classification
         self.weights = weights
 

@@ -6,17 +6,13 @@ similarity-preserving distillation (ICCV 2019), which needs no parameters of its
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn.functional import kl_div, normalize
 
 from ..inference.classifiers.hooks import pooled
-
-
-if TYPE_CHECKING:
-    from .trainer import ClassificationLoss
+from .classification_loss import ClassificationLoss
 
 
 def forward_student(
@@ -57,7 +53,7 @@ class DistillationLoss:
         temperature: of the soft targets.
     """
 
-    def __init__(self, classification: "ClassificationLoss", weight: float, temperature: float):
+    def __init__(self, classification: ClassificationLoss, weight: float, temperature: float):
         self.classification = classification
         self.weight = weight
         self.temperature = temperature

@@ -1,4 +1,4 @@
-"""Training of networks by gradient descent, and the choice of where to begin: weights, head and checkpoint."""
+"""Training of networks by gradient descent."""
 
 import json
 import logging
@@ -20,10 +20,10 @@ from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
-from .pretrained import load_pretrained
-from .record import record_training
+from .pretrained import label_maps, load_pretrained
+from .record import Outcome, record_training
 from .speaker_front_ends import front_ends_of, set_speaker_normalization, speaker_front_ends
-from .teachers import Teacher, ask_teachers, unlabelled_clips
+from .teachers import Teacher, predict_with_teachers, unlabelled_clips
 from .trainer import SpeechTrainer
 
 
@@ -37,94 +37,63 @@ def train_network(
     dataset: datasets.DatasetDict,
     teachers: Sequence[Teacher],
     checkpoint: str | None,
-) -> None:
-    """Train by gradient descent, and save the model, its feature extractor and the metrics."""
-    train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
+) -> Outcome:
+    """Train by gradient descent, and save the model, its feature extractor and the metrics.
+
+    Args:
+        data_args: Names of splits and columns.
+        model_args: Model to train.
+        args: Recipe.
+        dataset: Splits with encoded labels, one for validation among them.
+        teachers: Teachers of a distillation.
+        checkpoint: Folder of the checkpoint to go on from, or None.
+
+    Raises:
+        ValueError: Flags that do not go together, or that the model cannot follow.
+    """
+    train_split = data_args.train_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
     model, feature_extractor = build_model(model_args, labels)
     set_speaker_normalization(feature_extractor, model_args)
-    augmentation = args.augmentation()
-    if not is_cacheable(feature_extractor) and augmentation != Augmentation():
+    if not is_cacheable(feature_extractor) and args.augmentation() != Augmentation():
         raise ValueError(
             "masks, shifts, stretching, gain and mixup work on the features of this package, but "
             f"{model_args.model_name_or_path} has a {type(feature_extractor).__name__}: leave those flags out, and "
             "with --recipe small add --mixup 0"
         )
-
-    audio_column, label_column = data_args.audio_column_name, data_args.label_column_name
-    speaker_column = data_args.speaker_column_name
-    baselines = {
-        split: statistics_rows(dataset[split], model_args, speaker_column, label_column)
-        for split in (train_split, validation_split, data_args.test_split_name)
-        if split in dataset
-    }
-
-    def features_of(rows: datasets.Dataset, copy: int = 0) -> datasets.Dataset:
-        how, workers = args.perturbation() if copy else None, data_args.preprocessing_num_workers
-        computed = compute_features(rows, feature_extractor, audio_column, workers, how, copy)
-        kept = {label_column, "values", "width", *([speaker_column] if baselines[train_split] else [])}
-        return computed.select_columns([name for name in computed.column_names if name in kept])
-
-    with args.main_process_first(desc="computing features"):
-        clips = [dataset[train_split]]
-        if args.unlabelled_dir:
-            clips.append(unlabelled_clips(args.unlabelled_dir, labels, audio_column, label_column))
-        answers = ask_teachers(teachers, clips, args.distill, labels, args.distill_temperature, audio_column)
-        versions = [[features_of(rows, copy) for rows in clips] for copy in range(args.perturbed_copies + 1)]
-        validation_features = features_of(dataset[validation_split])
-    if is_cacheable(feature_extractor) and feature_extractor.mean is None:
-        fit_normalization(feature_extractor, versions[0][0])
-
-    clean, *copies = map(datasets.concatenate_datasets, versions)
-    front_ends = speaker_front_ends(versions[0][0], baselines[train_split], feature_extractor)
-    train_dataset = SpeechDataset(
-        clean,
-        feature_extractor,
-        data_args.label_column_name,
-        crop_seconds=args.crop_seconds or None,
-        augmentation=augmentation,
-        num_labels=len(labels),
-        seed=args.seed,
-        copies=copies,
-        teachers=answers,
-        front_ends=front_ends_of(clean, front_ends, speaker_column, feature_extractor),
-    )
-    front_ends = speaker_front_ends(validation_features, baselines[validation_split], feature_extractor)
-    scored = scored_rows(len(validation_features), baselines[validation_split], model_args)
-    validation_features = by_length(validation_features.select(scored))
-    validation_dataset = SpeechDataset(
-        validation_features,
-        feature_extractor,
-        data_args.label_column_name,
-        front_ends=front_ends_of(validation_features, front_ends, speaker_column, feature_extractor),
-    )
+    train_clips, validation_clips = speech_datasets(data_args, model_args, args, dataset, teachers, feature_extractor)
     trainer = SpeechTrainer(
         model=model,
         args=args,
-        train_dataset=train_dataset,
-        eval_dataset=validation_dataset,
+        train_dataset=train_clips,
+        eval_dataset=validation_clips,
         num_labels=len(labels),
         data_collator=ClipCollator(feature_extractor),
         processing_class=feature_extractor,
     )
     logger.info(
-        f"{model.num_parameters():,} parameters, {len(train_dataset)} training and {len(validation_dataset)} "
-        f"validation clips, {args.world_size} process(es)"
+        f"{model.num_parameters():,} parameters, {len(train_clips)} training and {len(validation_clips)} validation "
+        f"clips, {args.world_size} process(es)"
     )
     if trainer.is_world_process_zero():
-        record_training(
-            data_args, model_args, args, dataset, model.num_parameters(), teachers, sum(map(len, clips[1:]))
-        )
+        num_unlabelled = len(train_clips) - len(dataset[train_split])
+        # Before the training, so that the card of every checkpoint has it.
+        record_training(data_args, model_args, args, dataset, model.num_parameters(), teachers, num_unlabelled)
     with no_loading_bar():  # one for each checkpoint that is written
-        outcome = trainer.train(resume_from_checkpoint=checkpoint)
+        trained = trainer.train(resume_from_checkpoint=checkpoint)
         trainer.save_model()
-    trainer.save_metrics("train", {**outcome.metrics, **peak_memory()})
-    trainer.save_metrics("eval", trainer.evaluate())
+    outcome = Outcome(model.num_parameters(), {**trained.metrics, **peak_memory()}, trainer.evaluate())
+    trainer.save_metrics("train", outcome.train_metrics)
+    trainer.save_metrics("eval", outcome.validation_metrics)
     trainer.save_state()
+    return outcome
 
 
 def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """A zoo network with random weights, or a pretrained classifier whose head is replaced where its labels differ."""
+    """Return a network of the zoo with random weights, or a pretrained classifier, and its front end.
+
+    The head of a pretrained classifier is replaced where its labels differ.
+    """
     maps = label_maps(labels)
     name = model_args.model_name_or_path
     if name in list_models():
@@ -144,12 +113,75 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
     return model, feature_extractor
 
 
-def label_maps(labels: Sequence[str]) -> dict[str, dict]:
-    return {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
+def speech_datasets(
+    data_args: DataArguments,
+    model_args: ModelArguments,
+    args: RecipeArguments,
+    dataset: datasets.DatasetDict,
+    teachers: Sequence[Teacher],
+    feature_extractor: SequenceFeatureExtractor,
+) -> tuple[SpeechDataset, SpeechDataset]:
+    """Return the training and the validation clips, and fit the normalisation of the front end if it has none.
+
+    The arguments are those of `train_network`, and the front end.
+    """
+    train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
+    label_column, speaker_column = data_args.label_column_name, data_args.speaker_column_name
+    labels = dataset[train_split].features[label_column].names
+    # Of the test split too, so that missing enrolment clips are found before the training.
+    speaker_rows = {
+        split: statistics_rows(dataset[split], model_args, speaker_column, label_column)
+        for split in (train_split, validation_split, data_args.test_split_name)
+        if split in dataset
+    }
+
+    def features_of(rows: datasets.Dataset, copy: int = 0) -> datasets.Dataset:
+        perturbation, workers = args.perturbation() if copy else None, data_args.preprocessing_num_workers
+        computed = compute_features(rows, feature_extractor, data_args.audio_column_name, workers, perturbation, copy)
+        kept = {label_column, "values", "width", *([speaker_column] if speaker_rows[train_split] else [])}
+        return computed.select_columns([name for name in computed.column_names if name in kept])
+
+    def row_front_ends(rows: datasets.Dataset, clean: datasets.Dataset, split: str) -> list | None:
+        front_ends = speaker_front_ends(clean, speaker_rows[split], feature_extractor)
+        return front_ends_of(rows, front_ends, speaker_column, feature_extractor)
+
+    with args.main_process_first(desc="computing features"):
+        clips = [dataset[train_split]]
+        if args.unlabelled_dir:
+            clips.append(unlabelled_clips(args.unlabelled_dir, labels, data_args.audio_column_name, label_column))
+        predictions = predict_with_teachers(
+            teachers, clips, args.distill, labels, args.distill_temperature, data_args.audio_column_name
+        )
+        versions = [[features_of(rows, copy) for rows in clips] for copy in range(args.perturbed_copies + 1)]
+        validation_rows = features_of(dataset[validation_split])
+    labelled = versions[0][0]
+    if is_cacheable(feature_extractor) and feature_extractor.mean is None:
+        fit_normalization(feature_extractor, labelled)
+
+    clean, *copies = map(datasets.concatenate_datasets, versions)
+    train_clips = SpeechDataset(
+        clean,
+        feature_extractor,
+        label_column,
+        crop_seconds=args.crop_seconds or None,
+        augmentation=args.augmentation(),
+        num_labels=len(labels),
+        seed=args.seed,
+        copies=copies,
+        teachers=predictions,
+        front_ends=row_front_ends(clean, labelled, train_split),
+    )
+    scored = scored_rows(len(validation_rows), speaker_rows[validation_split], model_args)
+    sorted_rows = by_length(validation_rows.select(scored))
+    front_ends = row_front_ends(sorted_rows, validation_rows, validation_split)
+    return train_clips, SpeechDataset(sorted_rows, feature_extractor, label_column, front_ends=front_ends)
 
 
 def find_checkpoint(args: TrainingArguments) -> str | None:
-    """The checkpoint to go on from, if any. Unfinished ones are deleted, and all of them with `args.restart`."""
+    """Return the folder of the checkpoint to go on from, None without one.
+
+    Checkpoints that were not written to the end are deleted, and with `args.restart` all of them.
+    """
     if args.resume_from_checkpoint or not os.path.isdir(args.output_dir):
         return args.resume_from_checkpoint
     for folder in Path(args.output_dir).glob("checkpoint-*"):
@@ -163,7 +195,7 @@ def find_checkpoint(args: TrainingArguments) -> str | None:
 
 
 def peak_memory() -> dict[str, int]:
-    """Most memory that this process, and its share of the GPU, has taken so far, in MB, as far as that is known."""
+    """Return the most memory in MB that this process, and its share of the GPU, has taken so far, where known."""
     peaks = {}
     if sys.platform != "win32":
         import resource

@@ -1,4 +1,4 @@
-"""What a saved model says of clips: computed once and cached by `datasets`, in parts that outlive a crash."""
+"""Cache of what a saved model computes from clips, in shards that outlive a crash."""
 
 import hashlib
 import math
@@ -10,88 +10,92 @@ import transformers
 from datasets.fingerprint import Hasher
 from transformers import AutoConfig
 
-from .. import audio, files, inference, models
-from ..inference.classifiers import hooks, probe
+from .. import audio, decoding, files, models
+from ..hub.run_folders import LAYOUTS
+from ..inference import classifiers
 from ..inference.classifiers.loading import find_model
+from ..inference.classifiers.probe import ENCODER
 
 
-#: Clips whose answers are kept or lost together.
+#: Number of clips whose predictions are kept or lost together.
 SHARD = 100
-#: What a model's folder holds besides the model.
+#: Files in a model's folder that are no part of the model.
 _RECORDS = {
     *("training.json", "results.json", "train_results.json", "eval_results.json", "all_results.json"),
-    *("trainer_state.json", "cell.json", "settings.json", "asked.json", "log.txt", "error.txt"),
+    *("trainer_state.json", "settings.json", "asked.json", "log.txt", "error.txt", *LAYOUTS.values()),
 }
 _PROSE = {".md", ".csv", ".png", ".tex", ".log"}
 
 
-def ask(
+def cached_predictions(
     clips: datasets.Dataset,
-    answer: Callable[[dict[str, list]], dict[str, list]],
+    predict: Callable[[dict[str, list]], dict[str, list]],
     features: datasets.Features,
     key: Sequence[str | None],
     title: str,
     audio_column: str = "audio",
 ) -> datasets.Dataset:
-    """Rows of `features`, one per clip, as `answer` gives them.
+    """Return one row of `features` for each clip. `datasets` caches them by clips, key and code.
 
     Args:
-        clips: with an audio column.
-        answer: of a batch of its undecoded rows.
-        features: of what it returns.
-        key: all that the answers depend on besides the clips and this package's code.
-        title: for the progress bar.
-        audio_column: its name.
+        clips: Dataset with an audio column.
+        predict: Function of a batch of undecoded clips that returns their rows.
+        features: Columns of the result.
+        key: Everything else that the predictions depend on, but for the code of this package.
+        title: Title of the progress bar.
+        audio_column: Name of the column with the audio.
 
     Raises:
-        ValueError: there are no clips.
+        ValueError: There are no clips.
     """
     if len(clips) == 0:
         raise ValueError("there are no clips that a model could be asked about")
     clips = clips.select_columns([audio_column]).cast_column(audio_column, datasets.Audio(decode=False))
     number = math.ceil(len(clips) / SHARD)
-    code, parts = _code(answer), []
-    for index in range(number):
-        shard = clips.shard(number, index, contiguous=True)
-        part = shard.map(
-            answer,
-            batched=True,
-            batch_size=None,
-            remove_columns=[audio_column],
-            features=features,
-            # By itself, `datasets` would hash the function with all that it holds.
-            new_fingerprint=Hasher.hash([shard._fingerprint, audio_column, *key, code]),
-            desc=f"{title}, {index + 1}/{number}",
-        )
-        parts.append(part)
-    return datasets.concatenate_datasets(parts)
+    shards = [clips.shard(number, index, contiguous=True) for index in range(number)]
+    code = _code_digest(predict)
+    return datasets.concatenate_datasets(
+        [
+            shard.map(
+                predict,
+                batched=True,
+                batch_size=None,
+                remove_columns=[audio_column],
+                features=features,
+                # By itself, `datasets` would hash the function with all that it holds.
+                new_fingerprint=Hasher.hash([shard._fingerprint, audio_column, *key, code]),
+                desc=f"{title}, {index}/{number}",
+            )
+            for index, shard in enumerate(shards, start=1)
+        ]
+    )
 
 
 def model_digest(name: str, trust_remote_code: bool = False) -> str:
-    """Of a saved model: of whatever its folder holds besides records and reports, or of its commit on the Hub.
+    """Return a digest of a saved model: its files without records and reports, or its commit on the Hub.
 
     Raises:
-        OSError: there is no such model.
+        OSError: There is no such model.
     """
     folder = find_model(name)
     if not folder.is_dir():
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         return hashlib.sha256(f"{name}@{config._commit_hash}".encode()).hexdigest()
     # A probe has its encoder in a folder within.
-    parts = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir() and path.name == probe.ENCODER)]
+    folders = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir() and path.name == ENCODER)]
     paths = [
         path
-        for part in parts
-        for path in sorted(part.iterdir())
+        for place in folders
+        for path in sorted(place.iterdir())
         if path.is_file() and path.name not in _RECORDS and path.suffix not in _PROSE and not path.name.startswith(".")
     ]
     lines = [f"{path.relative_to(folder)} {files.sha256(path)}\n" for path in paths]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _code(answer: Callable) -> str:
-    """Of what stands between a clip and an answer."""
-    waveforms = (audio, inference.base, inference.inputs, inference.classifier, inference.exported, probe)
-    own = [Path(module.__file__) for module in (*waveforms, hooks)]
-    paths = [Path(answer.__code__.co_filename), *own, *sorted(Path(models.__file__).parent.rglob("*.py"))]
+def _code_digest(predict: Callable) -> str:
+    """Hash the code that turns a clip into a prediction."""
+    packages = [Path(package.__file__).parent for package in (decoding, classifiers, models)]
+    sources = [path for package in packages for path in sorted(package.rglob("*.py"))]
+    paths = [Path(predict.__code__.co_filename), Path(audio.__file__), *sources]
     return hashlib.sha256("".join([transformers.__version__, *map(files.sha256, paths)]).encode()).hexdigest()

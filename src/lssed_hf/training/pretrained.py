@@ -3,8 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from transformers import (
@@ -20,14 +20,16 @@ from ..inference.classifiers.loading import find_model
 from ..models.encoders import encoder_of
 from ..models.registry import list_models
 from ..suggest import did_you_mean
+from .arguments import ModelArguments
 
 
-if TYPE_CHECKING:
-    from .arguments import ModelArguments
+def label_maps(labels: Sequence[str]) -> dict[str, dict]:
+    """Return the fields of a model's configuration that name its classes."""
+    return {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
 
 
 def load_pretrained(
-    model_args: "ModelArguments", label_maps: Mapping[str, Any], **overrides: Any
+    model_args: ModelArguments, label_maps: Mapping[str, Any], **overrides: Any
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """A pretrained classifier in float32, whose head is a new one where its labels differ, and its front end.
 

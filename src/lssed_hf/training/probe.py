@@ -24,12 +24,13 @@ from transformers import SequenceFeatureExtractor
 
 from ..audio import load_audio
 from ..evaluation.ser_metrics.ser_metrics import score
-from ..files import replacing
+from ..files import replacing, write_json
 from ..inference.classifiers.probe import ENCODER, MARKER, WEIGHTS, pooled_states
 from ..models.encoders import encoder_of
-from .arguments import ModelArguments
-from .prediction_cache import ask, model_digest
-from .pretrained import load_pretrained
+from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .prediction_cache import cached_predictions, model_digest
+from .pretrained import label_maps, load_pretrained
+from .record import Outcome, record_training
 
 
 logger = logging.getLogger(__name__)
@@ -40,12 +41,13 @@ GRID = tuple(10.0**exponent for exponent in range(-4, 2))
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted probe.
+    """Fitted probe.
 
     Attributes:
-        layer: of the hidden states, 0 for what goes into the first layer.
-        C: of `GRID`.
-        weight, bias: of the regression on unstandardised states, (num_labels, hidden_size) and (num_labels,).
+        layer: Number of the layer, 0 for the input of the first one.
+        C: Inverse strength of regularisation.
+        weight: Weights of the regression on unstandardised states, (num_labels, hidden_size).
+        bias: Biases of the regression, (num_labels,).
         validation: UA on the validation split by layer, each with the best C.
     """
 
@@ -66,13 +68,14 @@ def fit_probe(
     """Choose a layer and C by UA on the validation clips, and fit on the training clips.
 
     Args:
-        train, validation: states (N, layers, hidden_size) and class numbers (N,).
-        num_labels: classes.
-        layer: the only one to consider, or None for all.
-        grid: values of C to consider.
+        train: States (N, layers, hidden_size) and class numbers (N,) of the training clips.
+        validation: The same of the validation clips.
+        num_labels: Number of classes.
+        layer: The only layer to consider. Default: all.
+        grid: Values of C to consider.
 
     Raises:
-        ValueError: there is no such layer.
+        ValueError: There is no such layer.
     """
     count = train[0].shape[1]
     if layer is not None and not 0 <= layer < count:
@@ -83,8 +86,8 @@ def fit_probe(
         scores = []
         for C in grid:
             weight, bias = _regression(train[0][:, number], train[1], C, num_labels)
-            answers = (validation[0][:, number] @ weight.T + bias).argmax(axis=1)
-            scores.append(score(validation[1], answers, num_labels)["unweighted_accuracy"])
+            predictions = (validation[0][:, number] @ weight.T + bias).argmax(axis=1)
+            scores.append(score(validation[1], predictions, num_labels)["unweighted_accuracy"])
             if best is None or scores[-1] > best[0]:  # of equals the lower layer, and the stronger regularisation
                 best = (scores[-1], number, C)
         by_layer.append(max(scores))
@@ -93,6 +96,7 @@ def fit_probe(
 
 
 def _regression(states: np.ndarray, labels: np.ndarray, C: float, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights and biases of a regression on standardised states, for states as they are."""
     mean, std = states.mean(axis=0, dtype=np.float64), np.maximum(states.std(axis=0, dtype=np.float64), 1e-6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -101,23 +105,30 @@ def _regression(states: np.ndarray, labels: np.ndarray, C: float, num_labels: in
     if len(regression.classes_) == 2:  # of two classes it has the second one's row alone
         coef, intercept = np.concatenate([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
     weight = np.zeros((num_labels, states.shape[1]))
-    bias = np.full(num_labels, -100.0)  # a class without training clips is never the answer
+    bias = np.full(num_labels, -100.0)  # a class without training clips is never predicted
     weight[regression.classes_] = coef / std
     bias[regression.classes_] = intercept - (coef / std) @ mean
     return weight, bias
 
 
-def hear(
+def mean_states(
     dataset: datasets.Dataset, model_args: ModelArguments, audio_column: str, label_column: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Means over time of all hidden states, float32 (N, layers, hidden_size), and labels (N,), cached by datasets."""
-    settings = {
-        key: getattr(model_args, key)
-        for key in ("model_name_or_path", "config_overrides", "feature_extractor_overrides", "chunk_length")
-    }
-    settings = json.dumps({**settings, "trust_remote_code": model_args.trust_remote_code})
+    """Return the means over time of all hidden states, float32 (N, layers, hidden_size), and the labels (N,).
 
-    def answer(batch: dict[str, list]) -> dict[str, list]:
+    The states are cached by `datasets`.
+
+    Args:
+        dataset: Clips with encoded labels.
+        model_args: Encoder and front end.
+        audio_column: Name of the column with the audio.
+        label_column: Name of the column with the label.
+    """
+    names = ("model_name_or_path", "config_overrides", "feature_extractor_overrides", "chunk_length")
+    settings = {name: getattr(model_args, name) for name in (*names, "trust_remote_code")}
+    settings = json.dumps(settings)
+
+    def predict(batch: dict[str, list]) -> dict[str, list]:
         encoder, feature_extractor = _encoder(settings)
         waveforms = (load_audio(clip, feature_extractor.sampling_rate) for clip in batch[audio_column])
         return {
@@ -126,7 +137,7 @@ def hear(
 
     features = datasets.Features({"states": datasets.Sequence(datasets.Sequence(datasets.Value("float32")))})
     digest = model_digest(model_args.model_name_or_path, model_args.trust_remote_code)
-    rows = ask(dataset, answer, features, [settings, digest], "Running the encoder", audio_column)
+    rows = cached_predictions(dataset, predict, features, [settings, digest], "Running the encoder", audio_column)
     return np.stack(list(rows.with_format("numpy")["states"])), np.asarray(dataset[label_column])
 
 
@@ -137,48 +148,49 @@ def _encoder(settings: str) -> tuple[torch.nn.Module, SequenceFeatureExtractor]:
 
 
 def train_probe(
-    model_args: ModelArguments,
-    splits: Sequence[datasets.Dataset],
-    label_maps: dict,
-    audio_column: str,
-    label_column: str,
-    output_dir: str,
-) -> int:
+    data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments, dataset: datasets.DatasetDict
+) -> Outcome:
     """Fit a probe on the training split, choose on the validation split, and save what `ProbeClassifier` opens.
 
-    `output_dir` also gets `train_results.json` and `eval_results.json`; `probe.json` says what was chosen, and the
-    validation UA of each layer.
+    The output folder also gets `train_results.json`, `eval_results.json`, `training.json`, and `probe.json` with the
+    choice and the validation UA of each layer.
 
-    Returns:
-        The number of parameters, the encoder's included.
+    Args:
+        data_args: Names of splits and columns.
+        model_args: Encoder to probe.
+        args: Recipe, of which the output folder alone counts.
+        dataset: Splits with encoded labels, one for validation among them.
 
     Raises:
-        ValueError: the encoder's states are no sequences of vectors.
+        ValueError: The encoder's states are no sequences of vectors.
     """
     start = time.perf_counter()
-    train, validation = (hear(rows, model_args, audio_column, label_column) for rows in splits)
+    splits = [dataset[split] for split in (data_args.train_split_name, data_args.validation_split_name)]
+    labels = splits[0].features[data_args.label_column_name].names
+    train, validation = (
+        mean_states(rows, model_args, data_args.audio_column_name, data_args.label_column_name) for rows in splits
+    )
     grid = GRID if model_args.probe_C is None else [model_args.probe_C]
-    probe = fit_probe(train, validation, len(label_maps["id2label"]), model_args.probe_layer, grid)
+    probe = fit_probe(train, validation, len(labels), model_args.probe_layer, grid)
     seconds = time.perf_counter() - start
     layers = range(len(probe.validation)) if model_args.probe_layer is None else [probe.layer]
     by_layer = {str(layer): value for layer, value in zip(layers, probe.validation, strict=True)}
     logger.info(f"layer {probe.layer}, C {probe.C:g}; validation UA by layer: {by_layer}")
 
-    folder = Path(output_dir)
-    model, feature_extractor = load_pretrained(model_args, label_maps)
+    folder, maps = Path(args.output_dir), label_maps(labels)
+    model, feature_extractor = load_pretrained(model_args, maps)
     model.save_pretrained(folder / ENCODER)
     feature_extractor.save_pretrained(folder / ENCODER)
     weights = {"weight": probe.weight, "bias": probe.bias}
     with replacing(folder / WEIGHTS) as path:
         save_file({name: torch.from_numpy(value).float().contiguous() for name, value in weights.items()}, path)
-    config = {"model_type": "probe", "architectures": ["ProbeClassifier"], **label_maps}
-    chosen = {"layer": probe.layer, "C": probe.C, "validation_unweighted_accuracy": by_layer}
-    for name, content in {
-        "train_results.json": {"train_runtime": seconds},
-        "eval_results.json": {"eval_unweighted_accuracy": max(probe.validation)},
-        "config.json": config,
-        MARKER: chosen,
-    }.items():
-        with replacing(folder / name) as path:
-            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return encoder_of(model).num_parameters() + probe.weight.size + probe.bias.size
+    write_json(folder / "config.json", {"model_type": "probe", "architectures": ["ProbeClassifier"], **maps})
+    write_json(folder / MARKER, {"layer": probe.layer, "C": probe.C, "validation_unweighted_accuracy": by_layer})
+    outcome = Outcome(
+        encoder_of(model).num_parameters() + probe.weight.size + probe.bias.size,
+        {"train_runtime": seconds},
+        {"eval_unweighted_accuracy": max(probe.validation)},
+    )
+    outcome.write_metrics(folder)
+    record_training(data_args, model_args, args, dataset, outcome.num_parameters)
+    return outcome

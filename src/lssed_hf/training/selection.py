@@ -15,6 +15,27 @@ from .arguments import DataArguments
 logger = logging.getLogger(__name__)
 
 
+def training_splits(
+    data_args: DataArguments, seed: int, dataset: datasets.DatasetDict | None = None
+) -> datasets.DatasetDict:
+    """Load the splits that a training takes, with encoded labels and one split for validation.
+
+    Args:
+        data_args: Data set, and the choice of its clips.
+        seed: Seed of draws.
+        dataset: Data set in memory, in place of the one that `data_args` names.
+
+    Raises:
+        ValueError: A split, a column or clips are missing.
+    """
+    label_column = data_args.label_column_name
+    dataset = data_args.load() if dataset is None else encode_labels(dataset, label_column)
+    dataset = with_validation(dataset, data_args, seed, label_column)
+    if data_args.max_train_speakers is not None:
+        dataset[data_args.train_split_name] = few_speakers(dataset[data_args.train_split_name], data_args, seed)
+    return with_extra_corpora(dataset, data_args)
+
+
 def with_validation(
     dataset: datasets.DatasetDict, data_args: DataArguments, seed: int, label_column: str | None = None
 ) -> datasets.DatasetDict:
@@ -203,4 +224,4 @@ def few_speakers(rows: datasets.Dataset, data_args: DataArguments, seed: int) ->
     return rows.select(np.flatnonzero(np.isin(speakers, chosen)))
 
 
-__all__ = ["few_speakers", "held_out_speakers", "with_extra_corpora", "with_validation"]
+__all__ = ["few_speakers", "held_out_speakers", "training_splits", "with_extra_corpora", "with_validation"]

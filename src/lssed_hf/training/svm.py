@@ -3,12 +3,10 @@
 import hashlib
 import inspect
 import itertools
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import datasets
 import numpy as np
@@ -28,13 +26,14 @@ from ..inference.classifiers.svm import (
 )
 from ..inference.speaker_normalization import scored_rows, speakers_of, statistics_rows
 from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .record import Outcome, record_training
 
 
 logger = logging.getLogger(__name__)
 
-#: C, scikit-learn's default, as people take it off the shelf: nothing is chosen.
+#: C of the support vector machine: scikit-learn's default, so that nothing is chosen.
 COMPLEXITY = 1.0
-#: Flags that change a network, or its loss: there is none.
+#: Flags that change a network or its loss.
 _OF_NETWORKS = (
     *("probe", "config_overrides", "feature_extractor_overrides", "freeze_feature_encoder", "num_trainable_stages"),
     *("teacher", "unlabelled_dir", "adversarial_test", "adversarial", "perturbed_copies"),
@@ -43,7 +42,7 @@ _OF_NETWORKS = (
 
 @dataclass
 class SVMSettings:
-    """What `training.json` says in place of a network's recipe."""
+    """Settings of a support vector machine, which `training.json` holds in place of a network's recipe."""
 
     feature_set: str
     complexity: float
@@ -52,22 +51,22 @@ class SVMSettings:
 
 def train_classical(
     data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments, dataset: datasets.DatasetDict
-) -> tuple[int, SVMSettings]:
-    """Fit a support vector machine on the training split, as the networks are trained on it alone.
+) -> Outcome:
+    """Fit a support vector machine on the training split.
 
-    Of `args`, only `output_dir` counts. With `--speaker_normalization`, functionals are standardised by their
-    speaker's own mean and deviation; clips of an enrolment are not validated on. The folder gets what `save_svm`
-    writes, `train_results.json` and `eval_results.json`.
+    With `--speaker_normalization`, functionals are standardised by their speaker's own mean and deviation, and clips
+    of an enrolment are not validated on. The output folder gets what `save_svm` writes, `train_results.json`,
+    `eval_results.json` and `training.json`.
 
     Args:
-        dataset: with encoded labels, and a validation split.
-
-    Returns:
-        The number of parameters (support vectors, weights and biases), and the settings.
+        data_args: Names of splits and columns.
+        model_args: Feature set and speaker normalization.
+        args: Recipe, of which the output folder alone counts.
+        dataset: Splits with encoded labels, one for validation among them.
 
     Raises:
-        ValueError: a flag that is for networks, or training clips of one class alone.
-        ImportError: the package opensmile is not installed.
+        ValueError: A flag that is for networks, or training clips of one class alone.
+        ImportError: The package opensmile is not installed.
     """
     name = model_args.model_name_or_path
     for group in (model_args, args):
@@ -77,47 +76,55 @@ def train_classical(
                 raise ValueError(f"--{flag} is for networks, and {name} is none: leave it out")
     start = time.perf_counter()
     feature_set, label_column = CLASSICAL[name], data_args.label_column_name
-    rows = [dataset[split] for split in (data_args.train_split_name, data_args.validation_split_name)]
+    splits = [dataset[split] for split in (data_args.train_split_name, data_args.validation_split_name)]
     functionals = [
-        compute_functionals(part, feature_set, data_args.audio_column_name, data_args.preprocessing_num_workers)
-        for part in rows
+        compute_functionals(rows, feature_set, data_args.audio_column_name, data_args.preprocessing_num_workers)
+        for rows in splits
     ]
-    references = [np.asarray(part[label_column]) for part in rows]
-    labels = rows[0].features[label_column].names
+    references = [np.asarray(rows[label_column]) for rows in splits]
+    labels = splits[0].features[label_column].names
     scaler = StandardScaler().fit(functionals[0])
     mean, std = scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
-    clips = [statistics_rows(part, model_args, data_args.speaker_column_name, label_column) for part in rows]
+    speaker_rows = [statistics_rows(rows, model_args, data_args.speaker_column_name, label_column) for rows in splits]
     inputs = [
-        standardized(values, part, taken, data_args.speaker_column_name, mean, std)
-        for values, part, taken in zip(functionals, rows, clips, strict=True)
+        standardized(values, rows, taken, data_args.speaker_column_name, mean, std)
+        for values, rows, taken in zip(functionals, splits, speaker_rows, strict=True)
     ]
     svm = fit_svm(inputs[0], references[0], labels, feature_set, model_args.speaker_normalization, mean, std)
-    scored = scored_rows(len(rows[1]), clips[1], model_args)
-    nothing, one = np.zeros_like(mean), np.ones_like(std)
-    answers = svm.decision(inputs[1][scored], nothing, one).argmax(axis=1)
-    validation = score(references[1][scored], answers, len(labels))["unweighted_accuracy"]
-    logger.info(f"{len(rows[0])} training and {len(scored)} validation clips; validation UA {validation:.3f}")
+    scored = scored_rows(len(splits[1]), speaker_rows[1], model_args)
+    # The inputs are standardised already.
+    predictions = svm.decision(inputs[1][scored], np.zeros_like(mean), np.ones_like(std)).argmax(axis=1)
+    validation = score(references[1][scored], predictions, len(labels))["unweighted_accuracy"]
+    logger.info(f"{len(splits[0])} training and {len(scored)} validation clips; validation UA {validation:.3f}")
+
     save_svm(svm, args.output_dir)
-    results = {
-        "train": {"train_runtime": time.perf_counter() - start, "train_samples": len(references[0])},
-        "eval": {"eval_unweighted_accuracy": validation, "eval_samples": len(scored)},
-    }
-    for part, facts in results.items():
-        path = Path(args.output_dir, f"{part}_results.json")
-        path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return svm.num_parameters, SVMSettings(feature_set, COMPLEXITY, model_args.speaker_normalization)
+    outcome = Outcome(
+        svm.num_parameters,
+        {"train_runtime": time.perf_counter() - start, "train_samples": len(references[0])},
+        {"eval_unweighted_accuracy": validation, "eval_samples": len(scored)},
+    )
+    outcome.write_metrics(args.output_dir)
+    recipe = SVMSettings(feature_set, COMPLEXITY, model_args.speaker_normalization)
+    record_training(data_args, model_args, args, dataset, outcome.num_parameters, recipe=recipe)
+    return outcome
 
 
 def compute_functionals(
     dataset: datasets.Dataset, feature_set: str, audio_column: str = "audio", num_proc: int | None = None
 ) -> np.ndarray:
-    """float32 (num_clips, num_functionals) of a dataset with an audio column.
+    """Return the functionals of clips, float32 (num_clips, num_functionals).
 
     `datasets` caches them under the audio, the feature set, openSMILE's version and the code that computes them.
 
+    Args:
+        dataset: Dataset with an audio column.
+        feature_set: Name of a feature set of openSMILE.
+        audio_column: Name of the column with the audio.
+        num_proc: Number of processes.
+
     Raises:
-        AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
-        ImportError: the package opensmile is not installed.
+        AudioError, FileNotFoundError: A clip cannot be used. The message names its file.
+        ImportError: The package opensmile is not installed.
     """
     FunctionalsExtractor(feature_set)  # where opensmile is missing, it says so
     import opensmile
@@ -153,7 +160,16 @@ def standardized(
     mean: np.ndarray,
     std: np.ndarray,
 ) -> np.ndarray:
-    """Functionals (num_clips, num_functionals) by `mean` and `std`, or by those of their speaker's `clips`."""
+    """Return standardised functionals, (num_clips, num_functionals).
+
+    Args:
+        functionals: Functionals of clips, (num_clips, num_functionals).
+        rows: Rows of the clips.
+        clips: Numbers of the rows that a speaker's own mean and deviation are taken from, by speaker.
+        speaker_column: Name of the column with the speaker.
+        mean: Mean of the corpus, for speakers without their own, (num_functionals,).
+        std: Deviation of the corpus, (num_functionals,).
+    """
     if not clips:
         return (functionals - mean) / std
     own = {speaker: speaker_moments(functionals[list(taken)], std) for speaker, taken in clips.items()}
@@ -170,15 +186,19 @@ def fit_svm(
     mean: np.ndarray,
     std: np.ndarray,
 ) -> SupportVectorMachine:
-    """scikit-learn's `SVC` with its defaults, errors weighted by inverse class frequency.
+    """Fit scikit-learn's `SVC` with its defaults, errors weighted by inverse class frequency.
 
     Args:
-        inputs: standardised (num_clips, num_functionals).
-        references: (num_clips,), class numbers.
-        labels, feature_set, speaker_normalization, mean, std: see `SupportVectorMachine`.
+        inputs: Standardised functionals, (num_clips, num_functionals).
+        references: Class numbers, (num_clips,).
+        labels: See `SupportVectorMachine`, as for the arguments that follow.
+        feature_set: Name of the feature set.
+        speaker_normalization: Origin of the statistics of speakers.
+        mean: Mean of the training clips.
+        std: Deviation of the training clips.
 
     Raises:
-        ValueError: training clips of one class alone.
+        ValueError: All training clips are of one class.
     """
     if len(np.unique(references)) < 2:
         raise ValueError("all training clips have one label: a support vector machine needs two")

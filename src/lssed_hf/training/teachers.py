@@ -1,4 +1,4 @@
-"""What the teachers of a distillation say of training clips: computed once, in parts that outlive a crash."""
+"""Teachers of a distillation: their predictions for training clips, computed once and cached."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -17,22 +17,22 @@ from ..inference.classifiers.classifier import Classifier
 from ..inference.classifiers.probe import ProbeClassifier
 from ..models.registry import list_models
 from ..scan import expand_paths
-from .prediction_cache import ask, model_digest
+from .prediction_cache import cached_predictions, model_digest
 
 
 class Teacher:
-    """A saved audio classifier, opened only when it is asked something new.
+    """Saved audio classifier, opened only for predictions that are not cached.
 
     Args:
-        name: a folder or Hub name, whatever `load_classifier` takes.
-        trust_remote_code: allow code from there to run.
+        name: Folder or Hub name, as `load_classifier` takes it.
+        trust_remote_code: Whether code from there may run.
 
     Attributes:
-        digest: of its files or, on the Hub, of its revision.
+        digest: Digest of its files or, on the Hub, of its revision.
 
     Raises:
-        ValueError: a network of the zoo, which has learnt nothing.
-        OSError: there is no such classifier.
+        ValueError: The name is that of a network of the zoo, which has learnt nothing.
+        OSError: There is no such classifier.
     """
 
     def __init__(self, name: str, trust_remote_code: bool = False):
@@ -43,44 +43,53 @@ class Teacher:
         self.digest = model_digest(name, trust_remote_code)
 
     def facts(self) -> dict[str, Any]:
-        """For `training.json`: `name`, `local` and `corpora` (see `start_facts`), and `digest`."""
+        """Return `name`, `local` and `corpora` (see `start_facts`) and `digest`, for `training.json`."""
         return {**start_facts(self.name), "digest": self.digest}
 
     def probabilities(
         self, clips: datasets.Dataset, labels: Sequence[str], temperature: float = 1.0, audio_column: str = "audio"
     ) -> np.ndarray:
-        """softmax(z / T) of the logits z of each whole clip, float32 (clips, labels).
+        """Return softmax(z / T) of the logits z of each whole clip, float32 (clips, labels).
 
-        Its classes are matched by name, whatever the case; those that `labels` lacks are left out of the softmax.
+        The teacher's classes are matched by name, whatever the case. Classes that `labels` lacks are left out of the
+        softmax.
+
+        Args:
+            clips: Dataset with an audio column.
+            labels: Classes of the result.
+            temperature: T.
+            audio_column: Name of the column with the audio.
 
         Raises:
-            ValueError: one of `labels` is none of its classes.
-            AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
+            ValueError: One of `labels` is not a class of the teacher.
+            AudioError, FileNotFoundError: A clip cannot be used. The message names its file.
         """
-        rows = self._ask(clips, "logits", audio_column, lambda classifier: self._columns(classifier.labels, labels))
+        rows = self._predictions(
+            clips, "logits", audio_column, lambda classifier: self._columns(classifier.labels, labels)
+        )
         columns = self._columns(rows[0]["labels"], labels)
-        answers = np.stack(rows["answer"])[:, columns].astype(np.float64)
+        probabilities = np.stack(rows["prediction"])[:, columns].astype(np.float64)
         # What a softmax at T = 1 leaves of the logits is all that another T needs.
-        logits = np.log(np.maximum(answers, np.finfo(np.float32).tiny)) / temperature
+        logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)) / temperature
         return torch.from_numpy(logits).softmax(dim=1).float().numpy()
 
     def embeddings(self, clips: datasets.Dataset, audio_column: str = "audio") -> np.ndarray:
-        """What enters its head (`head_inputs`), or a probe's regression, at each whole clip: (clips, hidden_size).
+        """Return the input of the teacher's head (`head_inputs`) or regression at each whole clip, (clips, size).
 
         Raises:
-            ValueError: it has no such embedding.
-            AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
+            ValueError: The teacher has no such embedding.
+            AudioError, FileNotFoundError: A clip cannot be used. The message names its file.
         """
-        return np.stack(self._ask(clips, "features", audio_column, self._check_network)["answer"])
+        return np.stack(self._predictions(clips, "features", audio_column, self._check_network)["prediction"])
 
-    def _ask(
+    def _predictions(
         self,
         clips: datasets.Dataset,
         kind: Literal["logits", "features"],
         audio_column: str,
         check: Callable[[Classifier], Any],
     ) -> datasets.Dataset:
-        """Rows of `labels` and `answer`, cached by `datasets` shard by shard: under clips, teacher, kind and code."""
+        """Return rows of `prediction` and `labels`. The classifier passes `check` before it predicts anything."""
 
         @cache
         def opened() -> Classifier:
@@ -88,26 +97,24 @@ class Teacher:
             check(classifier)
             return classifier
 
-        def answer(batch: dict[str, list]) -> dict[str, list]:
+        def predict(batch: dict[str, list]) -> dict[str, list]:
             classifier = opened()
             waveforms = (load_audio(clip, classifier.sampling_rate) for clip in batch[audio_column])
-            if kind == "logits":
-                answers = list(classifier.probabilities(waveforms))
-            else:
-                answers = list(classifier.embeddings(waveforms))
-            return {"answer": answers, "labels": [classifier.labels] * len(answers)}
+            found = list(classifier.probabilities(waveforms) if kind == "logits" else classifier.embeddings(waveforms))
+            return {"prediction": found, "labels": [classifier.labels] * len(found)}
 
         features = datasets.Features(
             {
-                "answer": datasets.Sequence(datasets.Value("float32")),
+                "prediction": datasets.Sequence(datasets.Value("float32")),
                 "labels": datasets.Sequence(datasets.Value("string")),
             }
         )
-        rows = ask(clips, answer, features, [self.digest, kind], f"Asking {Path(self.name).name}", audio_column)
+        title = f"Asking {Path(self.name).name}"
+        rows = cached_predictions(clips, predict, features, [self.digest, kind], title, audio_column)
         return rows.with_format("numpy")
 
     def _columns(self, classes: Sequence[str], labels: Sequence[str]) -> list[int]:
-        """Where `labels` stand among the teacher's classes."""
+        """Return the number of each of `labels` among the teacher's classes."""
         numbers = {name.lower(): number for number, name in enumerate(classes)}
         missing = [label for label in labels if label.lower() not in numbers]
         if missing:
@@ -125,7 +132,7 @@ class Teacher:
             )
 
 
-def ask_teachers(
+def predict_with_teachers(
     teachers: Sequence[Teacher],
     clips: Sequence[datasets.Dataset],
     distill: Literal["logits", "features"],
@@ -133,31 +140,41 @@ def ask_teachers(
     temperature: float,
     audio_column: str = "audio",
 ) -> list[np.ndarray]:
-    """Of each teacher (clips, size) over the rows of all datasets: probabilities, or embeddings with "features".
+    """Return the predictions of each teacher, (clips, size), for the rows of all datasets one behind the other.
+
+    Args:
+        teachers: Teachers of a distillation.
+        clips: Datasets with an audio column.
+        distill: Kind of prediction: "logits" for probabilities, "features" for embeddings.
+        labels: Classes of the probabilities.
+        temperature: Temperature of the probabilities.
+        audio_column: Name of the column with the audio.
 
     Raises:
-        ValueError, AudioError, FileNotFoundError: see `Teacher`.
+        ValueError, AudioError, FileNotFoundError: See `Teacher`.
     """
-    return [
-        np.concatenate(
-            [
-                teacher.probabilities(rows, labels, temperature, audio_column)
-                if distill == "logits"
-                else teacher.embeddings(rows, audio_column)
-                for rows in clips
-            ]
-        )
-        for teacher in teachers
-    ]
+
+    def predict(teacher: Teacher, rows: datasets.Dataset) -> np.ndarray:
+        if distill == "features":
+            return teacher.embeddings(rows, audio_column)
+        return teacher.probabilities(rows, labels, temperature, audio_column)
+
+    return [np.concatenate([predict(teacher, rows) for rows in clips]) for teacher in teachers]
 
 
 def unlabelled_clips(
     folders: Sequence[str], labels: Sequence[str], audio_column: str = "audio", label_column: str = "emotion"
 ) -> datasets.Dataset:
-    """Rows of all audio files below folders, whose label is -1.
+    """Return the audio files below folders as rows whose label is -1.
+
+    Args:
+        folders: Folders that are searched for audio files.
+        labels: Classes of the label column.
+        audio_column: Name of the column with the audio.
+        label_column: Name of the column with the label.
 
     Raises:
-        FileNotFoundError: a folder holds no audio file, or there is no such file.
+        FileNotFoundError: A folder is missing or holds no audio file.
     """
     paths = expand_paths([Path(os.path.abspath(folder)) for folder in folders])
     features = datasets.Features(

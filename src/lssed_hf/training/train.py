@@ -15,18 +15,18 @@ from transformers import set_seed
 
 from ..audio import AudioError
 from ..corpora.corpus_arguments import CorpusArguments
-from ..corpora.sources import encode_labels, find_source
+from ..corpora.sources import find_source
 from ..hub.cards.model_card import write_model_card
 from ..hub.training_record import read_record
 from ..inference.classifiers.svm import CLASSICAL
 from ..inference.evaluate import evaluate_model
 from ..suggest import did_you_mean
 from .arguments import DataArguments, FlagParser, ModelArguments, RecipeArguments
-from .network import find_checkpoint, label_maps, train_network
+from .network import find_checkpoint, train_network
 from .probe import train_probe
 from .recipes import with_recipe
-from .record import record_training
-from .selection import few_speakers, with_extra_corpora, with_validation
+from .record import Outcome
+from .selection import training_splits
 from .svm import train_classical
 from .teachers import Teacher
 
@@ -92,7 +92,7 @@ def train(
         **flags,
     }
     arguments = parse_flags({name: value for name, value in given.items() if value is not None})
-    return train_model(*arguments, dataset=data if in_memory else None)
+    return train_model(*arguments, dataset=data if in_memory else None).results
 
 
 def parse_flags(given: Mapping[str, Any]) -> tuple[DataArguments, ModelArguments, RecipeArguments]:
@@ -112,6 +112,7 @@ def parse_flags(given: Mapping[str, Any]) -> tuple[DataArguments, ModelArguments
 
 
 def _words(name: str, value: Any) -> list[str]:
+    """Return the words behind a flag on the command line."""
     if isinstance(value, Mapping):
         return [f"{key}={text}" for key, text in value.items()] if name == "label_map" else [json.dumps(dict(value))]
     return [str(part) for part in value] if isinstance(value, (list, tuple)) else [str(value)]
@@ -122,13 +123,13 @@ def train_model(
     model_args: ModelArguments,
     args: RecipeArguments,
     dataset: datasets.DatasetDict | None = None,
-) -> dict:
+) -> Outcome:
     """Train, keep the best model on the validation split, and score it once on the test split.
 
     `args.output_dir` then holds the model and its feature extractor, `results.json`, `report.md` and
-    `confusion_matrix.png` of the test split, the Trainer's logs and checkpoints, `training.json` (what the card knows
-    of the training), and the model card. A run that was stopped goes on from its last checkpoint when it is started
-    again, and ends in the same weights.
+    `confusion_matrix.png` of the test split, the Trainer's logs and checkpoints, `training.json` (facts on the
+    training, for the card) and the model card. A training that was stopped goes on from its last checkpoint when it
+    is started again, and ends in the same weights.
 
     Args:
         data_args: Data set to train and test on.
@@ -136,26 +137,34 @@ def train_model(
         args: Recipe.
         dataset: Data set in memory, in place of the one that `data_args` names.
 
-    Returns:
-        The contents of `results.json`, or an empty dictionary without a test split.
-
     Raises:
         ValueError: Flags that do not go together.
-        AudioError: A clip cannot be decoded; the message says how to train without it.
+        AudioError: A clip cannot be decoded. The message says how to train without it.
     """
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    _check_flags(model_args, args)
+    teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
+    checkpoint = find_checkpoint(args)
+    if checkpoint is not None:
+        _check_teachers(teachers, args.output_dir)
+    set_seed(args.seed)
     try:
-        return _train_model(data_args, model_args, args, dataset)
+        splits = training_splits(data_args, args.seed, dataset)
+        if model_args.model_name_or_path not in CLASSICAL and not model_args.probe:
+            outcome = train_network(data_args, model_args, args, splits, teachers, checkpoint)
+        elif args.process_index == 0:
+            train_other = train_probe if model_args.probe else train_classical
+            outcome = train_other(data_args, model_args, args, splits)
+        if args.process_index != 0:
+            return Outcome()
+        results = _score(data_args, model_args, args, splits)
     except AudioError as error:
         raise AudioError(f"{error}. {_advice(data_args)}") from error
+    write_model_card(args.output_dir)
+    return dataclasses.replace(outcome, results=results)
 
 
-def _train_model(
-    data_args: DataArguments,
-    model_args: ModelArguments,
-    args: RecipeArguments,
-    dataset: datasets.DatasetDict | None,
-) -> dict:
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+def _check_flags(model_args: ModelArguments, args: RecipeArguments) -> None:
     for name in args.teacher or ():
         if os.path.realpath(name) == os.path.realpath(args.output_dir):
             raise ValueError(f"--output_dir {args.output_dir} is the teacher's folder: choose another one")
@@ -165,62 +174,10 @@ def _train_model(
         raise ValueError(
             "--speaker_normalization is for networks: --probe takes an encoder and its front end as they are"
         )
-    teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
-    checkpoint = find_checkpoint(args)
-    if checkpoint is not None:
-        _check_teachers(teachers, args.output_dir)
-    set_seed(args.seed)
-
-    label_column = data_args.label_column_name
-    dataset = data_args.load() if dataset is None else encode_labels(dataset, label_column)
-    dataset = with_validation(dataset, data_args, args.seed, label_column)
-    if data_args.max_train_speakers is not None:
-        dataset[data_args.train_split_name] = few_speakers(dataset[data_args.train_split_name], data_args, args.seed)
-    dataset = with_extra_corpora(dataset, data_args)
-    train_split = data_args.train_split_name
-    labels = dataset[train_split].features[label_column].names
-    if model_args.model_name_or_path in CLASSICAL:
-        if args.process_index == 0:
-            num_parameters, recipe = train_classical(data_args, model_args, args, dataset)
-            record_training(data_args, model_args, args, dataset, num_parameters, recipe=recipe)
-    elif model_args.probe:
-        if args.process_index == 0:
-            num_parameters = train_probe(
-                model_args,
-                [dataset[split] for split in (train_split, data_args.validation_split_name)],
-                label_maps(labels),
-                data_args.audio_column_name,
-                data_args.label_column_name,
-                args.output_dir,
-            )
-            record_training(data_args, model_args, args, dataset, num_parameters)
-    else:
-        train_network(data_args, model_args, args, dataset, teachers, checkpoint)
-    if args.process_index != 0:
-        return {}
-    if data_args.test_split_name not in dataset:
-        logger.warning(f"{data_args.dataset_name} has no split {data_args.test_split_name!r}: nothing to score on")
-        write_model_card(args.output_dir)
-        return {}
-    train_labels = np.asarray(dataset[train_split][data_args.label_column_name])
-    results = evaluate_model(
-        args.output_dir,
-        dataset[data_args.test_split_name],
-        args.output_dir,
-        audio_column=data_args.audio_column_name,
-        label_column=data_args.label_column_name,
-        speaker_column=data_args.speaker_column_name,
-        speaker_normalization=model_args,
-        majority_label=labels[np.bincount(train_labels).argmax()],
-        adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
-        context={"dataset": data_args.dataset_name or "in memory", "split": data_args.test_split_name},
-    )
-    write_model_card(args.output_dir)
-    return results
 
 
 def _check_teachers(teachers: Sequence[Teacher], output_dir: str) -> None:
-    """Make sure that a run goes on with the teachers that it was begun with."""
+    """Check that a training goes on with the teachers that it was begun with."""
     begun = read_record(Path(output_dir)).get("teachers")
     if begun is not None and [facts.get("digest") for facts in begun] != [teacher.digest for teacher in teachers]:
         raise ValueError(
@@ -229,7 +186,35 @@ def _check_teachers(teachers: Sequence[Teacher], output_dir: str) -> None:
         )
 
 
+def _score(
+    data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments, splits: datasets.DatasetDict
+) -> dict[str, Any]:
+    """Score the saved model on the test split and return the contents of `results.json`, empty without such a split.
+
+    The model is read back from its folder, so that the scores are those of what others will open.
+    """
+    if data_args.test_split_name not in splits:
+        logger.warning(f"{data_args.dataset_name} has no split {data_args.test_split_name!r}: nothing to score on")
+        return {}
+    train_rows = splits[data_args.train_split_name]
+    labels = train_rows.features[data_args.label_column_name].names
+    majority = np.bincount(np.asarray(train_rows[data_args.label_column_name])).argmax()
+    return evaluate_model(
+        args.output_dir,
+        splits[data_args.test_split_name],
+        args.output_dir,
+        audio_column=data_args.audio_column_name,
+        label_column=data_args.label_column_name,
+        speaker_column=data_args.speaker_column_name,
+        speaker_normalization=model_args,
+        majority_label=labels[majority],
+        adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
+        context={"dataset": data_args.dataset_name or "in memory", "split": data_args.test_split_name},
+    )
+
+
 def _advice(data_args: CorpusArguments) -> str:
+    """Return a sentence on how to train without a damaged clip."""
     if data_args.dataset_name is not None:
         source = find_source(data_args.dataset_name, data_args.data_dir)
         if source.corpus is not None and source.manifest is None:

@@ -1,8 +1,5 @@
 """transformers' Trainer with what the paper's recipe needs: SGD with momentum, step decay, weighted losses."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import SequentialSampler
@@ -13,6 +10,7 @@ from ..hub.cards.model_card import write_model_card
 from ..models.encoders import encoder_of
 from .adversarial import AdversarialLoss, forward_real_and_fake
 from .arguments import RecipeArguments
+from .classification_loss import ClassificationLoss, balanced_class_weights
 from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
 from .distillation import DistillationLoss, forward_student
 
@@ -129,45 +127,6 @@ def set_head_learning_rate(optimizer: torch.optim.Optimizer, model: torch.nn.Mod
             settings = {name: value for name, value in group.items() if name != "params"}
             optimizer.add_param_group({**settings, "params": head, "lr": learning_rate})
     optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
-
-
-class ClassificationLoss:
-    """Cross entropy with class weights, label smoothing and soft labels: summed over clips, divided by their number.
-
-    The number is that of the whole accumulated batch, so gradients do not depend on how it is divided into steps.
-    Class weights therefore have mean 1 over the training set, instead of being divided out in each batch.
-    """
-
-    def __init__(self, num_labels: int, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0):
-        self.num_labels = num_labels
-        self.class_weights = class_weights
-        self.label_smoothing = label_smoothing
-
-    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch=None) -> torch.Tensor:
-        logits = outputs["logits"].float()
-        targets = labels if labels.is_floating_point() else torch.nn.functional.one_hot(labels, self.num_labels)
-        targets = targets.to(logits.dtype)
-        if self.class_weights is not None:
-            targets = targets * torch.as_tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
-        if self.label_smoothing:
-            weight = targets.sum(dim=1, keepdim=True)
-            targets = (1 - self.label_smoothing) * targets + self.label_smoothing * weight / self.num_labels
-        return self.average(-(targets * logits.log_softmax(dim=1)).sum(), labels, num_items_in_batch)
-
-    def average(self, total: torch.Tensor, labels: torch.Tensor, num_items_in_batch=None) -> torch.Tensor:
-        """Divide a sum over the clips of `labels` by their number in the accumulated batch."""
-        if num_items_in_batch is None:
-            return total / len(labels)
-        # The Trainer counts the entries of `labels`; a soft label has one per class.
-        return total / num_items_in_batch * (self.num_labels if labels.is_floating_point() else 1)
-
-
-def balanced_class_weights(labels: np.ndarray, num_labels: int) -> list[float]:
-    """Inverse class frequencies, scaled to mean 1 over the labels; 0 for a class that does not occur."""
-    labels = labels[labels >= 0]  # others have none
-    counts = np.bincount(labels, minlength=num_labels)
-    weights = np.divide(len(labels), counts * np.count_nonzero(counts), out=np.zeros(num_labels), where=counts > 0)
-    return weights.tolist()
 
 
 def compute_metrics(prediction: EvalPrediction, num_labels: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Model cards: of a really trained model, of one that nothing is known of, of hostile names, of recorded systems."""
+"""Model cards of a trained model, an unknown model, hostile names, and recorded systems."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from lssed_hf import PyResNetFeatureExtractor, cli, create_model
 from lssed_hf.corpora import corpus_builder, list_corpora
 from lssed_hf.evaluation.report import evaluate_predictions
-from lssed_hf.experiments.runs import Cell, recipe
+from lssed_hf.experiments.settings import recipe
 from lssed_hf.hub.cards.escaping import code, plain
 from lssed_hf.hub.cards.facts import CardFacts, read_recipe, recorded_systems
 from lssed_hf.hub.cards.model_card import FORBIDDEN, model_card, write_model_card
@@ -50,7 +50,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder that `lssed-hf train` wrote."""
+    """Train a model with `lssed-hf train`."""
     pytest.importorskip("espeakng_loader")
     from lssed_hf.cli import train as train_command
     from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
@@ -61,16 +61,8 @@ def trained(tmp_path_factory):
         [
             *("--dataset_name", "lssed", "--data_dir", str(corpus), "--output_dir", str(folder), "--seed", "3"),
             *("--config_overrides", json.dumps(TINY), "--crop_seconds", "1", "--disable_tqdm", "true"),
-            *(
-                "--max_steps",
-                "2",
-                "--per_device_train_batch_size",
-                "4",
-                "--report_to",
-                "none",
-                "--hub_token",
-                "hf_s3cret",
-            ),
+            *("--max_steps", "2", "--per_device_train_batch_size", "4"),
+            *("--report_to", "none", "--hub_token", "hf_s3cret"),
             *("--split_scheme", "paper", "--validation_fraction", "0.3"),
         ]
     )
@@ -79,7 +71,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def saved(tmp_path):
-    """A model that nobody recorded anything of."""
+    """Save a model without records."""
     folder = tmp_path / "bare"
     create_model("pyresnet50", num_labels=2, **TINY).save_pretrained(folder)
     PyResNetFeatureExtractor(mean=[0.0] * 128, std=[10.0] * 128).save_pretrained(folder)
@@ -91,7 +83,7 @@ def sections(text):
 
 
 def check_form(content):
-    """What the Hub would look at, as far as that can be told offline."""
+    """Check what the Hub would check, as far as that can be done offline."""
     block = REGEX_YAML_BLOCK.search(content)
     data = yaml.safe_load(block[2])
     card = ModelCard(content)
@@ -301,8 +293,7 @@ def test_recipes_are_read_back():
         "a": {"dataset_name": "ravdess", "learning_rate": 0.1, "config_overrides": '{"x": [1, 2]}'},
         "b.c-d": {"dataset_name": "ravdess", "learning_rate": 0.1, "mixup": 0.2},
     }
-    cells = {name: Cell(name, Path(name), "train", settings) for name, settings in asked.items()}
-    read = read_recipe(f"# Report\n\n## Recipe\n\n{recipe(cells)}\n")
+    read = read_recipe(f"# Report\n\n## Recipe\n\n{recipe(asked)}\n")
     zoo = {"model_name_or_path": "pyresnet50"}
     assert read == {name: {**zoo, **{k: str(v) for k, v in own.items()}} for name, own in asked.items()}
 

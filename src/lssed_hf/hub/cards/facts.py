@@ -14,6 +14,7 @@ from ...files import read_json
 from ...inference.classifiers.loading import own_format
 from ...inference.classifiers.svm import CLASSICAL, LICENSE_NOTE, MODEL_TYPE, SVM_MARKER
 from ...models.registry import list_models
+from ..run_folders import facts_path, runs_folder
 from ..training_record import read_record
 
 
@@ -176,29 +177,29 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
 def recorded_systems(folder: str | os.PathLike) -> Iterator[tuple[str, CardFacts]]:
     """Yield name and facts of each model whose training `lssed-hf benchmark` or `cross-corpus` recorded in a folder.
 
-    They are read from `cells/SYSTEM/seed_N` and the recipe in `report.md`; weights need not be there.
+    They are read from `runs/SYSTEM/seed_N` and the recipe in `report.md`; weights need not be there.
 
     Raises:
         FileNotFoundError: The folder holds no such records.
     """
     folder = Path(folder)
-    cells = sorted(path for path in folder.glob("cells/*/seed_*") if (path / "results.json").is_file())
-    if not cells or not (folder / "report.md").is_file():
+    runs = sorted(path for path in runs_folder(folder).glob("*/seed_*") if (path / "results.json").is_file())
+    if not runs or not (folder / "report.md").is_file():
         raise FileNotFoundError(
-            f"{folder} holds neither config.json, as a model's folder does, nor report.md and cells/SYSTEM/seed_N, as "
+            f"{folder} holds neither config.json, as a model's folder does, nor report.md and runs/SYSTEM/seed_N, as "
             "one that lssed-hf benchmark or cross-corpus wrote"
         )
     recipes = read_recipe((folder / "report.md").read_text(encoding="utf-8"))
     name = folder.resolve().name
-    for cell in cells:
-        system, seed = cell.parent.name, cell.name.removeprefix("seed_")
-        several = len([other for other in cells if other.parent == cell.parent]) > 1
+    for run in runs:
+        system, seed = run.parent.name, run.name.removeprefix("seed_")
+        several = len([other for other in runs if other.parent == run.parent]) > 1
         title = f"{name}-{system}" + (f"-seed_{seed}" if several else "")
-        yield title, _recorded(cell, title, recipes.get(system, {}), system, seed)
+        yield title, _recorded(run, title, recipes.get(system, {}), system, seed)
 
 
-def _recorded(cell: Path, title: str, recipe: Mapping[str, str], system: str, seed: str) -> CardFacts:
-    results = [_read_results(path) for path in (cell / "results.json", *sorted(cell.glob("on_*/results.json")))]
+def _recorded(run: Path, title: str, recipe: Mapping[str, str], system: str, seed: str) -> CardFacts:
+    results = [_read_results(path) for path in (run / "results.json", *sorted(run.glob("on_*/results.json")))]
     results = [part for index, part in enumerate(results) if not _repeated(part, results[:index])]
     first = results[0]
     dataset = first["context"]["dataset"]
@@ -211,7 +212,7 @@ def _recorded(cell: Path, title: str, recipe: Mapping[str, str], system: str, se
     }
     if corpus["corpus"] and corpus["split_scheme"] is None:
         corpus["split_scheme"] = corpus_builder(dataset).SPLIT_SCHEMES[0]
-    facts = read_json(cell / "cell.json") if (cell / "cell.json").is_file() else {}
+    facts = read_json(facts_path(run)) if facts_path(run).is_file() else {}
     named = ("dataset_name", "split_scheme", "dataset_config_name")
     return CardFacts(
         name=f"{model if system == dataset else system} on {dataset}",
@@ -242,7 +243,7 @@ def _repeated(results: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) 
 
 
 def read_recipe(report: str) -> dict[str, dict[str, str]]:
-    """Read the flags of each system from the section "Recipe" of a report (see `lssed_hf.experiments.runs.recipe`)."""
+    """Read the flags of each system from the section "Recipe" of a report by `lssed_hf.experiments`."""
     _, _, section = report.partition("\n## Recipe\n")
     lines = {
         match[1]: dict(re.findall(r"(\w+) `([^`]*)`", match[2]))
