@@ -223,7 +223,7 @@ class TestDefects:
             *(342, 394, 398, 460, 373, 444, 451, 458, 480, 402, 318, 321, 341, 362, 409, 319, 411)
         }
         for defect in DEFECTS:
-            assert defect.source and defect.what and (defect.remedy is None or defect.remedy in REMEDIES)
+            assert defect.source and defect.description and (defect.remedy is None or defect.remedy in REMEDIES)
         assert {defect.remedy for defect in DEFECTS if defect.remedy} == set(REMEDIES)
 
     @pytest.mark.parametrize("name", sorted(OFFSETS))

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from interviews import ROWS, SECONDS
 
 from lssed_hf.corpora.daic import segments as reasons
-from lssed_hf.corpora.daic.segments import KEPT, Mending, Segmentation, segment
+from lssed_hf.corpora.daic.segments import KEPT, Repairs, Segmentation, segment
 from lssed_hf.corpora.daic.transcripts import TranscriptRow
 
 
-ALL = Mending(
+ALL = Repairs(
     drop_sync=True, drop_scrubbed=True, drop_chatter=True, auto_transcribed=True, split_without_interviewer=True
 )
 
@@ -21,8 +21,8 @@ def rows_of(*rows):
     return [TranscriptRow(line, *row) for line, row in enumerate(rows, 2)]
 
 
-def divide(*rows, mending=ALL, duration=SECONDS, **how):
-    return segment(rows_of(*rows), duration, Segmentation(**how), mending)
+def divide(*rows, repairs=ALL, duration=SECONDS, **how):
+    return segment(rows_of(*rows), duration, Segmentation(**how), repairs)
 
 
 def times(segments):
@@ -72,7 +72,7 @@ class TestTurns:
         ],
     )
     def test_what_is_left_out_in_between_ends_a_turn(self, between):
-        """Otherwise its sound would be in it."""
+        """A turn that went on would contain its sound."""
         rows = [(0, 1, "Ellie", "a"), (1, 3, "Participant", "b"), between, (6, 8, "Participant", "c")]
         rows = [TranscriptRow(line, *row, None if row[2] and row[3] else "x") for line, row in enumerate(rows, 2)]
         segments = segment(rows, SECONDS, Segmentation(), ALL)
@@ -179,7 +179,7 @@ class TestLengths:
 
 class TestDefects:
     def test_offset(self):
-        segments = divide(*ROWS, mending=Mending(offset=3.1234567), duration=45)
+        segments = divide(*ROWS, repairs=Repairs(offset=3.1234567), duration=45)
         assert times(segments)[0] == (5.123457, 8.123457)
 
     @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ class TestDefects:
     def test_sync_markers(self, text):
         rows = [(0, 1, "Ellie", "a"), (1, 3, "Participant", text), (4, 6, "Participant", "yes")]
         assert divide(*rows).rows[reasons.SYNC] == 1
-        assert times(divide(*rows, mending=Mending())) == [(1, 6)]
+        assert times(divide(*rows, repairs=Repairs())) == [(1, 6)]
 
     @pytest.mark.parametrize("text", ["sync", "in sync", "<syncopation>", "[sync] and then", "synchronise"])
     def test_words_that_are_no_sync_markers(self, text):
@@ -204,7 +204,7 @@ class TestDefects:
         segments = divide(*rows)
         assert times(segments) == [(5, 7)]
         assert segments.rows == {reasons.CHATTER: 1, reasons.SYNC: 1, reasons.NOT_CHOSEN: 1, KEPT: 1}
-        assert times(divide(*rows, mending=Mending(drop_sync=True))) == [(0, 2), (5, 7)]
+        assert times(divide(*rows, repairs=Repairs(drop_sync=True))) == [(0, 2), (5, 7)]
 
     def test_a_first_row_of_the_interviewer_that_says_nothing(self):
         rows = [
@@ -216,7 +216,7 @@ class TestDefects:
         assert times(divide(*rows)) == [(5, 7)]
 
     def test_no_interviewer(self):
-        """She may be heard between any two rows, so none are merged."""
+        """No rows are merged, because she may be heard between any two."""
         rows = [
             (0, 1, "Participant", "[sync]"),
             (1, 3, "Participant", "a"),
@@ -226,7 +226,7 @@ class TestDefects:
         segments = divide(*rows)
         assert times(segments) == [(1, 3), (9, 11), (11.2, 13)] and not segments.has_interviewer
         assert times(divide(*rows, max_gap_seconds=0.5)) == [(1, 3), (9, 13)]
-        assert times(divide(*rows, mending=Mending(drop_sync=True))) == [(1, 13)]
+        assert times(divide(*rows, repairs=Repairs(drop_sync=True))) == [(1, 13)]
 
     def test_interruption(self):
         rows = [
@@ -236,17 +236,17 @@ class TestDefects:
             (21, 23, "Participant", "d"),
         ]
         span = {"interruptions": [(10.0, 20.0)]}
-        segments = divide(*rows, mending=Mending(**span))
+        segments = divide(*rows, repairs=Repairs(**span))
         assert times(segments) == [(1, 3), (21, 23)] and segments.rows[reasons.INTERRUPTED] == 1
-        # No row is in it, and still nobody wants it in a turn.
-        assert times(divide(*rows[:2], rows[3], mending=Mending(**span))) == [(1, 3), (21, 23)]
+        # The interruption holds no row, but its sound does not belong in a turn.
+        assert times(divide(*rows[:2], rows[3], repairs=Repairs(**span))) == [(1, 3), (21, 23)]
         assert times(divide(*rows)) == [(1, 23)]
 
     @pytest.mark.parametrize("text", ["scrubbed_entry", "i live in scrubbed_entry", "Scrubbed_Entry"])
     def test_scrubbed(self, text):
         rows = [(0, 1, "Ellie", "a"), (1, 3, "Participant", text), (4, 6, "Participant", "b")]
         assert times(divide(*rows)) == [(4, 6)]
-        assert times(divide(*rows, mending=Mending())) == [(1, 6)]
+        assert times(divide(*rows, repairs=Repairs())) == [(1, 6)]
 
     @pytest.mark.parametrize(
         ("text", "spoken"),
@@ -263,7 +263,7 @@ class TestDefects:
         rows = [(0, 2, "Ellie", text), (3, 5, "Participant", "yeah (laughs)")]
         segments = divide(*rows, speakers=["participant", "interviewer"])
         assert [part.text for part in segments.kept] == [spoken, "yeah (laughs)"]
-        plain = divide(*rows, speakers=["participant", "interviewer"], mending=Mending())
+        plain = divide(*rows, speakers=["participant", "interviewer"], repairs=Repairs())
         assert plain.kept[0].text == text
 
 
@@ -306,10 +306,10 @@ def test_every_row_is_accounted_for(timed, how, chatter, span):
         for line, (start, length, speaker, value) in enumerate(timed, 2)
     ]
     rows += [TranscriptRow(99, None, None, None, "", "broken")]
-    mending = Mending(
+    repairs = Repairs(
         interruptions=[(10.0, 12.0)] if span else [], drop_sync=True, drop_scrubbed=True, drop_chatter=chatter
     )
-    segments = segment(rows, SECONDS, Segmentation(**how), mending)
+    segments = segment(rows, SECONDS, Segmentation(**how), repairs)
     assert sum(segments.rows.values()) == len(rows)
     assert segments.counts[KEPT] == len(segments.kept)
     assert len({part.name for part in segments.kept}) == len(segments.kept)
@@ -323,11 +323,11 @@ def test_every_row_is_accounted_for(timed, how, chatter, span):
         assert by_line[part.line].speaker.lower() in {"participant": "participant", "interviewer": "ellie"}[part.role]
         if span:
             assert part.end <= 10 or part.start >= 12
-    # No segment has a row in it that was left out and lies between its own rows.
+    # No segment contains a row that was left out and lies between its own rows.
     for part, line in itertools.product(segments.kept, left_out):
         row = by_line[line]
         inside = row.start is not None and part.start < row.start and row.stop < part.end
-        if inside:  # only where it lies within one row, or rows that overlap it
+        if inside:  # it lies within one row, or within rows that overlap it
             assert any(
                 other.start is not None and other.start <= row.start and other.stop > row.start and other.line != line
                 for other in rows

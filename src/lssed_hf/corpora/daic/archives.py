@@ -1,7 +1,7 @@
-"""Finding the sessions of DAIC-WOZ and E-DAIC: unpacked, or in the archives that the release consists of.
+"""Sessions of DAIC-WOZ and E-DAIC, unpacked or in the archives of the release.
 
-Read are `XXX_AUDIO.wav` and `XXX_TRANSCRIPT.csv` (E-DAIC: `XXX_Transcript.csv`), up to three folders deep, and
-`XXX_P.zip` or `XXX_P.tar.gz`. Hidden files (`._*`, `.~lock.*`) and `__MACOSX` are never looked at.
+A session is `XXX_AUDIO.wav` and `XXX_TRANSCRIPT.csv` (E-DAIC: `XXX_Transcript.csv`), up to three folders deep, or
+`XXX_P.zip` or `XXX_P.tar.gz`. Hidden files (`._*`, `.~lock.*`) and `__MACOSX` are ignored.
 """
 
 import os
@@ -27,7 +27,7 @@ _FOLDER = re.compile(r"(\d{3,9})_P", re.IGNORECASE)
 
 @dataclass
 class Session:
-    """Where the files of one participant are, before it is known whether they are all there."""
+    """Paths of one participant's files, complete or not."""
 
     audio: list[Path] = field(default_factory=list)
     transcripts: list[Path] = field(default_factory=list)
@@ -36,15 +36,18 @@ class Session:
 
     @property
     def place(self) -> Path:
-        """Any of it, for messages."""
+        """Path of any of the files, for messages."""
         return [*self.folders, *self.archives, *self.audio, *self.transcripts][0]
 
 
 def find_sessions(data_dir: Path) -> dict[int, Session]:
-    """Participant -> what is there of the session, sorted. Nothing is opened.
+    """Find the files of each participant by their names.
 
-    Links to folders are followed within `data_dir`; a link that leads out is kept by its name, so that
-    `locate_session` can refuse it.
+    Links to folders are followed within `data_dir`. A link that leads out is only named, so that `locate_session` can
+    refuse it.
+
+    Returns:
+        Participant -> session, sorted by participant.
     """
     sessions: dict[int, Session] = defaultdict(Session)
     for path, is_folder in _walk(data_dir, _DEPTH):
@@ -60,7 +63,7 @@ def find_sessions(data_dir: Path) -> dict[int, Session]:
 
 
 def _walk(folder: Path, depth: int, root: Path | None = None) -> Iterator[tuple[Path, bool]]:
-    """Files, and folders before what is in them. Folders that are links out of the root are not entered."""
+    """Yield files and folders, and whether each is a folder; links out of the root are not entered."""
     root = root or Path(os.path.realpath(folder))
     with os.scandir(folder) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
@@ -68,7 +71,7 @@ def _walk(folder: Path, depth: int, root: Path | None = None) -> Iterator[tuple[
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
         path = folder / entry.name
-        if not path.is_dir():  # unlike the entry's, it takes a link to itself
+        if not path.is_dir():  # unlike entry.is_dir(), it allows a link to itself
             yield path, False
             continue
         yield path, True
@@ -81,12 +84,21 @@ def _walk(folder: Path, depth: int, root: Path | None = None) -> Iterator[tuple[
 def locate_session(
     participant: int, session: Session, data_dir: Path, extract_dir: Path
 ) -> tuple[Path | None, Path | None]:
-    """Recording and transcript of a session, unpacked if need be; None for what is not there.
+    """Return the recording and the transcript of a session, unpacked if need be.
+
+    Args:
+        participant: Number of the participant.
+        session: Files of the session.
+        data_dir: Folder that must hold them.
+        extract_dir: Folder to unpack an archive to.
+
+    Returns:
+        Paths of the recording and the transcript, each None if it is missing.
 
     Raises:
-        CorpusDataError: several files in question, or a link out of `data_dir`.
-        ArchiveError: the archive is damaged, or holds what must not be unpacked.
-        FileExistsError: `extract_dir` holds something of that name which did not come from the archive.
+        CorpusDataError: There are several recordings, transcripts or archives, or a link leads out of `data_dir`.
+        ArchiveError: The archive is damaged, incomplete or unsafe.
+        FileExistsError: `extract_dir` holds a folder of that name which did not come from the archive.
     """
     root = data_dir
     for folder in session.folders:
@@ -107,7 +119,11 @@ def locate_session(
 
 
 def _pair(session: Session) -> tuple[Path | None, Path | None]:
-    """The recording and the transcript. Which of several is right, nobody knows here."""
+    """Return the only recording and the only transcript of a session, each None if it is missing.
+
+    Raises:
+        CorpusDataError: There are several.
+    """
     for paths in (session.audio, session.transcripts):
         if len(paths) > 1:
             raise CorpusDataError(f"{paths[0]} and {paths[1]} are of the same participant; keep one of them")
@@ -121,13 +137,13 @@ def _check_inside(path: Path, root: Path) -> None:
 
 
 def unpack_session(archive: Path, participant: int, extract_dir: Path) -> Path:
-    """Unpack recording and transcript to `extract_dir/XXX_P`, which is complete or absent; once for each version.
+    """Unpack the recording and the transcript to `extract_dir/XXX_P`, once for each version of the archive.
 
-    Kill it anywhere and call it again. Calls at the same time wait for one another.
+    The folder is complete or absent, even if the process was killed. Simultaneous calls wait for one another.
 
     Raises:
-        ArchiveError: damaged, or holds what must not be unpacked.
-        FileExistsError: the folder is there and did not come from that archive.
+        ArchiveError: The archive is damaged or unsafe.
+        FileExistsError: The folder exists and did not come from this archive.
     """
     folder = extract_dir / f"{participant}_P"
     stamp = extract_dir / f".{folder.name}.source"
@@ -135,14 +151,14 @@ def unpack_session(archive: Path, participant: int, extract_dir: Path) -> Path:
     version = f"{archive.resolve()}\n{status.st_size}\n{status.st_mtime_ns}\n"
     extract_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(extract_dir / f".{folder.name}.lock"):
-        # The stamp is written first: a folder without one is somebody else's.
-        ours = stamp.is_file()
-        if ours and folder.is_dir() and stamp.read_text(encoding="utf-8") == version:
+        # The stamp is written before the folder, so a folder without one has another origin.
+        is_known = stamp.is_file()
+        if is_known and folder.is_dir() and stamp.read_text(encoding="utf-8") == version:
             return folder
-        if folder.exists() and not ours:
+        if folder.exists() and not is_known:
             raise FileExistsError(f"{folder} is there and did not come from {archive}; choose another extract_dir")
         shutil.rmtree(folder, ignore_errors=True)
-        for left in extract_dir.glob(f".{folder.name}.*"):  # of a call that was killed
+        for left in extract_dir.glob(f".{folder.name}.*"):  # a call was killed
             if left.is_dir():
                 shutil.rmtree(left)
         with replacing(stamp) as partial:

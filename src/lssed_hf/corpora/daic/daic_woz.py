@@ -1,27 +1,29 @@
-"""DAIC-WOZ: 189 interviews by a virtual interviewer, with each participant's PHQ-8 score. AVEC 2016 and 2017 used it.
+"""DAIC-WOZ: 189 interviews by a virtual interviewer, with PHQ-8 scores (AVEC 2016 and 2017).
 
-Source: Gratch et al., LREC 2014; https://dcapswoz.ict.usc.edu. USC gives it to researchers who sign its agreement,
-which forbids passing on the corpus or parts of it. docs/daic_woz.md says more about all that follows.
+Source: Gratch et al., LREC 2014; https://dcapswoz.ict.usc.edu. USC gives the corpus to researchers who sign its
+agreement, which forbids redistribution of the corpus or parts of it. See docs/daic_woz.md for details.
 
-What is read, in `data_dir` or up to two folders below: `XXX_P.zip` as downloaded, or folders `XXX_P/` with
-`XXX_AUDIO.wav` and `XXX_TRANSCRIPT.csv`, or these files alone; and, in `data_dir` or one folder below,
-`train_split_Depression_AVEC2017.csv`, `dev_split_...`, `test_split_...` (which has no labels) and
-`full_test_split.csv` (which has them). From archives only these two files are taken, into `extract_dir`.
+Sessions, in `data_dir` or up to two folders below: `XXX_P.zip` as downloaded, or folders `XXX_P/` with
+`XXX_AUDIO.wav` and `XXX_TRANSCRIPT.csv`, or these two files alone. Only these two files are unpacked from an archive,
+into `extract_dir`.
 
-Rows are segments of interviews and have no emotion, so the columns are other ones: `depression` (PHQ-8 score of 10 or
-more), `phq8_score`, `gender_code` (as given: sources disagree on which of 0 and 1 is female), `speaker_role`,
-`speaker_id` (the participant's number, also of the interviewer's segments: it is the participant who must not be in
-two splits).
+Label files, in `data_dir` or one folder below: `train_split_Depression_AVEC2017.csv`, `dev_split_...`,
+`test_split_...` (without labels) and `full_test_split.csv` (with labels).
 
-**Only the participant's turns are read by default.** The interviewer is controlled by people who react to what they
-hear, so her prompts tell of the label: from them alone a classifier reaches a macro F1 of 0.88 on the development set,
-from the participants' words 0.85 (Burdisso et al., ClinicalNLP 2024, arXiv 2404.14463).
+Rows are segments of interviews. They have no emotion, but these columns: `depression` (PHQ-8 score of 10 or more),
+`phq8_score`, `gender_code` (in the release's code; sources disagree on whether 0 or 1 is female), `speaker_role`, and
+`speaker_id`. The latter is the participant's number, also in the interviewer's segments, because no participant may be
+in two splits.
 
-Segments are chosen by the transcript alone, never by the label. SpeechFormer's choice (arXiv 2203.03812), the 18
-longest turns of those who are not depressed and the 46 longest of those who are, needs the label of whom it is to be
-predicted for, and makes the number of segments and their length tell it.
+**Only the participant's turns are read by default.** The interviewer is controlled by people who react to the answers,
+so her prompts reveal the label. A classifier reaches a macro F1 of 0.88 on the development set by her prompts alone,
+and 0.85 by the participants' words (Burdisso et al., ClinicalNLP 2024, arXiv 2404.14463).
 
-Split: `official`, 107 / 35 / 47 participants: train, validation (the development set), test.
+The transcript alone decides on the segments, never the label. SpeechFormer (arXiv 2203.03812) takes the 18 longest
+turns of participants without depression and the 46 longest of the others. That needs the label that is to be
+predicted, and reveals it by the number and the length of the segments.
+
+Split scheme: `official`, 107 / 35 / 47 participants for train, validation (the development set) and test.
 """
 
 from collections import Counter
@@ -49,31 +51,34 @@ from .defects import (
     chosen_remedies,
 )
 from .label_files import DAIC_WOZ_FILES, E_DAIC_FILES, LABELS, Participant, find_label_files, read_labels
-from .segments import KEPT, Mending, Segmentation, segment
+from .segments import KEPT, Repairs, Segmentation, segment
 from .transcripts import TranscriptRow, read_daic_woz
 
 
 _SHOWN = 20  # participants in a warning
+# Faults of one session. Other errors, such as a full disk, concern all of them.
+_FAULTS = (CorpusDataError, ArchiveError, AudioError, FileExistsError, FileNotFoundError, PermissionError)
 
 logger = datasets.logging.get_logger(__name__)
 
 
 @dataclass
 class InterviewConfig(CorpusConfig):
-    """How to read and divide interviews, as far as DAIC-WOZ and E-DAIC have that in common.
+    """Configuration that DAIC-WOZ and E-DAIC share.
 
     Attributes:
-        remedies: "default", "none", or names of `daic_defects.REMEDIES`.
-        segmentation: "turns" (consecutive rows of a speaker as one), "rows", or "windows" (parts of turns).
-        max_gap_seconds: a longer pause ends a turn.
-        window_seconds: length of windows; they begin with the turn.
-        hop_seconds: from one window's start to the next one's, `window_seconds` by default.
-        window_rest: "keep" makes what is left at a turn's end, or a turn below `window_seconds`, a shorter segment if
-            it has `min_seconds`; "drop" lists it.
-        min_seconds: shorter segments are listed.
-        max_seconds: longer turns and rows are divided into equal parts, as few as possible.
-        extract_dir: where archives are unpacked to, a folder in the `datasets` cache by default.
-        require_complete: whether a labelled participant whose session is not there is an error.
+        remedies: "default", "none", or names in `defects.REMEDIES`.
+        segmentation: "turns" (consecutive rows of a speaker as one segment), "rows", or "windows" (pieces of turns).
+        max_gap_seconds: Longest pause within a turn in seconds. Default: no limit.
+        window_seconds: Length of windows in seconds. The first one begins with the turn.
+        hop_seconds: Seconds from the start of a window to the start of the next one. Default: `window_seconds`.
+        window_rest: Treatment of a turn below `window_seconds`, and of the rest of a turn behind its windows. "keep"
+            makes it a shorter segment if it has `min_seconds`. "drop" lists it as left out.
+        min_seconds: Shortest length of a segment in seconds. Shorter ones are listed as left out.
+        max_seconds: Longest length of a turn or row in seconds. Longer ones are divided into equal pieces, as few as
+            possible. Default: no limit.
+        extract_dir: Folder to unpack archives to. Default: a folder in the `datasets` cache.
+        require_complete: Whether a missing session of a labelled participant is an error.
     """
 
     emotions: Sequence[str] = ()
@@ -92,12 +97,13 @@ class InterviewConfig(CorpusConfig):
 
 @dataclass
 class DaicWozConfig(InterviewConfig):
-    """`InterviewConfig`, and what only DAIC-WOZ has.
+    """Configuration of DAIC-WOZ, in addition to `InterviewConfig`.
 
     Attributes:
-        speakers: whose segments: "participant", "interviewer" or both. See the module for what the latter two leak.
-        offsets: which set of `daic_defects.OFFSETS` mends misaligned transcripts.
-        interruptions: which set of `daic_defects.INTERRUPTIONS` to leave out.
+        speakers: Speakers of the segments: "participant", "interviewer" or both. The interviewer's prompts reveal the
+            label; see the module.
+        offsets: Name of the set in `defects.OFFSETS` that aligns misaligned transcripts.
+        interruptions: Name of the set in `defects.INTERRUPTIONS` to leave out.
     """
 
     speakers: str | Sequence[str] = ("participant",)
@@ -107,7 +113,7 @@ class DaicWozConfig(InterviewConfig):
 
 @dataclass(frozen=True, slots=True)
 class InterviewSegment(Utterance):
-    """A part of an interview. It has no emotion; `depression` is one of `daic_labels.LABELS`."""
+    """Segment of an interview, without an emotion; `depression` is one of `label_files.LABELS`."""
 
     emotion: str | None = None
     depression: str = ""
@@ -118,12 +124,12 @@ class InterviewSegment(Utterance):
 
 @dataclass
 class Account:
-    """What became of everything: reason -> number, "kept" among the reasons.
+    """Account of a reading: outcome -> number, where an outcome is "kept" or the reason to leave out.
 
     Attributes:
-        participants: whom label files list or sessions are there of.
-        rows: of the transcripts that were read; a row of a kept segment is kept.
-        segments: that were formed of rows that are not left out.
+        participants: Participants that a label file lists or that have a session.
+        rows: Rows of the transcripts that were read. A row of a kept segment is kept.
+        segments: Segments that were formed of the rows in use.
     """
 
     participants: Counter = field(default_factory=Counter)
@@ -135,7 +141,7 @@ class DaicWoz(CorpusBuilder):
     """DAIC-WOZ (Gratch et al., LREC 2014): interviews by a virtual interviewer, with PHQ-8 scores (AVEC 2016/2017).
 
     Each row is a part of an interview, by default a turn of the participant. All segments of a participant have the
-    participant's label: report scores by participant, and say so where they are by segment.
+    participant's label, so report scores by participant, and say so if they are by segment.
     """
 
     BUILDER_CONFIG_CLASS = DaicWozConfig
@@ -159,7 +165,7 @@ class DaicWoz(CorpusBuilder):
   year={2014}
 }"""
 
-    #: What a layout differs in.
+    # The layouts of DAIC-WOZ and E-DAIC differ in these.
     TITLE = "DAIC-WOZ"
     LABEL_FILES: Mapping[str, tuple[str, ...]] = DAIC_WOZ_FILES
     OTHER_LAYOUT = (E_DAIC_FILES, "e_daic")
@@ -186,10 +192,10 @@ class DaicWoz(CorpusBuilder):
         return Segmentation(speakers=speakers, **{name: getattr(self.config, name) for name in names})
 
     def extract_dir(self, data_dir: Path) -> Path:
-        """The resolved folder that archives of `data_dir` are unpacked to.
+        """Return the resolved folder to which archives of `data_dir` are unpacked.
 
         Raises:
-            ValueError: it would be in `data_dir` itself.
+            ValueError: The folder would be in `data_dir` itself.
         """
         if self.config.extract_dir is None:
             digest = sha256(str(data_dir).encode("utf-8", "surrogateescape")).hexdigest()
@@ -208,10 +214,10 @@ class DaicWoz(CorpusBuilder):
         return self._read(data_dir, Account())
 
     def account(self, data_dir: str | Path) -> Account:
-        """Read the corpus and count its participants, rows of transcripts and segments by what became of them.
+        """Read the corpus, and count its participants, rows of transcripts and segments by their outcome.
 
         Raises:
-            CorpusDataError: `data_dir` is not this corpus.
+            CorpusDataError: The folder does not hold this corpus.
         """
         account = Account()
         for _ in self._read(Path(data_dir).expanduser().resolve(), account):
@@ -261,57 +267,49 @@ class DaicWoz(CorpusBuilder):
     def _read_participant(
         self, participant: Participant, session: Session | None, data_dir: Path, account: Account
     ) -> Iterator[Utterance | Reject]:
-        """Segments of one interview; a reject that bears the participant's own id means that there are none at all."""
+        """Yield the segments of one interview; a reject with the participant's own id means that there are none."""
         name = str(participant.id)
         if reason := self._rule_against(participant):
             yield Reject(name, participant.source, reason, by_rule=True)
             return
-        missing, source = "its session is not there", participant.source
+        source = participant.source if session is None else str(session.place)
         audio = transcript = None
         try:
             if session is not None:
-                source = str(session.place)
                 audio, transcript = locate_session(participant.id, session, data_dir, self.extract_dir(data_dir))
-                missing = f"its {'recording' if audio is None else 'transcript'} is not there"
             if audio is None or transcript is None:
-                yield Reject(name, source, missing, by_rule=not self.config.require_complete)
+                missing = "session" if session is None else "recording" if audio is None else "transcript"
+                yield Reject(name, source, f"its {missing} is not there", by_rule=not self.config.require_complete)
                 return
             rows, duration = self.read_transcript(transcript), audio_duration(audio)
-        except (
-            CorpusDataError,
-            ArchiveError,
-            AudioError,
-            FileExistsError,
-            FileNotFoundError,
-            PermissionError,
-        ) as error:
-            yield Reject(name, source, str(error))  # a full disk, on the other hand, is not this session's fault
+        except _FAULTS as error:
+            yield Reject(name, source, str(error))
             return
         shown = transcript if transcript.is_relative_to(data_dir) else session.archives[0] / transcript.name
-        result = segment(rows, duration, self._segmentation, self._mending(participant.id))
+        result = segment(rows, duration, self._segmentation, self._repairs(participant.id))
         account.rows.update(result.rows)
         account.segments.update(result.counts)
         self._check_interviewer(participant.id, result.has_interviewer)
-        for part, line, reason in result.left_out:
-            yield Reject(f"{name}_{part}", f"{shown}, line {line}", reason, by_rule=True)
+        for segment_name, line, reason in result.left_out:
+            yield Reject(f"{name}_{segment_name}", f"{shown}, line {line}", reason, by_rule=True)
         if not result.kept:
             yield Reject(name, str(shown), "nothing of its interview is left", by_rule=True)
-        for part in result.kept:
+        for kept in result.kept:
             yield InterviewSegment(
-                id=f"{name}_{part.name}",
+                id=f"{name}_{kept.name}",
                 path=str(audio),
                 depression=participant.depression,
                 phq8_score=participant.score,
                 gender_code=participant.gender_code,
-                speaker_role=part.role,
+                speaker_role=kept.role,
                 speaker_id=name,
                 session_id=name,
-                start=part.start,
-                end=part.end,
-                transcript=part.text,
+                start=kept.start,
+                end=kept.end,
+                transcript=kept.text,
                 split=participant.split,
                 cut=True,
-                source=f"{shown}, line {part.line}",
+                source=f"{shown}, line {kept.line}",
             )
 
     def _rule_against(self, participant: Participant) -> str | None:
@@ -323,10 +321,10 @@ class DaicWoz(CorpusBuilder):
             return "no file has its label (full_test_split.csv brings those of the test set)"
         return None
 
-    def _mending(self, participant: int) -> Mending:
+    def _repairs(self, participant: int) -> Repairs:
         remedies, config = self._remedies, self.config
         spans = INTERRUPTIONS[config.interruptions]
-        return Mending(
+        return Repairs(
             offset=OFFSETS[config.offsets].get(participant, 0.0) if "misalignment" in remedies else 0.0,
             interruptions=[spans[participant]] if "interruptions" in remedies and participant in spans else [],
             drop_sync="sync_markers" in remedies,

@@ -1,6 +1,6 @@
-"""What is known to be wrong with DAIC-WOZ, where that is written, and what is done about it.
+"""Known defects of DAIC-WOZ, their sources, and their remedies.
 
-No participant's score or label stands here: labels are mended by a rule (`recompute_binary`), not by a list.
+No participant's score or label is in this file, because labels are corrected by a rule (`recompute_binary`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ _AVEC = "DAIC-WOZ documentation of AVEC 2017 (DAICWOZDepression_Documentation_AV
 _BAILEY = "adbailey1/daic_woz_process and adbailey1/DepAudioNet_reproduction (Bailey and Plumbley, EUSIPCO 2021)"
 _HAREN = "repository of HAREN-CTC"
 
-#: Seconds to add to the times of a misaligned transcript. Which set is truer is not established.
+#: Seconds to add to the times of a misaligned transcript. Nobody has established which set is better.
 OFFSETS: Mapping[str, Mapping[int, float]] = {
     "adbailey": {318: 34.319917, 321: 3.8379167, 341: 6.1892, 362: 16.8582},
     "haren_ctc": {318: 34.0, 321: 3.355, 341: 6.07, 362: 16.54},
@@ -27,7 +27,7 @@ CONTESTED_SESSIONS = frozenset({411, 480})
 #: From this participant on, the interviewer's rows are `identifier (spoken text)`.
 FIRST_AUTO_TRANSCRIBED = 363
 
-#: Remedy -> what it does. All but `contested_sessions` are applied unless `remedies` says otherwise.
+#: Remedy -> its effect. All but `contested_sessions` are applied by default.
 REMEDIES: Mapping[str, str] = {
     "misalignment": "add the offset of `offsets` to the times of a misaligned transcript",
     "interruptions": "leave out rows that touch an interruption, and end a turn there",
@@ -41,23 +41,23 @@ REMEDIES: Mapping[str, str] = {
     "contested_sessions": "leave out sessions that some authors leave out",
 }
 DEFAULT_REMEDIES = tuple(name for name in REMEDIES if name != "contested_sessions")
-#: The remedies that have anything to mend in E-DAIC, whose transcripts were made anew.
+#: Remedies for defects of E-DAIC. Its transcripts are new, so they do not share DAIC-WOZ's defects.
 E_DAIC_REMEDIES = ("scrubbed", "recompute_binary")
 
 
 @dataclass(frozen=True)
 class Defect:
-    """One known defect.
+    """Known defect.
 
     Attributes:
-        participants: whom it concerns; empty where it may concern anyone.
-        what: the defect.
-        remedy: one of `REMEDIES`, or None where nothing has to be done.
-        source: who says so.
+        participants: Participants concerned, empty for all.
+        description: Defect in words.
+        remedy: Name of a remedy in `REMEDIES`, None if none is needed.
+        source: Publication or repository that reports the defect.
     """
 
     participants: Sequence[int]
-    what: str
+    description: str
     remedy: str | None
     source: str
 
@@ -83,10 +83,15 @@ DEFECTS = (
 def chosen_remedies(
     remedies: str | Sequence[str], known: Sequence[str] = tuple(REMEDIES), default: Sequence[str] = DEFAULT_REMEDIES
 ) -> frozenset[str]:
-    """The set that a user means by "default", "none", one name or several.
+    """Return the names of the remedies that a user chose.
+
+    Args:
+        remedies: "default", "none", or one name or several.
+        known: Names that may be chosen.
+        default: Names that "default" stands for.
 
     Raises:
-        ValueError: unknown name; the message lists what is known.
+        ValueError: A name is unknown.
     """
     names = [remedies] if isinstance(remedies, str) else list(remedies)
     if names == ["default"]:

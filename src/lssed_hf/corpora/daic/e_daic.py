@@ -1,16 +1,16 @@
-"""E-DAIC: DAIC-WOZ extended to 275 interviews, the new ones by an interviewer that runs by itself (AVEC 2019).
+"""E-DAIC: DAIC-WOZ extended to 275 interviews, the new ones by an autonomous virtual interviewer (AVEC 2019).
 
-Source: Ringeval et al., AVEC 2019, arXiv 1907.11510; access as to DAIC-WOZ. A name of its own, because its splits are
-other ones (163 / 56 / 56) over partly the same people: it is no independent test of what was trained on DAIC-WOZ.
+Source: Ringeval et al., AVEC 2019, arXiv 1907.11510. Access requires the same agreement as DAIC-WOZ. The splits
+(163 / 56 / 56) share people with DAIC-WOZ, so E-DAIC is no independent test of a model trained on DAIC-WOZ.
 
-What is read: `labels/train_split.csv`, `dev_split.csv` and `test_split.csv` (also beside the sessions), and
+Files: `labels/train_split.csv`, `dev_split.csv` and `test_split.csv` (also beside the sessions), and
 `data/XXX_P.tar.gz` or folders `XXX_P/` with `XXX_AUDIO.wav` (a few at 48 kHz, resampled) and `XXX_Transcript.csv`.
 
-The transcripts are a speech recogniser's and have no column for the speaker: `speaker_role` is null, there is no
-option `speakers`, and `rows` is the default, because nothing but a pause (`max_gap_seconds`) ends a turn. Whether the
-interviewer is in them cannot be told from the file, so leakage through her prompts cannot be ruled out. The defects of
-DAIC-WOZ's transcripts do not apply; of the remedies there are `scrubbed` and `recompute_binary`, which matters: the
-binary column is reported to disagree with the scores in places.
+A speech recogniser wrote the transcripts, and they have no column for the speaker. So `speaker_role` is null, and
+there is no option `speakers`. Only a pause (`max_gap_seconds`) ends a turn, so the default is `rows`. The file does
+not tell whether the interviewer is in it, so leakage through her prompts cannot be ruled out. The defects of
+DAIC-WOZ's transcripts do not apply. The remedies are `scrubbed` and `recompute_binary`. The latter matters, because
+the binary column is reported to disagree with the scores in places.
 """
 
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from dataclasses import dataclass
 from .daic_woz import DaicWoz, InterviewConfig
 from .defects import E_DAIC_REMEDIES, chosen_remedies
 from .label_files import DAIC_WOZ_FILES, E_DAIC_FILES
-from .segments import Mending, Segmentation
+from .segments import Repairs, Segmentation
 from .transcripts import read_e_daic
 
 
 @dataclass
 class EDaicConfig(InterviewConfig):
-    """`InterviewConfig` with `segmentation="rows"` as its default."""
+    """Configuration of E-DAIC: `InterviewConfig` with `segmentation="rows"` as the default."""
 
     segmentation: str = "rows"
 
 
 class EDaic(DaicWoz):
-    """E-DAIC (Ringeval et al., AVEC 2019): 275 interviews with PHQ-8 scores, of which DAIC-WOZ's are a part.
+    """E-DAIC (Ringeval et al., AVEC 2019): 275 interviews with PHQ-8 scores, including DAIC-WOZ's.
 
-    Each row is a part of an interview, by default a row of the speech recogniser's transcript, which does not say who
-    speaks. All segments of a participant have the participant's label.
+    Each row is a part of an interview, by default a row of the speech recogniser's transcript, which does not name the
+    speaker. All segments of a participant have the participant's label.
     """
 
     BUILDER_CONFIG_CLASS = EDaicConfig
@@ -64,8 +64,8 @@ class EDaic(DaicWoz):
     def _chosen_segmentation(self) -> Segmentation:
         return self._segmentation_of(None)
 
-    def _mending(self, participant: int) -> Mending:
-        return Mending(drop_scrubbed="scrubbed" in self._remedies)
+    def _repairs(self, participant: int) -> Repairs:
+        return Repairs(drop_scrubbed="scrubbed" in self._remedies)
 
     def _check_interviewer(self, participant: int, is_there: bool) -> None:
-        pass  # the transcripts do not say who speaks
+        pass  # the transcripts do not name the speaker

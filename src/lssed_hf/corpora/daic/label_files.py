@@ -1,7 +1,7 @@
-"""The label files of DAIC-WOZ and E-DAIC: who is in which split, with which PHQ-8 score. Items are not read.
+"""Label files of DAIC-WOZ and E-DAIC: the split and the PHQ-8 score of each participant. Items are not read.
 
-Column names are matched in upper or lower case, with the 8 of `PHQ8_` or without. Blank rows and columns at the end
-are passed over.
+Column names may be in upper or lower case, with the 8 of `PHQ8_` or without. Blank rows, and blank columns at the end,
+are skipped.
 """
 
 import os
@@ -17,36 +17,36 @@ from ..base import CorpusDataError, Reject
 from ..tables import Row, read_table
 
 
-#: Split -> the file that lists it. A second file of a split adds labels to the first.
+#: Split -> its files. A second file of a split adds labels to the first.
 DAIC_WOZ_FILES = {
     "train": ("train_split_Depression_AVEC2017.csv",),
     "validation": ("dev_split_Depression_AVEC2017.csv",),
     "test": ("full_test_split.csv", "test_split_Depression_AVEC2017.csv"),
 }
 E_DAIC_FILES = {"train": ("train_split.csv",), "validation": ("dev_split.csv",), "test": ("test_split.csv",)}
-#: PHQ-8 scores from here on count as depressed (Kroenke et al., Journal of Affective Disorders 114, 2009).
+#: Lowest PHQ-8 score that counts as depressed (Kroenke et al., Journal of Affective Disorders 114, 2009).
 CUT_OFF = 10
 HIGHEST_SCORE = 24
 LABELS = ("not_depressed", "depressed")
 _ID, _GENDER = "participant_id", "gender"
 _BINARY, _SCORE = ("phq8_binary", "phq_binary"), ("phq8_score", "phq_score")
-_NUMBER = re.compile(r"(\d{1,9})(?:\.0*)?")  # also as pandas writes integers of a column with gaps
+_NUMBER = re.compile(r"(\d{1,9})(?:\.0*)?")  # pandas writes the integers of a column with gaps as 1.0
 
 logger = datasets.logging.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """One line of a label file.
+    """Line of a label file.
 
     Attributes:
-        id: 300 to 492, in E-DAIC also 600 to 718.
-        split: one of `SPLITS`.
-        depression: one of `LABELS`, None where the file has no label.
-        score: PHQ-8, 0 to 24; None where it is unknown.
-        gender_code: as it stands there.
-        source: file and line.
-        file: that file.
+        id: Number of the participant, 300 to 492, in E-DAIC also 600 to 718.
+        split: Name of the split, one of `SPLITS`.
+        depression: Label, one of `LABELS`, None if the file has none.
+        score: PHQ-8 score, 0 to 24, None if it is unknown.
+        gender_code: Gender in the spelling of the file.
+        source: File and line, for messages.
+        file: Path of the file.
     """
 
     id: int
@@ -59,10 +59,17 @@ class Participant:
 
 
 def find_label_files(data_dir: Path, names: Mapping[str, tuple[str, ...]]) -> dict[str, list[Path]]:
-    """Split -> its files, in `data_dir` or one level below. Splits without one are left out.
+    """Find the label files in `data_dir` or one level below.
+
+    Args:
+        data_dir: Folder of the corpus.
+        names: Split -> names of its files.
+
+    Returns:
+        Split -> paths of its files, without the splits that have none.
 
     Raises:
-        CorpusDataError: a file is there several times with different contents, or is a link out of `data_dir`.
+        CorpusDataError: Copies of a file differ, or a link leads out of `data_dir`.
     """
     below = sorted(path for path in data_dir.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
     places: dict[str, list[Path]] = defaultdict(list)
@@ -92,48 +99,34 @@ def _only(paths: list[Path], data_dir: Path) -> Path:
 def read_labels(
     files: Mapping[str, list[Path]], recompute_binary: bool = True
 ) -> tuple[list[Participant], list[Reject]]:
-    """Everyone whom the label files list, and the lines that cannot be used.
+    """Read the participants in the label files.
 
     Args:
-        files: from `find_label_files`.
-        recompute_binary: whether depressed means a score of `CUT_OFF` or more for all who have a score; a warning
-            names those whom that changes. Otherwise the binary column stands.
+        files: Split -> paths of its files.
+        recompute_binary: Whether depressed means a score of `CUT_OFF` or more for everyone with a score. A warning
+            names the participants whose label changes. Otherwise the binary column stands.
 
     Returns:
-        Participants in the files' order, each once; `depression` is None for those whom no file gives a label. Lines
-        that contradict each other are rejected, all of a participant.
+        Participants in the order of the files, each once, and rejects for lines that cannot be used. `depression` is
+        None without a label in any file. If lines contradict each other, the whole participant is rejected.
 
     Raises:
-        CorpusDataError: a participant is in two splits, or a file is no label file.
+        CorpusDataError: A participant is in two splits, or a file is no label file.
     """
     participants: list[Participant] = []
     rejects: list[Reject] = []
     disagreeing: list[int] = []
-    places: dict[int, Participant] = {}
-    for split, paths in files.items():
-        lines: dict[int, list[Participant]] = defaultdict(list)
-        for path in paths:
-            for line in _read_file(path, split):
-                if isinstance(line, Reject):
-                    rejects.append(line)
-                    continue
-                _check_split(line, places)
-                if any(replace(line, source=other.source) == other for other in lines[line.id]):
-                    rejects.append(Reject(str(line.id), line.source, "the same line again", by_rule=True))
-                else:
-                    lines[line.id].append(line)
-        for same in lines.values():
-            merged = _merge(same)
-            if isinstance(merged, Reject):
-                rejects.append(merged)
-                continue
-            if merged.score is not None:
-                by_score = LABELS[merged.score >= CUT_OFF]
-                if merged.depression not in (None, by_score):
-                    disagreeing.append(merged.id)
-                if recompute_binary or merged.depression is None:
-                    merged = replace(merged, depression=by_score)
-            participants.append(merged)
+    for participant in _read_splits(files):
+        if isinstance(participant, Reject):
+            rejects.append(participant)
+            continue
+        if participant.score is not None:
+            by_score = LABELS[participant.score >= CUT_OFF]
+            if participant.depression not in (None, by_score):
+                disagreeing.append(participant.id)
+            if recompute_binary or participant.depression is None:
+                participant = replace(participant, depression=by_score)
+        participants.append(participant)
     if disagreeing:
         names = ", ".join(map(str, disagreeing))
         done = "now follows the score" if recompute_binary else "is kept, because recompute_binary is off"
@@ -142,6 +135,24 @@ def read_labels(
             f"{done}"
         )
     return participants, rejects
+
+
+def _read_splits(files: Mapping[str, list[Path]]) -> Iterator[Participant | Reject]:
+    """Yield each participant once, with the fields of all lines, and rejects."""
+    first_lines: dict[int, Participant] = {}
+    for split, paths in files.items():
+        lines: dict[int, list[Participant]] = defaultdict(list)
+        for path in paths:
+            for line in _read_file(path, split):
+                if isinstance(line, Reject):
+                    yield line
+                    continue
+                _check_split(line, first_lines)
+                if any(replace(line, source=other.source) == other for other in lines[line.id]):
+                    yield Reject(str(line.id), line.source, "the same line again", by_rule=True)
+                else:
+                    lines[line.id].append(line)
+        yield from map(_merge, lines.values())
 
 
 def _read_file(path: Path, split: str) -> Iterator[Participant | Reject]:
@@ -180,7 +191,7 @@ def _number(row: Row, field: str, *columns: str) -> int | None:
 
 
 def _merge(lines: list[Participant]) -> Participant | Reject:
-    """One participant out of lines of the same split, of which any may lack something."""
+    """Merge the lines of a participant in one split, any of which may lack fields."""
     merged = lines[0]
     for line in lines[1:]:
         for field in ("depression", "score", "gender_code"):
@@ -193,8 +204,8 @@ def _merge(lines: list[Participant]) -> Participant | Reject:
     return merged
 
 
-def _check_split(line: Participant, places: dict[int, Participant]) -> None:
-    other = places.setdefault(line.id, line)
+def _check_split(line: Participant, first_lines: dict[int, Participant]) -> None:
+    other = first_lines.setdefault(line.id, line)
     if other.split != line.split:
         raise CorpusDataError(
             f"participant {line.id} is in {other.split} ({other.source}) and in {line.split} ({line.source}); nobody "

@@ -1,6 +1,6 @@
-"""From the rows of an interview's transcript to segments of its recording, with an account of every row.
+"""Division of an interview into segments by its transcript, with an account of every row.
 
-Nothing here knows a label: which segments there are depends on the transcript and the recording alone.
+Labels are unknown here: the segments depend on the transcript and the recording alone.
 """
 
 import math
@@ -16,7 +16,7 @@ from .transcripts import TranscriptRow
 ROLES = ("participant", "interviewer")
 SPEAKERS = {"participant": "participant", "ellie": "interviewer"}  # lower case -> role
 SEGMENTATIONS = ("turns", "rows", "windows")
-#: What the account calls rows and segments that are used.
+#: Outcomes of rows and segments in the account: they are used, or left out for a reason.
 KEPT = "kept"
 BEYOND = "ends after the recording"
 INTERRUPTED = "in an interruption"
@@ -34,13 +34,13 @@ _EPSILON = 1e-6  # seconds: times are sums of decimal fractions
 
 @dataclass(frozen=True)
 class Segmentation:
-    """How to divide an interview; `DaicWozConfig` explains the fields.
+    """Settings of the division; `DaicWozConfig` explains the fields.
 
     Raises:
-        ValueError: an unknown name, or lengths that cannot be.
+        ValueError: A name is unknown, or a length is impossible.
     """
 
-    speakers: Sequence[str] | None = ("participant",)  # None: the transcript does not say who speaks
+    speakers: Sequence[str] | None = ("participant",)  # None: the transcript does not name the speakers
     segmentation: str = "turns"
     max_gap_seconds: float | None = None
     window_seconds: float | None = None
@@ -82,8 +82,18 @@ def _is_number(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Mending:
-    """What to do about the defects of one session; nothing by default. Times are seconds."""
+class Repairs:
+    """Repairs of the defects of one session, none by default.
+
+    Attributes:
+        offset: Offset of all times in seconds.
+        interruptions: Start and end of each interruption in seconds.
+        drop_sync: Whether sync markers are left out.
+        drop_scrubbed: Whether scrubbed entries are left out.
+        drop_chatter: Whether rows before the first one of the interviewer are left out.
+        auto_transcribed: Whether the interviewer's rows are `identifier (spoken text)`.
+        split_without_interviewer: Whether each row is a turn if the interviewer has no row.
+    """
 
     offset: float = 0.0
     interruptions: Sequence[tuple[float, float]] = ()
@@ -96,7 +106,16 @@ class Mending:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a recording: `line` is that of its first row, `piece` its number where a turn was divided, from 0."""
+    """Part of a recording.
+
+    Attributes:
+        line: Line of its first row in the transcript.
+        piece: Number of the piece of a divided turn, from 0, None for a whole turn.
+        start: Start in seconds.
+        end: End in seconds.
+        role: Role of the speaker, one of `ROLES`, None if unknown.
+        text: Spoken words.
+    """
 
     line: int
     piece: int | None
@@ -107,19 +126,20 @@ class Segment:
 
     @property
     def name(self) -> str:
+        """Name of the segment within its interview."""
         return f"{self.line:04d}" if self.piece is None else f"{self.line:04d}_{self.piece:02d}"
 
 
 @dataclass
 class Segments:
-    """What became of an interview.
+    """Outcome of cutting one interview into segments.
 
     Attributes:
-        kept: segments in order.
-        left_out: (name, line, reason) of rows, and of segments, that are not used.
-        rows: reason -> rows, `KEPT` among them; they sum to the rows of the transcript.
-        counts: reason -> segments, `KEPT` among them; they sum to the segments that were formed.
-        has_interviewer: whether any row is the interviewer's.
+        kept: Segments in order.
+        left_out: Name, line and reason of each row or segment that is not used.
+        rows: Outcome -> number of rows. The sum is the number of rows in the transcript.
+        counts: Outcome -> number of segments. The sum is the number of segments that were formed.
+        has_interviewer: Whether any row is the interviewer's.
     """
 
     kept: list[Segment] = field(default_factory=list)
@@ -130,27 +150,27 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """A row with times, mended, and why it is left out, if it is."""
+class _JudgedRow:
+    """Repaired row with times, the role of its speaker, and the reason to leave it out, None for a row to use."""
 
     row: TranscriptRow
     role: str | None
     reason: str | None
 
 
-def segment(rows: Sequence[TranscriptRow], duration: float, how: Segmentation, mending: Mending) -> Segments:
-    """Divide an interview.
+def segment(rows: Sequence[TranscriptRow], duration: float, settings: Segmentation, repairs: Repairs) -> Segments:
+    """Divide an interview into segments.
 
-    A turn is a run of rows of one speaker, from the first one's start to the last one's end. It ends where another
-    speaker's row begins, where the next row begins more than `max_gap_seconds` later, at an interruption, and at any
-    row that is left out: the sound of that row would be in the turn. Where nobody's rows tell when the other one
-    speaks, each row is a turn unless `max_gap_seconds` is given.
+    A turn is a run of rows of one speaker, from the start of the first row to the end of the last one. It ends where
+    another speaker's row begins, where the next row begins more than `max_gap_seconds` later, and at an interruption.
+    It also ends at any row that is left out, because it would contain the sound of that row. If the transcript does
+    not tell when the other person speaks, each row is a turn, unless `max_gap_seconds` is given.
 
     Args:
-        rows: of the transcript.
-        duration: of the recording, seconds.
-        how: settings.
-        mending: of this session's defects.
+        rows: Rows of the transcript.
+        duration: Length of the recording in seconds.
+        settings: Settings of the division.
+        repairs: Repairs of this session's defects.
     """
     result = Segments()
     judged = []
@@ -158,17 +178,23 @@ def segment(rows: Sequence[TranscriptRow], duration: float, how: Segmentation, m
         if row.start is None:
             _leave_out(result, row, row.problem)
         else:
-            judged.append(_judge(row, duration, how, mending))
-    judged.sort(key=lambda one: (one.row.start, one.row.line))
-    result.has_interviewer = any(one.role == "interviewer" for one in judged)
-    if mending.drop_chatter:
+            judged.append(_judge(row, duration, settings, repairs))
+    judged.sort(key=lambda item: (item.row.start, item.row.line))
+    result.has_interviewer = any(item.role == "interviewer" for item in judged)
+    if repairs.drop_chatter:
         judged = _without_chatter(judged)
-    for one in judged:
-        if one.reason is not None:
-            _leave_out(result, one.row, one.reason)
-    told = how.speakers is not None and (result.has_interviewer or not mending.split_without_interviewer)
-    for turn in _turns(judged, how, mending, merges=told or how.max_gap_seconds is not None):
-        _divide(turn, duration, how, result)
+    for item in judged:
+        if item.reason is not None:
+            _leave_out(result, item.row, item.reason)
+    speakers_known = settings.speakers is not None and (
+        result.has_interviewer or not repairs.split_without_interviewer
+    )
+    if settings.segmentation != "rows" and (speakers_known or settings.max_gap_seconds is not None):
+        turns = _turns(judged, settings.max_gap_seconds, repairs.interruptions)
+    else:
+        turns = ([item] for item in judged if item.reason is None)
+    for turn in turns:
+        _divide(turn, duration, settings, result)
     return result
 
 
@@ -177,98 +203,99 @@ def _leave_out(result: Segments, row: TranscriptRow, reason: str) -> None:
     result.rows[reason] += 1
 
 
-def _judge(row: TranscriptRow, duration: float, how: Segmentation, mending: Mending) -> _Judged:
-    start, stop = (round(time + mending.offset, 6) for time in (row.start, row.stop))
+def _judge(row: TranscriptRow, duration: float, settings: Segmentation, repairs: Repairs) -> _JudgedRow:
+    start, stop = (round(time + repairs.offset, 6) for time in (row.start, row.stop))
     row = replace(row, start=start, stop=stop)
     role = None if row.speaker is None else SPEAKERS.get(row.speaker.lower())
-    if mending.auto_transcribed and role == "interviewer" and (match := _AUTO_TRANSCRIBED.fullmatch(row.value)):
+    if repairs.auto_transcribed and role == "interviewer" and (match := _AUTO_TRANSCRIBED.fullmatch(row.value)):
         row = replace(row, value=match[1].strip())
     if row.problem:
         reason = row.problem
     elif row.start >= duration or row.stop > duration + END_TOLERANCE:
         reason = BEYOND
-    elif any(row.start < end and row.stop > start for start, end in mending.interruptions):
+    elif any(row.start < end and row.stop > start for start, end in repairs.interruptions):
         reason = INTERRUPTED
-    elif mending.drop_sync and _SYNC.fullmatch(row.value):
+    elif repairs.drop_sync and _SYNC.fullmatch(row.value):
         reason = SYNC
-    elif mending.drop_scrubbed and "scrubbed_entry" in row.value.lower():
+    elif repairs.drop_scrubbed and "scrubbed_entry" in row.value.lower():
         reason = SCRUBBED
     elif row.speaker is not None and role is None:
         reason = UNKNOWN_SPEAKER
-    elif how.speakers is not None and role not in how.speakers:
+    elif settings.speakers is not None and role not in settings.speakers:
         reason = NOT_CHOSEN
     else:
         reason = None
-    return _Judged(row, role, reason)
+    return _JudgedRow(row, role, reason)
 
 
-def _without_chatter(judged: Sequence[_Judged]) -> list[_Judged]:
-    """Rows before the first one of the interviewer marked as such, if there is one."""
-    spoken = [one.reason in (None, NOT_CHOSEN) for one in judged]
-    first = next((i for i, one in enumerate(judged) if one.role == "interviewer" and spoken[i]), 0)
+def _without_chatter(judged: Sequence[_JudgedRow]) -> list[_JudgedRow]:
+    """Mark the rows before the interviewer's first one as chatter, if she has one."""
+    spoken = [item.reason in (None, NOT_CHOSEN) for item in judged]
+    first = next((i for i, item in enumerate(judged) if item.role == "interviewer" and spoken[i]), 0)
     return [
-        replace(one, reason=CHATTER) if index < first and spoken[index] else one for index, one in enumerate(judged)
+        replace(item, reason=CHATTER) if index < first and spoken[index] else item for index, item in enumerate(judged)
     ]
 
 
-def _turns(judged: Sequence[_Judged], how: Segmentation, mending: Mending, merges: bool) -> Iterator[list[_Judged]]:
-    """Runs of rows that go together."""
-    merges = merges and how.segmentation != "rows"
-    turn: list[_Judged] = []
-    for one in judged:
-        goes_on = merges and turn and one.reason is None and one.role == turn[-1].role
+def _turns(
+    judged: Sequence[_JudgedRow], max_gap: float | None, interruptions: Sequence[tuple[float, float]]
+) -> Iterator[list[_JudgedRow]]:
+    """Yield the rows of each turn; times and gaps are in seconds."""
+    turn: list[_JudgedRow] = []
+    for item in judged:
+        goes_on = turn and item.reason is None and item.role == turn[-1].role
         if goes_on:
             end = max(other.row.stop for other in turn)
-            goes_on = how.max_gap_seconds is None or one.row.start - end <= how.max_gap_seconds + _EPSILON
-            if any(start < one.row.start and stop > end for start, stop in mending.interruptions):
+            goes_on = max_gap is None or item.row.start - end <= max_gap + _EPSILON
+            if any(start < item.row.start and stop > end for start, stop in interruptions):
                 goes_on = False
         if turn and not goes_on:
             yield turn
             turn = []
-        if one.reason is None:
-            turn.append(one)
+        if item.reason is None:
+            turn.append(item)
     if turn:
         yield turn
 
 
-def _divide(turn: Sequence[_Judged], duration: float, how: Segmentation, result: Segments) -> None:
-    """Add a turn's segments to the result, and its rows to the account."""
+def _divide(turn: Sequence[_JudgedRow], duration: float, settings: Segmentation, result: Segments) -> None:
+    """Add the segments of a turn to the result, and its rows to the account."""
     first = turn[0]
-    start, end = first.row.start, min(max(one.row.stop for one in turn), duration)
-    parts = list(_parts(start, end, how))
+    start, end = first.row.start, min(max(item.row.stop for item in turn), duration)
+    pieces = list(_pieces(start, end, settings))
     kept, reason = False, TOO_SHORT
-    for piece, (begin, stop, fits) in enumerate(parts):
+    for piece, (begin, stop, fits) in enumerate(pieces):
         begin, stop = round(begin, 6), round(stop, 6)
-        text = " ".join(one.row.value for one in turn if one.row.start < stop and one.row.stop > begin)
-        part = Segment(first.row.line, piece if len(parts) > 1 else None, begin, stop, first.role, text)
+        text = " ".join(item.row.value for item in turn if item.row.start < stop and item.row.stop > begin)
+        cut = Segment(first.row.line, piece if len(pieces) > 1 else None, begin, stop, first.role, text)
         problem = None
-        if not fits and (how.window_rest == "drop" or (piece and stop - begin < how.min_seconds - _EPSILON)):
+        if not fits and (settings.window_rest == "drop" or (piece and stop - begin < settings.min_seconds - _EPSILON)):
             problem = WINDOW_REST
-        elif stop - begin < how.min_seconds - _EPSILON:
+        elif stop - begin < settings.min_seconds - _EPSILON:
             problem = TOO_SHORT
         result.counts[problem or KEPT] += 1
         if problem is None:
-            result.kept.append(part)
+            result.kept.append(cut)
             kept = True
         else:
-            result.left_out.append((part.name, part.line, problem))
+            result.left_out.append((cut.name, cut.line, problem))
             reason = problem
     result.rows[KEPT if kept else reason] += len(turn)
 
 
-def _parts(start: float, end: float, how: Segmentation) -> Iterator[tuple[float, float, bool]]:
-    """Start and end of each part of a turn, and whether it is as long as it should be."""
+def _pieces(start: float, end: float, settings: Segmentation) -> Iterator[tuple[float, float, bool]]:
+    """Yield the start and the end of each piece of a turn, and whether it has its full length."""
     length = end - start
-    if how.segmentation == "windows":
-        window, hop = how.window_seconds, how.hop_seconds or how.window_seconds
+    if settings.segmentation == "windows":
+        window, hop = settings.window_seconds, settings.hop_seconds or settings.window_seconds
         number = max(math.floor((length - window) / hop + _EPSILON) + 1, 0)
         for index in range(number):
             yield start + index * hop, start + index * hop + window, True
         covered = (number - 1) * hop + window if number else 0.0
         if length - covered > _EPSILON:
             yield start + number * hop, end, False
-    elif how.max_seconds is not None and length > how.max_seconds:
-        number = math.ceil(length / how.max_seconds - _EPSILON)
+    elif settings.max_seconds is not None and length > settings.max_seconds:
+        number = math.ceil(length / settings.max_seconds - _EPSILON)
         for index in range(number):
             yield start + index * length / number, start + (index + 1) * length / number, True
     else:

@@ -1,8 +1,7 @@
-"""The transcripts of DAIC-WOZ (tabs, with speakers) and E-DAIC (commas, by a speech recogniser, without speakers)."""
+"""Transcripts of DAIC-WOZ (tabs, with speakers) and E-DAIC (commas, by a speech recogniser, without speakers)."""
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,21 +10,21 @@ from ..tables import read_table
 
 
 HEADER = ("start_time", "stop_time", "speaker", "value")
-_COLUMNS = {"start": ("start_time",), "end": ("end_time",), "text": ("text",)}  # of E-DAIC
+_COLUMNS = {"start": ("start_time",), "end": ("end_time",), "text": ("text",)}  # E-DAIC
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptRow:
-    """One row. Times are seconds; they are None where `problem` says why they cannot be used.
+    """Row of a transcript.
 
     Attributes:
-        line: in the file, from 1.
-        start: of what is said.
-        stop: its end, after `start`.
-        speaker: as it stands there; None where the transcript has no speakers.
-        value: what is said.
-        problem: the reason that the row cannot be used, one of a few wordings, or None.
+        line: Number of the line in the file, from 1.
+        start: Start of the speech in seconds, None if the times cannot be used.
+        stop: End of the speech in seconds, after `start`, or None.
+        speaker: Speaker in the spelling of the file, None if the transcript has no speakers.
+        value: Spoken words.
+        problem: Reason why the row cannot be used, one of a few wordings, or None.
     """
 
     line: int
@@ -37,12 +36,12 @@ class TranscriptRow:
 
 
 def read_daic_woz(path: Path) -> list[TranscriptRow]:
-    """Rows of an `XXX_TRANSCRIPT.csv`: tabs between `start_time stop_time speaker value`, quotes mean nothing, UTF-8.
+    """Read an `XXX_TRANSCRIPT.csv`: tabs between `start_time stop_time speaker value`, quotes mean nothing, UTF-8.
 
-    Blank lines are passed over; every other line below the header is a row.
+    Blank lines are skipped. Every other line below the header is a row.
 
     Raises:
-        CorpusDataError: not UTF-8, or another header; the message names the file.
+        CorpusDataError: The file is not UTF-8, or has another header.
     """
     lines = re.split(r"\r\n|\n|\r", _text(path))
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
@@ -63,7 +62,7 @@ def _row(line: int, cells: list[str]) -> TranscriptRow:
     if "\0" in "".join(cells):
         return TranscriptRow(line, None, None, None, "", "holds zero bytes")
     if len(cells) < len(HEADER):
-        # Spreadsheets take empty cells at the end away.
+        # Spreadsheets drop empty cells at the end of a line.
         start, stop, speaker, value = cells + [""] * (len(HEADER) - len(cells))
     else:
         start, stop, speaker, value, *rest = cells
@@ -73,24 +72,20 @@ def _row(line: int, cells: list[str]) -> TranscriptRow:
 
 
 def read_e_daic(path: Path) -> list[TranscriptRow]:
-    """Rows of an `XXX_Transcript.csv`: commas between `Start_Time,End_Time,Text,Confidence`, UTF-8; no speakers.
+    """Read an `XXX_Transcript.csv`: commas between `Start_Time,End_Time,Text,Confidence`, UTF-8, no speakers.
 
     Raises:
-        CorpusDataError: not UTF-8, columns are missing, or quotes do not close; the message names the file.
+        CorpusDataError: The file is not UTF-8, lacks columns, or has quotes that do not close.
     """
-    return list(_read_e_daic(path))
-
-
-def _read_e_daic(path: Path) -> Iterator[TranscriptRow]:
+    rows = []
     for row in read_table(path, _COLUMNS):
         if row.problem:
-            zeros = "zero bytes" in row.problem
-            problem = "holds zero bytes" if zeros else "has more cells than the header"
-            yield TranscriptRow(row.line, None, None, None, "", problem)
+            problem = "holds zero bytes" if "zero bytes" in row.problem else "has more cells than the header"
+            rows.append(TranscriptRow(row.line, None, None, None, "", problem))
         else:
-            cells = (row.get(names[0], "") for names in _COLUMNS.values())
-            start, stop, text = cells
-            yield _timed(row.line, start, stop, None, text)
+            start, stop, text = (row.get(names[0], "") for names in _COLUMNS.values())
+            rows.append(_timed(row.line, start, stop, None, text))
+    return rows
 
 
 def _timed(line: int, start: str, stop: str, speaker: str | None, value: str) -> TranscriptRow:
