@@ -243,7 +243,7 @@ def test_originals_agree_with_the_converted_corpus(shared_data):
         converted = shared_data / "ravdess" / path.parent.name / f"{path.stem}.flac"
         ours, theirs = load_audio(path), load_audio(converted)
         length = min(len(ours), len(theirs))
-        assert abs(len(ours) - len(theirs)) <= 1  # a last sample that rounding decides on
+        assert abs(len(ours) - len(theirs)) <= 1  # rounding decides on the last sample
         assert_close(ours[:length], theirs[:length], 45)
 
 

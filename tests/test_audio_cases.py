@@ -1,4 +1,4 @@
-"""Recordings that other programs get wrong: each kind as it is met, made here."""
+"""Recordings that other programs read wrongly, each kind made here."""
 
 import os
 import struct
@@ -19,7 +19,7 @@ from lssed_hf.scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
 RATE = 16000
 
-# Suffix -> how a recording under it is made: libsndfile's format and subtype, or container, codec and rate of PyAV.
+# Suffix -> encoder of a recording: libsndfile's format and subtype, or container, codec and rate of PyAV.
 SOUND_FILES = {
     ".wav": ("WAV", None),
     ".flac": ("FLAC", None),
@@ -148,7 +148,7 @@ class TestFormats:
 
     @pytest.mark.parametrize("container", ["webm", "mp4"])
     def test_written_while_it_was_recorded(self, write, container):
-        """Browsers' MediaRecorder: no duration, no index."""
+        """Read recordings without duration and index, as the MediaRecorder of browsers writes them."""
         options = {"webm": {"live": "1"}, "mp4": {"movflags": "frag_every_frame+empty_moov+default_base_moof"}}
         codec, rate = {"webm": ("libopus", 48000), "mp4": ("aac", 44100)}[container]
         content = av_file(tone(2.0, rate), container, codec, rate, options=options[container])

@@ -1,4 +1,4 @@
-"""How calls are given out, on a stand-in for Ray whose calls are done at once."""
+"""Distribution of calls, on a stand-in for Ray whose calls finish at once."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ from lssed_hf.ray_cluster import work_off
 
 
 class TaskError(Exception):
-    """As Ray's: what a call raised is its cause."""
+    """Stand-in for Ray's error, whose cause is the exception that a call raised."""
 
     def __init__(self, cause):
         self.cause = cause

@@ -1,4 +1,4 @@
-"""Finding recordings in folders and by patterns."""
+"""Search for recordings in folders and by patterns."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`stream_audio`: what `load_audio` returns, block by block."""
+"""`stream_audio` against `load_audio`."""
 
 import tracemalloc
 

@@ -49,7 +49,7 @@ ALIASES = {
 
 
 #: Words for emotions in English, German, French, Spanish, Italian, Polish, Portuguese, Dutch, Russian, Turkish and
-#: Chinese. They find folders named after emotions and fill in proposals; no label is changed by them.
+#: Chinese. They find folders named after emotions and fill in suggestions, but change no label.
 _WORDS = {
     "angry": "furious mad rage wut wütend ärger ärgerlich zorn zornig colère colérique fâché enojo enojado enfado "
     "enfadado ira rabia rabbia arrabbiato złość zły gniew raiva zangado boos boosheid woede злость злой гнев "

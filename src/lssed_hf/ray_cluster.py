@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 #: Engines that `prepare` and `predict` can run on.
 ENGINES = ("local", "ray")
-#: Repetitions of a call whose worker died. A file that kills every process that reads it must not go round forever.
+#: Repetitions of a call whose worker died. A file that kills every process that reads it must not run forever.
 RETRIES = 3
 _CONNECT_TIMEOUT = 10  # seconds
 _OBJECT_STORE = 1 << 27  # bytes; only paths and probabilities pass through it

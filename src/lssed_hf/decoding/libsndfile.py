@@ -13,9 +13,9 @@ from .headers import SIZE_TOLERANCE, STREAMED_SIZE
 from .source import part_bounds, truncated, unreadable
 
 
-# In libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes of audio than there are.
+# Line in libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes of audio than there are.
 _DATA_SIZE = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
-_UNKNOWN_LENGTH = 2**48  # samples; more is what libsndfile says of streamed FLAC
+_UNKNOWN_LENGTH = 2**48  # samples; libsndfile reports more for streamed FLAC
 
 
 class LibsndfileSound:
@@ -32,7 +32,7 @@ class LibsndfileSound:
 
     def __init__(self, name: str, file: BinaryIO, notes: Sequence[str] = ()) -> None:
         self.name, self.notes = name, list(notes)
-        # By its descriptor a file is read without callbacks into Python, whatever its name is.
+        # By the descriptor libsndfile reads without callbacks into Python.
         by_descriptor = isinstance(file, io.FileIO) and os.name == "posix"
         self._sound = soundfile.SoundFile(file.fileno() if by_descriptor else file, closefd=False)
         self.sampling_rate, self.channels = self._sound.samplerate, self._sound.channels

@@ -129,10 +129,7 @@ class PyavSound:
                     continue
                 self._good += packet.size > 0  # the last packet is empty: it flushes the decoder
                 yield from frames
-        except (
-            av.FFmpegError,
-            IndexError,
-        ) as error:  # IndexError: a stream that PyAV did not find at first
+        except (av.FFmpegError, IndexError) as error:  # IndexError: PyAV missed a stream at first
             raise unreadable(self.name, error) from error
 
     def _part_frames(self, start: float | None) -> tuple[Iterator, int]:

@@ -1,4 +1,4 @@
-"""Opening a source of audio: a path, the bytes of a file, or an undecoded row of a `datasets.Audio` column."""
+"""Sources of audio (paths, bytes of a file, undecoded rows of a `datasets.Audio` column), and errors about them."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Finding sessions, and unpacking what is needed of their archives: whole or not at all, and nothing outside."""
+"""Search for sessions, and unpacking of their archives: whole or not at all, and nothing outside."""
 
 import io
 import os
@@ -149,7 +149,7 @@ class TestUnpack:
         assert names(cache / "300_P") == [f"{prefix}300_AUDIO.wav", f"{prefix}300_TRANSCRIPT.csv"]
         assert audio.read_bytes() == FILES["300_AUDIO.wav"] and transcript.parent == audio.parent
         before = audio.stat().st_mtime_ns
-        assert locate(data, cache)[0].stat().st_mtime_ns == before  # not again
+        assert locate(data, cache)[0].stat().st_mtime_ns == before  # not unpacked again
         assert names(data) == [archive.name]
 
     def test_a_new_version_of_the_archive_is_unpacked_again(self, data, cache, write):

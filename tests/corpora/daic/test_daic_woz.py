@@ -137,7 +137,7 @@ class TestRows:
 
 
 class TestWhatIsNotThere:
-    """Listed, and counted; never passed over in silence."""
+    """Participants left out are listed and counted."""
 
     @pytest.mark.parametrize(
         ("file", "reason"),
@@ -374,7 +374,7 @@ class TestLeakage:
         ],
     )
     def test_labels_choose_no_segment(self, release, options):
-        """Shuffled labels of those whom a model is scored on (or of all) leave every segment as it was."""
+        """Shuffle the labels of the test participants, or of all, and compare the segments."""
         rng = random.Random(0)
         people = range(301, 309)
         for participant in people:
@@ -398,7 +398,7 @@ class TestLeakage:
         assert sum(map(len, speakers)) == len(set.union(*speakers)) == 3
 
 
-# What is done to the session of participant 300, and what is said of it. `load_corpus` stops at these.
+# Damage to the session of participant 300, and the message. `load_corpus` stops at these.
 FAULTS = [
     pytest.param(lambda f: f.write(300, ""), "found an empty file", id="an empty transcript"),
     pytest.param(lambda f: f.write(300, HEADER.replace("\t", ",")), "commas, not tabs", id="commas for tabs"),
@@ -434,7 +434,7 @@ def outside(release) -> None:
     sound(release).symlink_to(target)
 
 
-# What is in a line of a transcript, and why it is listed.
+# Line of a transcript, and the reason why it is listed.
 LINES = [
     ("-1\t2\tParticipant\thi", "begins before the recording"),
     ("12\t11\tParticipant\thi", "ends before or when it starts"),
@@ -567,7 +567,7 @@ class TestEDaic:
         rows = rows_of(corpus)
         assert [(row["start"], row["end"]) for row in rows] == [(2, 5), (20, 23)] * 3
         assert {row["speaker_role"] for row in rows} == {None} and {row["gender_code"] for row in rows} == {"male"}
-        assert set(corpus["validation"]["depression"]) == {1}  # the binary column says 0 of a score of 14
+        assert set(corpus["validation"]["depression"]) == {1}  # the binary column has 0 for a score of 14
         assert "disagree for participant 300" in caplog.text and "interviewer" not in caplog.text
 
     def test_turns_need_a_pause(self, e_daic):

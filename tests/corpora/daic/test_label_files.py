@@ -1,4 +1,4 @@
-"""The label files of DAIC-WOZ and E-DAIC. All participants and scores here are invented."""
+"""Label files of DAIC-WOZ and E-DAIC. All participants and scores here are invented."""
 
 import random
 
@@ -19,7 +19,7 @@ ITEMS = ",".join(
 
 @pytest.fixture
 def read(tmp_path):
-    """Writes label files given as name -> lines, and reads them."""
+    """Return a function that writes label files, given as name -> lines, and reads them."""
 
     def read(files: dict[str, list[str] | bytes], names=DAIC_WOZ_FILES, **options):
         for name, content in files.items():

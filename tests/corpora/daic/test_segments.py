@@ -72,7 +72,7 @@ class TestTurns:
         ],
     )
     def test_what_is_left_out_in_between_ends_a_turn(self, between):
-        """A turn that went on would contain its sound."""
+        """Check that no turn contains sound that is left out."""
         rows = [(0, 1, "Ellie", "a"), (1, 3, "Participant", "b"), between, (6, 8, "Participant", "c")]
         rows = [TranscriptRow(line, *row, None if row[2] and row[3] else "x") for line, row in enumerate(rows, 2)]
         segments = segment(rows, SECONDS, Segmentation(), ALL)
@@ -216,7 +216,7 @@ class TestDefects:
         assert times(divide(*rows)) == [(5, 7)]
 
     def test_no_interviewer(self):
-        """No rows are merged, because she may be heard between any two."""
+        """Check that no rows are merged, because she may be heard between any two."""
         rows = [
             (0, 1, "Participant", "[sync]"),
             (1, 3, "Participant", "a"),

@@ -1,4 +1,4 @@
-"""Transcripts of DAIC-WOZ and E-DAIC: what is written comes back, and whatever stands there is a row or an error."""
+"""Transcripts of DAIC-WOZ and E-DAIC: written rows come back, and any content is a row or an error."""
 
 import csv
 import io

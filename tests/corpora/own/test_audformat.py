@@ -1,4 +1,4 @@
-"""Databases in audformat, written by hand as the package of that name writes them (version 1.4)."""
+"""Databases in audformat, written by hand in the form that the package audformat (version 1.4) writes."""
 
 from pathlib import Path
 

@@ -45,7 +45,7 @@ def load(data, tmp_path):
 @pytest.fixture
 def read(data):
     def read(**options):
-        """Utterances by id, and rejects."""
+        """Return utterances by id, and rejects."""
         utterances, rejects = folder.FolderCorpus(config_name="default", **options).read(data)
         return {row.id: row for row in utterances}, rejects
 
@@ -61,7 +61,7 @@ def notes(monkeypatch):
 
 @pytest.fixture
 def tree(data, write_clip):
-    """Writes clips at these paths below the folder."""
+    """Return a function that writes clips at paths below the folder."""
 
     def tree(*names: str):
         for name in names:
@@ -110,7 +110,7 @@ class TestMetadata:
             read()
 
     def test_data_files_name_any_table(self, tree, load, write_table, data, tmp_path):
-        """Its paths may start at its own folder."""
+        """Check paths that start at the folder of the table."""
         tree("deep/a.wav", "deep/b.wav", "c.wav")
         rows = [{"path": name, "emotion": "sad", "split": "train"} for name in ("a.wav", "deep/b.wav", "c.wav")]
         table = write_table(rows, "deep/own.csv")
@@ -255,7 +255,7 @@ class TestTree:
         names = {"speaker": speakers.split(), "label": labels.split()}
         first, second = order.split("/")
         tree(*(f"{upper}/{lower}/{clip}.wav" for upper in names[first] for lower in names[second] for clip in "ab"))
-        if labels.startswith("red") and speakers.startswith("anna"):  # nothing tells which is which
+        if labels.startswith("red") and speakers.startswith("anna"):  # these names allow both readings
             names = {"speaker": names[second], "label": names[first]}
             order = "label/speaker"
         utterances, rejects = read()
@@ -383,7 +383,7 @@ class TestLabels:
         assert {name: (row.emotion, *row.secondary_emotions) for name, row in utterances.items()} == {
             "a": ("angry",),
             "b": ("neutral",),
-            "c": ("happy",),  # ours, said otherwise
+            "c": ("happy",),  # a synonym of a name of LSSED
             "d": ("bored",),
             "e": ("angry", "happy"),
         }
@@ -407,7 +407,7 @@ class TestLabels:
 
     def test_four_emotions(self, tree, load, notes):
         tree("train/sad/a.wav", "train/bored/a.wav", "train/fear/b.wav", "test/sad/a.wav", "test/fear/c.wav")
-        for _ in range(2):  # the second time out of the cache
+        for _ in range(2):  # the second time from the cache
             notes.clear()
             rows = load("benchmark")
             assert [part["id"][:] for part in rows.values()] == [["train/sad/a"], ["test/sad/a"]]
@@ -438,7 +438,7 @@ class TestLabels:
         assert classes() == ["red"] and classes(label_map={"red": "rot"}) == ["rot"]
         assert classes(label_column="Colour") == ["blue"] and classes() == ["red"]
         assert classes(label_map=["red=rot"]) == ["rot"]
-        assert folder.FolderCorpus.BUILDER_CONFIGS[0].emotions is None  # nothing of this is everybody's
+        assert folder.FolderCorpus.BUILDER_CONFIGS[0].emotions is None  # the class keeps no labels of one folder
 
 
 class TestSpeakers:

@@ -1,4 +1,4 @@
-"""Tables that people keep of their recordings, in the forms that other programs write."""
+"""Tables of own recordings, in the forms that other programs write."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def notes(monkeypatch):
 
 
 def read(data, **options):
-    """Identifier and label of each utterance, and rejects."""
+    """Return the identifier and the label of each utterance, and rejects."""
     utterances, rejects = folder.FolderCorpus(config_name="default", **options).read(data)
     return {row.id: row.emotion for row in utterances}, rejects
 

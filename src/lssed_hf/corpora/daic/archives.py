@@ -158,7 +158,7 @@ def unpack_session(archive: Path, participant: int, extract_dir: Path) -> Path:
         if folder.exists() and not is_known:
             raise FileExistsError(f"{folder} is there and did not come from {archive}; choose another extract_dir")
         shutil.rmtree(folder, ignore_errors=True)
-        for left in extract_dir.glob(f".{folder.name}.*"):  # a call was killed
+        for left in extract_dir.glob(f".{folder.name}.*"):  # remains of a call that was killed
             if left.is_dir():
                 shutil.rmtree(left)
         with replacing(stamp) as partial:
