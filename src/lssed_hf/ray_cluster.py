@@ -122,7 +122,7 @@ def work_off(
         while following is not None or any(item is not None for _, item in running.values()):
             [finished], _ = ray.wait(list(running), num_returns=1)
             slot, item = running.pop(finished)
-            result = value(ray, finished, "the start of a worker" if item is None else describe(item))
+            result = fetch_result(ray, finished, "the start of a worker" if item is None else describe(item))
             if following is not None:
                 running[slot.remote(following)] = slot, following
                 following = next(items, None)
@@ -136,7 +136,7 @@ def work_off(
                 ray.cancel(reference)
 
 
-def value(ray: ModuleType, reference, name: str) -> Any:
+def fetch_result(ray: ModuleType, reference, name: str) -> Any:
     """Return the result of a call.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ..ray_cluster import RETRIES, ray_cluster, value, work_off
+from ..ray_cluster import RETRIES, fetch_result, ray_cluster, work_off
 from .classifiers.classifier import Classifier
 from .classifiers.loading import load_speaker_classifier
 from .predict import Prediction, predict_files
@@ -118,7 +118,7 @@ def predict_on_ray(
         slots = {actor.labels.remote(): actor.predict for actor in actors}
         del actors  # so that the slots' are the last references
         [first], _ = ray.wait(list(slots), num_returns=1)
-        labels = value(ray, first, f"loading {model or 'the default model'}")
+        labels = fetch_result(ray, first, f"loading {model or 'the default model'}")
         yield labels, _in_order(ray, slots, paths, batch_size)
 
 
