@@ -1,4 +1,4 @@
-"""Batched inference on waveforms, by PyTorch or by an exported network."""
+"""Inference on recordings, clips and data sets, by PyTorch or by an exported network."""
 
 from .classifiers.exported import ExportedClassifier
 from .classifiers.loading import default_model, load_classifier

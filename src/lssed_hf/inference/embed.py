@@ -12,15 +12,14 @@ import pyarrow.parquet as pq
 
 from ..audio import load_audio
 from ..files import replacing
-from ..scan import expand_paths
 from .classifiers.classifier import Classifier
 from .classifiers.loading import load_classifier
-from .predict import CHANNELS, named_inputs
+from .predict import CHANNELS, find_recordings
 
 
 #: Suffixes that `write_embeddings` knows.
 FORMATS = (".parquet", ".npy", ".csv")
-_ROWS = 1024  # of a group in a Parquet file
+_ROWS = 1024  # rows of a group in a Parquet file
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,7 +30,7 @@ class Embedding:
         file: Name of the recording, as it was given.
         values: float32 (size,), or (num_frames, size) where frames were asked for; None where it could not be read.
         seconds: Length of the recording; None where it could not be read.
-        error: Why the recording could not be read, else None.
+        error: Reason why the recording could not be read, else None.
     """
 
     file: str
@@ -52,7 +51,7 @@ def embed(
     device: str | None = None,
     trust_remote_code: bool = False,
 ) -> Iterator[Embedding]:
-    """Yield the embedding of each recording: what enters the classifier's head, or the states of the encoder's frames.
+    """Yield the embedding of each recording: the input of the classifier's head, or the encoder's frames.
 
     ```python
     import lssed_hf
@@ -70,12 +69,12 @@ def embed(
         trust_remote_code: Whether code from the model's repository may run.
 
     Raises:
-        FileNotFoundError: There is no such folder or model, or a folder or pattern without recordings.
-        ValueError: A model without embeddings, as exported ones are.
+        FileNotFoundError: There is no such folder or model, or a folder or pattern holds no recordings.
+        ValueError: The model gives no embeddings, as exported ones do not.
     """
     if channel not in CHANNELS[:3]:
         raise ValueError(f"channel={channel!r} is none of {', '.join(CHANNELS[:3])}")
-    paths = expand_paths(named_inputs(inputs))
+    paths = find_recordings(inputs)
     if not isinstance(model, Classifier):
         model = load_classifier(model, 1, device, trust_remote_code)
     return _embeddings(model, paths, frames, channel)
@@ -104,10 +103,10 @@ def write_embeddings(path: str | os.PathLike, embeddings: Iterable[Embedding], f
     Args:
         path: File to write.
         embeddings: Embeddings of `embed`.
-        frames: Whether they were asked for by frame.
+        frames: Whether the embeddings are those of frames.
 
     Raises:
-        ValueError: Another suffix, or frames in a `.npy`, whose rows would have no names.
+        ValueError: The file has another suffix, or frames go to a `.npy`, whose rows would have no names.
     """
     suffix = check_format(path, frames)
     with replacing(path) as partial:
@@ -116,20 +115,14 @@ def write_embeddings(path: str | os.PathLike, embeddings: Iterable[Embedding], f
         elif suffix == ".csv":
             _write_csv(partial, embeddings, frames)
         else:
-            rows = [one.values for one in embeddings]
-            size = next((len(row) for row in rows if row is not None), 0)
-            missing = np.full(size, np.nan, np.float32)
-            with open(partial, "wb") as file:
-                np.save(
-                    file, np.array([missing if row is None else row for row in rows], np.float32), allow_pickle=False
-                )
+            _write_npy(partial, embeddings)
 
 
 def check_format(path: str | os.PathLike, frames: bool) -> str:
     """Return the suffix of a file that `write_embeddings` can write.
 
     Raises:
-        ValueError: Another suffix, or frames in a `.npy`.
+        ValueError: The file has another suffix, or frames go to a `.npy`.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
@@ -150,6 +143,13 @@ def _rows(embeddings: Iterable[Embedding], frames: bool) -> Iterator[tuple[dict,
             yield {**facts, "start": number * step, "end": (number + 1) * step}, values
 
 
+def _write_npy(path: Path, embeddings: Iterable[Embedding]) -> None:
+    rows = [one.values for one in embeddings]
+    missing = np.full(next((len(row) for row in rows if row is not None), 0), np.nan, np.float32)
+    with open(path, "wb") as file:  # an open file, because numpy would add a suffix to a name
+        np.save(file, np.array([missing if row is None else row for row in rows], np.float32), allow_pickle=False)
+
+
 def _write_parquet(path: Path, embeddings: Iterable[Embedding], frames: bool) -> None:
     times = [("start", pa.float64()), ("end", pa.float64())] if frames else []
     fields = [("file", pa.string()), ("seconds", pa.float64()), ("error", pa.string()), *times]
@@ -157,7 +157,7 @@ def _write_parquet(path: Path, embeddings: Iterable[Embedding], frames: bool) ->
     with pq.ParquetWriter(path, schema) as writer:
         held: list[dict] = []
         for facts, values in _rows(embeddings, frames):
-            # Arrow holds UTF-8 alone.
+            # Arrow holds UTF-8 only.
             name = facts["file"].encode("utf-8", "backslashreplace").decode("utf-8")
             held.append({**facts, "file": name, "embedding": values})
             if len(held) == _ROWS:

@@ -46,7 +46,7 @@ def evaluate(
     trust_remote_code: bool = False,
     **corpus: Any,
 ) -> dict[str, Any]:
-    """Score a model, as `lssed-hf evaluate` does.
+    """Score a model on a data set, as `lssed-hf evaluate` does.
 
     ```python
     import lssed_hf
@@ -73,7 +73,7 @@ def evaluate(
 
     Raises:
         FileNotFoundError: There is no such folder, model or clip.
-        ValueError: No such split, or labels that the model does not know.
+        ValueError: There is no such split, or the model does not know a label.
     """
     in_memory = isinstance(data, (datasets.Dataset, datasets.DatasetDict))
     name = None if in_memory else os.fspath(data)
@@ -111,10 +111,10 @@ def select_split(dataset: datasets.DatasetDict, split: str, name: str) -> datase
         ValueError: There is no such split.
     """
     names = list(dataset) if split == "all" and "all" not in dataset else split.split("+")
-    for part in names:
-        if part not in dataset:
-            raise ValueError(f"{name} has no split {part!r}; it has {', '.join(dataset)}: choose with --split, or all")
-    return datasets.concatenate_datasets([dataset[part] for part in names])
+    for one in names:
+        if one not in dataset:
+            raise ValueError(f"{name} has no split {one!r}; it has {', '.join(dataset)}: choose with --split, or all")
+    return datasets.concatenate_datasets([dataset[one] for one in names])
 
 
 def evaluate_model(
@@ -142,8 +142,11 @@ def evaluate_model(
         dataset: Dataset with an audio column and a ClassLabel column.
         output_dir: Folder for `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`; None for no
             files.
-        audio_column, label_column, speaker_column: See `predict_dataset`.
-        speaker_normalization, speakers_file: See `predict_dataset`.
+        audio_column: Name of the column with the audio.
+        label_column: Name of the column with the label.
+        speaker_column: Name of the column with the speaker.
+        speaker_normalization: Origin of the statistics that clips are normalised by, by default the model's own.
+        speakers_file: File of `lssed-hf enroll` to take statistics from instead.
         majority_label: Label that the majority row predicts, by default the dataset's own majority.
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one.
@@ -176,7 +179,7 @@ def evaluate_model(
 
 @dataclass(frozen=True)
 class DatasetPredictions:
-    """Probabilities that a model gives to the clips of a data set, beside the facts on the clips.
+    """Probabilities that a model gives to the clips of a data set, and facts on the clips.
 
     Attributes:
         labels: Class names of the model, (num_labels,).
@@ -267,9 +270,9 @@ def predict_dataset(
 def _probabilities(
     classifiers: Sequence[Classifier], dataset: datasets.Dataset, audio_column: str, epsilon: float | None
 ) -> np.ndarray:
-    """Return the probabilities of each clip by its classifier, (N, 1, num_labels), with an epsilon (N, 2, num_labels).
+    """Return the probabilities of each clip by its classifier, (N, 1, num_labels).
 
-    With an epsilon the first are those of the clip, the second those of its FGSM version.
+    With an epsilon they are (N, 2, num_labels): those of the clip, and those of its FGSM version.
     """
     rows: dict[int, np.ndarray] = {}
     with tqdm(total=len(dataset), desc="Scoring", unit="clip", disable=None) as bar:
@@ -351,7 +354,12 @@ def report_scores(
 
 
 def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Sequence[str]) -> np.ndarray:
-    """Return the dataset's labels as the model's class numbers, matched by name whatever the case.
+    """Return the class number of the model for each row, int64 (N,). Names are matched whatever their case.
+
+    Args:
+        dataset: Dataset with a ClassLabel column.
+        label_column: Name of the column with the label.
+        model_labels: Class names of the model, (num_labels,).
 
     Raises:
         ValueError: A label that occurs in the dataset is not among the model's.
@@ -369,7 +377,7 @@ def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Seq
 
 
 def _label_advice(unknown: Sequence[str], model_labels: Sequence[str]) -> str:
-    """Return what to do about labels that a model does not know, with the flags to paste."""
+    """Return the flags to paste for labels that a model does not know."""
     known = [label.lower() for label in model_labels]
     if not set(known) <= set(EMOTIONS) or not any(emotion_of_word(label) or is_emotion(label) for label in unknown):
         pair = shlex.quote(f"{unknown[0]}={model_labels[0]}")

@@ -1,9 +1,9 @@
-"""Adversarial clips: the fast gradient sign method, and a classifier's answers to real clips and to their fakes.
+"""Adversarial clips: the fast gradient sign method, and a classifier's probabilities of real and of fake clips.
 
 Sources: Goodfellow et al., arXiv 1412.6572, section 4, for the method; Ren, Baird, Han, Zhang and Schuller,
 "Generating and protecting against adversarial attacks for deep speech-based emotion recognition models", ICASSP 2020,
-and its code (github.com/EIHW/Adversarial_Attacks_for_SER) for its use on emotions, which the LSSED paper's Table 5 has
-in its ADV rows.
+and its code (github.com/EIHW/Adversarial_Attacks_for_SER) for its use on emotions, as in the ADV rows of the LSSED
+paper's Table 5.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,22 +25,23 @@ def fgsm(
 ) -> dict[str, torch.Tensor]:
     """Move a batch against a classifier: x' = x + epsilon * sign(grad_x CE(f(x), y)).
 
-    The gradient is taken in `eval` mode, clip by clip, and only with respect to x: modes of modules, gradients of
-    parameters and batch statistics stay as they are.
+    The gradient is taken in `eval` mode, clip by clip, and with respect to x only. Modes of modules, gradients of
+    parameters and batch statistics stay the same.
 
     Args:
-        model: an audio classifier that returns `logits` (batch, num_labels); not wrapped for distributed training.
-        inputs: what the model takes: `input_features` (batch, frames, num_mel_bins), normalised log-mel features for
-            the networks of the zoo, or `input_values`; with an `attention_mask`, padding is not perturbed.
-        epsilon: step, in units of the inputs; Ren et al. take 0.02 to 0.1. 0 gives x itself.
-        labels: y, (batch,) class numbers or (batch, num_labels) probabilities; by default the model's predictions.
-        max_change: a, which keeps x' within [x - a, x + a]; 0.1 in Ren et al.'s code.
+        model: Audio classifier that returns `logits` (batch, num_labels); not wrapped for distributed training.
+        inputs: Inputs of the model with x: `input_features` (batch, frames, num_mel_bins), normalised log-mel features
+            for the networks of the zoo, or `input_values`. With an `attention_mask`, padding is not perturbed.
+        epsilon: Step in units of the inputs; Ren et al. take 0.02 to 0.1. 0 gives x itself.
+        labels: Labels y, class numbers (batch,) or probabilities (batch, num_labels); by default the model's
+            predictions.
+        max_change: Bound a, which keeps x' within [x - a, x + a]; 0.1 in Ren et al.'s code.
 
     Returns:
-        The inputs with x' in place of x.
+        Inputs with x' in place of x.
 
     Raises:
-        ValueError: a negative epsilon or max_change, or inputs that hold neither features nor values.
+        ValueError: The epsilon or max_change is negative, or the inputs hold neither features nor values.
     """
     if max_change is not None:
         epsilon = min(epsilon, max_change)  # with a single step this is the clipping
@@ -74,7 +75,10 @@ def fgsm(
 
 
 def _valid(attention_mask: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The mask (batch, frames), made to broadcast to x: (batch, frames, ...), or (batch, bins, frames), Whisper's."""
+    """Return a mask (batch, frames) reshaped to broadcast to x.
+
+    x is (batch, frames, ...), or (batch, bins, frames) with Whisper.
+    """
     axis = next((axis for axis in range(1, x.dim()) if x.shape[axis] == attention_mask.shape[1]), None)
     if axis is None:
         raise ValueError(f"an attention_mask of shape {tuple(attention_mask.shape)} for inputs {tuple(x.shape)}")
@@ -86,9 +90,14 @@ def _valid(attention_mask: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 def real_and_fake_probabilities(
     classifier: AudioClassifier, waveforms: Iterable[np.ndarray], epsilon: float
 ) -> Iterator[np.ndarray]:
-    """Class probabilities (2, num_labels) of each float32 waveform (samples,): of the clip, and of its FGSM version.
+    """Yield class probabilities (2, num_labels) of each clip: of the clip itself, and of its FGSM version.
 
     The attack is on the classifier itself and starts from its own predictions, as in Ren et al.'s evaluation.
+
+    Args:
+        classifier: Classifier to attack.
+        waveforms: Clips, float32 (samples,), at the classifier's sampling rate.
+        epsilon: Step of the FGSM.
     """
 
     def logits(batch: list[np.ndarray]) -> np.ndarray:

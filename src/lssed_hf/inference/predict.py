@@ -1,4 +1,4 @@
-"""Recordings to predictions: `lssed_hf.predict`, and the way of a recording through a classifier."""
+"""Predictions for recordings: `lssed_hf.predict`, and how recordings are read, cut and classified."""
 
 import itertools
 import os
@@ -17,7 +17,7 @@ from .classifiers.loading import load_speaker_classifier
 from .quality import LONG, MIN_SPEECH, MOSTLY_NO_SPEECH, NO_SPEECH, SILENT, TOO_SHORT, Listener
 
 
-#: What a recording is read from: a path, or an undecoded `Audio` row with its bytes.
+#: Source of a recording: a path, or an undecoded `Audio` row with its bytes.
 Source = str | os.PathLike | Mapping
 #: Ways to take the channels of a stereo recording.
 CHANNELS = ("mix", "left", "right", "each")
@@ -26,7 +26,7 @@ UNSCORED = (SILENT, TOO_SHORT)
 
 _DECODERS = 2  # threads
 _AHEAD = 8  # recordings
-_PIECES_AHEAD = 10  # of each of them
+_PIECES_AHEAD = 10  # of each recording
 _SHORTEST_PIECE = 1.0  # seconds
 
 
@@ -39,8 +39,8 @@ class Prediction:
         label: Most probable class; None where the recording could not be read or holds no speech.
         probabilities: Probability of each class; empty where `label` is None.
         seconds: Length of the recording; None where it could not be read.
-        notes: What a reader of the label should know, such as "clipped"; empty for most.
-        error: Why the recording could not be read, else None.
+        notes: Reasons to distrust the label, such as "clipped"; empty for most recordings.
+        error: Reason why the recording could not be read, else None.
         channel: "left" or "right" where one channel was classified, else None.
     """
 
@@ -58,8 +58,8 @@ class Prediction:
         return None if self.label is None else self.probabilities[self.label]
 
     def __repr__(self) -> str:
-        said = self.error or f"{self.label} {self.score:.2f}" if self.label or self.error else ", ".join(self.notes)
-        return f"Prediction({self.file!r}, {said})"
+        outcome = self.error or (f"{self.label} {self.score:.2f}" if self.label else ", ".join(self.notes))
+        return f"Prediction({self.file!r}, {outcome})"
 
 
 def predict(
@@ -80,16 +80,16 @@ def predict(
     ```python
     import lssed_hf
 
-    for answer in lssed_hf.predict("recordings/"):
-        print(answer.file, answer.label, answer.score, answer.notes)
+    for prediction in lssed_hf.predict("recordings/"):
+        print(prediction.file, prediction.label, prediction.score, prediction.notes)
     ```
 
     Args:
         inputs: Audio file, folder that is searched for them, pattern such as `"rec/*.wav"`, or a list of these.
         model: Folder or Hub name of a classifier, or one that is open; by default the built-in model.
         channel: Channel of stereo recordings: "mix" (their mean), "left", "right", or "each" for a prediction of each.
-        vad: Whether recordings that are mostly no speech get no label. By default those without any speech get none
-            from the built-in model, and others are only noted.
+        vad: Whether recordings that are mostly no speech get no label. By default the built-in model gives no label to
+            recordings without any speech, and other models only note it.
         min_speech: Share of a recording, 0 to 1, below which it counts as mostly no speech.
         speakers: File of `lssed-hf enroll`, to normalise by a speaker's own statistics.
         speaker: Name of the speaker in that file, by default the only one there.
@@ -98,12 +98,12 @@ def predict(
         trust_remote_code: Whether code from the model's repository may run.
 
     Returns:
-        A `Prediction` for each recording, in order; one that cannot be read has an `error` in place of a label.
+        A `Prediction` for each recording, in order. A recording that cannot be read has an `error` and no label.
 
     Raises:
-        FileNotFoundError: There is no such folder or model, or a folder or pattern without recordings.
-        ValueError: A setting out of its range, or a device that is not there.
-        TypeError: Recordings that are neither names nor paths.
+        FileNotFoundError: There is no such folder or model, or a folder or pattern holds no recordings.
+        ValueError: A setting is out of its range, or the device is not there.
+        TypeError: The recordings are neither names nor paths.
     """
     if channel not in CHANNELS:
         raise ValueError(f"channel={channel!r} is none of {', '.join(CHANNELS)}")
@@ -111,45 +111,12 @@ def predict(
         raise ValueError(f"min_speech={min_speech} must be between 0 and 1")
     if speaker is not None and (speakers is None or isinstance(model, Classifier)):
         raise ValueError("speaker names one in the file speakers, for a model by its name; give both, or neither")
-    paths = expand_paths(named_inputs(inputs))
-    built_in = model is None
+    paths = find_recordings(inputs)
+    unscored = unscored_notes(vad, model is None)
     if not isinstance(model, Classifier):
         path = None if speakers is None else Path(speakers)
         model = load_speaker_classifier((model, batch_size, device, trust_remote_code), (path, speaker))
-    return list(
-        predict_files(model, paths, channel=channel, unscored=unscored_notes(vad, built_in), min_speech=min_speech)
-    )
-
-
-def named_inputs(inputs: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str | os.PathLike]:
-    """Return the files, folders and patterns of an argument as a list.
-
-    Raises:
-        TypeError: Something else is among them.
-    """
-    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-    if not isinstance(given, Iterable) or isinstance(given, (bytes, Mapping)):
-        raise TypeError(f"recordings are files, folders or patterns, or a list of these, not {type(inputs).__name__}")
-    given = list(given)
-    for one in given:
-        if not isinstance(one, (str, os.PathLike)):
-            raise TypeError(
-                f"recordings are files, folders or patterns, not {type(one).__name__}; a classifier of "
-                "load_classifier takes arrays and bytes"
-            )
-    return given
-
-
-def unscored_notes(vad: bool | None, built_in: bool) -> tuple[str, ...]:
-    """Return the notes with which a recording gets no label.
-
-    Args:
-        vad: As in `predict`.
-        built_in: Whether the built-in model classifies, which knows speech alone.
-    """
-    if vad:
-        return (*UNSCORED, NO_SPEECH, MOSTLY_NO_SPEECH)
-    return (*UNSCORED, NO_SPEECH) if vad is None and built_in else UNSCORED
+    return list(predict_files(model, paths, channel=channel, unscored=unscored, min_speech=min_speech))
 
 
 def predict_files(
@@ -160,16 +127,15 @@ def predict_files(
     unscored: Collection[str] = UNSCORED,
     min_speech: float = MIN_SPEECH,
 ) -> Iterator[Prediction]:
-    """Classify recordings, in order; one that cannot be read gives its reason instead.
+    """Yield the prediction for each recording, in order.
 
-    A recording of up to 30 s is one input of the network. A longer one is scored in pieces of 30 s, whose
-    probabilities are averaged by length, so that memory does not grow with it.
+    A recording of up to 30 s is one input of the network. A longer one is classified in pieces of 30 s, and the
+    probabilities of the pieces are averaged by length, so that memory does not grow with the recording.
 
     Args:
         classifier: Classifier of `load_classifier`.
         sources: Paths, or mappings with `path` and `bytes`.
-        channel: Channel of stereo recordings: "mix" (their mean), "left", "right", or "each" for one prediction of
-            each of the two.
+        channel: Channel of stereo recordings: "mix" (their mean), "left", "right", or "each" for a prediction of each.
         unscored: Notes with which a recording gets no label.
         min_speech: Share of a recording, 0 to 1, below which it is noted as mostly no speech.
     """
@@ -181,53 +147,82 @@ def predict_files(
         for recording in _opened(sources, channel, rate, min_speech):
             recordings.append(recording)
             for piece in recording.pieces:
-                if recording.heard and not set(unscored).isdisjoint(recording.listener.notes):
-                    continue  # not for a network: some fail on a clip that is too short
+                if recording.read_whole and not set(unscored).isdisjoint(recording.listener.notes):
+                    continue  # some networks fail on a clip that is too short
                 pending.append((recording, len(piece)))
                 yield piece
-            recording.passed = True
+            recording.handed_over = True
 
     for row in classifier.probabilities(waveforms()):
         recording, length = pending.popleft()
         recording.rows.append((length, row))
-        while recordings and recordings[0].passed and not (pending and pending[0][0] is recordings[0]):
+        while recordings and recordings[0].handed_over and not (pending and pending[0][0] is recordings[0]):
             yield recordings.popleft().prediction(labels, unscored)
     for recording in recordings:
         yield recording.prediction(labels, unscored)
 
 
+def find_recordings(inputs: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Path]:
+    """Return the recordings among files, folders and patterns, see `expand_paths`.
+
+    Raises:
+        TypeError: There are other things than names and paths among the inputs.
+        FileNotFoundError: There is no such folder, or a folder or pattern holds no recordings.
+    """
+    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    if not isinstance(given, Iterable) or isinstance(given, (bytes, Mapping)):
+        raise TypeError(f"recordings are files, folders or patterns, or a list of these, not {type(inputs).__name__}")
+    given = list(given)
+    for one in given:
+        if not isinstance(one, (str, os.PathLike)):
+            raise TypeError(
+                f"recordings are files, folders or patterns, not {type(one).__name__}; a classifier of "
+                "load_classifier takes arrays and bytes"
+            )
+    return expand_paths(given)
+
+
+def unscored_notes(vad: bool | None, built_in: bool) -> tuple[str, ...]:
+    """Return the notes with which a recording gets no label.
+
+    Args:
+        vad: Argument of `predict`.
+        built_in: Whether the built-in model classifies, which knows speech only.
+    """
+    if vad:
+        return (*UNSCORED, NO_SPEECH, MOSTLY_NO_SPEECH)
+    return (*UNSCORED, NO_SPEECH) if vad is None and built_in else UNSCORED
+
+
 class _Recording:
-    """A recording on its way through the classifier."""
+    """Recording on its way through the classifier."""
 
     def __init__(self, source: Source, channel: str, sampling_rate: int, min_speech: float):
         self.file = str(source["path"] if isinstance(source, Mapping) else os.fspath(source))
         self.channel, self.error = channel, None
-        self.heard = self.passed = False  # read to its end, and handed to the classifier
-        self.decoded: list[str] = []  # notes of the decoder
+        self.read_whole = self.handed_over = False  # read to its end, and all of it given to the classifier
+        self.decoder_notes: list[str] = []
         self.listener = Listener(sampling_rate, min_speech)
-        self.rows: list[tuple[int, np.ndarray]] = []  # samples and probabilities of its pieces
-        blocks = stream_audio(source, sampling_rate, channel=channel, notes=self.decoded)
-        pieces = self._guarded(_pieces(self.listener.listen(blocks), sampling_rate))
+        self.rows: list[tuple[int, np.ndarray]] = []  # samples and probabilities of each piece
+        blocks = stream_audio(source, sampling_rate, channel=channel, notes=self.decoder_notes)
+        pieces = self._until_error(_pieces(self.listener.listen(blocks), sampling_rate))
         self.pieces = itertools.chain(list(itertools.islice(pieces, _PIECES_AHEAD)), pieces)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return (*self.listener.notes, *self.decoded)
-
-    def _guarded(self, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    def _until_error(self, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield pieces until one cannot be decoded, and keep the reason."""
         try:
             yield from pieces
         except (OSError, ValueError, ImportError) as error:
             self.error = str(error)
-        self.heard = True
+        self.read_whole = True
 
     def prediction(self, labels: list[str], unscored: Collection[str]) -> Prediction:
         channel = None if self.channel == "mix" else self.channel
         if self.error is not None:
             return Prediction(self.file, error=self.error, channel=channel)
-        facts = {"seconds": self.listener.seconds, "notes": self.notes, "channel": channel}
-        if not self.rows or not set(unscored).isdisjoint(self.notes):
+        notes = (*self.listener.notes, *self.decoder_notes)
+        facts = {"seconds": self.listener.seconds, "notes": notes, "channel": channel}
+        if not self.rows or not set(unscored).isdisjoint(notes):
             return Prediction(self.file, **facts)
         lengths, rows = zip(*self.rows)
         mean = np.average(rows, axis=0, weights=lengths)
@@ -235,7 +230,7 @@ class _Recording:
 
 
 def _opened(sources: Iterable[Source], channel: str, rate: int, min_speech: float) -> Iterator[_Recording]:
-    """Open recordings in order, a few of them ahead, while the network is at work."""
+    """Yield opened recordings in order. Some are opened ahead, while the network is at work."""
 
     def open_one(source: Source) -> list[_Recording]:
         return [_Recording(source, chosen, rate, min_speech) for chosen in _channels(source, channel)]
@@ -253,12 +248,12 @@ def _channels(source: Source, channel: str) -> tuple[str, ...]:
         return (channel,)
     try:
         return ("left", "right") if num_channels(source) > 1 else ("mix",)
-    except (OSError, ValueError, ImportError):  # which reading it will say
+    except (OSError, ValueError, ImportError):  # reading the recording gives the reason
         return ("mix",)
 
 
 def _pieces(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
-    """Cut blocks (samples,) into pieces of 30 s; the last one is longer rather than shorter than a second."""
+    """Cut blocks (samples,) into pieces of 30 s. A last piece below a second is joined to the one before."""
     length, spare = round(LONG * rate), round(_SHORTEST_PIECE * rate)
     held: list[np.ndarray] = []
     count = 0
@@ -273,13 +268,4 @@ def _pieces(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
         yield np.concatenate(held)
 
 
-__all__ = [
-    "CHANNELS",
-    "UNSCORED",
-    "Prediction",
-    "Source",
-    "named_inputs",
-    "predict",
-    "predict_files",
-    "unscored_notes",
-]
+__all__ = ["CHANNELS", "UNSCORED", "Prediction", "find_recordings", "predict", "predict_files", "unscored_notes"]

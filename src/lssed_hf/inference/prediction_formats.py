@@ -13,12 +13,12 @@ from .predict import Prediction
 
 
 _NOTHING = "-"
-# Characters that a terminal would act on, and halves of names that are not UTF-8.
+# Control characters, which a terminal would act on, and surrogates, which stand for bytes that are not UTF-8.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def write_table(file: IO[str], predictions: Sequence[Prediction], labels: Sequence[str]) -> None:
-    """Write one aligned line per recording: file, label, percent, and a note or what is wrong."""
+    """Write one aligned line per recording: file, label, per cent, and the notes or the error."""
     rows = [("file", "label", "sure", "note")]
     for one in predictions:
         name = printable(one.file) + (f" ({one.channel})" if one.channel else "")
@@ -69,12 +69,12 @@ def write_json_lines(file: IO[str], predictions: Iterable[Prediction], labels: S
 
 
 def score_columns(labels: Sequence[str]) -> list[str]:
-    """Names of the columns of `score_cells`, in every CSV file of scores."""
+    """Return the names of the columns of `score_cells`."""
     return ["label", "score", *(f"probability_{label}" for label in labels)]
 
 
 def score_cells(probabilities: np.ndarray | None, labels: Sequence[str]) -> list[str]:
-    """The best label, its probability and all probabilities (num_labels,); empty cells for None."""
+    """Return cells with the best label, its probability and all probabilities (num_labels,); empty cells for None."""
     if probabilities is None:
         return [""] * (len(labels) + 2)
     best = int(probabilities.argmax())
@@ -91,7 +91,7 @@ def _record(one: Prediction) -> dict:
     return {name: fields[name] for name in ("file", "channel", "label")} | {"score": one.score} | fields
 
 
-#: Name of a format -> what writes predictions with these labels to a text file.
+#: Name of a format -> function that writes predictions with these labels to a text file.
 FORMATS: dict[str, Callable[[IO[str], Sequence[Prediction], Sequence[str]], None]] = {
     "table": write_table,
     "csv": write_csv,

@@ -1,4 +1,4 @@
-"""Notes on a recording that a reader of its label should know: silent, too short, no speech, clipped, long."""
+"""Notes on recordings that make their labels doubtful: silent, too short, no speech, clipped, long."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,13 +7,13 @@ import numpy as np
 from .voice_activity import silero_gate
 
 
-#: Seconds of sound, or of speech in it, below which no label means anything: about a syllable.
+#: Seconds of sound, or of speech in it, below which no label means anything. A syllable is about as long.
 SHORTEST = 0.1
-#: Seconds from which on one label for a whole recording hides more than it tells.
+#: Seconds above which one label for a whole recording hides more than it tells.
 LONG = 30.0
 OVER_LONG = "over 30 s, see `lssed-hf timeline`"
 SILENT, TOO_SHORT, NO_SPEECH, MOSTLY_NO_SPEECH = "silent", "too short", "no speech", "mostly no speech"
-#: Share of a recording that has to be speech, by default.
+#: Default share of a recording that has to be speech.
 MIN_SPEECH = 0.25
 
 _QUIETEST = 1e-4  # standard deviation of the samples, -80 dB of full scale
@@ -22,11 +22,11 @@ _CLIPPED_SHARE = 0.001
 
 
 class Listener:
-    """Length, level, clipping and speech of a recording that passes by block by block, in constant memory.
+    """Meter of length, level, clipping and speech, which measures a recording block by block in constant memory.
 
     Args:
         sampling_rate: Sampling rate of the blocks in Hz.
-        min_speech: Share of the recording, 0 to 1, below which it is said to be mostly no speech.
+        min_speech: Share of the recording, 0 to 1, below which it is noted as mostly no speech.
     """
 
     def __init__(self, sampling_rate: int, min_speech: float = MIN_SPEECH):
@@ -46,12 +46,12 @@ class Listener:
 
     @property
     def seconds(self) -> float:
-        """Length of what passed, in seconds."""
+        """Length of the blocks so far, in seconds."""
         return self.samples / self.sampling_rate
 
     @property
     def notes(self) -> list[str]:
-        """Notes on what passed, the gravest first; empty for a sound recording of speech."""
+        """Notes on the blocks so far, the gravest first; empty for a recording of speech without faults."""
         if self.seconds < SHORTEST:
             return [TOO_SHORT]
         variance = self._squares / self.samples - (self._total / self.samples) ** 2

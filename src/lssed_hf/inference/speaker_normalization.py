@@ -1,4 +1,4 @@
-"""Which clips of a data set a person's own baseline is taken from, and what a report says of it."""
+"""Speaker normalization of a data set: clips are normalised by the statistics of their speaker."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from .classifiers.speaker_statistics import choose_speaker, read_speakers
 
 @dataclass
 class SpeakerArguments:
-    """Whose statistics clips are normalised by."""
+    """Origin of the statistics that clips are normalised by."""
 
     speaker_normalization: Literal["none", "all", "enrolment"] = HfArg(
         default="none",
@@ -31,10 +31,10 @@ class SpeakerArguments:
 
 
 def speakers_of(rows: datasets.Dataset, speaker_column: str) -> list[str | None]:
-    """The speaker of each row, None where unknown.
+    """Return the speaker of each row, None where unknown.
 
     Raises:
-        ValueError: there is no such column.
+        ValueError: There is no such column.
     """
     if speaker_column not in rows.column_names:
         raise ValueError(
@@ -47,13 +47,13 @@ def speakers_of(rows: datasets.Dataset, speaker_column: str) -> list[str | None]
 def statistics_rows(
     rows: datasets.Dataset, args: SpeakerArguments, speaker_column: str, label_column: str
 ) -> dict[str, list[int]]:
-    """Rows that each speaker's statistics are taken from: none, all, or those of the enrolment.
+    """Return the rows that each speaker's statistics are measured on: none, all, or those of the enrolment.
 
-    An enrolment is drawn by seed and speaker from the speaker's clips in the order of their `id` (of the rows, without
-    such a column), so that it depends on no other speaker, and more clips include fewer.
+    An enrolment is drawn from the clips of one speaker, sorted by their `id`, or by row without such a column. The
+    draw depends on the seed and the speaker. It does not depend on other speakers, and more clips include fewer.
 
     Raises:
-        ValueError: no column of speakers, no such label, or a speaker with too few of its clips.
+        ValueError: There is no column of speakers or no such label, or a speaker has too few clips of that label.
     """
     if args.speaker_normalization == "none":
         return {}
@@ -76,7 +76,7 @@ def statistics_rows(
         raise ValueError(f"--enrolment_label {args.enrolment_label}: the labels are {', '.join(names)}")
     labels = rows[label_column]
     ids = rows["id"] if "id" in rows.column_names else range(len(rows))
-    return {speaker: _enrolment(speaker, those, labels, chosen, ids, args) for speaker, those in numbers.items()}
+    return {speaker: _enrolment(speaker, clips, labels, chosen, ids, args) for speaker, clips in numbers.items()}
 
 
 def _enrolment(
@@ -93,10 +93,15 @@ def _enrolment(
 
 
 def scored_rows(count: int, clips: Mapping[str, Sequence[int]], args: SpeakerArguments) -> list[int]:
-    """Numbers of the rows that are not part of an enrolment.
+    """Return the numbers of the rows that are not part of an enrolment.
+
+    Args:
+        count: Number of rows.
+        clips: Rows of each speaker, from `statistics_rows`.
+        args: Origin of the statistics.
 
     Raises:
-        ValueError: all of them are.
+        ValueError: All rows are part of an enrolment.
     """
     taken = {row for rows in clips.values() for row in rows} if args.speaker_normalization == "enrolment" else set()
     left = [row for row in range(count) if row not in taken]
@@ -115,22 +120,27 @@ def speaker_classifiers(
     label_column: str,
     speaker_column: str,
 ) -> tuple[dict[str, Classifier], list[int], dict[str, Any] | None]:
-    """What to score a data set with.
+    """Return a classifier for each speaker of a data set.
 
     Args:
-        classifier: the model.
-        rows: of the data set.
-        args: whose statistics to take.
-        speakers_file: of `lssed-hf enroll`, to take them from instead.
-        audio_column, label_column, speaker_column: of the data set.
+        classifier: Model to normalise for.
+        rows: Rows of the data set.
+        args: Origin of the statistics.
+        speakers_file: File of `lssed-hf enroll` to take the statistics from instead.
+        audio_column: Name of the column with the audio.
+        label_column: Name of the column with the label.
+        speaker_column: Name of the column with the speaker.
 
     Returns:
-        A classifier for each speaker (none: the model is for all), numbers of the rows to score, and facts for
-        `results.json`, None where nobody's own statistics play a part (see `evaluate_model`).
+        Three things. The classifier of each speaker with own statistics; all other rows belong to the model itself.
+        The numbers of the rows to score. The entry `speaker_normalization` of `results.json`, None where statistics of
+        speakers play no part: `statistics` ("all", "enrolment", "file" or "corpus"), `enrolment` (ids of the clips by
+        speaker, None without), `num_without_speaker`, and the settings of the enrolment.
 
     Raises:
-        ValueError: see `statistics_rows`, `read_speakers` and `Classifier.for_speaker`; both `args` and a file.
-        AudioError, FileNotFoundError: a clip cannot be used.
+        ValueError: Both `args` and a file name statistics, or see `statistics_rows`, `read_speakers` and
+            `Classifier.for_speaker`.
+        AudioError, FileNotFoundError: A clip cannot be used.
     """
     kind = args.speaker_normalization
     if speakers_file is not None and kind != "none":
@@ -149,26 +159,26 @@ def speaker_classifiers(
             )
             for name, numbers in tqdm(clips.items(), desc="Hearing speakers", disable=not clips)
         }
-    own = {name: classifier.for_speaker(part) for name, part in statistics.items()}
-    if not own and not classifier.wants_speaker:
-        return own, scored, None
+    classifiers = {name: classifier.for_speaker(measured) for name, measured in statistics.items()}
+    if not classifiers and not classifier.wants_speaker:
+        return classifiers, scored, None
     ids = list(rows["id"]) if "id" in rows.column_names else [str(number) for number in range(len(rows))]
     enrolment = {name: [ids[number] for number in numbers] for name, numbers in clips.items()}
     facts: dict[str, Any] = {
-        "statistics": kind if own else "corpus",
+        "statistics": kind if classifiers else "corpus",
         "enrolment": enrolment if kind == "enrolment" else None,
-        "num_without_speaker": speakers_of(rows, speaker_column).count(None) if own else 0,
+        "num_without_speaker": speakers_of(rows, speaker_column).count(None) if classifiers else 0,
     }
     if kind == "enrolment":
         facts |= {f.name: getattr(args, f.name) for f in fields(SpeakerArguments) if f.name.startswith("enrolment_")}
-    return own, scored, facts
+    return classifiers, scored, facts
 
 
 def waveforms_of(rows: datasets.Dataset, audio_column: str, sampling_rate: int) -> Iterator[np.ndarray]:
-    """float32 (samples,) of each row.
+    """Return the waveforms of rows, float32 (samples,), one after the other.
 
     Raises:
-        AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
+        AudioError, FileNotFoundError: A clip cannot be used; the message names its file. The iterator raises it.
     """
     audio = rows.cast_column(audio_column, datasets.Audio(decode=False))[audio_column]
     return (load_audio(clip, sampling_rate) for clip in audio)

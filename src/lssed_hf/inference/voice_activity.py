@@ -1,7 +1,7 @@
-"""Where there is speech in a stream of samples.
+"""Voice activity detection in a stream of samples.
 
-A gate takes blocks of float32 samples (samples,) and their rate, and yields them again, cut as it likes, each with a
-bool array (samples,) that is true where there is speech.
+A gate takes blocks of float32 samples (samples,) and their rate. It yields the samples again, cut in its own way, each
+block with a bool array (samples,) that is true where there is speech.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ import onnxruntime
 import soxr
 
 
-#: Blocks and their rate to (samples, is speech).
+#: Function of blocks and their rate that yields (samples, is speech).
 Gate = Callable[[Iterable[np.ndarray], int], Iterator[tuple[np.ndarray, np.ndarray]]]
 
 #: Silero's own threshold on the probability of speech.
@@ -24,16 +24,17 @@ _STATE = (1, 1, 128)
 
 
 def silero_gate(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Silero VAD (snakers4/silero-vad, MIT licence) on frames of 32 ms: speech where its probability is 0.5 or more.
+    """Mark speech with Silero VAD (snakers4/silero-vad, MIT licence), which judges frames of 32 ms.
 
-    Its weights come with the package; nothing is downloaded. Its state goes on from block to block.
+    A frame is speech where its probability is 0.5 or more. The weights come with the package silero-vad; nothing is
+    downloaded. The state of the detector goes on from block to block.
 
     Args:
         blocks: float32 samples (samples,).
-        sampling_rate: in Hz; other rates than 16000 are resampled for the detector alone.
+        sampling_rate: Sampling rate in Hz; other rates than 16000 are resampled for the detector only.
 
     Yields:
-        Samples as they came, and whether each is speech (bool), of equal shape (samples,).
+        Unchanged samples, and whether each is speech (bool), of equal shape (samples,).
 
     Raises:
         ImportError: The package silero-vad is not installed.
@@ -42,7 +43,7 @@ def silero_gate(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tu
     resampler = soxr.ResampleStream(sampling_rate, _RATE, 1, dtype="float32") if sampling_rate != _RATE else None
     hidden, cell = np.zeros(_STATE, np.float32), np.zeros(_STATE, np.float32)
     context = np.zeros(_CONTEXT, np.float32)
-    undecided, heard = np.empty(0, np.float32), np.empty(0, np.float32)  # at either rate
+    undecided, heard = np.empty(0, np.float32), np.empty(0, np.float32)  # at the blocks' rate, at the detector's rate
     passed = frames = 0  # samples that were yielded, and frames that were decided on
 
     def decide(count: int) -> np.ndarray:
@@ -75,7 +76,7 @@ def silero_gate(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tu
 
 @cache
 def _silero() -> onnxruntime.InferenceSession:
-    """Open the weights in the package silero_vad, which itself would import torch and set its threads to 1."""
+    """Open the weights in the package silero_vad, without its code, which imports torch and sets its threads to 1."""
     spec = importlib.util.find_spec("silero_vad")
     if spec is None:
         raise ImportError("voice activity needs silero_vad; run pip install silero-vad")
