@@ -1,4 +1,4 @@
-"""`lssed-hf export`: what is written gives PyTorch's logits, and what cannot be written leaves nothing behind."""
+"""Exports: they give PyTorch's logits, and a failed export leaves nothing behind."""
 
 import csv
 import json

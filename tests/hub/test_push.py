@@ -1,4 +1,4 @@
-"""Pushing models: what goes up, what is refused, and that nothing leaves unless it is said."""
+"""Uploads of models: the chosen files, the refused files, and no upload without --yes."""
 
 import os
 import pickle
@@ -32,7 +32,7 @@ def original(tmp_path_factory):
 
 @pytest.fixture
 def model(original, tmp_path):
-    """A model with what a training leaves beside it."""
+    """Save a model with the other files of a training beside it."""
     folder = tmp_path / "model"
     folder.mkdir()
     for path in original.iterdir():
@@ -49,7 +49,7 @@ def model(original, tmp_path):
 
 
 class Hub:
-    """A stand-in for `HfApi` that remembers what it is asked for."""
+    """Stand-in for `HfApi` that records its calls."""
 
     def __init__(self, private=True):
         self.private, self.calls = private, []
@@ -137,7 +137,7 @@ def test_a_public_repository_has_to_be_asked_for(model, hub, capsys):
         ("hidden.txt", pickle.dumps({"a": 1}), "a pickle"),
     ],
 )
-def test_what_is_no_model_is_refused_if_it_would_go_up(model, hub, name, content, kind, capsys):
+def test_files_of_no_model_are_refused(model, hub, name, content, kind, capsys):
     (model / name).parent.mkdir(exist_ok=True)
     (model / name).write_bytes(content)
     assert cli.main(["push", str(model), "me/model", "--yes", "--allow_patterns", name]) == 1
@@ -197,7 +197,7 @@ def test_no_push_without_a_card(model, hub, card, message, capsys):
     assert message in capsys.readouterr().err and hub.calls == []
 
 
-def test_what_is_no_model_at_all_is_named(model, hub, tmp_path, capsys):
+def test_other_folders_are_refused(model, hub, tmp_path, capsys):
     for folder, repo_id, message in (
         (tmp_path / "nowhere", "me/model", "is not a folder"),
         (model, "model", "names no owner"),

@@ -150,7 +150,7 @@ def test_the_code_of_the_card_works(trained, write_clip, tmp_path, capsys):
     assert "'label'" in first and "'label'" in second
 
 
-def test_what_is_not_known_is_said(saved):
+def test_unknown_facts_are_named(saved):
     assert cli.main(["card", str(saved)]) == 0
     card = check_form((saved / "README.md").read_text(encoding="utf-8"))
     assert card.data.eval_results is None and card.data[FORBIDDEN] is False

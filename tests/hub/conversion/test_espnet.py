@@ -1,4 +1,4 @@
-"""ESPnet2 models as they are released, and what can be wrong with them. That results are equal: test_parity_*.py."""
+"""Conversion of released ESPnet2 models, and faults of releases. test_parity_*.py compare results with ESPnet."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ from espnet_fixtures import FIXTURES, load_clips, make_state_dict, write_espnet_
 
 @pytest.fixture
 def exp(tmp_path) -> Path:
-    """A trained model: config.yaml and averaged weights."""
+    """Write a trained model: config.yaml and averaged weights."""
     return write_espnet_model("conformer", tmp_path / "exp" / "asr_train")
 
 
@@ -36,7 +36,7 @@ def read_config(case: str = "conformer") -> dict:
 
 
 def write_release(folder: Path, **config) -> Path:
-    """A release, unpacked: paths in its YAML files begin at its root."""
+    """Write an unpacked release: paths in its YAML files begin at its root."""
     exp = write_espnet_model("conformer", folder / "exp" / "asr_train_conformer", config=config or None)
     shutil.copy(exp / "valid.acc.ave_10best.pth", exp / "valid.acc.ave.pth")
     meta = {
@@ -134,7 +134,7 @@ class TestFiles:
         (exp / "valid.acc.ave.pth").symlink_to("valid.acc.ave_10best.pth")
         convert_espnet(exp, tmp_path / "with_link")
 
-    def test_of_several_one_has_to_be_chosen(self, exp, tmp_path):
+    def test_several_checkpoints_need_a_choice(self, exp, tmp_path):
         (exp / "valid.acc.ave_10best.pth").rename(exp / "3epoch.pth")
         shutil.copy(exp / "3epoch.pth", exp / "4epoch.pth")
         with pytest.raises(ValueError, match=r"--checkpoint_file: 3epoch.pth, 4epoch.pth"):
@@ -152,7 +152,7 @@ class TestFiles:
         with pytest.raises(FileNotFoundError, match=r"no \.pth file"):
             convert_espnet(exp, tmp_path / "out")
 
-    def test_what_is_there_already_stays(self, exp, tmp_path):
+    def test_an_output_folder_is_not_overwritten(self, exp, tmp_path):
         output = tmp_path / "out"
         output.mkdir()
         (output / "precious").touch()
@@ -250,7 +250,7 @@ class TestWeights:
 
         assert self.convert(tmp_path, change).notes == []
 
-    def test_what_was_never_trained_is_left_and_said(self, tmp_path):
+    def test_untrained_parts_are_left_out_with_a_note(self, tmp_path):
         def change(state):
             state["ctc.ctc_lo.weight"], state["ctc.ctc_lo.bias"] = torch.zeros(14, 16), torch.zeros(14)
 
@@ -332,7 +332,7 @@ class TestSettings:
             ("conformer", {"encoder": ["conformer"]}, "wrong kind"),
         ],
     )
-    def test_what_is_not_supported_is_named(self, case, change, message):
+    def test_unsupported_options_are_named(self, case, change, message):
         config = read_config(case)
         for key, value in change.items():
             section, _, option = key.partition(".")
@@ -344,7 +344,7 @@ class TestSettings:
             read_settings(config)
         assert message in str(caught.value)
 
-    def test_of_something_else(self):
+    def test_other_yaml_files(self):
         for content in ({"lm": "transformer"}, [], None, "text"):
             with pytest.raises(UnsupportedModelError, match="no token_list"):
                 read_settings(content)
@@ -359,7 +359,7 @@ class TestSettings:
             word in notes for word in ("interctc_layer_idx", "stochastic_depth_rate", "interctc_weight", "cleaner")
         )
 
-    def test_what_is_left_out_has_espnets_defaults(self):
+    def test_missing_options_have_espnets_defaults(self):
         config = {"token_list": ["<blank>", "<unk>", "<sos/eos>"], "encoder": "conformer", "decoder": "transformer"}
         read = read_settings(config)
         assert read.model["position_embeddings_type"] == "relative_legacy" and not read.model["macaron_style"]

@@ -1,5 +1,6 @@
-"""PyResNets as the LSSED authors released them, in every form that torch.save gives them."""
+"""Conversion of PyResNets of the LSSED authors, in every form that torch.save gives them."""
 
+import doctest
 import json
 import re
 import sys
@@ -16,6 +17,7 @@ from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, 
 import lssed_hf
 from lssed_hf import PyResNetFeatureExtractor, PyResNetForAudioClassification, cli
 from lssed_hf.hub.cards.model_card import FORBIDDEN
+from lssed_hf.hub.conversion import convert
 from lssed_hf.hub.conversion.result import UnsupportedModelError
 
 
@@ -28,7 +30,7 @@ def small() -> PyConvResNet:
 
 
 def logits_of_both(network: nn.Module, folder, frames: int = 70) -> tuple[torch.Tensor, torch.Tensor]:
-    """(batch, labels) by the authors' layout and by the folder, of the same features."""
+    """Return the logits (batch, labels) of the authors' network and of the folder, for the same features."""
     features = torch.randn(2, frames, 128, generator=torch.Generator().manual_seed(1))
     model = AutoModelForAudioClassification.from_pretrained(folder).eval()
     with torch.no_grad():
@@ -108,7 +110,7 @@ class TestForms:
         lssed_hf.convert_checkpoint(tmp_path / "m.pth", tmp_path / "out")
         assert_same_logits(small, tmp_path / "out")
 
-    def test_of_torch_before_batches_were_counted(self, small, tmp_path):
+    def test_weights_of_torch_before_batch_counters(self, small, tmp_path):
         state = {name: value for name, value in small.state_dict().items() if "num_batches" not in name}
         torch.save(state, tmp_path / "m.pth")
         lssed_hf.convert_checkpoint(tmp_path / "m.pth", tmp_path / "out")
@@ -266,6 +268,11 @@ class TestOtherNetworks:
 
 
 class TestCommand:
+    def test_example(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        results = doctest.testmod(convert)
+        assert results.attempted and not results.failed
+
     def test_arguments_for_the_other_kind(self, small, tmp_path, capsys):
         torch.save(small, tmp_path / "m.pth")
         argv = ["convert", str(tmp_path / "m.pth"), str(tmp_path / "out"), "--config_file", "config.yaml"]

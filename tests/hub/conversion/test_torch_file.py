@@ -1,4 +1,4 @@
-"""Files of torch.save that are hostile, damaged or none: refused with what they hold, and nothing of them runs."""
+"""Hostile, damaged and other files: each is refused with the reason, and no code in it runs."""
 
 import contextlib
 import copyreg
@@ -88,7 +88,7 @@ WRITERS = {"zip": write_zip, "legacy": write_legacy}
 
 
 def refuse(path: Path, match: str) -> None:
-    """By the converter, with nothing written."""
+    """Check that the converter refuses a file and writes nothing."""
     with pytest.raises(CheckpointError, match=match) as caught:
         lssed_hf.convert_checkpoint(path, path.parent / "out")
     assert str(caught.value).startswith(f"{path.name} cannot be read as weights alone: ")
@@ -96,7 +96,7 @@ def refuse(path: Path, match: str) -> None:
 
 
 class TestNothingRuns:
-    """Each attack works on Python's unpickler, which the tests show first, and not here."""
+    """Attacks that work on Python's unpickler, which the tests show first, and not here."""
 
     ATTACKS = {
         "os.system": lambda run: (pickled(call("os.system", text(run))), "'os.system'"),
@@ -232,7 +232,7 @@ class TestNothingRuns:
             assert type(file.content) is SavedObject and file.content.kind == CONV
             assert file.content.state["__class__"] == "x"
 
-    def test_what_old_versions_wrote(self, tmp_path):
+    def test_old_versions(self, tmp_path):
         pairs = b"](](U\x01a" + number(1) + b"e](U\x01b" + number(2) + b"ee"
         backend = call("torch.nn.backends.thnn._get_thnn_function_backend")
         value = (
@@ -271,7 +271,7 @@ class TestTensors:
             (tensor(of=tuple_of(*map(text, ("module", "os", "a", "b"))) + b"Q"), "refers to something other"),
         ],
     )  # fmt: skip
-    def test_that_cannot_be(self, tmp_path, value, match, container):
+    def test_impossible_tensors(self, tmp_path, value, match, container):
         refuse(WRITERS[container](tmp_path / "m.pth", state_dict(value)), match)
 
     @pytest.mark.parametrize(
