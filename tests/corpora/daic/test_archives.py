@@ -12,7 +12,7 @@ from interviews import HEADER, Release
 from lssed_hf.corpora import CorpusDataError
 from lssed_hf.corpora.daic import archives as daic_archives
 from lssed_hf.corpora.daic.archives import find_sessions, locate_session, unpack_session
-from lssed_hf.corpora.download import ArchiveError
+from lssed_hf.unpack import ArchiveError
 
 
 FILES = {"300_AUDIO.wav": b"RIFF", "300_TRANSCRIPT.csv": f"{HEADER}\n".encode()}

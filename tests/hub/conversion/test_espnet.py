@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lssed_hf import EspnetAsrFeatureExtractor, EspnetAsrForSpeechSeq2Seq, EspnetAsrProcessor, cli
-from lssed_hf.corpora.download import ArchiveError
 from lssed_hf.hub.conversion.espnet import convert_espnet
 from lssed_hf.hub.conversion.espnet_config import UnsupportedModelError, read_settings
+from lssed_hf.unpack import ArchiveError
 
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "models" / "espnet"))

@@ -15,8 +15,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from ...files import replacing
+from ...unpack import ArchiveError, extract_archive
 from ..base import CorpusDataError
-from ..download import ArchiveError, extract_archive
 
 
 _DEPTH = 3  # DAIC-WOZ/data/300_P/300_AUDIO.wav

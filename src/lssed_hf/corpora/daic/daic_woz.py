@@ -35,8 +35,9 @@ from pathlib import Path
 import datasets
 
 from ...audio import AudioError, audio_duration
+from ...unpack import ArchiveError
 from ..base import SAMPLING_RATE, CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance
-from ..download import ArchiveError, corpus_cache
+from ..download import corpus_cache
 from ..media import wrong_folder
 from .archives import Session, find_sessions, locate_session
 from .defects import (

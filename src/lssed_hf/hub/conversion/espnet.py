@@ -16,13 +16,13 @@ import torch
 import yaml
 from huggingface_hub.errors import StrictDataclassError
 
-from ...corpora.download import extract_archive
 from ...files import new_folder, sha256
 from ...models.espnet.configuration_espnet_asr import EspnetAsrConfig
 from ...models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ...models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
 from ...models.espnet.processing_espnet_asr import EspnetAsrProcessor
 from ...models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
+from ...unpack import extract_archive
 from ..cards.model_card import write_model_card
 from .espnet_config import EspnetSettings, read_settings
 from .restricted_pickle import SavedTensor, shown
