@@ -1,7 +1,7 @@
-"""The feature sets that LSSED's agreement names, as files: one per utterance, or one table for all.
+"""Readers of the feature sets that LSSED's agreement names: a file per utterance, or one table for all.
 
-Their release is not public, so any of the usual containers is read: PNG pictures, NumPy `.npy`, MATLAB `.mat`
-(versions 5 to 7) and CSV. Nothing is ever unpickled.
+Their release is not public, so the usual containers are read: PNG pictures, NumPy `.npy`, MATLAB `.mat` (versions 5 to
+7) and CSV. Nothing is ever unpickled.
 """
 
 import csv
@@ -17,7 +17,7 @@ import numpy as np
 from .base import CorpusDataError
 
 
-#: Feature set -> its column (without the name of the utterance), shapes in the comments.
+#: Type of the column of each feature set, shapes in the comments.
 FEATURE_SETS = {
     "spectrogram": datasets.Sequence(datasets.Sequence(datasets.Sequence(datasets.Value("float32")))),  # (C, H, W)
     "is13_compare": datasets.Sequence(datasets.Value("float32")),  # (6373,) functionals in openSMILE's set
@@ -27,7 +27,7 @@ _DIMENSIONS = {"spectrogram": 3, "is13_compare": 1, "vq_wav2vec": 2}
 FEATURE_SUFFIXES = (".png", ".npy", ".mat", ".csv")
 _MAX_VALUES = 50_000_000
 _SMALLEST_PICTURE = 8  # pixels; a spectrogram has a row per band
-# Of MATLAB's format: bytes before the first element, types of elements and of numbers in them, classes of matrices.
+# MATLAB's format: bytes before the first element, types of elements, types of numbers, classes of numeric matrices.
 _MAT_HEADER = 128
 _MAT_MATRIX, _MAT_COMPRESSED = 14, 15
 _MAT_TYPES = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}
@@ -37,32 +37,35 @@ _OTHER_COLUMNS = ("frametime", "frameindex", "emotion", "faces", "label", "class
 
 
 def read_features(path: Path, feature_set: str, offset: int | None = None) -> np.ndarray:
-    """The values of one utterance, float32: `spectrogram` (channels, height, width), `is13_compare` (values,) or
-    `vq_wav2vec` (frames, dimensions), as they are stored (pictures: 0 to 255; grey ones have one channel).
+    """Read the values of one utterance as they are stored. Pictures are 0 to 255; grey ones have one channel.
 
     Args:
-        path: a PNG, NPY, MAT or CSV file.
-        feature_set: one of `FEATURE_SETS`.
-        offset: the byte at which the utterance's line begins, where `path` is a table of all utterances.
+        path: Path of a PNG, NPY, MAT or CSV file.
+        feature_set: Name in `FEATURE_SETS`.
+        offset: Byte at which the utterance's line begins, where `path` is a table of all utterances.
+
+    Returns:
+        Values, float32: `spectrogram` (channels, height, width), `is13_compare` (values,) or `vq_wav2vec` (frames,
+        dimensions).
 
     Raises:
-        CorpusDataError: the file cannot be read, or holds something else.
+        CorpusDataError: The file cannot be read, or holds something else.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy warns of empty text files, Pillow of enormous pictures
             values = _read_line(path, offset) if offset is not None else _READERS[path.suffix.lower()](path)
             return _shaped(np.asarray(values), feature_set)
-    except Exception as error:  # each of these libraries raises what it likes at a damaged file
+    except Exception as error:  # each library has its own errors for damaged files
         name = path if offset is None else f"{path}, line {_line_number(path, offset)}"
         raise CorpusDataError(f"{name}: damaged, or no {feature_set} ({error}); copy it again") from error
 
 
 def table_offsets(path: Path) -> Iterator[tuple[str, int]]:
-    """Name and byte offset of every line of a table of features (a header and a column of names), in order.
+    """Yield the name and byte offset of every line of a table of features, which has a header and a column of names.
 
     Raises:
-        CorpusDataError: no such column, or a line that is no text.
+        CorpusDataError: There is no such column, or a line is not text.
     """
     with path.open("rb") as file:
         column, offset = None, 0
@@ -116,17 +119,17 @@ def _read_png(path: Path) -> np.ndarray:
     if pixels.ndim == 2:
         return pixels[None]
     channels = np.moveaxis(pixels, -1, 0)
-    # A grey picture that was stored in colour has one channel, thrice.
+    # A grey picture that was stored in colour has one channel three times.
     return channels[:1] if (channels == channels[:1]).all() else channels
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    # Mapped: where the header promises more than is there, nothing is allocated.
+    # Mapped, so that a header that promises too much allocates nothing.
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _read_mat(path: Path) -> np.ndarray:
-    # By the format's description: scipy.io.loadmat crashes the process at some damaged files.
+    # One wrong byte makes scipy.io.loadmat crash the process (scipy#25829), and it unpacks zip bombs (scipy#25166).
     content = path.read_bytes()
     if content[126:128] != b"IM" or len(content) <= _MAT_HEADER:
         raise ValueError("no MATLAB file of version 5 to 7")
@@ -148,7 +151,7 @@ def _read_mat(path: Path) -> np.ndarray:
 
 
 def _mat_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and content of the data elements that follow one another."""
+    """Yield the type and content of each data element."""
     at = 0
     while at < len(data):
         kind, size = struct.unpack_from("<II", data, at)
@@ -163,7 +166,7 @@ def _mat_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _mat_numbers(data: bytes) -> dict[str, np.ndarray]:
-    """Name and values of a matrix, if they are real numbers (nothing sparse, no text, cells or objects)."""
+    """Return the values of a matrix of real numbers, by its name. Sparse matrices, text, cells and objects give none."""
     (_, flags), (_, shape), (_, name), *parts = _mat_elements(data)
     if flags[0] not in _MAT_NUMERIC_CLASSES or len(parts) != 1 or not name:
         return {}

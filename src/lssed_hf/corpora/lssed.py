@@ -1,27 +1,27 @@
 """LSSED: 147,025 English utterances of 820 speakers in eleven emotions (Fan et al., ICASSP 2021).
 
 Access is by e-mail under an academic EULA that forbids redistribution; https://github.com/tobefans/LSSED says how to
-apply. No public copy exists, so metadata is read liberally: `metadata_english_all.csv`, `metadata_4class.csv` or
-`metadata.csv` in `data_dir`, or any other CSV or JSON-lines file given as `data_files`, with
+apply. No public copy exists, so many layouts are read. The metadata are `metadata_english_all.csv`,
+`metadata_4class.csv` or `metadata.csv` in `data_dir`, or another CSV or JSON-lines file given as `data_files`. Columns:
 
-- `name` (or `file`, `id`): the clip, found as `<name>.wav`, `.flac` or `.mp3` in `data_dir`, or below `wav_all/`,
-  `wav/` or `audio/` there;
-- `emotion` (or `faces`, `label`): a name in any known spelling, or a number in LSSED's order; several names, separated
+- `name` (or `file`, `id`): the clip `<name>.wav`, `.flac` or `.mp3` in `data_dir`, or below `wav_all/`, `wav/` or
+  `audio/` there;
+- `emotion` (or `faces`, `label`): a name in any known spelling, or a number in LSSED's order. Several names, separated
   by `;`, `,`, `/` or `|`, are the main emotion and the secondary ones;
 - optional `gender`, `age`, `age_group`, `speaker` (or `speaker_id`), `session` (or `session_id`), `start`, `end`,
-  `transcript`, `split`, and `is_Chinese`, whose rows are left out unless `keep_chinese=True`. Without a speaker
-  column, characters 1-4 of the name are the speaker's number;
-- optional `recording` (or `video`): a longer file in `data_dir` (or below `recordings/` or `videos/` there), out of
-  which an utterance without a clip of its own is cut, from `start` to `end`.
+  `transcript` and `split`. Without a speaker column, characters 1-4 of the name are the speaker's number;
+- optional `is_Chinese`: rows that set it are left out unless `keep_chinese=True`;
+- optional `recording` (or `video`): a longer file in `data_dir`, or below `recordings/` or `videos/` there. An
+  utterance without a clip of its own is cut out of it, from `start` to `end`.
 
 Configurations `spectrogram`, `is13_compare` and `vq_wav2vec` read the agreement's feature sets in place of audio, as a
-column `features`: see `feature_sets.py`. They are found below folders of those names (`spec_librosa/` too), one file
-per utterance, or IS13-ComParE in one table `is13_compare.csv` with a `name` column.
+column `features`: see `feature_sets.py`. Their files are below folders of those names (`spec_librosa/` too), one per
+utterance. IS13-ComParE may also be one table `is13_compare.csv` with a `name` column.
 
-Split schemes: a `split` column wins over all. `speaker` keeps speakers apart (20 % test, 10 % validation); `paper`
-(utterances, stratified 80/20, as section 2.2) puts the same speakers on both sides; `speaker_883` is that of the
-authors' later code (ISNet): speakers numbered below 883 for training, the others for test. Report `speaker` beside
-`paper`, and say which is which.
+Splits come from a `split` column. Without one there are three schemes. `speaker` keeps speakers apart (20 % test, 10 %
+validation). `paper` (stratified 80/20 of the utterances, section 2.2) puts the same speakers on both sides.
+`speaker_883` is from the authors' later code (ISNet): speakers numbered below 883 for training, the others for test.
+Report `speaker` beside `paper`, and say which is which.
 """
 
 import os
@@ -43,7 +43,7 @@ from .tables import Row, given_table, read_table
 
 
 METADATA_NAMES = ("metadata_english_all.csv", "metadata_4class.csv", "metadata.csv", "metadata.jsonl")
-# Names of folders, lower-case and with _ for -, the preferred one first; "" is data_dir itself.
+# Names of folders, in lower case and with _ for -, the preferred one first. "" is data_dir itself.
 _FOLDERS = {
     "audio": ("wav_all", "wav", "audio", ""),
     "recordings": ("recordings", "videos", ""),
@@ -64,7 +64,12 @@ _FIRST_TEST_SPEAKER = 883  # of the authors' later work
 
 @dataclass
 class LssedConfig(CorpusConfig):
-    """`keep_chinese` keeps rows with `is_Chinese` set; `feature_set` takes the place of audio."""
+    """Configuration of LSSED.
+
+    Args:
+        keep_chinese: Whether to keep rows with `is_Chinese` set.
+        feature_set: Name of the feature set to read. Default: audio.
+    """
 
     keep_chinese: bool = False
     feature_set: str | None = None
@@ -168,7 +173,7 @@ class Lssed(CorpusBuilder):
 
 
 class _Files:
-    """Where the clips or features of a release are."""
+    """Files of a release, with its clips or one of its feature sets."""
 
     def __init__(self, data_dir: Path, feature_set: str | None):
         self.data_dir = data_dir
@@ -193,10 +198,13 @@ class _Files:
         return _index(self.data_dir, _FOLDERS["recordings"], (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES))
 
     def find(self, name: str, row: Row) -> tuple[str, bool, int | None]:
-        """The utterance's file, whether it is to be cut out of it, and where in it its features begin.
+        """Find the file of an utterance.
+
+        Returns:
+            Path, whether the utterance is to be cut out of it, and the byte at which its features begin.
 
         Raises:
-            ValueError: there is none, or there are several.
+            ValueError: There is no such file, or there are several.
         """
         if name in self.offsets:
             return str(self.table), False, self.offsets[name]
@@ -218,12 +226,13 @@ def _is_later(speaker_id: str | None) -> bool:
 
 
 def _index(data_dir: Path, folders: Sequence[str], suffixes: tuple[str, ...]) -> dict[str, list[str]]:
-    """Name of each clip to its files; listing a folder once is far cheaper than asking for 147,025 files.
+    """Return the files of each clip, by the clip's name.
 
-    Of one clip in several of `folders`, or in several formats side by side, the first counts. In several folders below
-    one of them, it could be any: then all are listed.
+    If a clip is in several of `folders`, or in several formats side by side, the first one counts. If it is in several
+    folders below one of `folders`, all are returned, since nothing tells which one is right.
     """
-    # On text: `datasets` puts something in the place of this module's Path that takes twenty times as long.
+    # Listing a folder once is far cheaper than asking for 147,025 files. Paths are text, because `datasets` replaces
+    # this module's Path by something that takes twenty times as long.
     index: dict[str, list[str]] = {}
     with os.scandir(data_dir) as entries:
         inside = sorted(entries, key=lambda entry: entry.name)
@@ -255,7 +264,7 @@ def _only(paths: Sequence[str]) -> str:
 
 
 def _stem(name: str, suffixes: tuple[str, ...]) -> str:
-    """The clip's name without folders and suffix; other dots belong to it."""
+    """Return a clip's name without folders and suffix. Other dots belong to the name."""
     name = name.replace("\\", "/").rsplit("/", 1)[-1]
     stem, _, suffix = name.rpartition(".")
     return stem if stem and f".{suffix.lower()}" in suffixes else name

@@ -1,4 +1,4 @@
-"""Loading whatever a user names: own recordings, a corpus, a prepared folder, a data set on the Hub."""
+"""Data sets by the name that a user gives: own recordings, a corpus, a prepared folder or a data set on the Hub."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ from .prepared import load_prepared, read_manifest
 
 #: Flags that name a column, and the names that the corpora give to these columns.
 COLUMNS = {"audio_column_name": "audio", "label_column_name": "emotion", "speaker_column_name": "speaker_id"}
-#: Files in a folder that `datasets.load_dataset` reads by itself, without a table of ours.
+#: Suffixes of files that `datasets.load_dataset` reads without a table of ours.
 _DATA_SUFFIXES = (".parquet", ".arrow")
 _HUB_TIMEOUT = 10  # seconds
 
@@ -37,10 +37,10 @@ class Source(NamedTuple):
 
 
 def find_source(name: str | None, data_dir: str | os.PathLike | None = None) -> Source:
-    """Return what a name and a folder stand for. The corpus of a prepared folder is the one in its manifest.
+    """Return the origin of a data set. A prepared folder is of the corpus in its manifest.
 
     Args:
-        name: Name of a corpus, a folder, or a data set on the Hub. Default: whatever `data_dir` holds.
+        name: Name of a corpus, a folder, or a data set on the Hub. Default: the contents of `data_dir`.
         data_dir: Folder of the recordings or of the corpus.
 
     Raises:
@@ -89,13 +89,13 @@ def load_splits(
     """Load a corpus, a folder of recordings, a prepared folder, or a data set on the Hub.
 
     Args:
-        name: Name of a corpus, a folder, or a data set on the Hub. Default: whatever `data_dir` holds.
+        name: Name of a corpus, a folder, or a data set on the Hub. Default: the contents of `data_dir`.
         config_name: Configuration. Default: the corpus's `TRAINING_CONFIG_NAME`, four emotions or all classes.
         data_dir: Folder of the recordings or of the corpus.
         split_scheme: Split scheme of a corpus. Default: its first.
         options: Switches of a corpus, e.g. `{"keep_chinese": True}`.
-        columns: Names for the columns `audio`, `emotion` and `speaker_id`. They are columns of the user's table where
-            the data are a folder of recordings; the result has them under these names.
+        columns: Names for the columns `audio`, `emotion` and `speaker_id` in the result. For a folder of recordings
+            they are also the names in the user's table.
 
     Raises:
         FileNotFoundError: The folder is missing.
@@ -136,7 +136,7 @@ def load_splits(
 
 
 def _ask_hub(name: str) -> None:
-    """Find at once that a data set is not on the Hub, which `load_dataset` finds after half a minute of retries.
+    """Ask the Hub for a data set. `load_dataset` would find after half a minute of retries that it is not there.
 
     Raises:
         FileNotFoundError: The Hub has no data set of that name, or cannot be asked.
@@ -179,7 +179,7 @@ def _missing(folder: str) -> str:
 
 
 def _holds_dataset(folder: Path) -> bool:
-    """Whether `datasets` reads a folder by itself: Parquet or Arrow files, or a card with configurations."""
+    """Return whether `datasets` reads a folder by itself: Parquet or Arrow files, or a card with configurations."""
     if (folder / HEADER).is_file():  # audformat may keep its tables as Parquet
         return False
     card = folder / "README.md"
@@ -189,7 +189,7 @@ def _holds_dataset(folder: Path) -> bool:
 
 
 def rename_columns(dataset: datasets.DatasetDict, columns: Mapping[str, str]) -> datasets.DatasetDict:
-    """Return the splits with columns under other names, which displace columns of those names."""
+    """Rename columns of all splits. A column that had one of the new names is removed."""
     columns = {column: name for column, name in columns.items() if name != column}
     taken = set(columns.values()) & set(next(iter(dataset.values())).column_names)
     return dataset.remove_columns(sorted(taken - columns.keys())).rename_columns(columns)

@@ -7,11 +7,16 @@ import numpy as np
 
 
 def stratified_split(labels: Sequence[Hashable], test_fraction: float = 0.2, seed: int = 0) -> np.ndarray:
-    """The paper's split (section 2.2): a shuffled share of the utterances with every class in equal proportion.
+    """Draw a test set with an equal share of every class, as section 2.2 of the LSSED paper (Fan et al., 2021) does.
 
-    The test set has `round(test_fraction * n)` utterances. Each class gets the whole part of its share and the rest
-    goes to the largest remainders, ties to the smaller class; on the totals of the paper's Table 3 this gives its test
-    column exactly. Speakers occur on both sides: scores on this split say little about new speakers.
+    The test set has `round(test_fraction * n)` utterances. Each class gets the whole part of its share. The rest goes
+    to the largest remainders, ties to the smaller class. On the totals of the paper's Table 3 this gives its test
+    column exactly. Speakers occur on both sides, so scores say little about new speakers.
+
+    Args:
+        labels: Label of each utterance.
+        test_fraction: Share of the utterances for test.
+        seed: Seed of the draw.
 
     Returns:
         Boolean array, True for test.
@@ -34,7 +39,9 @@ def stratified_split(labels: Sequence[Hashable], test_fraction: float = 0.2, see
 
 
 def draw_clips(labels: Sequence[Hashable], fraction: float, seed: int = 0) -> np.ndarray:
-    """Draw clips of every class at random: the fraction, at least one, and never all. A class of one gives none.
+    """Draw clips of every class at random: the fraction, but at least one and never all.
+
+    A class of one clip gives none.
 
     Args:
         labels: Label of each clip.
@@ -56,19 +63,19 @@ def draw_clips(labels: Sequence[Hashable], fraction: float, seed: int = 0) -> np
 def speaker_split(
     speakers: Sequence[str], fractions: Mapping[str, float] | None = None, seed: int = 0
 ) -> dict[str, set[str]]:
-    """Divide speakers so that no one occurs in two splits, by their numbers of utterances.
+    """Divide speakers among splits by their numbers of utterances. No speaker is in two splits.
 
     Args:
-        speakers: the speaker of each utterance.
-        fractions: the share of utterances that each split but the last aims at; the last takes the remaining speakers.
-            Test 20 % and validation 10 % by default, the rest for training.
-        seed: of the order in which speakers are dealt out.
+        speakers: Speaker of each utterance.
+        fractions: Share of the utterances that each split aims at; the last split takes the remaining speakers.
+            Default: 20 % for test, 10 % for validation, the rest for training.
+        seed: Seed of the order in which speakers are dealt out.
 
     Returns:
-        The speakers of each split.
+        Speakers of each split.
 
     Raises:
-        ValueError: fewer speakers than splits.
+        ValueError: There are fewer speakers than splits.
     """
     fractions = {"test": 0.2, "validation": 0.1, "train": 0.7} if fractions is None else dict(fractions)
     counts = Counter(speakers)
@@ -92,27 +99,27 @@ def speaker_split(
 
 
 def assign_speakers(speakers: Sequence[str]) -> list[str]:
-    """The split of each utterance by `speaker_split`'s default: 70 % train, 10 % validation, 20 % test.
+    """Return the split of each utterance by the default of `speaker_split`: 70 % train, 10 % validation, 20 % test.
 
     Args:
-        speakers: the speaker of each utterance.
+        speakers: Speaker of each utterance.
 
     Raises:
-        ValueError: fewer speakers than splits.
+        ValueError: There are fewer speakers than splits.
     """
     split_of = {speaker: split for split, members in speaker_split(speakers).items() for speaker in members}
     return [split_of[speaker] for speaker in speakers]
 
 
 def leave_one_out(speakers: Sequence[str], held_out: str) -> list[str]:
-    """The split of each utterance where one speaker is for test, and all others for training.
+    """Return the split of each utterance: one speaker is for test, and all others are for training.
 
     Args:
-        speakers: the speaker of each utterance.
-        held_out: the speaker for test.
+        speakers: Speaker of each utterance.
+        held_out: Speaker for test.
 
     Raises:
-        ValueError: nothing is spoken by `held_out`.
+        ValueError: No utterance is by that speaker.
     """
     if held_out not in speakers:
         raise ValueError(
