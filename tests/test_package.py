@@ -14,7 +14,7 @@ SOURCE = Path(lssed_hf.__file__).parent
 
 # What stands on top of what: a module may import those of its own rank and below.
 RANKS = [
-    {"labels", "files", "ray_cluster", "scan", "decoding", "suggest"},
+    {"labels", "files", "ray_cluster", "scan", "decoding", "suggest", "unpack"},
     {"audio"},
     {"corpora", "models", "evaluation"},
     {"registration"},
