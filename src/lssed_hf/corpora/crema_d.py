@@ -6,9 +6,9 @@ git-lfs: without it the clips are text files of a few lines. A clip is `AudioWAV
 as WAV, MP3 (`AudioMP3/`) and video (`VideoFlash/`), the WAV file is read. `VideoDemographics.csv` (columns ActorID,
 Age, Sex, Race, Ethnicity), in the folder or one level below it, gives age and gender. It may be missing.
 
-Labels: ANG angry, DIS disgusted, FEA fearful, HAP happy, NEU neutral, SAD sad. They name the emotion that the actor was
-told to show: 1,271 clips each (neutral 1,087). People who hear the audio alone name it in four clips of ten. The votes
-of the raters are not read. The 4-class benchmark holds 4,900 clips.
+Labels: ANG angry, DIS disgusted, FEA fearful, HAP happy, NEU neutral, SAD sad. They name the emotion that the actor
+was told to show: 1,271 clips each (neutral 1,087). People who hear the audio alone name it in four clips of ten. The
+votes of the raters are not read. The 4-class benchmark holds 4,900 clips.
 
 Two names are irregular: `1040_ITH_SAD_X` in older copies is 1040_ITH_SAD_XX, and `1076_MTI_SAD_XX` holds no sound and
 is left out. CREMA-D has no official split. `speaker` is ours: a fixed random draw of 70 / 10 / 20 % of the actors.

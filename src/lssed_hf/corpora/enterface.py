@@ -4,10 +4,10 @@ eNTERFACE'05 is free for research at https://enterface.net/enterface05/emotion.h
 1,166 videos. Subjects of 14 nationalities heard a short story per emotion and then said five sentences in it.
 
 Files are `subject N/EMOTION/sentence K/*.avi` (48 kHz sound) in any folder, such as `enterface database`. A `.wav` or
-`.flac` file beside a video takes its place. Subject, emotion and ids (`s11_anger_1`, `s6_anger`) come from the folders,
-because the names of files are irregular. Subject 6 has one file per emotion and no sentence folders. Subject 3's files
-are named `s_3_su_1`, one of subject 16 `s16_su_3avi`, and subject 11's `s12_*` like subject 12's. Subject 23 has 27
-files.
+`.flac` file beside a video takes its place. Subject, emotion and ids (`s11_anger_1`, `s6_anger`) come from the
+folders, because the names of files are irregular. Subject 6 has one file per emotion and no sentence folders. Subject
+3's files are named `s_3_su_1`, one of subject 16 `s16_su_3avi`, and subject 11's `s12_*` like subject 12's. Subject 23
+has 27 files.
 
 Labels: anger angry, disgust disgusted, fear fearful, happiness happy, sadness sad, surprise surprised. There is no
 neutral speech, so the 4-class benchmark has three classes here. Genders are unknown (81 % are men).

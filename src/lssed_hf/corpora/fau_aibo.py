@@ -15,8 +15,8 @@ for training and test are
     A 881 / 611, E 2,093 / 1,508, N 5,590 / 5,377, P 674 / 215, R 721 / 546, in all 9,959 / 8,257.
 
 Nobody is sad, so the 4-class benchmark has three classes here. The challenge's other task, with the classes negative
-and idle (`chunk_labels_2cl_corpus.txt`), has no counterpart in this vocabulary and is not read. The challenge is scored
-by unweighted average recall (UAR), because more than half of the chunks are neutral.
+and idle (`chunk_labels_2cl_corpus.txt`), has no counterpart in this vocabulary and is not read. The challenge's
+measure is the unweighted average recall (UAR), because more than half of the chunks are neutral.
 
 The only split is the `official` one: Ohm for training, Mont for test. As is usual, the two children of Ohm with the
 highest numbers (31 and 32) are for validation. `session_id` is the school. The files tell neither age nor gender, and

@@ -166,7 +166,7 @@ def _mat_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _mat_numbers(data: bytes) -> dict[str, np.ndarray]:
-    """Return the values of a matrix of real numbers, by its name. Sparse matrices, text, cells and objects give none."""
+    """Return the values of a matrix of real numbers, by its name; nothing of sparse ones, text, cells and objects."""
     (_, flags), (_, shape), (_, name), *parts = _mat_elements(data)
     if flags[0] not in _MAT_NUMERIC_CLASSES or len(parts) != 1 or not name:
         return {}

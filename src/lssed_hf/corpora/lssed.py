@@ -2,7 +2,7 @@
 
 Access is by e-mail under an academic EULA that forbids redistribution; https://github.com/tobefans/LSSED says how to
 apply. No public copy exists, so many layouts are read. The metadata are `metadata_english_all.csv`,
-`metadata_4class.csv` or `metadata.csv` in `data_dir`, or another CSV or JSON-lines file given as `data_files`. Columns:
+`metadata_4class.csv` or `metadata.csv` in `data_dir`, or another CSV or JSON-lines file given as `data_files`, with
 
 - `name` (or `file`, `id`): the clip `<name>.wav`, `.flac` or `.mp3` in `data_dir`, or below `wav_all/`, `wav/` or
   `audio/` there;
