@@ -1,7 +1,7 @@
-"""`lssed-hf predict --engine ray`: a pool of actors that hold the model. Paths go to them, predictions come back.
+"""Prediction on a Ray cluster (`lssed-hf predict --engine ray`) by a pool of actors that hold the model.
 
-Plain actors rather than `ray.data.map_batches`, which by default repeats a batch without end whose file crashes the
-decoder, and cannot name the files that are missing when it gives up.
+The actors are plain ones. `ray.data.map_batches` would by default repeat a batch without end if one of its files
+crashes the decoder, and cannot name the missing files when it gives up.
 """
 
 import os
@@ -21,13 +21,13 @@ from .predict import Prediction, predict_files
 
 
 class ModelWorker:
-    """What an actor is made of. It loads the model on first use, so again after it was started again.
+    """Class of the actors. An actor loads the model on first use, so once more after a restart.
 
     Args:
-        model: of `load_classifier`: folder or Hub name, batch size, device, trust_remote_code.
-        folder: that relative paths start from.
-        num_threads: of torch.
-        speaker: of `load_speaker_classifier`.
+        model: Arguments of `load_classifier`: folder or Hub name, batch size, device, trust_remote_code.
+        folder: Folder that relative paths start from.
+        num_threads: Number of threads of torch.
+        speaker: File of speakers and name, see `load_speaker_classifier`.
         settings: Keyword arguments of `predict_files`.
     """
 
@@ -60,12 +60,15 @@ class ModelWorker:
         return self.classifier().labels
 
     def predict(self, batch: tuple[int, Sequence[tuple[Path, bool]]]) -> list[Prediction]:
-        """Predictions for a numbered batch of paths, each with whether the caller sees a file there.
+        """Return the predictions for a batch.
+
+        Args:
+            batch: Number of the batch, and its paths, each with whether the caller sees a file there.
 
         Raises:
-            FileNotFoundError: there is none here.
+            FileNotFoundError: The caller sees a file that is not there on this machine.
         """
-        classifier = self.classifier()  # first, because it goes to the folder of relative paths
+        classifier = self.classifier()  # first, because it changes to the folder of relative paths
         _, paths = batch
         for path, seen in paths:
             if seen and not path.is_file():
@@ -90,18 +93,26 @@ def predict_on_ray(
     cpus_per_proc: int,
     settings: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[list[str], Iterator[Prediction]]]:
-    """Class names, and what `predict_files` gives for the paths: the same batches in the same order.
+    """Classify recordings on a Ray cluster, with the predictions of `predict_files` in the same order.
 
     Args:
-        device: `cpu`, or `cuda` for an actor per GPU (the default where the cluster has any).
-        address: of `ray_cluster`.
-        speaker: of `load_speaker_classifier`; the file lies where the recordings do.
-        num_proc: actors, as many as there is room for by default.
-        cpus_per_proc: of each, and threads of torch.
+        paths: Recordings, on storage that all machines share.
+        model: Folder or Hub name of a classifier; None for the built-in model.
+        batch_size: Recordings per batch, and clips per forward pass.
+        device: Device, `cpu`, or `cuda` for an actor per GPU (the default if the cluster has any).
+        trust_remote_code: Whether code from the model's repository may run.
+        address: Address of the cluster, see `ray_cluster`.
+        speaker: File of speakers and name, see `load_speaker_classifier`. The file is on the shared storage.
+        num_proc: Number of actors, by default as many as there is room for.
+        cpus_per_proc: CPUs of each actor, and threads of torch.
         settings: Keyword arguments of `predict_files`.
 
+    Yields:
+        Class names, and an iterator over the predictions.
+
     Raises:
-        OSError: the cluster has no room for the model, or a batch was given up because its workers kept dying.
+        ValueError: The device is neither `cpu` nor `cuda`.
+        OSError: The cluster has no room for the model, or a batch was given up because its workers kept dying.
     """
     if device not in (None, "cpu", "cuda"):
         raise ValueError(f"--device {device!r}: with engine ray it is cpu or cuda, and Ray chooses the GPU")
@@ -109,14 +120,14 @@ def predict_on_ray(
         device = device or ("cuda" if ray.cluster_resources().get("GPU") else "cpu")
         num_gpus = int(device == "cuda")
         count = num_proc or _room(ray, cpus_per_proc, num_gpus)
-        # Any number of restarts, because machines come and go; a batch has only so many.
+        # Restarts have no limit, because machines come and go. Retries of a batch have one.
         actor_class = ray.remote(num_cpus=cpus_per_proc, num_gpus=num_gpus, max_restarts=-1, max_task_retries=RETRIES)(
             ModelWorker
         )
         arguments = ((model, batch_size, device, trust_remote_code), Path.cwd(), cpus_per_proc, speaker, settings)
         actors = [actor_class.remote(*arguments) for _ in range(min(count, -(-len(paths) // batch_size)))]
         slots = {actor.labels.remote(): actor.predict for actor in actors}
-        del actors  # so that the slots' are the last references
+        del actors  # the slots hold the last references
         [first], _ = ray.wait(list(slots), num_returns=1)
         labels = fetch_result(ray, first, f"loading {model or 'the default model'}")
         yield labels, _in_order(ray, slots, paths, batch_size)
@@ -139,7 +150,7 @@ def _describe(batch: tuple[int, Sequence[tuple[Path, bool]]]) -> str:
 
 
 def _room(ray: ModuleType, num_cpus: int, num_gpus: int) -> int:
-    """How many actors of that size the machines of the cluster hold."""
+    """Return the number of actors of that size that the machines of the cluster can hold."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     count = sum(
         int(min(node.get("CPU", 0) // num_cpus, node.get("GPU", 0) // num_gpus if num_gpus else float("inf")))

@@ -1,1 +1,1 @@
-"""Classifiers of waveforms, one file for each kind of model."""
+"""Classifiers of waveforms, a module for each kind of model."""

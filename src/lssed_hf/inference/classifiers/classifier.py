@@ -28,14 +28,14 @@ _WINDOW_SAMPLES = 2**24
 
 
 class Classifier(ABC):
-    """A network and its feature extractor.
+    """Base class: a model behind its feature extractor.
 
     Attributes:
         name: Folder or Hub name that the model was opened by.
         config: Configuration of the model.
         feature_extractor: Front end of the model.
         batch_size: Clips per forward pass.
-        statistics: Statistics of the speaker it was made for by `for_speaker`; None for the model as it came.
+        statistics: Statistics of the speaker whom `for_speaker` made it for; None for the model without a speaker.
     """
 
     name: str
@@ -55,40 +55,39 @@ class Classifier(ABC):
 
     @property
     def sampling_rate(self) -> int:
-        """What the waveforms must have, in Hz."""
+        """Sampling rate of the waveforms in Hz."""
         return self.feature_extractor.sampling_rate
 
     @property
     def wants_speaker(self) -> bool:
-        """Whether it was trained on clips that were normalised speaker by speaker."""
+        """True if the model was trained on clips that were normalised speaker by speaker."""
         return wants_speaker(self.feature_extractor)
 
     @property
     def front_end(self) -> dict[str, Any]:
-        """What the features depend on that a speaker's statistics are of, JSON; for `read_speakers`.
+        """Settings of the front end that speaker statistics depend on, as JSON; for `read_speakers`.
 
         Raises:
-            ValueError: the model takes no speaker's statistics.
+            ValueError: The model takes no statistics of a speaker.
         """
         check_front_end(self.feature_extractor)
         return extraction_settings(self.feature_extractor)
 
     @abstractmethod
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
-        """float32 (batch, num_labels) of float32 waveforms (samples,), in one pass."""
+        """Return logits, float32 (batch, num_labels), of float32 waveforms (samples,) in one pass."""
 
     def probabilities(self, waveforms: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Class probabilities (num_labels,) of each float32 waveform (samples,), in order.
+        """Yield class probabilities (num_labels,) of each float32 waveform (samples,), in order.
 
-        Waveforms are drawn ahead of their turn, up to 17 minutes of them, so that those of a batch are about equally
-        long.
+        Up to 17 minutes of waveforms are read ahead, so that the clips of a batch are about equally long.
         """
         self._warn_without_speaker()
         for logits in batched_by_length(self.logits, waveforms, self.batch_size):
             yield torch.from_numpy(logits).softmax(dim=-1).numpy()
 
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
-        """Yield the embedding of each clip, in order: what enters the classifier's head.
+        """Yield the embedding of each clip, in order: the input of the classifier's head.
 
         Args:
             waveforms: float32 waveforms (samples,) at `sampling_rate`.
@@ -106,22 +105,29 @@ class Classifier(ABC):
         )
 
     def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
-        """What `for_speaker` takes, of some clips of one speaker: float32 waveforms (samples,).
+        """Measure the statistics of one speaker, for `for_speaker`.
+
+        Args:
+            waveforms: Clips of the speaker, float32 (samples,), at `sampling_rate`.
 
         Raises:
-            ValueError: no clips, silence alone, or a model without mean and deviation of mel bins, as are those that
-                read waveforms.
+            ValueError: There are no clips, they are silent, or the model has no mean and deviation of mel bins, as
+                models that read waveforms do not.
         """
         return measure_speaker(self.feature_extractor, waveforms)
 
     def for_speaker(self, statistics: SpeakerStatistics) -> "Classifier":
-        """The same network behind a front end with the speaker's own mean and deviation in place of the corpus's.
+        """Return the classifier with a speaker's own mean and deviation in place of the corpus's.
 
-        A model that was not trained so most likely loses by it (docs/speakers.md); a warning says that once.
+        The network is shared. A model that was not trained on clips normalised speaker by speaker most likely loses by
+        it (docs/speakers.md); a warning says that once.
+
+        Args:
+            statistics: Statistics of the speaker, from `speaker_statistics`.
 
         Raises:
-            ValueError: statistics of another front end, a model without mean and deviation of mel bins, or a
-                classifier that is a speaker's already.
+            ValueError: The statistics belong to another front end, the model has no mean and deviation of mel bins, or
+                the classifier is a speaker's already.
         """
         if self.statistics is not None:
             raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
@@ -144,26 +150,26 @@ class Classifier(ABC):
             )
 
     def __call__(self, inputs, top_k: int | None = 5) -> list:
-        """Classify as `transformers.pipeline("audio-classification")` does.
+        """Classify clips, as `transformers.pipeline("audio-classification")` does.
 
         Args:
-            inputs: a clip: a path, the bytes of an audio file, `{"array", "sampling_rate"}`, or an array (samples,)
-                at `sampling_rate`; or a list of clips.
-            top_k: how many labels to return, all for None.
+            inputs: Clip, or list of clips. A clip is a path, the bytes of an audio file, `{"array", "sampling_rate"}`,
+                or an array (samples,) at `sampling_rate`.
+            top_k: Number of labels to return, None for all.
 
         Returns:
-            The best labels as `{"score", "label"}`, the best first; a list of that for a list of clips.
+            List of `{"score", "label"}`, the best label first; for a list of clips a list of such lists.
 
         Raises:
-            FileNotFoundError, AudioError: a clip cannot be used.
+            FileNotFoundError, AudioError: A clip cannot be used.
         """
         many = isinstance(inputs, (list, tuple))
         rows = self.probabilities(self._waveform(clip) for clip in (inputs if many else [inputs]))
-        answers = [
+        results = [
             [{"score": float(row[index]), "label": self.labels[index]} for index in np.argsort(-row)[:top_k]]
             for row in rows
         ]
-        return answers if many else answers[0]
+        return results if many else results[0]
 
     def _waveform(self, clip) -> np.ndarray:
         if isinstance(clip, Mapping) and "raw" in clip:  # the pipeline's other name for it
@@ -174,16 +180,21 @@ class Classifier(ABC):
 
 
 def batched_by_length(
-    answer: Callable[[list[np.ndarray]], np.ndarray], waveforms: Iterable[np.ndarray], batch_size: int
+    compute: Callable[[list[np.ndarray]], np.ndarray], waveforms: Iterable[np.ndarray], batch_size: int
 ) -> Iterator[np.ndarray]:
-    """What `answer` gives of batches, (batch, ...), clip by clip and in the clips' order; those of a batch are about
-    equally long."""
+    """Yield the result of a function for each clip, in order; the function gets batches of about equally long clips.
+
+    Args:
+        compute: Function of a list of waveforms that returns an array (batch, ...).
+        waveforms: Clips, float32 (samples,).
+        batch_size: Clips per call.
+    """
     for window in _windows(waveforms, _WINDOW * batch_size, _WINDOW_SAMPLES):
         order = np.argsort([len(waveform) for waveform in window], kind="stable")
         rows: dict[int, np.ndarray] = {}
         for start in range(0, len(window), batch_size):
             chosen = order[start : start + batch_size]
-            rows.update(zip(chosen, answer([window[index] for index in chosen]), strict=True))
+            rows.update(zip(chosen, compute([window[index] for index in chosen]), strict=True))
         yield from (rows[index] for index in range(len(window)))
 
 

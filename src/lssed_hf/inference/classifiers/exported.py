@@ -1,4 +1,4 @@
-"""Inference with a network that `lssed-hf export` wrote, by ONNX Runtime or OpenVINO on the CPU."""
+"""Inference with networks of `lssed-hf export`, by ONNX Runtime or OpenVINO on the CPU."""
 
 import json
 import os
@@ -14,24 +14,24 @@ from .classifier import Classifier
 from .inputs import model_inputs
 
 
-#: Its presence makes a folder an exported one. What it holds is said at `ExportSettings` and in docs/inference.md.
+#: File that makes a folder an exported one. `ExportSettings` and docs/inference.md describe its contents.
 MARKER = "export.json"
 #: Format -> file of the network.
 MODEL_FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
 
-# Arrays by the names of the inputs to logits (batch, num_labels).
+# Function from arrays by name of the input to logits (batch, num_labels).
 Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """What has to be known to run an exported network.
+    """Settings of an exported network.
 
     Attributes:
-        format: a key of `MODEL_FILES`.
-        inputs: names of the inputs, the features first.
-        min_length: shorter batches are filled up with zeros to this length (frames, or samples of waveforms).
-        by_length: whether clips of unequal length have to be run apart, because padding would change their scores.
+        format: Key of `MODEL_FILES`.
+        inputs: Names of the inputs, the features first.
+        min_length: Length (frames, or samples of waveforms) to which shorter batches are padded with zeros.
+        by_length: Whether clips of unequal length have to be run apart, because padding would change their scores.
     """
 
     format: str
@@ -41,19 +41,19 @@ class ExportSettings:
 
 
 class ExportedClassifier(Classifier):
-    """An exported audio classifier and its feature extractor; as many threads as torch would take.
+    """Exported audio classifier and its feature extractor. It runs with as many threads as torch would.
 
     Args:
-        folder: what `lssed-hf export` wrote.
-        batch_size: clips per forward pass.
-        device: None or "cpu".
-        trust_remote_code: allow code from the folder to run, where its feature extractor is neither of transformers
-            nor of this package.
+        folder: Folder of `lssed-hf export`.
+        batch_size: Clips per forward pass.
+        device: Device, None or "cpu".
+        trust_remote_code: Whether code from the folder may run, if its feature extractor is neither from transformers
+            nor from this package.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a file cannot be read, or another device.
-        ImportError: the runtime is not installed.
+        FileNotFoundError: A file is missing.
+        ValueError: A file cannot be read, or the device is not the CPU.
+        ImportError: The runtime is not installed.
     """
 
     def __init__(self, folder: str | os.PathLike, batch_size: int = 8, device=None, trust_remote_code: bool = False):
@@ -70,11 +70,11 @@ class ExportedClassifier(Classifier):
 
 
 def read_settings(folder: str | os.PathLike) -> ExportSettings:
-    """The settings in `export.json`.
+    """Return the settings in `export.json`.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged, or from another version.
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, or from another version.
     """
     path = Path(folder, MARKER)
     try:
@@ -86,26 +86,32 @@ def read_settings(folder: str | os.PathLike) -> ExportSettings:
             raise ValueError(f"format={settings.format!r}, inputs={settings.inputs}")
     except FileNotFoundError:
         raise
-    except (ValueError, KeyError, TypeError) as error:  # ValueError: JSON's and Unicode's too
+    except (ValueError, KeyError, TypeError) as error:  # ValueError is JSON's and Unicode's too
         raise ValueError(f"{path} is not one that this version writes ({error!r}); export the model again") from error
     return settings
 
 
 def run_network(network: Network, settings: ExportSettings, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Logits (batch, num_labels) of what a feature extractor returns: (batch, length, ...), and a mask or none."""
+    """Return logits (batch, num_labels).
+
+    Args:
+        network: Network of `open_network`.
+        settings: Settings of the network.
+        inputs: Output of the feature extractor: features (batch, length, ...), and a mask or none.
+    """
     inputs = {name: np.asarray(inputs[name]) for name in settings.inputs}
     if not settings.by_length or "attention_mask" not in inputs:
-        return _run_filled_up(network, settings, inputs)
+        return _run_padded(network, settings, inputs)
     lengths = inputs["attention_mask"].sum(axis=1)
     rows_of = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
     logits = [
-        _run_filled_up(network, settings, {name: value[rows, : lengths[rows[0]]] for name, value in inputs.items()})
+        _run_padded(network, settings, {name: value[rows, : lengths[rows[0]]] for name, value in inputs.items()})
         for rows in rows_of
     ]
     return np.concatenate(logits)[np.concatenate(rows_of).argsort()]
 
 
-def _run_filled_up(network: Network, settings: ExportSettings, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def _run_padded(network: Network, settings: ExportSettings, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     missing = max(0, settings.min_length - inputs[settings.inputs[0]].shape[1])
     feed = {}
     for name, value in inputs.items():
@@ -115,11 +121,16 @@ def _run_filled_up(network: Network, settings: ExportSettings, inputs: Mapping[s
 
 
 def open_network(path: Path, format: str) -> Network:
-    """A network in a file, as a function.
+    """Return the network in a file as a function.
+
+    Args:
+        path: File of the network.
+        format: Key of `MODEL_FILES`.
 
     Raises:
-        FileNotFoundError, ValueError: the file is missing, or cannot be read.
-        ImportError: the runtime is not installed.
+        FileNotFoundError: The file is missing.
+        ValueError: The file cannot be read.
+        ImportError: The runtime is not installed.
     """
     files = [path, path.with_suffix(".bin")] if format == "openvino" else [path]
     for file in files:
@@ -129,7 +140,7 @@ def open_network(path: Path, format: str) -> Network:
         return _open_onnx(path) if format == "onnx" else _open_openvino(path)
     except ImportError as error:
         raise ImportError(f"{path} needs {error.name}; run pip install 'lssed-hf[{format}]'") from error
-    except Exception as error:  # both runtimes raise many kinds, most of them their own
+    except Exception as error:  # both runtimes raise many kinds of errors, most of them their own
         raise ValueError(f"{path} cannot be read, export the model again: {error}") from error
 
 
@@ -138,7 +149,7 @@ def _open_onnx(path: Path) -> Network:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # warnings are about its own optimisations, and errors are raised
+    options.log_severity_level = 4  # warnings are about optimisations of the runtime, and errors are raised
     session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
     return lambda feed: session.run(["logits"], dict(feed))[0]
 
@@ -147,7 +158,7 @@ def _open_openvino(path: Path) -> Network:
     import openvino
 
     core = openvino.Core()
-    # On some processors it would take bfloat16 otherwise, which moves scores in the third digit.
+    # Without the hint OpenVINO takes bfloat16 on some processors, which changes scores in the third digit.
     options = {
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "INFERENCE_PRECISION_HINT": "f32",

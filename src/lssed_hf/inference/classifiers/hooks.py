@@ -1,4 +1,4 @@
-"""Forward hooks that collect embeddings: of clips in front of a classifier's head, and of their frames."""
+"""Forward hooks that collect embeddings of clips and of their frames."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ def pooled(network: nn.Module, flag: str, instead: str) -> Iterator[list[torch.T
     Args:
         network: Classifier with a base model.
         flag: Flag that compares embeddings, for the message of an error.
-        instead: Flag that does without, for the same message.
+        instead: Flag that works without embeddings, for the same message.
 
     Raises:
         ValueError: The network has no base model, or one without `pooler_output`.
@@ -45,11 +45,11 @@ def pooled(network: nn.Module, flag: str, instead: str) -> Iterator[list[torch.T
 def head_inputs(network: nn.Module) -> Iterator[list[torch.Tensor]]:
     """Collect the input of a classifier's head, (batch, hidden_size) of every pass, while the block runs.
 
-    The head is `projector`, where there is one, as behind the encoders of Whisper and wav2vec 2.0, else `classifier`.
-    An input with a time axis is averaged over it.
+    The head is `projector` if there is one, like behind the encoders of Whisper and wav2vec 2.0, else `classifier`. An
+    input with a time axis is averaged over it.
 
     Raises:
-        ValueError: The network has neither, or the input is no sequence of vectors.
+        ValueError: The network has neither head, or the input is no sequence of vectors.
     """
     heads = [getattr(network, name, None) for name in ("projector", "classifier")]
     heads = [head for head in heads if isinstance(head, nn.Module)]
@@ -76,11 +76,11 @@ def head_inputs(network: nn.Module) -> Iterator[list[torch.Tensor]]:
 def frame_states(network: nn.Module) -> Iterator[list[torch.Tensor]]:
     """Collect the `last_hidden_state` of every pass through the encoder, (batch, time, size), while the block runs.
 
-    Maps (batch, channels, mel, time), as networks on spectrograms give, become vectors of channels times mel rows, of
-    as many rows as the network pools to. Their mean over time is then the embedding of the clip.
+    Maps (batch, channels, mel, time) of networks on spectrograms become vectors of channels times mel rows. The number
+    of rows is the one that the network pools to, so the mean over time is the embedding of the clip.
 
     Raises:
-        ValueError: The network has no encoder, or one without `last_hidden_state`.
+        ValueError: The network has no encoder, or its encoder returns no `last_hidden_state`.
     """
     encoder = encoder_of(network)
     if encoder is None:

@@ -1,4 +1,4 @@
-"""From waveforms to what a model takes."""
+"""Conversion of waveforms to the inputs of a model."""
 
 import inspect
 from collections.abc import Sequence
@@ -14,10 +14,15 @@ logger = logging.get_logger(__name__)
 def model_inputs(
     feature_extractor: SequenceFeatureExtractor, waveforms: Sequence[np.ndarray], return_tensors: str = "pt"
 ) -> BatchFeature:
-    """What an extractor makes of a batch of float32 waveforms (samples,) at its own sampling rate.
+    """Return the features of a batch of clips, padded to the longest clip.
 
-    Clips are padded to the longest, unless the extractor pads in a way of its own, as Whisper's does: to 30 s. It also
-    cuts longer ones off, of which a warning tells.
+    An extractor with another default pads by it, such as Whisper's: to 30 s. Whisper's also cuts longer clips off; a
+    warning says so.
+
+    Args:
+        feature_extractor: Front end of the model.
+        waveforms: Clips, float32 (samples,), at the extractor's sampling rate.
+        return_tensors: Kind of arrays, "pt" or "np".
     """
     longest = getattr(feature_extractor, "n_samples", None)
     if longest is not None and max(map(len, waveforms)) > longest:
@@ -26,10 +31,10 @@ def model_inputs(
             "what lies behind is cut off: `lssed-hf timeline` scores recordings of any length window by window"
         )
     padding = inspect.signature(feature_extractor.__call__).parameters.get("padding")
-    own = padding.default if padding is not None and padding.default is not inspect.Parameter.empty else None
+    default = padding.default if padding is not None and padding.default is not inspect.Parameter.empty else None
     return feature_extractor(
         list(waveforms),
         sampling_rate=feature_extractor.sampling_rate,
-        padding=own or True,
+        padding=default or True,
         return_tensors=return_tensors,
     )

@@ -1,4 +1,4 @@
-"""Opening the right classifier for a folder or a name on the Hub."""
+"""Loading of the right classifier for a folder or a name on the Hub."""
 
 import glob
 import logging
@@ -19,13 +19,13 @@ from .speaker_statistics import choose_speaker, read_speakers
 
 logger = logging.getLogger(__name__)
 
-#: File whose presence tells a format -> what opens it.
+#: File that marks a format -> class that opens the folder.
 FORMATS = {
     exported.MARKER: exported.ExportedClassifier,
     probe.MARKER: probe.ProbeClassifier,
     classical.SVM_MARKER: classical.SVMClassifier,
 }
-#: Folder of the model that comes with the package, for `pipeline(model=...)`; its card lies beside the weights.
+#: Folder of the built-in model, for `pipeline(model=...)`; its card lies beside the weights.
 DEFAULT_MODEL = str(Path(__file__).parents[2] / "default_model")
 
 _HUB_TIMEOUT = 10  # seconds
@@ -45,7 +45,7 @@ def load_classifier(
     ```
 
     Args:
-        path: Folder of a model, or its name on the Hub; by default the `default_model`, with a warning that says so.
+        path: Folder of a model, or its name on the Hub; by default the `default_model`, with a warning.
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one; exported networks run on the CPU.
         trust_remote_code: Whether code from the folder or repository may run.
@@ -54,9 +54,9 @@ def load_classifier(
         An `AudioClassifier`, a `ProbeClassifier`, an `SVMClassifier` or an `ExportedClassifier`.
 
     Raises:
-        FileNotFoundError: There is no such folder or repository, or a file of it is missing.
+        FileNotFoundError: There is no such folder or repository, or one of its files is missing.
         OSError: The Hub cannot be reached, and the model is not in its cache.
-        ValueError: A file cannot be read, or the device is not there or none for an exported network.
+        ValueError: A file cannot be read, or the device is not there or unfit for the model.
         ImportError: The runtime of an exported network, or the opensmile of an SVM, is not installed.
     """
     if batch_size < 1:
@@ -68,9 +68,8 @@ def load_classifier(
         )
         return default_model(batch_size, device)
     folder = find_model(path)
-    own = own_format(folder)
-    if own is not None:
-        return own(folder, batch_size, device, trust_remote_code)
+    if kind := own_format(folder):
+        return kind(folder, batch_size, device, trust_remote_code)
     if folder.is_dir() and not (folder / "config.json").is_file():
         names = sorted(entry.name for entry in folder.iterdir())
         found = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
@@ -84,8 +83,8 @@ def load_classifier(
 def find_model(path: str | os.PathLike) -> Path:
     """Return the folder of a model. A repository of the Hub in one of this package's own formats is downloaded first.
 
-    A repository of transformers stays a name, which its own `from_pretrained` looks up. The Hub is asked once, so that
-    a name that it does not know is refused at once.
+    A repository of transformers stays a name, which `from_pretrained` looks up. The Hub is asked once, so that an
+    unknown name is refused without delay.
 
     Raises:
         FileNotFoundError: There is neither a folder nor a repository of that name.
@@ -123,8 +122,8 @@ def load_speaker_classifier(model: tuple, speaker: tuple[Path | None, str | None
 
     Args:
         model: Arguments of `load_classifier`.
-        speaker: File of `lssed-hf enroll`, or None for the classifier as it comes; and a name in it, or None for the
-            only one there is.
+        speaker: File of `lssed-hf enroll`, or None for the classifier without a speaker; and a name in the file, or
+            None for the only one there.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: See `load_classifier`, `read_speakers` and `choose_speaker`.
@@ -137,7 +136,7 @@ def load_speaker_classifier(model: tuple, speaker: tuple[Path | None, str | None
 
 
 def default_model(batch_size: int = 8, device=None) -> AudioClassifier:
-    """Open the classifier that comes with the package: angry, neutral, happy and sad speech.
+    """Open the built-in classifier of angry, neutral, happy and sad speech.
 
     A small PyResNet trained on RAVDESS and EMO-DB, whose licences rule out commercial use.
     `scripts/train_default_model.py` trained it; its card is README.md in `DEFAULT_MODEL`.
@@ -157,7 +156,7 @@ def split_model(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
 
     Raises:
         FileNotFoundError: The first argument is neither a file nor a model.
-        ValueError: A model without recordings.
+        ValueError: A model is named and no recordings.
     """
     first, rest = Path(arguments[0]), list(arguments[1:])
     is_model = (first / "config.json").is_file() or own_format(first) is not None

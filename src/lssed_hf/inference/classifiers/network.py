@@ -1,4 +1,4 @@
-"""Inference with any audio classifier of transformers."""
+"""Inference with audio classifiers of transformers."""
 
 import math
 import os
@@ -17,9 +17,9 @@ from .inputs import model_inputs
 
 
 class AudioClassifier(Classifier):
-    """A saved audio classifier and its feature extractor.
+    """Audio classifier of transformers and its feature extractor.
 
-    On the CPU its batch norms are folded into its convolutions, which changes logits by rounding only.
+    On the CPU the batch norms are folded into the convolutions, which changes logits by rounding only.
 
     Args:
         model_name_or_path: Folder or Hub name of an audio classifier with a feature extractor.
@@ -44,7 +44,7 @@ class AudioClassifier(Classifier):
             self.model = AutoModelForAudioClassification.from_pretrained(
                 self.name, trust_remote_code=trust_remote_code
             )
-        self.model.eval().to(self.device, torch.float32)  # as its inputs, whatever it was saved in
+        self.model.eval().to(self.device, torch.float32)  # the type of its inputs, whatever it was saved in
         self.config = self.model.config
         self.batch_size = batch_size
         if self.device.type == "cpu":
@@ -74,7 +74,7 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
         device: Name such as `cpu`, `cuda` or `cuda:1`; by default the GPU if there is one, else the CPU.
 
     Raises:
-        ValueError: No device has that name, or this machine has none of it.
+        ValueError: No device has that name, or this machine has no such device.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -90,7 +90,7 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
 
 
 def own_frames(states: np.ndarray, waveform: np.ndarray, feature_extractor) -> np.ndarray:
-    """Return the states (frames, size) of the clip alone, where the extractor pads clips to one length."""
+    """Return the states (frames, size) of the clip without padding, if the extractor pads clips to one length."""
     padded = getattr(feature_extractor, "n_samples", None) or len(waveform)
     return states[: max(1, math.ceil(len(states) * min(1.0, len(waveform) / padded)))]
 

@@ -1,4 +1,4 @@
-"""Inference with a linear probe on a frozen encoder, as `lssed-hf train --probe` writes one."""
+"""Inference with linear probes on frozen encoders, from `lssed-hf train --probe`."""
 
 import json
 import os
@@ -16,19 +16,18 @@ from .inputs import model_inputs
 from .network import choose_device, no_loading_bar, own_frames
 
 
-#: Its presence makes a folder a probe: what was chosen, and how.
+#: File that makes a folder a probe: the chosen layer, and how it was chosen.
 MARKER = "probe.json"
-#: Beside it: weight (num_labels, hidden_size) and bias (num_labels,) of the regression; and the encoder's folder.
+#: File with weight (num_labels, hidden_size) and bias (num_labels,) of the regression, and folder of the encoder.
 WEIGHTS, ENCODER = "probe.safetensors", "encoder"
 
 
-def frame_states(
+def layer_states(
     encoder: torch.nn.Module, feature_extractor: SequenceFeatureExtractor, waveform: np.ndarray
 ) -> list[torch.Tensor]:
-    """Return the hidden states of a clip, (frames, hidden_size) of every layer, the input of the first one included.
+    """Return the hidden states of a clip, (frames, hidden_size) of every layer, with the input of the first layer.
 
-    They are those of the clip's own frames: where the extractor pads every clip to one length, as Whisper's does, what
-    lies behind the clip is left out.
+    If the extractor pads clips to one length, as Whisper's does, the frames of the padding are left out.
 
     Args:
         encoder: Network that returns hidden states.
@@ -36,7 +35,7 @@ def frame_states(
         waveform: float32 (samples,).
 
     Raises:
-        ValueError: The encoder's states are no sequences of vectors.
+        ValueError: The states of the encoder are no sequences of vectors.
     """
     inputs = model_inputs(feature_extractor, [waveform])
     inputs.pop("attention_mask", None)  # nothing is masked in a clip alone
@@ -54,22 +53,22 @@ def frame_states(
 def pooled_states(
     encoder: torch.nn.Module, feature_extractor: SequenceFeatureExtractor, waveform: np.ndarray
 ) -> torch.Tensor:
-    """Return the means over time of `frame_states`, (layers + 1, hidden_size)."""
-    return torch.stack([state.mean(dim=0) for state in frame_states(encoder, feature_extractor, waveform)])
+    """Return the means over time of `layer_states`, (layers + 1, hidden_size)."""
+    return torch.stack([state.mean(dim=0) for state in layer_states(encoder, feature_extractor, waveform)])
 
 
 class ProbeClassifier(Classifier):
-    """A frozen encoder and a logistic regression on the mean of one of its layers.
+    """Logistic regression on the mean of one layer of a frozen encoder.
 
     Args:
-        folder: what `lssed-hf train --probe` wrote.
-        batch_size: has no effect, as clips are run one by one.
-        device: a torch device, the GPU if there is one by default.
-        trust_remote_code: allow code from the folder to run.
+        folder: Folder of `lssed-hf train --probe`.
+        batch_size: Clips per batch, without effect, because clips are run one by one.
+        device: Device of torch, by default the GPU if there is one.
+        trust_remote_code: Whether code from the folder may run.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a file cannot be read, or they do not belong together.
+        FileNotFoundError: A file is missing.
+        ValueError: A file cannot be read, or the files do not belong together.
     """
 
     def __init__(
@@ -112,5 +111,5 @@ class ProbeClassifier(Classifier):
 
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         for waveform in waveforms:
-            state = frame_states(self.model, self.feature_extractor, waveform)[self.layer]
+            state = layer_states(self.model, self.feature_extractor, waveform)[self.layer]
             yield (state if frames else state.mean(dim=0)).cpu().numpy()

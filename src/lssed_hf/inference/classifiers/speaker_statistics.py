@@ -1,4 +1,4 @@
-"""A person's own baseline: mean and deviation of each mel bin over a speaker's clips, and the file that keeps them."""
+"""Statistics of speakers: mean and deviation of each mel bin over a speaker's clips, and the file that keeps them."""
 
 import argparse
 import copy
@@ -16,29 +16,31 @@ import numpy as np
 from ...files import replacing
 
 
-#: Parameters of an extractor that do not change what `extract` gives.
+#: Parameters of an extractor that do not change the result of `extract`.
 AFTER_EXTRACTION = (
     *("mean", "std", "normalization", "norm_vars", "padding_value", "padding_side", "pad_waveforms"),
     *("return_attention_mask", "auto_map", "processor_class"),
 )
 #: Normalisations by `mean` and `std`.
 BY_STATISTICS = ("corpus", "global_mvn", "speaker")
-#: A speaker's deviation is at least this share of the model's own. A bin that hardly moves in a short enrolment, as
-#: those above a telephone's band, would otherwise be blown up in the next recording.
+#: Least deviation of a speaker, as a share of the model's own. A bin that hardly moves in a short enrolment, such as
+#: one above a telephone's band, would otherwise be blown up in the next recording.
 STD_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class SpeakerStatistics:
-    """What a front end gives for one speaker, before normalisation.
+    """Mean and deviation of one speaker's features before normalisation.
 
     Attributes:
-        mean, std: over all frames of the clips, (num_mel_bins,).
-        num_clips: how many there were.
-        seconds: how long they are together.
+        mean: Mean of each bin over all frames of the clips, (num_mel_bins,).
+        std: Deviation of each bin over all frames of the clips, (num_mel_bins,).
+        num_clips: Number of clips.
+        seconds: Length of the clips together.
 
     Raises:
-        ValueError: lists of unequal length, or what is not a finite number of its range; the message names the field.
+        ValueError: The lists differ in length, or a value is no finite number of its range; the message names the
+            field.
     """
 
     mean: tuple[float, ...]
@@ -63,13 +65,13 @@ class SpeakerStatistics:
 
 
 class FrameStatistics:
-    """Mean and deviation per bin of frames that pass by, in constant memory."""
+    """Mean and deviation per bin of a stream of frames, in constant memory."""
 
     def __init__(self):
         self.count, self._total, self._squares = 0, 0.0, 0.0
 
     def add(self, frames: np.ndarray) -> None:
-        """Take the next (frames, bins)."""
+        """Add the next (frames, bins)."""
         frames = frames.astype(np.float64)
         self.count += len(frames)
         self._total = self._total + frames.sum(axis=0)
@@ -77,20 +79,24 @@ class FrameStatistics:
 
     @property
     def mean(self) -> np.ndarray:
-        """(bins,), of at least one frame."""
+        """Mean (bins,), after at least one frame."""
         return self._total / self.count
 
     @property
     def std(self) -> np.ndarray:
-        """(bins,), at least 1e-5."""
+        """Deviation (bins,), at least 1e-5."""
         return np.sqrt(np.maximum(self._squares / self.count - np.square(self.mean), 1e-10))
 
 
 def measure_speaker(feature_extractor: Any, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
-    """Statistics of float32 waveforms (samples,) at the extractor's sampling rate, each of which is read once.
+    """Return the statistics of a speaker.
+
+    Args:
+        feature_extractor: Front end of the model.
+        waveforms: Clips of the speaker, float32 (samples,), at the extractor's sampling rate; each is read once.
 
     Raises:
-        ValueError: no waveform, one that the extractor refuses, silence alone, or see `check_front_end`.
+        ValueError: There are no clips, they are silent, the extractor refuses one, or see `check_front_end`.
     """
     check_front_end(feature_extractor)
     plain = copy.copy(feature_extractor)
@@ -107,12 +113,16 @@ def measure_speaker(feature_extractor: Any, waveforms: Iterable[np.ndarray]) -> 
 
 
 def speaker_front_end(feature_extractor: Any, statistics: SpeakerStatistics) -> Any:
-    """The extractor with a speaker's `mean` and `std` in place of its own; the rest is shared.
+    """Return the extractor with a speaker's `mean` and `std` in place of its own; the rest is shared.
 
-    Deviations are at least `STD_SHARE` of the extractor's own, where it has some.
+    Deviations are at least `STD_SHARE` of the extractor's own, if it has some.
+
+    Args:
+        feature_extractor: Front end of the model.
+        statistics: Statistics of the speaker, from `measure_speaker`.
 
     Raises:
-        ValueError: the statistics have another number of bins, or see `check_front_end`.
+        ValueError: The statistics have another number of bins, or see `check_front_end`.
     """
     check_front_end(feature_extractor)
     if len(statistics.mean) != feature_extractor.num_mel_bins:
@@ -127,10 +137,10 @@ def speaker_front_end(feature_extractor: Any, statistics: SpeakerStatistics) -> 
 
 
 def check_front_end(feature_extractor: Any) -> None:
-    """Make sure that an extractor normalises by a mean and a deviation per bin.
+    """Check that an extractor normalises by a mean and a deviation per bin.
 
     Raises:
-        ValueError: it reads waveforms, or normalises otherwise.
+        ValueError: The extractor reads waveforms, or normalises otherwise.
     """
     name = type(feature_extractor).__name__
     if not all(hasattr(feature_extractor, part) for part in ("extract", "normalize", "mean", "std", "num_mel_bins")):
@@ -146,33 +156,33 @@ def check_front_end(feature_extractor: Any) -> None:
 
 
 def wants_speaker(feature_extractor: Any) -> bool:
-    """Whether a model was trained on clips that were normalised speaker by speaker."""
+    """Return whether a model was trained on clips that were normalised speaker by speaker."""
     return getattr(feature_extractor, "normalization", None) == "speaker"
 
 
 def extraction_settings(feature_extractor: Any) -> dict[str, Any]:
-    """Parameters of an extractor that its features before normalisation depend on, JSON."""
+    """Return the parameters of an extractor that its features before normalisation depend on, as JSON."""
     settings = {key: value for key, value in feature_extractor.to_dict().items() if key not in AFTER_EXTRACTION}
     return json.loads(json.dumps(settings, sort_keys=True))
 
 
 def read_speakers(path: str | os.PathLike, front_end: Mapping[str, Any]) -> dict[str, SpeakerStatistics]:
-    """Speakers by name, from a file of `add_speaker`.
+    """Read speakers by name from a file of `add_speaker`.
 
     Args:
-        path: of the file.
-        front_end: of the classifier that they are for.
+        path: File of speakers.
+        front_end: Front end of the classifier that the speakers are for, `Classifier.front_end`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not of this format, or of another front end; the message names the field.
+        FileNotFoundError: There is no such file.
+        ValueError: The file has another format, or belongs to another front end; the message names the field.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file of speakers; lssed-hf enroll makes one")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # ValueError: JSON's and Unicode's too
+    except (ValueError, RecursionError) as error:  # ValueError is JSON's and Unicode's too
         raise ValueError(f"{path}: not JSON ({error}); enroll the speakers again") from error
     if not isinstance(content, dict) or not all(
         isinstance(content.get(key), dict) for key in ("features", "speakers")
@@ -207,14 +217,20 @@ def add_speaker(
 ) -> bool:
     """Write a speaker into a file, which is made if need be. Other speakers of the file stay.
 
-    The file is JSON: `features`, the `front_end` of the classifier, and `speakers`, by name the fields
-    of `SpeakerStatistics`. Several processes may add to it at once.
+    The file is JSON: `features`, the `front_end` of the classifier, and `speakers`, the fields of `SpeakerStatistics`
+    by name. Several processes may add speakers at once.
+
+    Args:
+        path: File of speakers.
+        name: Name of the speaker.
+        statistics: Statistics of the speaker.
+        front_end: Front end of the classifier, `Classifier.front_end`.
 
     Returns:
-        Whether a speaker of that name was replaced.
+        True if a speaker of that name was replaced.
 
     Raises:
-        ValueError: a file that is there is not of this format, or of another front end.
+        ValueError: The file is there and has another format, or belongs to another front end.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -230,7 +246,11 @@ def add_speaker(
 
 
 def check_speaker_arguments(args: argparse.Namespace) -> None:
-    """Raise ValueError where a speaker is named and no file of speakers."""
+    """Check that a file of speakers is named if a speaker is.
+
+    Raises:
+        ValueError: A speaker is named and no file.
+    """
     if args.speaker is not None and args.speakers is None:
         raise ValueError(f"--speaker {args.speaker} goes with --speakers, the file that holds the speaker")
 
@@ -238,10 +258,15 @@ def check_speaker_arguments(args: argparse.Namespace) -> None:
 def choose_speaker(
     speakers: Mapping[str, SpeakerStatistics], name: str | None, path: str | os.PathLike
 ) -> SpeakerStatistics:
-    """The speaker of a name, or the only one there is.
+    """Return the speaker of a name, or the only one.
+
+    Args:
+        speakers: Speakers by name, from `read_speakers`.
+        name: Name of a speaker; None for the only one.
+        path: File of the speakers, for messages.
 
     Raises:
-        ValueError: there is no such speaker, or several without a name.
+        ValueError: There is no such speaker, or there are several and no name.
     """
     present = ", ".join(speakers) or "nobody"
     if name is None and len(speakers) != 1:

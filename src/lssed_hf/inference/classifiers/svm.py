@@ -1,4 +1,4 @@
-"""Support vector machines on openSMILE's functionals: the classical peers of the networks."""
+"""Inference with support vector machines on openSMILE's functionals, classical peers of the networks."""
 
 import copy
 import itertools
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 #: Name of a system -> feature set of openSMILE.
 CLASSICAL = {"egemaps-svm": "eGeMAPSv02", "compare-svm": "ComParE_2016"}
-#: Its presence makes a folder one of a support vector machine. What it holds is said at `save_svm`.
+#: File that makes a folder one of a support vector machine. `save_svm` describes its contents.
 SVM_MARKER = "svm.json"
 SVM_WEIGHTS = "svm.safetensors"
 _ARRAYS = ("support", "weight", "bias", "mean", "std")
@@ -34,7 +34,7 @@ LICENSE_NOTE = (
     "alone: a commercial product needs one from audEERING."
 )
 SAMPLING_RATE = 16000
-_NEVER = -1e3  # of a class without training clips: an answer that is never given, and finite
+_NEVER = -1e3  # votes for a class without training clips: never the most, and finite
 _SHORTEST = 0.1  # seconds; below 60 ms there are no functionals
 
 
@@ -45,11 +45,11 @@ class FunctionalsExtractor:
     al. 2016, "The INTERSPEECH 2016 Computational Paralinguistics Challenge") 6,373.
 
     Args:
-        feature_set: a name of `opensmile.FeatureSet`.
+        feature_set: Name of `opensmile.FeatureSet`.
 
     Raises:
-        ImportError: the package opensmile is not installed.
-        ValueError: it has no such set.
+        ImportError: The package opensmile is not installed.
+        ValueError: There is no such set.
     """
 
     sampling_rate = SAMPLING_RATE
@@ -59,7 +59,10 @@ class FunctionalsExtractor:
         self._process = open_smile(feature_set)
 
     def extract(self, waveform: np.ndarray) -> np.ndarray:
-        """float32 (num_functionals,) of a float32 waveform (samples,); silence is put behind very short ones."""
+        """Return functionals, float32 (num_functionals,), of a float32 waveform (samples,).
+
+        Silence is added behind a very short waveform.
+        """
         missing = math.ceil(_SHORTEST * self.sampling_rate) - len(waveform)
         values = self._process(np.pad(waveform, (0, missing)) if missing > 0 else waveform)
         if not np.isfinite(values).all():
@@ -69,7 +72,12 @@ class FunctionalsExtractor:
 
 @cache
 def open_smile(feature_set: str) -> Callable[[np.ndarray], np.ndarray]:
-    """What gives float32 functionals (num_functionals,) of a float32 waveform (samples,) at 16 kHz."""
+    """Return a function from a float32 waveform (samples,) at 16 kHz to float32 functionals (num_functionals,).
+
+    Raises:
+        ImportError: The package opensmile is not installed.
+        ValueError: It has no such feature set.
+    """
     try:
         import opensmile
     except ImportError as error:
@@ -86,20 +94,21 @@ def open_smile(feature_set: str) -> Callable[[np.ndarray], np.ndarray]:
 
 @dataclass(frozen=True)
 class SupportVectorMachine:
-    """A support vector machine with a radial kernel, of every pair of classes, on standardised functionals.
+    """Support vector machine with a radial kernel, for every pair of classes, on standardised functionals.
 
     Attributes:
-        feature_set: of openSMILE.
-        labels: classes.
-        complexity: C, the weight of training errors.
-        gamma: of the kernel exp(-gamma |x - s|^2).
-        speaker_normalization: whose statistics standardise: "none" for those of all training clips, else every
-            speaker's own.
-        support: float32 (num_vectors, num_functionals), standardised training clips.
-        weight: float32 (num_pairs, num_vectors); pairs are (0, 1), (0, 2), ..., (1, 2), ... of `classes`.
-        bias: float32 (num_pairs,).
-        classes: int64, numbers of the labels that had training clips.
-        mean, std: float32 (num_functionals,), of the training clips.
+        feature_set: Feature set of openSMILE.
+        labels: Class names, (num_labels,).
+        complexity: Weight of training errors, C.
+        gamma: Factor of the kernel exp(-gamma |x - s|^2).
+        speaker_normalization: Origin of the statistics that standardise: "none" for all training clips, else each
+            speaker.
+        support: Standardised training clips, float32 (num_vectors, num_functionals).
+        weight: Weights, float32 (num_pairs, num_vectors); pairs are (0, 1), (0, 2), ..., (1, 2), ... of `classes`.
+        bias: Biases, float32 (num_pairs,).
+        classes: Numbers of the labels that had training clips, int64.
+        mean: Mean of the training clips, float32 (num_functionals,).
+        std: Deviation of the training clips, float32 (num_functionals,).
     """
 
     feature_set: str
@@ -116,12 +125,19 @@ class SupportVectorMachine:
 
     @property
     def num_parameters(self) -> int:
+        """Number of values in `support`, `weight` and `bias`."""
         return self.support.size + self.weight.size + self.bias.size
 
     def decision(self, functionals: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-        """float32 (batch, num_labels) of functionals (batch, num_functionals), standardised by `mean` and `std`.
+        """Return the votes for each class, float32 (batch, num_labels).
 
-        A class's number of won pairs and, below one, by how much it won them, as scikit-learn's `SVC` has it.
+        The whole part is the number of pairs that the class won, the rest tells how clearly it won them, like the
+        `decision_function` of scikit-learn's `SVC`.
+
+        Args:
+            functionals: Functionals, (batch, num_functionals).
+            mean: Mean to standardise by, (num_functionals,).
+            std: Deviation to standardise by, (num_functionals,).
         """
         x = ((functionals - mean) / std).astype(np.float64)
         squares = np.square(x).sum(axis=1)[:, None] + np.square(self.support, dtype=np.float64).sum(axis=1)
@@ -137,21 +153,21 @@ class SupportVectorMachine:
 
 
 class SVMClassifier(Classifier):
-    """A support vector machine that `lssed-hf train` saved.
+    """Support vector machine that `lssed-hf train` saved.
 
-    Its logits count the other classes that a class wins against. Their softmax orders the classes, but is not
-    calibrated: do not read the probabilities as how often an answer is right.
+    The logit of a class counts the other classes that it wins against. The softmax of the logits orders the classes,
+    but is not calibrated: a probability does not tell how often a label is right.
 
     Args:
-        folder: with `svm.json` and `svm.safetensors`.
-        batch_size: clips at a time.
-        device: None or "cpu".
-        trust_remote_code: of no use here.
+        folder: Folder with `svm.json` and `svm.safetensors`.
+        batch_size: Clips per batch.
+        device: Device, None or "cpu".
+        trust_remote_code: Argument of all classifiers, without effect.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a file cannot be read, or another device.
-        ImportError: the package opensmile is not installed.
+        FileNotFoundError: A file is missing.
+        ValueError: A file cannot be read, or the device is not the CPU.
+        ImportError: The package opensmile is not installed.
     """
 
     def __init__(self, folder: str | os.PathLike, batch_size: int = 8, device=None, trust_remote_code: bool = False):
@@ -172,10 +188,13 @@ class SVMClassifier(Classifier):
         return {"feature_set": self.svm.feature_set}
 
     def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
-        """Mean and deviation of each functional over some clips of one speaker: float32 waveforms (samples,).
+        """Measure mean and deviation of each functional over clips of one speaker.
+
+        Args:
+            waveforms: Clips of the speaker, float32 (samples,).
 
         Raises:
-            ValueError: no clips.
+            ValueError: There are no clips.
         """
         functionals, samples = [], 0
         for waveform in waveforms:
@@ -187,10 +206,13 @@ class SVMClassifier(Classifier):
         return SpeakerStatistics(tuple(mean), tuple(std), len(functionals), samples / self.sampling_rate)
 
     def for_speaker(self, statistics: SpeakerStatistics) -> "SVMClassifier":
-        """The same machine, on functionals standardised by the speaker's own mean and deviation.
+        """Return the classifier with functionals standardised by the speaker's own mean and deviation.
+
+        Args:
+            statistics: Statistics of the speaker, from `speaker_statistics`.
 
         Raises:
-            ValueError: statistics of another feature set, or a classifier that is a speaker's already.
+            ValueError: The statistics belong to another feature set, or the classifier is a speaker's already.
         """
         if self.statistics is not None:
             raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
@@ -215,16 +237,16 @@ class SVMClassifier(Classifier):
 
 
 def speaker_moments(functionals: np.ndarray, corpus_std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation (num_functionals,) of one speaker's (num_clips, num_functionals).
+    """Return mean and deviation (num_functionals,) of one speaker's clips (num_clips, num_functionals).
 
-    Deviations are at least `STD_SHARE` of the corpus's, as those of front ends of networks.
+    Deviations are at least `STD_SHARE` of the corpus's, like in the front ends of networks.
     """
     functionals = functionals.astype(np.float64)
     return functionals.mean(axis=0), np.maximum(functionals.std(axis=0), STD_SHARE * corpus_std)
 
 
 def save_svm(svm: SupportVectorMachine, folder: str | os.PathLike) -> None:
-    """Write `svm.safetensors` (the arrays) and, last, `svm.json` with all else."""
+    """Write `svm.safetensors` with the arrays and, last, `svm.json` with the other fields and the labels."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: np.ascontiguousarray(getattr(svm, name), np.float32) for name in _ARRAYS}
@@ -244,11 +266,11 @@ def save_svm(svm: SupportVectorMachine, folder: str | os.PathLike) -> None:
 
 
 def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
-    """What `save_svm` wrote.
+    """Read a support vector machine that `save_svm` wrote.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a file is damaged, or the two do not fit.
+        FileNotFoundError: A file is missing.
+        ValueError: A file is damaged, or the two files do not fit each other.
     """
     path, weights = Path(folder, SVM_MARKER), Path(folder, SVM_WEIGHTS)
     for file in (path, weights):
@@ -275,7 +297,7 @@ def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
         known = set(svm.classes.tolist()) <= set(range(len(svm.labels)))
         if not fits or not known or num_pairs != math.comb(len(svm.classes), 2):
             raise ValueError("weights, statistics and labels do not fit")
-    except Exception as error:  # JSON's and Unicode's, missing keys, and safetensors' own
+    except Exception as error:  # errors of JSON, Unicode and safetensors, and missing keys
         raise ValueError(
             f"{folder} holds no support vector machine of this version, train it again: {error!r}"
         ) from error
