@@ -1,15 +1,15 @@
-"""The outline of a waveform of any length, in a fixed amount of memory."""
+"""Outline of a waveform of any length, in a fixed amount of memory."""
 
 import numpy as np
 
 
 class Envelope:
-    """Lowest and highest sample of equal stretches of a recording, collected while its blocks pass by.
+    """Lowest and highest sample of equal stretches of a recording, collected block by block.
 
-    Where it would take more than `size` stretches, neighbours are joined, so there are `size / 2` to `size` of them.
+    Neighbours are joined when there would be more than `size` stretches, so a long recording has `size / 2` to `size`.
 
     Args:
-        size: most stretches, an even number.
+        size: Largest number of stretches, an even number.
     """
 
     def __init__(self, size: int = 4096):
@@ -20,7 +20,7 @@ class Envelope:
         self._samples = 0
 
     def add(self, block: np.ndarray) -> None:
-        """Take the next float samples (samples,)."""
+        """Add the next float samples (samples,)."""
         size = self._bounds.shape[1]
         while len(block):
             room = size * self._stretch - self._samples
@@ -29,19 +29,22 @@ class Envelope:
                 self._bounds[1, : size // 2] = self._bounds[1].reshape(-1, 2).max(axis=1)
                 self._stretch *= 2
                 continue
-            part, block = block[:room], block[room:]
-            index = (self._samples + np.arange(len(part))) // self._stretch
+            head, block = block[:room], block[room:]
+            index = (self._samples + np.arange(len(head))) // self._stretch
             first = int(index[0])
             starts = np.flatnonzero(np.diff(index, prepend=index[0] - 1))
-            low, high = np.minimum.reduceat(part, starts), np.maximum.reduceat(part, starts)
-            if self._samples % self._stretch:  # the first stretch has been begun
+            low, high = np.minimum.reduceat(head, starts), np.maximum.reduceat(head, starts)
+            if self._samples % self._stretch:  # the first stretch holds earlier samples
                 low[0] = min(low[0], self._bounds[0, first])
                 high[0] = max(high[0], self._bounds[1, first])
             self._bounds[:, first : first + len(starts)] = low, high
-            self._samples += len(part)
+            self._samples += len(head)
 
     def outline(self, seconds: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What was added, spread over so many seconds.
+        """Return the outline of the samples so far.
+
+        Args:
+            seconds: Length that the samples are spread over.
 
         Returns:
             Seconds at the edges of the stretches (stretches + 1,), and the lowest and highest sample of each, both

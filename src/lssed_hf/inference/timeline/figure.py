@@ -1,4 +1,4 @@
-"""A picture of emotion over time, drawn without touching matplotlib's global state (pyplot)."""
+"""Picture of emotion over time, drawn without matplotlib's global state (pyplot)."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -33,19 +33,19 @@ def draw_timeline(
 ) -> Figure:
     """Draw probabilities over time, stacked, below the waveform; with turns a panel for each speaker.
 
-    Where windows overlap it is their mean that is drawn (see `timeline_formats.flatten`). What was not scored is grey.
+    The mean is drawn where windows overlap (see `formats.flatten`). Segments that were not scored are grey.
 
     Args:
-        segments: of `score_timeline`.
-        labels: of the classifier, (num_labels,).
-        envelope: what `score_timeline` filled; None for no waveform.
-        title: a line above the picture.
+        segments: Segments of `score_timeline`.
+        labels: Labels of the classifier, (num_labels,).
+        envelope: Outline that `score_timeline` filled; None for no waveform.
+        title: Line above the picture.
 
     Returns:
-        A figure with a canvas of its own; `savefig` needs no display.
+        Figure with a canvas of its own; `savefig` needs no display.
 
     Raises:
-        ValueError: there are no segments.
+        ValueError: There are no segments.
     """
     segments = list(segments)
     if not segments:
@@ -70,16 +70,7 @@ def draw_timeline(
     bottom.set_xlim(0, end)
     bottom.xaxis.set_major_locator(MultipleLocator(next((step for step in _STEPS if end / step <= _MOST_TICKS), end)))
     bottom.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds)))
-    meaning = {}
-    for axes in all_axes:
-        handles, names = axes.get_legend_handles_labels()
-        meaning |= dict(zip(names, handles))
-    columns = min(len(meaning), 8)
-    legend = figure.legend(
-        meaning.values(), meaning, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    _draw_legend(figure)
     if title:
         figure.suptitle(title, fontsize=12, color=_INK, parse_math=False)
     return figure
@@ -113,6 +104,17 @@ def _draw_probabilities(axes: Axes, pieces: Sequence[TimelineSegment], labels: S
             named.add(reason)
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.5, 1])
+
+
+def _draw_legend(figure: Figure) -> None:
+    entries = {}
+    for axes in figure.axes:
+        handles, names = axes.get_legend_handles_labels()
+        entries |= dict(zip(names, handles))
+    look = {"ncols": min(len(entries), 8), "frameon": False, "fontsize": 9}
+    legend = figure.legend(entries.values(), entries, loc="outside lower center", **look)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Timelines as files: every window as CSV or JSON, and without overlap as Praat TextGrid or RTTM."""
+"""Files of timelines: all windows as a table, CSV or JSON, and windows without overlap as Praat TextGrid or RTTM."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from .scoring import NO_SPEECH, NO_TURN, TimelineSegment
 
 
 class Interval(NamedTuple):
-    """A stretch with one answer: `label` and its mean `score`, or both None and why it was `skipped`."""
+    """Stretch with one label and its mean `score`; both are None if it was not scored, for the reason `skipped`."""
 
     start: float
     end: float
@@ -23,10 +23,11 @@ class Interval(NamedTuple):
 
 
 def flatten(segments: Sequence[TimelineSegment], end: float) -> list[TimelineSegment]:
-    """Segments without overlap that cover 0 to `end` seconds.
+    """Return segments without overlap that cover 0 to `end` seconds.
 
     Time is cut wherever a segment begins or ends. A piece gets the mean probabilities of the scored segments that
-    cover it. Without any, it is skipped for the reason of the first segment that covers it, or else as `NO_TURN`.
+    cover it. A piece without such segments is skipped for the reason of the first segment that covers it, or as
+    `NO_TURN` if none does.
     """
     bounds = np.unique([0.0, end, *(time for segment in segments for time in (segment.start, segment.end))])
     width = len(segments[0].probabilities) if segments else 0
@@ -48,17 +49,20 @@ def flatten(segments: Sequence[TimelineSegment], end: float) -> list[TimelineSeg
 
 
 def tiers(segments: Sequence[TimelineSegment]) -> dict[str | None, list[TimelineSegment]]:
-    """Speaker -> flattened segments over the whole recording, in the order in which they first speak; at least one."""
+    """Return the flattened segments of each speaker, in the order in which they first speak.
+
+    Without turns the only speaker is None.
+    """
     end = max(segment.end for segment in segments)
     spoken: dict[str | None, list[TimelineSegment]] = {}
     for segment in segments:
         if segment.skipped != NO_TURN:
             spoken.setdefault(segment.speaker, []).append(segment)
-    return {speaker: flatten(own, end) for speaker, own in (spoken or {None: segments}).items()}
+    return {speaker: flatten(turns, end) for speaker, turns in (spoken or {None: segments}).items()}
 
 
 def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str]) -> list[Interval]:
-    """Flattened segments to the most probable label of each, neighbours with the same answer joined."""
+    """Return the most probable label of each flattened segment; neighbours with the same label are joined."""
     joined: list[Interval] = []
     for piece in pieces:
         best = None if piece.skipped else int(piece.probabilities.argmax())
@@ -75,20 +79,20 @@ def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str]) -> list[
 
 
 def write_table(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
-    """Write one aligned line per window: times, speaker, label and percent, or why it was not scored."""
+    """Write one aligned line per window: times, speaker, label and per cent, or the reason why it was not scored."""
     rows = [("start", "end", "speaker", "label", "sure")]
     for segment in segments:
         best = int(np.nan_to_num(segment.probabilities).argmax())
-        said = ("", "") if segment.skipped else (labels[best], f"{segment.probabilities[best]:4.0%}")
+        label, sure = ("", "") if segment.skipped else (labels[best], f"{segment.probabilities[best]:4.0%}")
         times = (f"{segment.start:8.1f}", f"{segment.end:8.1f}")
-        rows.append((*times, printable(segment.speaker or ""), segment.skipped or said[0], said[1]))
+        rows.append((*times, printable(segment.speaker or ""), segment.skipped or label, sure))
     if not any(row[2] for row in rows[1:]):
         rows = [(*row[:2], *row[3:]) for row in rows]
     write_columns(file, rows)
 
 
 def write_csv(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
-    """A row per segment: start, end (seconds), speaker, label, score, every probability, and why it was skipped."""
+    """Write a row per segment: start, end (seconds), speaker, label, score, probabilities, and why it was skipped."""
     writer = csv.writer(file)
     writer.writerow(["start", "end", "speaker", *score_columns(labels), "skipped"])
     for segment in segments:
@@ -100,7 +104,7 @@ def write_csv(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequen
 def write_json(
     file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str], settings: dict[str, Any]
 ) -> None:
-    """An object of `settings`, `duration` (seconds), `labels` and `segments`, each with what a row of the CSV has."""
+    """Write an object of `settings`, `duration` (seconds), `labels` and `segments`, with the fields of the CSV."""
     rows = []
     for segment in segments:
         row: dict[str, Any] = {"start": segment.start, "end": segment.end, "speaker": segment.speaker}
@@ -118,9 +122,9 @@ def write_json(
 
 
 def write_textgrid(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
-    """Praat's long text format: an interval tier per speaker, or one called `emotion`, from 0 to the end without gaps.
+    """Write Praat's long text format: an interval tier per speaker, or one called `emotion`, without gaps.
 
-    Intervals bear the label, `(no speech)` or `(too short)`, and nothing where the speaker has no turn.
+    The text of an interval is the label, `(no speech)` or `(too short)`. It is empty where the speaker has no turn.
     """
     end = max(segment.end for segment in segments)
     by_speaker = {speaker: intervals(pieces, labels) for speaker, pieces in tiers(segments).items()}
@@ -138,14 +142,17 @@ def write_textgrid(file: IO[str], segments: Sequence[TimelineSegment], labels: S
 
 
 def write_rttm(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str], recording: str) -> None:
-    """NIST's Rich Transcription Time Marked format (RT-09 evaluation plan, appendix A), sorted by onset.
+    """Write NIST's Rich Transcription Time Marked format (RT-09 evaluation plan, appendix A), sorted by onset.
 
-    A stretch of one label is a SPEAKER line that bears the label as its name, behind `SPEAKER:` with turns, and the
-    mean probability as its confidence. Stretches without speech are NON-SPEECH of subtype `other`, and those without a
-    turn, or too short, NOSCORE. Blanks in names become `_`.
+    A stretch of one label is a SPEAKER line. Its name is the label, behind `SPEAKER:` with turns, and its confidence
+    is the mean probability. Stretches without speech are NON-SPEECH of subtype `other`. Stretches without a turn, or
+    too short, are NOSCORE. Blanks in names become `_`.
 
     Args:
-        recording: what the second field says.
+        file: Text file to write to.
+        segments: Segments of `score_timeline`.
+        labels: Labels of the classifier, (num_labels,).
+        recording: Name of the recording, for the second field.
     """
     lines = []
     for segment in segments:
@@ -174,8 +181,8 @@ def _rttm(
     name: str = "<NA>",
     confidence: float | None = None,
 ) -> tuple[float, str]:
-    """The onset of a line, and the line."""
-    onset, end = round(start, 3), round(end, 3)  # so that neighbours still meet
+    """Return the onset of a line, and the line."""
+    onset, end = round(start, 3), round(end, 3)  # before the difference, so that neighbours still meet
     confident = "<NA>" if confidence is None else f"{confidence:.4f}"
     fields = [kind, _word(recording), "1", f"{onset:.3f}", f"{end - onset:.3f}", "<NA>", subtype, _word(name)]
     return onset, " ".join([*fields, confident, "<NA>"]) + "\n"

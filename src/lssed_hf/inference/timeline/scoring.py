@@ -1,4 +1,4 @@
-"""Emotion over time: windows over a recording of any length, which is streamed and never held whole."""
+"""Emotion over time: classification of windows of a recording, which is streamed and never held whole."""
 
 import heapq
 import itertools
@@ -22,19 +22,19 @@ from .turns import Turn
 
 
 NO_TURN = "no turn"
-_BATCHES = 4  # whose windows are held at once
+_BATCHES = 4  # batches of windows that are held at once
 
 
 @dataclass(frozen=True)
 class TimelineSegment:
-    """A window of a recording and what was heard in it.
+    """Window of a recording and its probabilities.
 
     Attributes:
-        start: seconds from the beginning of the recording.
-        end: seconds.
-        probabilities: float32 (num_labels,); all NaN where the segment was not scored.
-        speaker: of the turn that the window is in, None without turns.
-        skipped: why the segment was not scored (`NO_SPEECH`, `NO_TURN` or `TOO_SHORT`), else None.
+        start: Start in seconds from the beginning of the recording.
+        end: End in seconds from the beginning of the recording.
+        probabilities: Class probabilities, float32 (num_labels,); all NaN if the segment was not scored.
+        speaker: Speaker of the turn that the window is in, None without turns.
+        skipped: Reason why the segment was not scored (`NO_SPEECH`, `NO_TURN` or `TOO_SHORT`), else None.
     """
 
     start: float
@@ -45,7 +45,7 @@ class TimelineSegment:
 
 
 class _Span(NamedTuple):
-    """Samples `first` to `last` (exclusive) of a recording, to be scored unless `skipped` says why not."""
+    """Samples `first` to `last` (exclusive) of a recording, and the reason why they are not scored, if any."""
 
     first: int
     last: int
@@ -68,10 +68,10 @@ def score_timeline(
 ) -> Iterator[TimelineSegment]:
     """Classify a recording window by window, in constant memory.
 
-    Windows begin every `hop_seconds`; the last one ends with the recording, and therefore begins less than a hop after
-    the one before. A recording that is shorter than a window is one segment. With `turns` the same is done to each of
-    them, and what lies in no turn becomes segments of its own, not scored. Segments come in the order in which they
-    begin, and together they cover the recording.
+    Windows begin every `hop_seconds`. The last one ends with the recording, so it begins less than a hop after the one
+    before. A recording that is shorter than a window is one segment. With `turns` each turn is cut like this, and the
+    stretches between turns are segments that are not scored. Segments come in the order in which they begin, and
+    together they cover the recording.
 
     ```python
     classifier = lssed_hf.load_classifier("outputs/pyresnet50")
@@ -81,28 +81,27 @@ def score_timeline(
     ```
 
     Args:
-        classifier: of `lssed_hf.load_classifier`.
-        recording: anything that `load_audio` reads from a path.
-        window_seconds: length of a window. The default is that of the clips that classifiers learn from: those of
-            LSSED and RAVDESS mostly last 3 to 5 s.
-        hop_seconds: from the start of a window to that of the next, at most `window_seconds`.
-        vad: whether to leave windows without speech unscored, as `silero_gate` hears them; or another gate.
-        min_speech: share of a window that has to be speech for it to be scored, with `vad`.
-        turns: of speakers, as `lssed_hf.read_turns` returns them; they may overlap.
-        speakers: with `turns`, statistics to normalise each turn by, by the name of its speaker. (Without turns, pass
+        classifier: Classifier of `lssed_hf.load_classifier`.
+        recording: Path that `load_audio` can read.
+        window_seconds: Length of a window in seconds. The default is the length of the clips that classifiers learn
+            from: clips of LSSED and RAVDESS mostly last 3 to 5 s.
+        hop_seconds: Seconds between the starts of windows, at most `window_seconds`.
+        vad: Whether to leave windows without speech unscored, judged by `silero_gate`; or another gate.
+        min_speech: Share of a window that has to be speech for the window to be scored, with `vad`.
+        turns: Turns of speakers from `lssed_hf.read_turns`; they may overlap.
+        speakers: Statistics of each speaker of `turns`, by name, to normalise the turns by. (Without turns, pass
             `classifier.for_speaker(statistics)`.)
         channel: Channel of a stereo recording: "mix" (the mean), "left" or "right".
-        envelope: takes the waveform's outline on the way.
+        envelope: Outline of the waveform, which is filled on the way.
 
     Returns:
-        An iterator. Closing it closes the file.
+        Iterator over the segments. Closing it closes the file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        AudioError: the recording cannot be read, or a turn ends after it; where this shows only later, the iterator
-            raises it.
-        ValueError: a setting or turn is no number of its range, or `speakers` lacks the speaker of a turn.
-        ImportError: `vad=True` without the package silero-vad.
+        FileNotFoundError: There is no such file.
+        AudioError: The recording cannot be read, or a turn ends after it. The iterator raises it for later faults.
+        ValueError: A setting or turn is out of its range, or `speakers` lacks the speaker of a turn.
+        ImportError: `vad=True` needs the package silero-vad, which is not installed.
     """
     rate = classifier.sampling_rate
     if not (math.isfinite(window_seconds) and window_seconds >= SHORTEST):
@@ -114,25 +113,30 @@ def score_timeline(
         )
     if not 0 <= min_speech <= 1:
         raise ValueError(f"min_speech must be from 0 to 1, got {min_speech}")
+    _check_turns(turns or (), recording)
+    classifiers = _speaker_classifiers(classifier, turns, speakers)
+    gate = (silero_gate if vad is True else vad) or None
+    blocks = stream_audio(recording, rate, channel=channel)
+    lengths = (round(window_seconds * rate), hop_seconds * rate)
+    return _score(classifiers, blocks, gate, envelope, lengths, min_speech, turns)
+
+
+def _check_turns(turns: Iterable[Turn], recording: str | os.PathLike) -> None:
     duration = audio_duration(recording)
-    for turn in turns or ():
+    for turn in turns:
         if not 0 <= turn.start < turn.end < math.inf:
             raise ValueError(f"{turn} must begin at 0 s or later and end after its beginning")
         if 0 < duration < turn.end - END_TOLERANCE:  # some videos say 0
             raise AudioError(f"{recording}: lasts {duration:.3f} s, so it has no {turn}; correct the times")
-    own = _own_classifiers(classifier, turns, speakers)
-    gate = (silero_gate if vad is True else vad) or None
-    blocks = stream_audio(recording, rate, channel=channel)
-    return _score(own, blocks, gate, envelope, (round(window_seconds * rate), hop_seconds * rate), min_speech, turns)
 
 
-def _own_classifiers(
+def _speaker_classifiers(
     classifier: Classifier, turns: Sequence[Turn] | None, speakers: Mapping[str, SpeakerStatistics] | None
 ) -> dict[str | None, Classifier]:
-    """By the speakers of turns; that of None is for all others."""
-    own: dict[str | None, Classifier] = {None: classifier}
+    """Return the classifier of each speaker with statistics; the one of None is for all others."""
+    classifiers: dict[str | None, Classifier] = {None: classifier}
     if speakers is None:
-        return own
+        return classifiers
     if turns is None:
         raise ValueError("speakers are those of turns: give turns, or the classifier of one speaker (for_speaker)")
     for turn in turns:
@@ -141,9 +145,9 @@ def _own_classifiers(
                 f"the {turn} has no speaker with statistics: they are of {', '.join(speakers) or 'nobody'}. Enroll "
                 "the speaker (lssed-hf enroll), correct the name, or name one speaker for all turns (--speaker)"
             )
-        if turn.speaker not in own:
-            own[turn.speaker] = classifier.for_speaker(speakers[turn.speaker])
-    return own
+        if turn.speaker not in classifiers:
+            classifiers[turn.speaker] = classifier.for_speaker(speakers[turn.speaker])
+    return classifiers
 
 
 def _score(
@@ -155,7 +159,17 @@ def _score(
     min_speech: float,
     turns: Sequence[Turn] | None,
 ) -> Iterator[TimelineSegment]:
-    """Segments by the classifiers of speakers, or that of None; `lengths` are those of window and hop, in samples."""
+    """Yield the segments of a stream.
+
+    Args:
+        classifiers: Classifier by speaker; the one of None is for all others.
+        blocks: Samples of the recording.
+        gate: Gate that marks speech; None takes all for speech.
+        envelope: Outline of the waveform, which is filled on the way.
+        lengths: Lengths of window and hop in samples.
+        min_speech: Share of a window that has to be speech.
+        turns: Turns of speakers, None for the whole recording.
+    """
     classifier = classifiers[None]
     rate, nothing = classifier.sampling_rate, np.full(len(classifier.labels), np.nan, np.float32)
     with closing(blocks):
@@ -174,12 +188,12 @@ def _score(
 def _by_speaker(
     classifiers: Mapping[str | None, Classifier], chunk: Sequence[tuple[_Span, np.ndarray | None]]
 ) -> dict[str | None, Iterator[np.ndarray]]:
-    """Probabilities of the spans that are to be scored, in order, by who they are scored for."""
-    samples: dict[str | None, list[np.ndarray]] = {owner: [] for owner in classifiers}
+    """Return the probabilities of the spans that are scored, in order, by speaker of the classifier."""
+    waveforms: dict[str | None, list[np.ndarray]] = {speaker: [] for speaker in classifiers}
     for span, waveform in chunk:
         if not span.skipped:
-            samples[span.speaker if span.speaker in classifiers else None].append(waveform)
-    return {owner: classifiers[owner].probabilities(those) for owner, those in samples.items()}
+            waveforms[span.speaker if span.speaker in classifiers else None].append(waveform)
+    return {speaker: classifiers[speaker].probabilities(waveforms[speaker]) for speaker in classifiers}
 
 
 def _outlined(blocks: Iterable[np.ndarray], envelope: Envelope) -> Iterator[np.ndarray]:
@@ -189,7 +203,7 @@ def _outlined(blocks: Iterable[np.ndarray], envelope: Envelope) -> Iterator[np.n
 
 
 class _Heard:
-    """The stretch of a stream that is still needed: samples, and whether each is speech."""
+    """Stretch of a stream that is still needed: samples, and whether each is speech."""
 
     def __init__(self, marked: Iterable[tuple[np.ndarray, np.ndarray]]):
         self._marked = iter(marked)
@@ -198,11 +212,11 @@ class _Heard:
 
     @property
     def end(self) -> int:
-        """Samples that were heard so far."""
+        """Number of samples that were read so far."""
         return self._first + len(self._samples)
 
     def reach(self, last: float, needed: float = 0) -> bool:
-        """Read on to sample `last`; False where the stream ends before it. What lies before `needed` is forgotten."""
+        """Read on to sample `last` and forget samples before `needed`; return False if the stream ends before."""
         while self.end < last:
             samples, speech = next(self._marked, (None, None))
             if samples is None:
@@ -213,9 +227,9 @@ class _Heard:
         return True
 
     def take(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Samples and speech from `first` to `last`; what lies before `first` is forgotten."""
+        """Return samples and speech from `first` to `last`, and forget samples before `first`."""
         self._forget(first)
-        # A copy, because a view would keep all of the stretch in memory.
+        # A copy, because a view would keep the whole stretch in memory.
         return self._samples[: last - first].copy(), self._speech[: last - first]
 
     def _forget(self, before: float) -> None:
@@ -225,7 +239,7 @@ class _Heard:
 
 
 def _draw(heard: _Heard, span: _Span, rate: int, min_speech: float) -> tuple[_Span, np.ndarray | None]:
-    """A span and its samples, or why it is not scored."""
+    """Return a span and its samples, or the span with the reason why it is not scored, and None."""
     if span.skipped:
         return span, None
     if span.last - span.first < SHORTEST * rate:
@@ -263,7 +277,7 @@ def _turn_windows(heard: _Heard, window: int, hop: float, turns: Sequence[Turn],
 
 
 def _cut(turn: Turn, window: int, hop: float, rate: int) -> Iterator[_Span]:
-    """The windows of one turn."""
+    """Yield the windows of one turn."""
     start, end = round(turn.start * rate), round(turn.end * rate)
     count = max(0, math.ceil((end - start - window) / hop))
     for index in range(count):

@@ -18,10 +18,10 @@ _COLUMNS = {"start": ("start", "start_time"), "end": ("end", "end_time", "stop",
 _NOTHING = "<NA>"
 _SUBTITLES = (".srt", ".vtt")
 _LONGEST = 1e9  # seconds, 30 years
-# Hours are optional in WebVTT, whose fractions begin with a point; those of SubRip begin with a comma.
+# Hours are optional in WebVTT. Fractions begin with a point in WebVTT and with a comma in SubRip.
 _TIME = r"((?:\d{1,4}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,9})?)"
 _CUE = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?!\d)")
-# WebVTT's voice tag, and what WhisperX writes in front of a cue's text.
+# WebVTT's voice tag, and the speaker that WhisperX writes in front of a cue's text.
 _VOICE = re.compile(r"<v(?:\.[^\s>]+)?\s+([^>]+)>|\[([^\]]+)\]:")
 
 
@@ -52,12 +52,11 @@ def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = No
 
     Args:
         path: File of one of these formats.
-        recording: Recording whose turns to take from an RTTM file on several, by its name without the suffix.
+        recording: Recording to choose from an RTTM file on several, by its name without the suffix.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is of another format, has no turn, or a line without usable times; the message
-            names the line.
+        ValueError: The file has another format or no turn, or a line has no usable times; the message names the line.
     """
     path = Path(path)
     if not path.is_file():
@@ -85,7 +84,7 @@ def _read_rttm(path: Path, recording: str | os.PathLike | None) -> list[Turn]:
         cells = line.split()
         if not cells or cells[0].startswith(";;") or cells[0] != "SPEAKER":  # comments, words, noises, ...
             continue
-        if len(cells) not in (9, 10):  # the tenth, signal look-ahead time, came with RT-09
+        if len(cells) not in (9, 10):  # RT-09 added the tenth, signal look-ahead time
             raise ValueError(f"{path}, line {number}: a SPEAKER line has 9 or 10 fields, this one has {len(cells)}")
         start = _seconds(path, number, "onset", cells[3])
         length = _seconds(path, number, "duration", cells[4])
@@ -105,7 +104,7 @@ def _read_subtitles(path: Path) -> Iterator[Turn]:
     lines = read_text(path).splitlines()
     for number, line in enumerate(lines, 1):
         if "-->" not in line or not line.lstrip()[:1].isdigit():
-            continue  # such as text or a comment with an arrow
+            continue  # text or a comment with an arrow
         cue = _CUE.match(line)
         if cue is None:
             raise ValueError(f"{path}, line {number}: {line.strip()!r} has no two times; correct or remove it")
@@ -136,7 +135,7 @@ def _read_segments(path: Path) -> Iterator[Turn]:
 
 
 def _is_daic_woz(path: Path) -> bool:
-    """Whether the header is that of a DAIC-WOZ transcript, whose quotes mean nothing."""
+    """Return whether the header is that of a DAIC-WOZ transcript, in which quotes have no meaning."""
     with path.open("rb") as file:
         header = file.readline(1000).decode("utf-8-sig", "replace")
     return tuple(cell.strip().lower() for cell in header.split("\t") if cell.strip()) == DAIC_WOZ_HEADER
