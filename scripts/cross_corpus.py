@@ -1,9 +1,7 @@
-"""Train on each corpus and test on the others; the same as `lssed-hf cross-corpus`."""
+"""`lssed-hf cross-corpus`, for `accelerate launch` and `torchrun`."""
 
-import sys
-
-from lssed_hf.cli import main
+from lssed_hf.cli import script
 
 
 if __name__ == "__main__":
-    sys.exit(main(["cross-corpus", *sys.argv[1:]]))
+    script("cross-corpus")

@@ -1,9 +1,7 @@
-"""Score a model on a split of a corpus; the same as `lssed-hf evaluate`."""
+"""`lssed-hf evaluate`, for `accelerate launch` and `torchrun`."""
 
-import sys
-
-from lssed_hf.cli import main
+from lssed_hf.cli import script
 
 
 if __name__ == "__main__":
-    sys.exit(main(["evaluate", *sys.argv[1:]]))
+    script("evaluate")

@@ -1,9 +1,7 @@
-"""Fine-tune models for depression detection; the same as `lssed-hf finetune-daic`, for `accelerate launch`."""
+"""`lssed-hf finetune-daic`, for `accelerate launch` and `torchrun`."""
 
-import sys
-
-from lssed_hf.cli import main
+from lssed_hf.cli import script
 
 
 if __name__ == "__main__":
-    sys.exit(main(["finetune-daic", *sys.argv[1:]]))
+    script("finetune-daic")

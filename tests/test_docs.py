@@ -25,6 +25,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from lssed_hf import cli
+from lssed_hf.cli import train_asr
 from lssed_hf.corpora import corpus_builder
 from lssed_hf.experiments import runs
 from lssed_hf.testing import synthetic_speech
@@ -202,7 +203,7 @@ def known_flags() -> set[str]:
         raise Stopped
 
     with mock.patch("argparse.ArgumentParser.parse_known_args", parse_known_args):
-        for main in (*(lambda name=name: cli.main([name]) for name in cli.COMMANDS), lambda: asr.main([])):
+        for main in (*(lambda name=name: cli.main([name]) for name in cli.COMMANDS), lambda: train_asr.main([])):
             with pytest.raises(Stopped):
                 main()
     return found

@@ -19,6 +19,7 @@ from tone_words import FLAGS, TINY, speak, write_tone_words
 from transformers import HfArgumentParser, pipeline
 
 from lssed_hf import EspnetAsrConfig, EspnetAsrForSpeechSeq2Seq, EspnetAsrProcessor
+from lssed_hf.cli import train_asr
 from lssed_hf.evaluation.wer import Normalization
 from lssed_hf.training import asr
 from lssed_hf.training.asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
@@ -30,6 +31,7 @@ pytest.importorskip("jiwer")
 _KILLED = """
 import os, signal, sys
 from transformers import TrainerCallback
+from lssed_hf.cli import train_asr
 from lssed_hf.training import asr
 
 class Kill(TrainerCallback):
@@ -42,7 +44,7 @@ def patched(self, **kwargs):
     original(self, **kwargs)
     self.add_callback(Kill())
 asr.AsrTrainer.__init__ = patched
-asr.main(sys.argv[2:])
+train_asr.main(sys.argv[2:])
 """
 
 
@@ -64,7 +66,7 @@ def trained(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     recipe = ["--num_train_epochs", "15", "--learning_rate", "0.01", "--warmup_steps", "40"]
     specaug = ["--specaug", '{"apply_time_mask": false, "freq_mask_width_range": [0, 2]}']
-    asr.main(["--dataset_name", str(corpus), "--output_dir", str(folder), *FLAGS, *recipe, *specaug])
+    train_asr.main(["--dataset_name", str(corpus), "--output_dir", str(folder), *FLAGS, *recipe, *specaug])
     return folder
 
 
@@ -134,7 +136,7 @@ def test_a_saved_recogniser_is_fine_tuned(trained, few, tmp_path, caplog):
     at = flags.index("--feature_extractor_overrides")
     flags = flags[:at] + flags[at + 2 :]
     start = ["--model_name_or_path", str(trained), "--learning_rate", "1e-6", "--max_steps", "1"]
-    asr.main(["--dataset_name", str(few), "--output_dir", str(tmp_path / "tuned"), *flags, *start])
+    train_asr.main(["--dataset_name", str(few), "--output_dir", str(tmp_path / "tuned"), *flags, *start])
     before, after = load_file(trained / "model.safetensors"), load_file(tmp_path / "tuned" / "model.safetensors")
     name = "ctc.ctc_lo.weight"
     assert torch.allclose(before[name], after[name], atol=1e-5) and not torch.equal(before[name], after[name])
@@ -143,19 +145,19 @@ def test_a_saved_recogniser_is_fine_tuned(trained, few, tmp_path, caplog):
     with pytest.raises(
         ValueError, match="--config_overrides, --feature_extractor_overrides: for recognisers from scratch"
     ):
-        asr.main(["--dataset_name", str(few), "--output_dir", str(tmp_path / "no"), *FLAGS, *start])
+        train_asr.main(["--dataset_name", str(few), "--output_dir", str(tmp_path / "no"), *FLAGS, *start])
 
 
 def test_a_killed_run_ends_in_the_same_weights(few, tmp_path):
     flags = ["--dataset_name", str(few), *FLAGS, "--num_train_epochs", "3"]
     flags += ["--save_strategy", "steps", "--save_steps", "3", "--eval_strategy", "steps", "--eval_steps", "3"]
-    asr.main([*flags, "--output_dir", str(tmp_path / "whole")])
+    train_asr.main([*flags, "--output_dir", str(tmp_path / "whole")])
     # Step 5 lies between the checkpoints of steps 3 and 6, in the middle of an epoch of 3 steps.
     command = [sys.executable, "-c", _KILLED, "5", *flags, "--output_dir", str(tmp_path / "model")]
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "model" / "model.safetensors").exists()
-    asr.main([*flags, "--output_dir", str(tmp_path / "model")])
+    train_asr.main([*flags, "--output_dir", str(tmp_path / "model")])
     expected, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "model"))
     assert expected.keys() == resumed.keys()
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
@@ -164,7 +166,7 @@ def test_a_killed_run_ends_in_the_same_weights(few, tmp_path):
 def test_corpora_are_joined_and_what_cannot_be_used_is_listed(few, tmp_path, capsys):
     other = write_tone_words(tmp_path / "other", {"train": 8, "test": 2}, seed=3)
     flags = ["--dataset_name", str(few), str(other), "--output_dir", str(tmp_path / "model"), *FLAGS]
-    asr.main([*flags, "--max_steps", "1", "--validation_fraction", "0.25"])
+    train_asr.main([*flags, "--max_steps", "1", "--validation_fraction", "0.25"])
     results = json.loads((tmp_path / "model" / "results.json").read_text())["test_sets"]
     assert set(results) == {"few validation", "other validation", "few test", "other test"}
     assert results["other validation"]["num_utterances"] == 2  # one of the four training speakers
@@ -229,7 +231,7 @@ def test_the_warm_up_is_espnets():
 
 def test_the_first_update_already_learns(few, tmp_path):
     flags = ["--dataset_name", str(few), "--output_dir", str(tmp_path / "model"), *FLAGS]
-    asr.main([*flags, "--max_steps", "3", "--logging_steps", "1", "--learning_rate", "0.01", "--warmup_steps", "2"])
+    train_asr.main([*flags, "--max_steps", "3", "--logging_steps", "1", "--learning_rate", "0.01", "--warmup_steps", "2"])
     history = json.loads((tmp_path / "model" / "trainer_state.json").read_text())["log_history"]
     rates = [entry["learning_rate"] for entry in history if "learning_rate" in entry]
     assert rates == pytest.approx([0.005, 0.01, 0.01 * (2 / 3) ** 0.5])

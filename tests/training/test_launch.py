@@ -1,6 +1,7 @@
 """The configuration files for `accelerate launch`, and what they set going as far as a CPU can do it."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from accelerate.commands.launch import launch_command_parser
 from lssed_hf import PyResNetForAudioClassification
 
 
-FOLDER = Path(__file__).parents[2] / "scripts" / "accelerate"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+FOLDER = SCRIPTS / "accelerate"
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
@@ -27,6 +29,31 @@ def test_fsdp_shards_blocks_of_the_network():
     config = load_config_from_file(str(FOLDER / "fsdp.yaml"))
     block = config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"]
     assert block in PyResNetForAudioClassification._no_split_modules
+
+
+@pytest.mark.parametrize(
+    ("script", "usage"),
+    [
+        ("train_lssed.py", "lssed-hf train [flags]"),
+        ("evaluate_lssed.py", "lssed-hf evaluate [flags]"),
+        ("cross_corpus.py", "lssed-hf cross-corpus "),
+        ("finetune_daic.py", "lssed-hf finetune-daic "),
+        ("train_asr.py", "scripts/train_asr.py [flags]"),
+    ],
+)
+def test_scripts_are_commands(script, usage, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+    assert ended.value.code == 0 and capsys.readouterr().out.startswith(f"usage: {usage}")
+
+
+def test_errors_of_a_script_are_one_line(monkeypatch, capsys, tmp_path):
+    flags = ["--dataset_name", str(tmp_path / "none"), "--output_dir", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["train_asr.py", *flags])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPTS / "train_asr.py"), run_name="__main__")
+    assert ended.value.code == 1 and capsys.readouterr().err.splitlines()[-1].startswith("train_asr.py: error: ")
 
 
 SHARDED_STEP = """

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .. import __version__
 from ..suggest import did_you_mean
@@ -70,12 +71,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+    return _run(f"lssed-hf {argv[0]}", COMMANDS[argv[0]][0], argv[1:])
+
+
+def script(command: str) -> NoReturn:
+    """Run a command for a script that `accelerate launch` and `torchrun` can start, and end the process."""
+    if command in COMMANDS:
+        sys.exit(main([command, *sys.argv[1:]]))
+    sys.exit(_run(f"{command}.py", f"cli.{command}", sys.argv[1:]))
+
+
+def _run(prog: str, module: str, argv: Sequence[str]) -> int:
+    """Run the command of a module and return its exit status."""
     if sys.stdout is None:  # it was closed
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
     warnings.formatwarning = lambda message, category, *place: f"{message}\n"  # the line of our code tells nobody much
     try:
-        module = importlib.import_module(f"lssed_hf.{COMMANDS[argv[0]][0]}")
-        status = module.main(argv[1:])
+        status = importlib.import_module(f"lssed_hf.{module}").main(argv)
         _leave_process_group()
         sys.stdout.flush()
         return status
@@ -84,11 +96,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        print(f"lssed-hf {argv[0]}: interrupted; what can be continued goes on when it is run again", file=sys.stderr)
+        print(f"{prog}: interrupted; what can be continued goes on when it is run again", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError) as error:
         # The package's own errors name the file or field and say what to do; a traceback would bury that.
-        print(f"lssed-hf {argv[0]}: error: {error}", file=sys.stderr)
+        print(f"{prog}: error: {error}", file=sys.stderr)
         return 1
 
 

@@ -13,7 +13,7 @@ class CommandParser(argparse.ArgumentParser):
     """Parser of one command.
 
     Args:
-        command: Name of the command, as behind `lssed-hf`.
+        command: Name of the command, as behind `lssed-hf`, or path of a script.
         description: Paragraph on top of the help.
         example: One command line that works, without `lssed-hf COMMAND`.
         **settings: Arguments of `argparse.ArgumentParser`.
@@ -21,9 +21,9 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, command: str, description: str | None, example: str, **settings):
         super().__init__(
-            prog=f"lssed-hf {command}",
+            prog=command if command.endswith(".py") else f"lssed-hf {command}",
             description=description,
-            epilog=f"example: lssed-hf {command} {example}",
+            epilog=f"example: {'python' if command.endswith('.py') else 'lssed-hf'} {command} {example}",
             formatter_class=CompactHelp,
             allow_abbrev=False,
             **settings,

@@ -1,7 +1,4 @@
-"""Training a speech recogniser on transcribed speech: ESPnet's hybrid of CTC and attention, on any corpus.
-
-`python scripts/train_asr.py`, alone or under `accelerate launch` or `torchrun`.
-"""
+"""Training of speech recognisers on transcribed speech: ESPnet's hybrid of CTC and attention."""
 
 import json
 import logging
@@ -16,7 +13,7 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
-from transformers import EvalPrediction, HfArgumentParser, Trainer, set_seed
+from transformers import EvalPrediction, Trainer, set_seed
 
 from ..corpora.sources import find_source, load_splits
 from ..evaluation.wer import (
@@ -46,20 +43,8 @@ from .vocabulary import character_tokens, sentencepiece_tokens
 
 logger = logging.getLogger(__name__)
 
-EXAMPLE = "example: python scripts/train_asr.py --dataset_name ravdess --data_dir RAVDESS --output_dir outputs/asr"
 #: Columns that the rows of every corpus have here.
 _COLUMNS = ("id", "corpus", "speaker", "transcript")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = HfArgumentParser(
-        (AsrDataArguments, AsrModelArguments, AsrRecipeArguments),
-        prog="train_asr.py",
-        description=__doc__,
-        epilog=EXAMPLE,
-    )
-    train_asr(*parser.parse_args_into_dataclasses(argv))
-    return 0
 
 
 def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: AsrRecipeArguments) -> dict[str, Any]:
