@@ -12,7 +12,7 @@ from transformers.hf_argparser import HfArg
 
 from ..audio import load_audio
 from .classifiers.classifier import Classifier
-from .classifiers.speaker_statistics import choose_speaker, read_speakers
+from .classifiers.speaker_statistics import SpeakerStatistics, choose_speaker, read_speakers
 
 
 @dataclass
@@ -142,36 +142,43 @@ def speaker_classifiers(
             `Classifier.for_speaker`.
         AudioError, FileNotFoundError: A clip cannot be used.
     """
-    kind = args.speaker_normalization
-    if speakers_file is not None and kind != "none":
-        raise ValueError(f"--speakers and --speaker_normalization {kind} both say whose statistics to take: give one")
+    kind = args.speaker_normalization if speakers_file is None else "file"
+    if speakers_file is not None and args.speaker_normalization != "none":
+        raise ValueError(
+            f"--speakers and --speaker_normalization {args.speaker_normalization} both say whose statistics to take: "
+            "give one"
+        )
     clips = statistics_rows(rows, args, speaker_column, label_column)
     scored = scored_rows(len(rows), clips, args)
-    if speakers_file is not None:
-        kind = "file"
-        statistics = read_speakers(speakers_file, classifier.front_end)
-        present = dict.fromkeys(name for name in speakers_of(rows, speaker_column) if name is not None)
-        statistics = {name: choose_speaker(statistics, name, speakers_file) for name in present}
+    if speakers_file is None:
+        statistics = _measure_speakers(classifier, rows, clips, audio_column)
     else:
-        statistics = {
-            name: classifier.speaker_statistics(
-                waveforms_of(rows.select(numbers), audio_column, classifier.sampling_rate)
-            )
-            for name, numbers in tqdm(clips.items(), desc="Hearing speakers", disable=not clips)
-        }
+        enrolled = read_speakers(speakers_file, classifier.front_end)
+        present = dict.fromkeys(name for name in speakers_of(rows, speaker_column) if name is not None)
+        statistics = {name: choose_speaker(enrolled, name, speakers_file) for name in present}
     classifiers = {name: classifier.for_speaker(measured) for name, measured in statistics.items()}
     if not classifiers and not classifier.wants_speaker:
         return classifiers, scored, None
-    ids = list(rows["id"]) if "id" in rows.column_names else [str(number) for number in range(len(rows))]
-    enrolment = {name: [ids[number] for number in numbers] for name, numbers in clips.items()}
     facts: dict[str, Any] = {
         "statistics": kind if classifiers else "corpus",
-        "enrolment": enrolment if kind == "enrolment" else None,
+        "enrolment": None,
         "num_without_speaker": speakers_of(rows, speaker_column).count(None) if classifiers else 0,
     }
     if kind == "enrolment":
+        ids = list(rows["id"]) if "id" in rows.column_names else [str(number) for number in range(len(rows))]
+        facts["enrolment"] = {name: [ids[number] for number in numbers] for name, numbers in clips.items()}
         facts |= {f.name: getattr(args, f.name) for f in fields(SpeakerArguments) if f.name.startswith("enrolment_")}
     return classifiers, scored, facts
+
+
+def _measure_speakers(
+    classifier: Classifier, rows: datasets.Dataset, clips: Mapping[str, Sequence[int]], audio_column: str
+) -> dict[str, SpeakerStatistics]:
+    statistics = {}
+    for speaker, numbers in tqdm(clips.items(), desc="Measuring speakers", disable=not clips):
+        waveforms = waveforms_of(rows.select(numbers), audio_column, classifier.sampling_rate)
+        statistics[speaker] = classifier.speaker_statistics(waveforms)
+    return statistics
 
 
 def waveforms_of(rows: datasets.Dataset, audio_column: str, sampling_rate: int) -> Iterator[np.ndarray]:
