@@ -1,4 +1,4 @@
-"""Archives made here, sound, damaged and hostile."""
+"""Sound, damaged and hostile archives."""
 
 import io
 import os
@@ -16,7 +16,7 @@ GOOD = {"a/one.wav": b"1" * 1000, "a/b/two.wav": b"2" * 10, "three.csv": b""}
 
 
 def write_zip(path, members):
-    """`members`: names or `ZipInfo`s, and contents."""
+    """Write a .zip of members: names or `ZipInfo`s, and contents."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members:
             archive.writestr(name, content)
@@ -24,7 +24,7 @@ def write_zip(path, members):
 
 
 def write_tar(path, members):
-    """`members`: names or `TarInfo`s, and contents."""
+    """Write a .tar of members: names or `TarInfo`s, and contents."""
     with tarfile.open(path, "w:gz" if path.suffix in (".gz", ".tgz") else "w") as archive:
         for name, content in members:
             info = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)

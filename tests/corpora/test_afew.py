@@ -20,7 +20,7 @@ FOLDERS = {
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    """Seven scenes each for validation and test and 14 for training."""
+    """Write seven scenes each for validation and test and 14 for training."""
     pytest.importorskip("espeakng_loader")
     pytest.importorskip("av")
     return synthesize("afew", tmp_path_factory.mktemp("afew") / "data", num_speakers=4)

@@ -1,12 +1,24 @@
-"""What all corpora share: the schema, the registry and the errors of `load_corpus`."""
+"""Schema and registry of all corpora, and errors of `load_corpus`."""
 
 import datasets
 import pytest
 
 import lssed_hf
 from lssed_hf import list_corpora, load_corpus
-from lssed_hf.corpora import corpus_builder, corpus_features
-from lssed_hf.labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
+from lssed_hf.corpora import (
+    afew,
+    corpus_builder,
+    corpus_features,
+    crema_d,
+    emodb,
+    enterface,
+    fau_aibo,
+    iemocap,
+    meld,
+    ravdess,
+    rml,
+)
+from lssed_hf.labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS, emotion_of_word
 
 
 def test_schema():
@@ -51,7 +63,7 @@ def test_unknown_corpus():
 
 
 @pytest.fixture
-def ravdess(tmp_path, write_clip):
+def clips(tmp_path, write_clip):
     for actor in (1, 15, 17):
         write_clip(tmp_path / "data" / f"03-01-01-01-01-01-{actor:02}.wav")
     return tmp_path / "data"
@@ -69,20 +81,20 @@ def test_data_dir_that_is_no_folder(tmp_path, write_clip):
         load_corpus("emodb", write_clip(tmp_path / "03a01Fa.wav"))
 
 
-def test_unknown_config_and_split_scheme(ravdess, tmp_path):
+def test_unknown_config_and_split_scheme(clips, tmp_path):
     with pytest.raises(ValueError, match="'six'"):
-        load_corpus("ravdess", ravdess, "six", cache_dir=tmp_path / "cache")
+        load_corpus("ravdess", clips, "six", cache_dir=tmp_path / "cache")
     with pytest.raises(ValueError, match="split_scheme='paper'; ravdess has speaker"):
-        load_corpus("ravdess", ravdess, split_scheme="paper", cache_dir=tmp_path / "cache")
+        load_corpus("ravdess", clips, split_scheme="paper", cache_dir=tmp_path / "cache")
 
 
-def test_relative_and_home_paths(ravdess, tmp_path, monkeypatch):
+def test_relative_and_home_paths(clips, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    for data_dir in ("data", "~/data", str(ravdess)):
+    for data_dir in ("data", "~/data", str(clips)):
         rows = load_corpus("ravdess", data_dir, cache_dir=tmp_path / "cache")["test"]
         rows = rows.cast_column("audio", datasets.Audio(decode=False))
-        assert rows[0]["audio"]["path"] == str(ravdess / "03-01-01-01-01-01-17.wav")
+        assert rows[0]["audio"]["path"] == str(clips / "03-01-01-01-01-01-17.wav")
 
 
 def test_several_processes_give_the_same_rows(tmp_path, write_clip, monkeypatch):
@@ -124,3 +136,23 @@ def test_synthetic_makes_its_own_data(tmp_path, monkeypatch):
         splits = load_corpus("synthetic", config_name="benchmark")
         assert sum(map(len, splits.values())) == 16 and set(splits) == {"train", "validation", "test"}
     assert written == [tmp_path / "lssed_hf_synthetic"]  # once
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        afew.EMOTION_FOLDERS,
+        crema_d.EMOTION_CODES,
+        emodb.EMOTION_CODES,
+        enterface.EMOTION_FOLDERS,
+        fau_aibo.EMOTION_CODES,
+        iemocap.EMOTION_CODES,
+        meld.EMOTION_NAMES,
+        ravdess.EMOTION_CODES,
+        rml.EMOTION_CODES,
+    ],
+)
+def test_corpora_agree_with_the_spellings_of_emotions(table):
+    """A corpus has its own table, but no word in it means another emotion elsewhere."""
+    assert set(table.values()) <= set(EMOTIONS)
+    assert all(emotion_of_word(name) in (None, emotion) for name, emotion in table.items())

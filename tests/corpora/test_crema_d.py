@@ -24,13 +24,13 @@ def load(tmp_path):
 
 @pytest.fixture
 def read(tmp_path):
-    """Utterances and rejects of a folder, by the name of the file."""
+    """Return the utterances and rejects of a folder, by the name of the file."""
     return lambda folder: corpus_builder("crema_d")(cache_dir=str(tmp_path / "c")).read(folder)
 
 
 @pytest.fixture
 def clips(tmp_path, write_clip):
-    """Three actors, one clip each, and no demographics."""
+    """Write clips of three actors, one each, without demographics."""
     for actor in (1001, 1002, 1091):
         write_clip(tmp_path / "data" / "AudioWAV" / f"{actor}_TIE_FEA_XX.wav")
     return tmp_path / "data"

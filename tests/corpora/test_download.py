@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine, and archives made here."""
+"""Downloads from a server on this machine."""
 
 import hashlib
 import io
@@ -25,10 +25,10 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves `server.files`, by the settings of the server."""
+    """Handler that serves `server.files` by the settings of the server."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # headers and content are written apart
+    disable_nagle_algorithm = True  # headers and content are two writes
 
     def do_GET(self):
         server = self.server
@@ -74,7 +74,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch, tmp_path):
-    """No waiting, no proxy, and no offline mode, which the tests at large are in."""
+    """Turn off waiting, proxies and the offline mode of the other tests."""
     monkeypatch.setattr(download, "RETRY_DELAYS", (0, 0))
     monkeypatch.setattr(download, "_PIECE", 1000)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -223,7 +223,7 @@ class TestFetch:
 
 
 def zip_of(folder, prefix=""):
-    """A .zip of a folder as bytes, names below `prefix`."""
+    """Return the bytes of a .zip of a folder, names below `prefix`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
@@ -234,7 +234,7 @@ def zip_of(folder, prefix=""):
 
 @pytest.fixture
 def mirror(server, monkeypatch):
-    """The server as LSSED_HF_MIRROR, while offline."""
+    """Make the server LSSED_HF_MIRROR, offline."""
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv(download.MIRROR_VARIABLE, server.url)
     server.files = {}
@@ -264,12 +264,12 @@ def served_ravdess(mirror, monkeypatch, ravdess_folder):
 
 
 def cached(tmp_path):
-    """What is in the cache beside the Arrow files."""
+    """Return the names in the cache beside the Arrow files."""
     return [name for name in names(tmp_path / "cache") if name.startswith("lssed_hf_") and not name.endswith(".lock")]
 
 
 def assert_same_corpus(name, folder, cache_dir):
-    """`load_corpus` gives the same rows from what it downloads as from `folder`."""
+    """Check that `load_corpus` gives the same rows from its download as from `folder`."""
     got, expected = load_corpus(name, cache_dir=cache_dir), load_corpus(name, folder, cache_dir=cache_dir)
     assert set(got) == set(expected)
     for split in expected:
@@ -365,7 +365,7 @@ class TestGitLfs:
 
     @pytest.fixture
     def served(self, mirror, folder, tmp_path, monkeypatch):
-        """The repository with pointers in place of audio, and the audio at the first of its sources."""
+        """Serve the repository with pointers in place of audio, and the audio at the first source."""
         monkeypatch.setattr(crema_d, "DOWNLOAD", replace(crema_d.DOWNLOAD, num_files=24))
         repository = tmp_path / "repository"
         for path in folder.rglob("*.*"):
@@ -419,7 +419,7 @@ class TestGitLfs:
         served.files[gone] = content
         load_corpus("crema_d")
         fetched = self.requests_of(served, crema_d.DOWNLOAD.sources[0])
-        assert len(served.log) == len(fetched) < 24 and gone in fetched  # what had been fetched was kept
+        assert len(served.log) == len(fetched) < 24 and gone in fetched  # fetched files were kept
 
     def test_a_damaged_repository_is_not_kept(self, served, tmp_path):
         url = crema_d.DOWNLOAD.url.removeprefix("https:/")

@@ -11,7 +11,7 @@ AUDIO = datasets.Audio(decode=False)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, write_clip):
-    """Every speaker in every emotion, WAV and FLAC in turn, at two rates."""
+    """Write clips of every speaker in every emotion, WAV and FLAC in turn, at two rates."""
     folder = tmp_path_factory.mktemp("emodb")
     for index, speaker in enumerate(SPEAKERS):
         for code in "WNFTLEA":

@@ -21,7 +21,7 @@ FOLDERS = {
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    """The irregular subjects 3, 6, 11, 12, 16 and 23."""
+    """Write the irregular subjects 3, 6, 11, 12, 16 and 23."""
     pytest.importorskip("espeakng_loader")
     pytest.importorskip("av")
     return synthesize("enterface", tmp_path_factory.mktemp("enterface") / "data", num_speakers=6)

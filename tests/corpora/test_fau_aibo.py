@@ -10,7 +10,7 @@ from lssed_hf.testing.synthesize import synthesize
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    """Ohm_01, 31 and 32, Mont_01 to 03."""
+    """Write chunks of Ohm_01, 31 and 32, and Mont_01 to 03."""
     pytest.importorskip("espeakng_loader")
     return synthesize("fau_aibo", tmp_path_factory.mktemp("fau_aibo") / "data", num_speakers=6)
 
@@ -27,7 +27,7 @@ def read(tmp_path):
 
 @pytest.fixture
 def make(tmp_path, write_clip):
-    """Writes a corpus of the given lines of labels, and a clip for each chunk that is named in a good line."""
+    """Write a corpus of lines of labels, and a clip for each chunk in a good line."""
 
     def make(*lines):
         labels = tmp_path / "data" / LABELS

@@ -1,4 +1,4 @@
-"""LSSED's feature sets as files: what may be read, and damaged or hostile ones."""
+"""LSSED's feature sets as files: sound, damaged and hostile ones."""
 
 import io
 import pickle
@@ -33,7 +33,7 @@ def write(tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """For properties, whose examples overwrite each other's file."""
+    """Make a folder for properties, whose examples overwrite each other's file."""
     return tmp_path_factory.mktemp("features")
 
 
@@ -56,7 +56,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A grey picture of that size by its header, and no pixels to speak of."""
+    """Return a grey picture whose header gives that size and whose pixels are missing."""
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
         (b"IDAT", zlib.compress(bytes(99))),
@@ -96,7 +96,7 @@ class TestContainers:
     @pytest.mark.parametrize("dtype", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
     @pytest.mark.parametrize("compressed", [False, True])
     def test_numbers_of_matlab(self, write, dtype, compressed):
-        """Among them one value alone, whose bytes stand in the header of its element."""
+        """One value alone has its bytes in the header of its element."""
         for values in (VALUES, VALUES[:1, :1], VALUES.reshape(2, 3, 4)):
             path = write(mat(compressed, x=values.astype(dtype)), "a.mat")
             np.testing.assert_array_equal(read_features(path, "spectrogram").reshape(values.shape), values)
@@ -116,7 +116,7 @@ class TestContainers:
 
 
 class Payload:
-    """Unpickling this makes a file."""
+    """Object that makes a file when it is unpickled."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -252,7 +252,7 @@ class TestTables:
 
 
 def altered(content: bytes) -> st.SearchStrategy[bytes]:
-    """The content with some bytes in its first 400 replaced, and cut anywhere."""
+    """Return the content with some of its first 400 bytes replaced, and cut anywhere."""
     at = st.integers(0, min(400, len(content)) - 1)
 
     def alter(changes: list[tuple[int, int]], length: int) -> bytes:

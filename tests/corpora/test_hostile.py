@@ -40,7 +40,7 @@ def reader(request) -> str:
 
 @pytest.fixture
 def data(tmp_path, write_clip) -> Path:
-    """Three clips, and no metadata yet."""
+    """Write three clips, without metadata."""
     for index, clip in enumerate(CLIPS):
         write_clip(tmp_path / "data" / clip, frequency=300.0 + index)
     return tmp_path / "data"
@@ -53,7 +53,7 @@ def outside(tmp_path, write_clip) -> Path:
 
 @pytest.fixture
 def write_rows(data):
-    """Writes metadata: CSV text of the rows below `HEADER`."""
+    """Write metadata: CSV text of the rows below `HEADER`."""
 
     def write_rows(*rows: str, header: str = HEADER) -> Path:
         (data / "metadata.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
@@ -62,7 +62,7 @@ def write_rows(data):
     return write_rows
 
 
-# The second of three rows, and what is said about it.
+# The second of three rows, and the message about it.
 BAD_ROWS = [
     pytest.param("../outside/secret.wav,sad", "leads out", id="parent folder"),
     pytest.param("x/../../outside/secret.wav,sad", "leads out", id="parent folder by a way round"),
@@ -146,7 +146,7 @@ class TestRows:
     def test_the_same_name_in_two_folders(self, data, write_clip, write_rows):
         write_clip(data / "wav_all" / "s1" / "twin.wav"), write_clip(data / "wav_all" / "s2" / "twin.wav")
         write_rows("wav_all/s1/twin.wav,sad", "E0001_a.wav,sad", "wav_all/s2/twin.wav,happy")
-        utterances, rejects = read("lssed", data)  # it goes by names: which file is meant, nobody knows
+        utterances, rejects = read("lssed", data)  # it goes by names, and two files have this one
         assert [row.id for row in utterances] == ["E0001_a"] and len(rejects) == 2
         for reject in rejects:
             assert reject.reason.startswith(f"there are several files of that name: {data}/wav_all/s1/twin.wav, ")
@@ -217,7 +217,7 @@ class TestLinks:
 
 
 class TestTables:
-    """What the readers make of whole files; tests of their contents are in test_tables.py."""
+    """Whole files; tests of their contents are in test_tables.py."""
 
     @pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
     def test_a_folder_of_that_name(self, reader, data, name):
@@ -306,7 +306,7 @@ AUDIO = [
 
 
 class TestAudio:
-    """Audio is not looked at while reading; whoever decodes it hears of it by name."""
+    """Audio is not decoded while reading; the error of decoding names the file."""
 
     @pytest.mark.parametrize(("damage", "message"), AUDIO)
     @pytest.mark.parametrize("times", ["", ",0.1,0.2"])
@@ -325,7 +325,7 @@ class TestAudio:
         (row,), _ = builder.read(data)
         with pytest.raises(AudioError, match=r"E0001_a\.wav: lasts 0\.020 s"):
             builder.payload(row)
-        # datasets would tell of "an error while generating the dataset", and no more.
+        # datasets would only say "an error while generating the dataset".
         with pytest.raises(CorpusDataError, match=r"folder: .*E0001_a\.wav: lasts 0\.020 s"):
             load_corpus("folder", data, cache_dir=tmp_path / "cache")
 
@@ -338,7 +338,7 @@ class TestAudio:
 
 
 class Listed(CorpusBuilder):
-    """A corpus of the utterances that it is given, for the checks that all corpora share."""
+    """Corpus of given utterances, for the checks of all corpora."""
 
     rows = ()
 
@@ -372,7 +372,7 @@ def test_checks_of_all_corpora(data, fields, message):
 
 @pytest.fixture(scope="module")
 def anything(tmp_path_factory, write_clip) -> Path:
-    """For properties, whose examples overwrite each other's metadata."""
+    """Make a folder for properties, whose examples overwrite each other's metadata."""
     folder = tmp_path_factory.mktemp("anything")
     for clip in CLIPS:
         write_clip(folder / clip)
@@ -430,7 +430,7 @@ def test_any_bytes_as_metadata(anything, reader, name, content):
 
 
 def altered(content: bytes) -> st.SearchStrategy[bytes]:
-    """The content with some bytes of its header replaced, but for the rate, and cut anywhere."""
+    """Return the content with some bytes of its header replaced, except the rate, and cut anywhere."""
     at = st.integers(0, 43).filter(lambda index: not 24 <= index < 28)
     changes = st.lists(st.tuples(at, st.integers(0, 255)), max_size=3)
 

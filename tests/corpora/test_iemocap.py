@@ -12,7 +12,7 @@ from lssed_hf.labels import EMOTIONS
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    """A synthetic release of two sessions: 19 turns each, 2 of them without agreement."""
+    """Write a synthetic release of two sessions: 19 turns each, 2 of them without agreement."""
     pytest.importorskip("espeakng_loader")
     from lssed_hf.testing.synthesize import synthesize
 
@@ -21,7 +21,7 @@ def release(tmp_path_factory):
 
 @pytest.fixture
 def load(tmp_path):
-    """The splits, audio undecoded."""
+    """Load the splits, audio undecoded."""
 
     def load(folder, *args, scheme: str | None = "session2", **kwargs) -> datasets.DatasetDict:
         splits = load_corpus("iemocap", folder, *args, split_scheme=scheme, cache_dir=tmp_path / "cache", **kwargs)
@@ -37,7 +37,7 @@ def read(tmp_path):
 
 @pytest.fixture
 def write_dialog(tmp_path, write_clip):
-    """Writes a dialog of the given lines, a sentence file for every turn, and no transcripts or recording."""
+    """Write a dialog of lines and a sentence file for every turn, without transcripts or recording."""
 
     def write_dialog(*lines: str, dialog: str = "Ses01F_impro01", session: int = 1):
         folder = tmp_path / "raw" / f"Session{session}"
@@ -79,7 +79,7 @@ class TestRelease:
             "gender": 0,
             "age_group": -1,
             "age": None,
-            "speaker_id": "Ses01F",  # who speaks, not who wears markers
+            "speaker_id": "Ses01F",  # the speaker, who wears no markers here
             "session_id": "1",
             "start": 0.4,
             "end": pytest.approx(float(lines[0].split("-")[1].split("]")[0])),
@@ -87,7 +87,7 @@ class TestRelease:
         }
 
     def test_labels(self, release, load):
-        """Each once in an improvisation; fru counts as other, and xxx is left out."""
+        """Each label is once in an improvisation; fru counts as other, and xxx is left out."""
         splits = load(release)
         emotions = {turn: EMOTIONS[row["emotion"]] for turn, row in rows_of(splits).items()}
         improvised = {turn[-4:]: emotion for turn, emotion in emotions.items() if "Ses01F_impro01" in turn}
@@ -260,7 +260,7 @@ class TestLines:
             load(write_dialog(entry(), entry()))
 
     def test_transcripts(self, write_dialog, read):
-        """Turns without one have none, and what else stands there is no turn's."""
+        """Turns without a line have no transcript, and other lines belong to no turn."""
         folder = write_dialog(entry(), entry("Ses01F_impro01_M000"))
         path = folder / "Session1" / "dialog" / "transcriptions" / "Ses01F_impro01.txt"
         path.parent.mkdir()

@@ -19,7 +19,7 @@ Rows = list[dict[str, object]]
 
 @pytest.fixture
 def release(tmp_path, write_clip):
-    """Writes a release: a metadata CSV with the rows' columns, and a clip for every row."""
+    """Write a release: a metadata CSV with the rows' columns, and a clip for every row."""
 
     def release(rows: Rows, metadata: str = "metadata_english_all.csv", audio: str = "wav_all/{}.wav") -> Path:
         folder = tmp_path / "raw"
@@ -39,7 +39,7 @@ def release(tmp_path, write_clip):
 @pytest.fixture
 def load(tmp_path):
     def load(folder, config="default", **kwargs) -> datasets.Dataset:
-        """All splits together, audio undecoded."""
+        """Load all splits together, audio undecoded."""
         splits = load_corpus("lssed", folder, config, cache_dir=tmp_path / "cache", **kwargs)
         rows = datasets.concatenate_datasets(list(splits.values()))
         return rows.cast_column("audio", datasets.Audio(decode=False))
@@ -48,7 +48,7 @@ def load(tmp_path):
 
 
 def people(number: int, each: int = 4) -> Rows:
-    """`number` speakers with `each` utterances, all four benchmark emotions and two others in turn."""
+    """Return rows of `number` speakers with `each` utterances, of six emotions in turn."""
     emotions = ["angry", "neutral", "happy", "sad", "bored", "other"]
     return [
         {"name": f"E{speaker:04}_{clip:04}", "faces": emotions[(speaker + clip) % 6]}
@@ -58,7 +58,7 @@ def people(number: int, each: int = 4) -> Rows:
 
 
 def named(rows: datasets.Dataset) -> list[str]:
-    """Names of the emotions in the order of the ids."""
+    """Return the names of the emotions in the order of the ids."""
     emotions = dict(zip(rows["id"], rows["emotion"]))
     return [rows.features["emotion"].int2str(emotions[name]) for name in sorted(emotions)]
 
@@ -275,7 +275,7 @@ class TestSplits:
 
     @pytest.mark.parametrize("scheme", ["paper", "speaker"])
     def test_benchmark_and_default_hold_out_the_same_utterances(self, release, tmp_path, scheme):
-        """Else a model trained on four classes would have seen the test set of eleven."""
+        """Otherwise a model trained on four classes could have seen the test set of eleven."""
         folder = release(people(30, 5))
         full, four = (self.load(folder, tmp_path, config, split_scheme=scheme) for config in ("default", "benchmark"))
         for name in full:
@@ -328,7 +328,7 @@ class TestLoadDataset:
         assert load_audio(rows[0]["audio"]).shape == (320,)
 
     def test_metadata_as_data_files(self, folder, load):
-        """Nothing below the folder is listed then, which matters at 147,025 clips."""
+        """Nothing below the folder is listed, which matters at 147,025 clips."""
         metadata = folder / "metadata_english_all.csv"
         rows = load("benchmark", data_files=str(metadata), data_dir=str(folder))
         expected = load("benchmark", data_dir=str(folder))
@@ -366,7 +366,7 @@ class TestLoadDataset:
 
 
 class TestFeatureSets:
-    """What the agreement names in place of audio."""
+    """Feature sets that the agreement names, in place of audio."""
 
     @pytest.fixture
     def values(self):

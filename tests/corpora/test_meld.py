@@ -20,7 +20,7 @@ COLUMNS = [
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    """A synthetic release: dialogues of seven utterances, four for training and two each for the rest."""
+    """Write a synthetic release: dialogues of seven utterances, four for training and two each for the rest."""
     pytest.importorskip("espeakng_loader")
     pytest.importorskip("av")
     from lssed_hf.testing.synthesize import synthesize
@@ -30,7 +30,7 @@ def release(tmp_path_factory):
 
 @pytest.fixture
 def load(tmp_path):
-    """The splits, audio undecoded."""
+    """Load the splits, audio undecoded."""
 
     def load(folder, *args, **kwargs) -> datasets.DatasetDict:
         splits = load_corpus("meld", folder, *args, cache_dir=tmp_path / "cache", **kwargs)
@@ -45,12 +45,12 @@ def read(tmp_path):
 
 
 @pytest.fixture
-def write_part(tmp_path, write_clip):
-    """Writes the table of a part with `line`s, and a WAV file for every line."""
+def write_split(tmp_path, write_clip):
+    """Write the table of a split with `line`s, and a WAV file for every line."""
 
-    def write_part(*lines: dict, part: str = "train", table: str = "", media: str = ""):
+    def write_split(*lines: dict, split: str = "train", table: str = "", media: str = ""):
         folder = tmp_path / "raw"
-        path = folder / table / f"{part}_sent_emo.csv"
+        path = folder / table / f"{split}_sent_emo.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -58,10 +58,10 @@ def write_part(tmp_path, write_clip):
             writer.writerows(lines)
         for row in lines:
             name = f"dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}.wav"
-            write_clip(folder / media / FOLDERS[part] / name)
+            write_clip(folder / media / FOLDERS[split] / name)
         return folder
 
-    return write_part
+    return write_split
 
 
 def line(dialogue: int | str = 0, number: int | str = 0, **changes) -> dict:
@@ -84,8 +84,8 @@ class TestRelease:
     def test_official_splits(self, release, load):
         splits = load(release)
         assert {name: len(rows) for name, rows in splits.items()} == {"train": 28, "validation": 14, "test": 14}
-        for name, part in (("train", "train"), ("validation", "dev"), ("test", "test")):
-            assert {row.split("_")[0] for row in splits[name]["id"]} == {part}
+        for name, split in (("train", "train"), ("validation", "dev"), ("test", "test")):
+            assert {row.split("_")[0] for row in splits[name]["id"]} == {split}
             assert "Joey" in splits[name]["speaker_id"]
         assert len(rows_of(splits)) == 56  # no id twice
 
@@ -143,8 +143,8 @@ class TestRelease:
 
 
 class TestFiles:
-    def test_sound_is_taken_before_video(self, write_part, write_clip, read):
-        folder = write_part(line(), line(0, 1), line(0, 2))
+    def test_sound_is_taken_before_video(self, write_split, write_clip, read):
+        folder = write_split(line(), line(0, 1), line(0, 2))
         media = folder / "train_splits"
         for name in ("dia0_utt0.mp4", "dia0_utt1.mp4", "dia0_utt2.MP4", "._dia0_utt2.wav"):
             (media / name).write_bytes(b"video")
@@ -158,22 +158,22 @@ class TestFiles:
         ("table", "media"),
         [("", ""), ("MELD.Raw", "MELD.Raw"), ("data/MELD", ""), ("MELD.Raw/train", "MELD.Raw/train"), ("", "train")],
     )
-    def test_places(self, write_part, load, table, media):
-        folder = write_part(line(), table=table, media=media)
+    def test_places(self, write_split, load, table, media):
+        folder = write_split(line(), table=table, media=media)
         row = load(folder)["train"][0]
         assert row["audio"]["path"] == str(folder / media / "train_splits" / "dia0_utt0.wav")
         assert load_audio(row["audio"]).shape == (320,)
 
-    def test_clips_are_those_of_their_part(self, write_part, load):
-        for part in FOLDERS:
-            folder = write_part(line(Speaker=part), part=part)
+    def test_clips_are_those_of_their_part(self, write_split, load):
+        for split in FOLDERS:
+            folder = write_split(line(Speaker=split), split=split)
         rows = rows_of(load(folder))
         assert {name: (row["speaker_id"], row["audio"]["path"]) for name, row in rows.items()} == {
-            f"{part}_dia0_utt0": (part, str(folder / FOLDERS[part] / "dia0_utt0.wav")) for part in FOLDERS
+            f"{split}_dia0_utt0": (split, str(folder / FOLDERS[split] / "dia0_utt0.wav")) for split in FOLDERS
         }
 
-    def test_missing_clips(self, write_part, load):
-        folder = write_part(line(), line(4, 2))
+    def test_missing_clips(self, write_split, load):
+        folder = write_split(line(), line(4, 2))
         (folder / "train_splits" / "dia4_utt2.wav").unlink()
         with pytest.raises(
             CorpusDataError,
@@ -184,9 +184,9 @@ class TestFiles:
         with pytest.raises(CorpusDataError, match=r"2 of 2 utterances cannot be used"):
             load(folder)
 
-    def test_clips_without_a_table(self, write_part, load):
-        folder = write_part(line(), part="dev")
-        write_part(line(), part="test")
+    def test_clips_without_a_table(self, write_split, load):
+        folder = write_split(line(), split="dev")
+        write_split(line(), split="test")
         (folder / "dev_sent_emo.csv").unlink()
         with pytest.raises(CorpusDataError, match=r"has clips in dev_splits_complete/, but no dev_sent_emo.csv"):
             load(folder)
@@ -201,11 +201,11 @@ class TestFiles:
 
 class TestDefects:
     @pytest.fixture
-    def folder(self, write_part):
-        """The known defects first, then the same numbers in a part where they are sound."""
-        write_part(line(125, 3), line(309, 0), line(38, 5), part="train")
-        write_part(line(110, 7), line(38, 5), part="dev")
-        return write_part(line(220, 0), line(38, 4), line(110, 7), line(125, 3), line(309, 0), part="test")
+    def folder(self, write_split):
+        """Write the known defects, and the same numbers in a split where they are sound."""
+        write_split(line(125, 3), line(309, 0), line(38, 5), split="train")
+        write_split(line(110, 7), line(38, 5), split="dev")
+        return write_split(line(220, 0), line(38, 4), line(110, 7), line(125, 3), line(309, 0), split="test")
 
     def test_left_out_by_rule(self, folder, load, read, monkeypatch):
         warnings = []
@@ -239,8 +239,8 @@ class TestLines:
             ("16 minutes", "00:16:16,059", (None, None)),
         ],
     )
-    def test_times_in_the_episode(self, write_part, load, start, end, seconds):
-        row = load(write_part(line(StartTime=start, EndTime=end)))["train"][0]
+    def test_times_in_the_episode(self, write_split, load, start, end, seconds):
+        row = load(write_split(line(StartTime=start, EndTime=end)))["train"][0]
         assert (row["start"], row["end"]) == (pytest.approx(seconds[0]), pytest.approx(seconds[1]))
         assert load_audio(row["audio"]).shape == (320,)  # the whole clip
 
@@ -253,26 +253,26 @@ class TestLines:
             ({"Utterance_ID": ""}, r"train_dia7_utt\?", "Dialogue_ID and Utterance_ID must be numbers"),
         ],
     )
-    def test_a_faulty_line_is_located(self, write_part, load, changes, name, message):
-        folder = write_part(line(), line(7, 1, **changes))
+    def test_a_faulty_line_is_located(self, write_split, load, changes, name, message):
+        folder = write_split(line(), line(7, 1, **changes))
         with pytest.raises(
             CorpusDataError, match=rf"1 of 2 utterances .*train_sent_emo.csv, line 3 \({name}\): .*{message}"
         ):
             load(folder)
 
-    def test_too_many_cells(self, write_part, load):
-        folder = write_part(line())
+    def test_too_many_cells(self, write_split, load):
+        folder = write_split(line())
         path = folder / "train_sent_emo.csv"
         path.write_text(path.read_text().rstrip() + ",7\n")
         with pytest.raises(CorpusDataError, match=r"line 2 \(train_dia0_utt0\): 12 cells where the header has 11"):
             load(folder)
 
-    def test_a_line_twice(self, write_part, load):
+    def test_a_line_twice(self, write_split, load):
         with pytest.raises(CorpusDataError, match=r"1 of 2 .*\(train_dia0_utt0\): the same id"):
-            load(write_part(line(), line()))
+            load(write_split(line(), line()))
 
-    def test_missing_column(self, write_part, load):
-        folder = write_part(line())
+    def test_missing_column(self, write_split, load):
+        folder = write_split(line())
         path = folder / "train_sent_emo.csv"
         path.write_text(path.read_text().replace("Utterance_ID", "Turn"))
         with pytest.raises(
@@ -280,18 +280,18 @@ class TestLines:
         ):
             load(folder)
 
-    def test_windows_1252(self, write_part, load, caplog):
-        folder = write_part(line(), line(0, 1, Utterance="Caf\u00e9."))
+    def test_windows_1252(self, write_split, load, caplog):
+        folder = write_split(line(), line(0, 1, Utterance="Caf\u00e9."))
         path = folder / "train_sent_emo.csv"
         path.write_bytes(path.read_text(encoding="utf-8").encode("cp1252"))
         with caplog.at_level("WARNING"):
             assert load(folder)["train"]["transcript"][1] == "Caf\u00e9."
         assert "train_sent_emo.csv is not UTF-8 and is read as Windows-1252, e.g. line 3: " in caplog.text
 
-    def test_what_may_be_missing(self, write_part, load):
-        row = load(write_part(line(Speaker="", Utterance="", Emotion="Joy")))["train"][0]
+    def test_what_may_be_missing(self, write_split, load):
+        row = load(write_split(line(Speaker="", Utterance="", Emotion="Joy")))["train"][0]
         assert (row["speaker_id"], row["gender"], row["transcript"], row["emotion"]) == (None, -1, None, 2)
 
-    def test_commas_and_quotes_in_the_words(self, write_part, load):
+    def test_commas_and_quotes_in_the_words(self, write_split, load):
         text = 'Oh, "that" one\u2019s mine, no?'
-        assert load(write_part(line(Utterance=text)))["train"]["transcript"] == [text]
+        assert load(write_split(line(Utterance=text)))["train"]["transcript"] == [text]

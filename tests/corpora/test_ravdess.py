@@ -12,7 +12,7 @@ ACTORS = (1, 2, 14, 15, 16, 17, 24)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, write_clip):
-    """Seven actors, all emotions, one statement; even actors as 48 kHz stereo WAV, the others as 16 kHz FLAC."""
+    """Write one statement of seven actors in all emotions: 48 kHz stereo WAV for even actors, else 16 kHz FLAC."""
     folder = tmp_path_factory.mktemp("ravdess")
     for actor in ACTORS:
         for emotion in range(1, 9):

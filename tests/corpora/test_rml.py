@@ -12,7 +12,7 @@ CODES = {"an": "angry", "di": "disgusted", "fe": "fearful", "ha": "happy", "sa":
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    """Subjects 1, 6 and 8; the first two speak two languages."""
+    """Write clips of subjects 1, 6 and 8; the first two speak two languages."""
     pytest.importorskip("espeakng_loader")
     pytest.importorskip("av")
     return synthesize("rml", tmp_path_factory.mktemp("rml") / "data", num_speakers=3)

@@ -25,7 +25,7 @@ SCHEMES = ("speaker", "paper", "speaker_883")
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory, write_clip) -> Path:
-    """A release with everything: each column, several emotions, cut utterances, Chinese rows, other rates."""
+    """Write a release with everything: each column, several emotions, cut utterances, Chinese rows, other rates."""
     folder = tmp_path_factory.mktemp("routes") / "raw"
     write_clip(folder / "recordings" / "E0001.wav", seconds=3, rate=44100, channels=2)
     with folder.joinpath("metadata_english_all.csv").open("w", newline="", encoding="utf-8-sig") as file:
@@ -87,7 +87,7 @@ def script(raw, config, scheme, tmp_path, **kwargs):
 
 
 def rows_of(corpus, audio_too: bool = True) -> dict[str, dict[str, dict]]:
-    """Split -> id -> row, the audio as samples at 16 kHz."""
+    """Return the rows by split and id, the audio as samples at 16 kHz."""
     found = {}
     for split, rows in corpus.items():
         plain = rows.cast_column("audio", datasets.Audio(decode=False))
@@ -132,14 +132,14 @@ def test_clips_at_16_kHz_are_stored_without_loss(raw, prepared, tmp_path):
 
 
 def test_by_its_name_from_the_folder_beside_it(prepared, tmp_path):
-    """As users of `datasets` alone would: our package is not imported, or the registered name would come first."""
+    """Load it without our package, whose registered name would come first."""
     code = (
         "import datasets, sys\n"
         f"corpus = datasets.load_dataset('lssed', cache_dir={str(tmp_path)!r})\n"
         "print({split: len(rows) for split, rows in corpus.items()}, 'lssed_hf' in sys.modules)\n"
         "stream = datasets.load_dataset('lssed', 'benchmark', split='train', streaming=True)\n"
         "stream = stream.cast_column('audio', datasets.Audio(decode=False))\n"
-        # To the end: a stream that is left before may abort Python at its own end (apache/arrow#45214).
+        # To the end: a stream that is left earlier may abort Python at its exit (apache/arrow#45214).
         "print([row['audio']['bytes'][:4] for row in stream][0])\n"
     )
     output = subprocess.run(

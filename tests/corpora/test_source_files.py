@@ -28,7 +28,7 @@ def files_of(corpus: str) -> set[str]:
 
 @pytest.mark.parametrize("corpus", list_corpora())
 def test_every_import_is_followed(corpus):
-    """Against the imports that Python's own parser finds, and none is hidden from both."""
+    """Compare with all imports that Python's parser finds. Nothing is imported dynamically."""
     files = source_files(module_of(corpus))
     for path in files:
         package = ".".join(("lssed_hf", *path.parent.relative_to(PACKAGE).parts))
@@ -54,7 +54,7 @@ def test_corpora_do_not_share_their_readers():
 
 @pytest.fixture
 def source(tmp_path) -> Path:
-    """A copy of the package's source."""
+    """Copy the package's source."""
     return shutil.copytree(PACKAGE, tmp_path / "src" / "lssed_hf", ignore=shutil.ignore_patterns("__pycache__"))
 
 

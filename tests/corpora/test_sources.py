@@ -67,7 +67,7 @@ def test_any_other_dataset(tmp_path, monkeypatch):
 
 
 def test_schemes_and_options_are_for_raw_corpora(tmp_path):
-    """A data set is divided already: to ignore how it should be divided would give a wrong result."""
+    """Refuse what has no effect on a data set that is divided already."""
     datasets.Dataset.from_dict({"label": ["sad"]}).to_parquet(tmp_path / "mine" / "train.parquet")
     with pytest.raises(ValueError, match=r"--split_scheme paper is for corpora, and .*mine is divided already"):
         load_splits(str(tmp_path / "mine"), split_scheme="paper")
@@ -175,7 +175,7 @@ class TestOwnRecordings:
 class TestPrepared:
     @pytest.fixture(scope="class")
     def prepared(self, tmp_path_factory, write_clip):
-        """LSSED of four speakers in two schemes, and with a class that `benchmark` lacks."""
+        """Prepare LSSED of four speakers in two schemes, with a class that `benchmark` lacks."""
         folder = tmp_path_factory.mktemp("prepared")
         lines = ["name,emotion"]
         for speaker in range(4):

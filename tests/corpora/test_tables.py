@@ -1,4 +1,4 @@
-"""Cells as people write them, of any format, separator, line end and encoding that may be read."""
+"""Tables as people write them: every format, separator, line end and encoding that is read."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ def write(tmp_path):
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """For properties, whose examples overwrite each other's file."""
+    """Make a folder for properties, whose examples overwrite each other's file."""
     return tmp_path_factory.mktemp("tables") / "metadata.csv"
 
 
