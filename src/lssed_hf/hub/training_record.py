@@ -9,7 +9,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from ..models.registry import list_models
 
 #: Name of the file beside a model.
 RECORD = "training.json"
-#: Libraries whose versions are written down.
+#: Libraries with a version in the record.
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "huggingface-hub", "numpy", "librosa")
 #: Beginnings of the names of flags that do not change a result, or that other entries tell. `hub_token` is a secret.
 _LEFT_OUT = (
@@ -127,11 +127,12 @@ def start_facts(model_name_or_path: str | None) -> dict[str, Any]:
         return {"name": None, "local": False, "corpora": []}
     local = os.path.isdir(name)
     earlier = read_record(Path(name)) if local else {}
-    behind = [(part or {}).get("corpora") for part in (earlier.get("start"), earlier, *earlier.get("teachers", ()))]
+    models = (earlier.get("start"), earlier, *earlier.get("teachers", ()))
+    corpora = [(model or {}).get("corpora") for model in models]
     return {
         "name": Path(name).name if local else name,
         "local": local,
-        "corpora": None if None in behind else [corpus for corpora in behind for corpus in corpora],
+        "corpora": None if None in corpora else list(chain.from_iterable(corpora)),
     }
 
 

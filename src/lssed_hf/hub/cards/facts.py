@@ -94,7 +94,7 @@ class CardFacts:
     @property
     def all_corpora(self) -> list[Mapping[str, Any]]:
         """Corpora of this training, of earlier ones, and of the teachers."""
-        earlier = [(part or {}).get("corpora") or () for part in (self.start, *self.teachers)]
+        earlier = [(model or {}).get("corpora") or () for model in (self.start, *self.teachers)]
         return [*self.corpora, *(corpus for corpora in earlier for corpus in corpora)]
 
     @property
@@ -199,8 +199,11 @@ def recorded_systems(folder: str | os.PathLike) -> Iterator[tuple[str, CardFacts
 
 
 def _recorded(run: Path, title: str, recipe: Mapping[str, str], system: str, seed: str) -> CardFacts:
-    results = [_read_results(path) for path in (run / "results.json", *sorted(run.glob("on_*/results.json")))]
-    results = [part for index, part in enumerate(results) if not _repeated(part, results[:index])]
+    results: list[dict[str, Any]] = []
+    for path in (run / "results.json", *sorted(run.glob("on_*/results.json"))):
+        test = _read_results(path)
+        if not _repeated(test, results):
+            results.append(test)
     first = results[0]
     dataset = first["context"]["dataset"]
     model = recipe.get("model_name_or_path", "")

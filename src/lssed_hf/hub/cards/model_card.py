@@ -179,11 +179,11 @@ def _data_license(facts: CardFacts) -> str:
     ]
     licenses = list(dict.fromkeys(licenses)) or ["unknown"]
     if facts.start and facts.start.get("name") and facts.start.get("corpora") is None:
-        licenses.append("of what the weights to start from were trained on: unknown")
+        licenses.append("training data of the weights to start from: unknown")
     if any(teacher.get("corpora") is None for teacher in facts.teachers):
-        licenses.append("of what its teachers were trained on: unknown")
+        licenses.append("training data of the teachers: unknown")
     if facts.num_unlabelled:
-        licenses.append("of the clips without labels: unknown")
+        licenses.append("clips without labels: unknown")
     return f"{'; '.join(licenses)}. It may bear on models trained on them: read it before you share weights."
 
 
@@ -237,7 +237,9 @@ def _teachers(facts: CardFacts) -> list[str]:
     """Return the sentences on teachers and on their clips without labels."""
     sentences = [f"It also learnt from the answers of {_earlier_model(teacher)}." for teacher in facts.teachers]
     if facts.num_unlabelled:
-        sentences.append(f"Of {facts.num_unlabelled:,} more clips, whose source is not recorded, they alone told it.")
+        sentences.append(
+            f"Of {facts.num_unlabelled:,} more clips, whose source is not recorded, it learnt these alone."
+        )
     return sentences
 
 
@@ -339,7 +341,7 @@ def _class_results(results: Mapping[str, Any]) -> list[str]:
         summary_table(shown),
         f"WA is accuracy, UA the mean recall of the classes; macro F1 is {results['metrics']['macro_f1']:.3f}. "
         f"Brackets hold 95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives "
-        f"none. The second row always answers with the largest class of {source}.",
+        f"none. The second row always predicts the largest class of {source}.",
         classes_table(shown),
     ]
     if any(shown["groups"].values()):
@@ -355,4 +357,4 @@ def _citation(facts: CardFacts) -> str:
     entries = [corpus_builder("lssed").CITATION]
     entries += [terms(corpus)["citation"] for corpus in facts.all_corpora]
     text = "\n\n".join(dict.fromkeys(filter(None, entries)))
-    return f"LSSED is the paper that this package follows, whatever the data.\n\n```bibtex\n{text}\n```"
+    return f"This package follows the LSSED paper, on other data too.\n\n```bibtex\n{text}\n```"

@@ -165,7 +165,7 @@ def _frontend(config: Mapping, settings: EspnetSettings) -> None:
     section.require(center=True, normalized=False, onesided=True, apply_stft=True)
     enhancement = _Section("frontend_conf.frontend_conf", section.take("frontend_conf", None), settings.notes)
     enhancement.require(use_wpe=False, use_beamformer=False)
-    enhancement.left.clear()  # options of what is off
+    enhancement.left.clear()  # options of a front end that is off
     n_fft = section.take("n_fft", 512)
     rate = _frequency(section.take("fs", 16000))
     f_min, f_max = section.take("fmin", None), section.take("fmax", None)
@@ -246,10 +246,9 @@ def _blocks(section: _Section, pos_enc: str, attention_key: str, attention: str,
     pos_enc = section.take("pos_enc_layer_type", pos_enc)
     attention = section.take(attention_key, attention)
     rel_pos = section.take("rel_pos_type", rel_pos)
-    legacy = "legacy_" if rel_pos == "legacy" else ""
     kinds = {
         ("abs_pos", "selfattn"): "absolute",
-        ("rel_pos", "rel_selfattn"): "relative_legacy" if legacy else "relative",
+        ("rel_pos", "rel_selfattn"): "relative_legacy" if rel_pos == "legacy" else "relative",
         ("legacy_rel_pos", "legacy_rel_selfattn"): "relative_legacy",
     }
     if (pos_enc, attention) not in kinds or rel_pos not in (None, "latest", "legacy"):
@@ -338,7 +337,7 @@ def _recurrent(section: _Section) -> dict:
 
 def _decoder(config: Mapping, settings: EspnetSettings) -> None:
     if settings.model["ctc_weight"] == 1:
-        return  # ESPnet makes none then, whatever the file says
+        return  # ESPnet makes none then, even if the file names one
     kind = config.get("decoder")
     readers = {"transformer": _transformer_decoder, "rnn": _rnn_decoder}
     if kind not in readers:
