@@ -15,6 +15,19 @@ for _name in ("HF_DATASETS_CACHE", "HF_HUB_CACHE", "HF_MODULES_CACHE", "HF_EVALU
     os.environ.pop(_name, None)
 os.environ["HF_HOME"] = _CACHE
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Ray gives up on processes that do not answer within 5 to 60 s, as they may on busy cores: five minutes.
+for _name, _value in {
+    "agent_register_timeout_ms": 300_000,
+    "gcs_rpc_server_connect_timeout_s": 300,
+    "gcs_server_port_wait_time_s": 300,
+    "gcs_server_request_timeout_seconds": 300,
+    "health_check_timeout_ms": 300_000,
+    "py_gcs_connect_timeout_s": 300,
+    "raylet_start_wait_time_s": 300,
+    "worker_register_timeout_seconds": 300,
+}.items():
+    os.environ[f"RAY_{_name}"] = str(_value)
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -93,14 +106,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ray_address() -> Iterator[str]:
     """The address of a Ray cluster with two CPUs."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read on import
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 1 << 27}
+    # Each monitor takes a second of a core to start.
+    node = {"num_cpus": 2, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+    node["object_store_memory"] = 1 << 27
     cluster = Cluster(initialize_head=True, head_node_args=node)
     yield cluster.address
     cluster.shutdown()

@@ -80,7 +80,7 @@ def running(app):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(300)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def wait_until(true, seconds: float = 10.0) -> bool:
+def wait_until(true, seconds: float = 120.0) -> bool:
     """Whether it becomes true in time."""
     end = time.monotonic() + seconds
     while not true():
@@ -25,7 +25,7 @@ class Visitor:
         import httpx
 
         self.session = uuid.uuid4().hex
-        self.http = httpx.Client(base_url=address, timeout=60)
+        self.http = httpx.Client(base_url=address, timeout=300)
         self.config = self.http.get("config").json()
         # Besides, each example has an event without inputs, and the picker one that tells of a model.
         self.event = next(event for event in self.config["dependencies"] if len(event["inputs"]) == 3)
