@@ -22,6 +22,8 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".avi", ".mkv", ".mov", ".flv", ".webm", ".mpg", ".wmv", ".m4v", ".3gp", ".3g2", ".mpeg", ".asf"),
     *(".ogv", ".mts", ".m2ts"),
 )
+#: Suffixes of all recordings, the preferred ones first.
+RECORDING_SUFFIXES = (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
 
 _LOST = ("link to a folder", "unreadable folder")  # reasons that may hide recordings
 
@@ -54,7 +56,7 @@ class Scan:
         return line
 
 
-def scan_folder(folder: str | os.PathLike, suffixes: Sequence[str] = (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)) -> Scan:
+def scan_folder(folder: str | os.PathLike, suffixes: Sequence[str] = RECORDING_SUFFIXES) -> Scan:
     """Search a folder and its sub-folders for recordings.
 
     Hidden files and folders are left out, and links to folders are not followed. Links to files are listed, even
@@ -93,9 +95,7 @@ def scan_folder(folder: str | os.PathLike, suffixes: Sequence[str] = (*AUDIO_SUF
     return Scan(folder, tuple(sorted(files)), dict(+skipped))
 
 
-def find_audio_files(
-    folder: str | os.PathLike, suffixes: Sequence[str] = (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
-) -> list[Path]:
+def find_audio_files(folder: str | os.PathLike, suffixes: Sequence[str] = RECORDING_SUFFIXES) -> list[Path]:
     """Return the recordings below a folder, sorted; warn if some may have been left out.
 
     Args:
@@ -131,7 +131,7 @@ def expand_paths(inputs: Sequence[str | os.PathLike]) -> list[Path]:
             paths.append(path)
             continue
         try:
-            scan = _scan_recordings(path, (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES))
+            scan = _scan_recordings(path, RECORDING_SUFFIXES)
         except FileNotFoundError as error:
             if empty is not None:
                 logger.warning(str(empty))

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ...labels import emotion_of_word
-from ...scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from ...scan import RECORDING_SUFFIXES
 from ..fields import SPLIT_NAMES
 
 
-SUFFIXES = (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)
 #: Names of folders that stand for people: speaker01, Actor_03, s1, 0012.
 _PERSON = re.compile(
     r"((speaker|spk|spkr|sprecher|sprecherin|actor|actress|subject|subj|sub|participant|person|people|user|voice|talker"
@@ -136,8 +135,13 @@ def walk(data_dir: Path) -> tuple[list[Path], list[Path]]:
         for path in (Path(folder, name) for name in folders):
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(data_dir):
                 links.append(path)
-        files += [Path(folder, name) for name in names if name.lower().endswith(SUFFIXES) and name[0] != "."]
+        files += [Path(folder, name) for name in names if is_recording(name) and name[0] != "."]
     return sorted(files), sorted(links)
+
+
+def is_recording(name: str) -> bool:
+    """Return whether a name ends like a name of an audio or video file."""
+    return name.lower().endswith(RECORDING_SUFFIXES)
 
 
 def folder_names(path: Path) -> list[str]:

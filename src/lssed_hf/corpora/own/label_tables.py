@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...scan import RECORDING_SUFFIXES
 from ..base import CorpusDataError, Reject
 from ..fields import SPLIT_NAMES
 from ..tables import TABLE_SUFFIXES, Row, read_table
-from .folder_trees import SUFFIXES, composed, walk
+from .folder_trees import composed, is_recording, walk
 from .label_names import are_mostly_emotions
 
 
@@ -190,7 +191,7 @@ def guess_speaker(rows: Sequence[Row], columns: Columns) -> str | None:
     known = {*_KNOWN, *columns.path, *columns.label}
     for column in dict.fromkeys(name for row in rows for name in row.columns if name not in known):
         texts = _texts(rows, column)
-        if 2 <= len(set(texts)) <= len(texts) / 2 and not any(text.lower().endswith(SUFFIXES) for text in texts):
+        if 2 <= len(set(texts)) <= len(texts) / 2 and not any(map(is_recording, texts)):
             return _quoted(column)
     return None
 
@@ -218,7 +219,7 @@ def _guess_path(rows: Sequence[Row], found: Sequence[str]) -> str | None:
     """Return the column in which most cells end like names of audio files."""
 
     def share(column: str) -> float:
-        return sum(text.lower().endswith(SUFFIXES) for text in _texts(rows, column)) / len(rows)
+        return sum(map(is_recording, _texts(rows, column))) / len(rows)
 
     best = max(found, key=share, default=None)
     return best if best is not None and share(best) > 0.5 else None
@@ -231,9 +232,7 @@ def _guess_label(rows: Sequence[Row], found: Sequence[str]) -> str | None:
         column: texts
         for column, texts in values.items()
         if len(texts) > 1
-        and not any(
-            text.lower().endswith(SUFFIXES) or text.replace(",", ".").replace(".", "").isdigit() for text in texts
-        )
+        and not any(is_recording(text) or text.replace(",", ".").replace(".", "").isdigit() for text in texts)
     }
     emotional = [column for column, texts in words.items() if are_mostly_emotions(texts)]
     return next(iter(emotional), None) or min(words, key=lambda column: len(words[column]), default=None)
@@ -275,10 +274,9 @@ class Files:
                     continue
                 inside = True
                 if os.path.isfile(path):
-                    if not form.lower().endswith(SUFFIXES):
-                        raise ValueError(
-                            f"{name!r} is no audio or video file by its suffix; known are {', '.join(SUFFIXES)}"
-                        )
+                    if not is_recording(form):
+                        known = ", ".join(RECORDING_SUFFIXES)
+                        raise ValueError(f"{name!r} is no audio or video file by its suffix; known are {known}")
                     return path
                 if found := self._with_suffix(path):
                     if len(found) > 1:
@@ -314,7 +312,7 @@ class Files:
         if folder not in self._listings:
             listing: dict[str, list[str]] = {}
             for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-                if file.lower().endswith(SUFFIXES):
+                if is_recording(file):
                     listing.setdefault(os.path.splitext(file)[0], []).append(file)
             self._listings[folder] = listing
         return self._listings[folder].get(path.name, [])
