@@ -1,35 +1,24 @@
-"""Families of networks: per folder a configuration, the models, and a feature extractor if it has its own."""
+"""Families of networks: a folder each, with the configuration, the networks and, if it has its own, the front end."""
 
 import importlib
 
 
-_PYRESNET_FRONT_END = "pyresnet.feature_extraction_pyresnet.PyResNetFeatureExtractor"
-#: Family -> Auto class of transformers -> our class, found in this package.
+def _spectrogram_family(folder: str, prefix: str) -> dict[str, str]:
+    """Return the classes of a family that takes PyResNet's front end, by the names of their Auto classes."""
+    return {
+        "AutoConfig": f"{folder}.configuration_{folder}.{prefix}Config",
+        "AutoFeatureExtractor": "pyresnet.feature_extraction_pyresnet.PyResNetFeatureExtractor",
+        "AutoModel": f"{folder}.modeling_{folder}.{prefix}Model",
+        "AutoModelForAudioClassification": f"{folder}.modeling_{folder}.{prefix}ForAudioClassification",
+    }
+
+
+#: Family -> Auto class of transformers -> our class, as a path in this package.
 FAMILIES = {
-    "pyresnet": {
-        "AutoConfig": "pyresnet.configuration_pyresnet.PyResNetConfig",
-        "AutoFeatureExtractor": _PYRESNET_FRONT_END,
-        "AutoModel": "pyresnet.modeling_pyresnet.PyResNetModel",
-        "AutoModelForAudioClassification": "pyresnet.modeling_pyresnet.PyResNetForAudioClassification",
-    },
-    "cnn": {
-        "AutoConfig": "cnn.configuration_cnn.SerCnnConfig",
-        "AutoFeatureExtractor": _PYRESNET_FRONT_END,
-        "AutoModel": "cnn.modeling_cnn.SerCnnModel",
-        "AutoModelForAudioClassification": "cnn.modeling_cnn.SerCnnForAudioClassification",
-    },
-    "fcn_attention": {
-        "AutoConfig": "fcn_attention.configuration_fcn_attention.FcnAttentionConfig",
-        "AutoFeatureExtractor": _PYRESNET_FRONT_END,
-        "AutoModel": "fcn_attention.modeling_fcn_attention.FcnAttentionModel",
-        "AutoModelForAudioClassification": "fcn_attention.modeling_fcn_attention.FcnAttentionForAudioClassification",
-    },
-    "mts": {
-        "AutoConfig": "mts.configuration_mts.MtsConfig",
-        "AutoFeatureExtractor": _PYRESNET_FRONT_END,
-        "AutoModel": "mts.modeling_mts.MtsModel",
-        "AutoModelForAudioClassification": "mts.modeling_mts.MtsForAudioClassification",
-    },
+    "pyresnet": _spectrogram_family("pyresnet", "PyResNet"),
+    "cnn": _spectrogram_family("cnn", "SerCnn"),
+    "fcn_attention": _spectrogram_family("fcn_attention", "FcnAttention"),
+    "mts": _spectrogram_family("mts", "Mts"),
     "espnet": {
         "AutoConfig": "espnet.configuration_espnet_asr.EspnetAsrConfig",
         "AutoFeatureExtractor": "espnet.feature_extraction_espnet_asr.EspnetAsrFeatureExtractor",

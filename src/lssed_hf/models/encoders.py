@@ -1,10 +1,10 @@
-"""Where the encoder of a classifier is."""
+"""Encoders of classifiers."""
 
 from torch import nn
 
 
 def encoder_of(model: nn.Module) -> nn.Module | None:
-    """What lies below a classifier's head: its base model, or its `encoder` (Whisper's); None where neither is."""
+    """Return the network below a classifier's head: its base model, else its `encoder` (Whisper), else None."""
     base_model = getattr(model, "base_model", model)
     if base_model is not model:
         return base_model

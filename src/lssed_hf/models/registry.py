@@ -1,4 +1,4 @@
-"""The zoo: networks by name, built from scratch."""
+"""Zoo of networks: names, and networks built by name with random weights."""
 
 import fnmatch
 from collections.abc import Sequence
@@ -56,19 +56,26 @@ _ZOO = {
     "espnet-vgg-blstm": ("espnet", {"encoder_type": "vgg_rnn", "num_hidden_layers": 4, "hidden_size": 320}),
 }
 
-# Name -> parameters of the front end that are not the family's own.
+# Name -> parameters of its front end that differ from the family's.
 _FRONT_ENDS = {"pyresnet-small": {"num_mel_bins": 64}}
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names that `create_model` knows and that match a shell pattern, e.g. `pyresnet*`."""
+    """Return the names that `create_model` knows and that match a shell pattern.
+
+    ```python
+    import lssed_hf
+
+    lssed_hf.list_models("pyresnet*")  # ['pyresnet50', 'pyresnet101', 'pyresnet152', 'pyresnet-small']
+    ```
+    """
     return fnmatch.filter(_ZOO, pattern)
 
 
 def create_model(
     name: str, num_labels: int | None = None, labels: Sequence[str] | None = None, **overrides
 ) -> "PreTrainedModel":
-    """Build a network of the zoo with random weights.
+    """Build a network with random weights.
 
     ```python
     import lssed_hf
@@ -79,12 +86,12 @@ def create_model(
 
     Args:
         name: One of `list_models()`.
-        num_labels: Number of classes; they are then called LABEL_0, LABEL_1, ...
-        labels: Names of the classes, in place of their number.
+        num_labels: Number of classes, which are then called LABEL_0, LABEL_1, ...
+        labels: Names of the classes.
         **overrides: Fields of the model's configuration, e.g. `depths=[1, 1, 1, 1]` or `id2label`.
 
     Raises:
-        ValueError: Unknown name, a label twice, or a number of labels that is not theirs.
+        ValueError: The name is unknown, a label comes twice, or `num_labels` is not the number of labels.
     """
     family, preset = _look_up(name)
     if labels is not None:
@@ -93,7 +100,10 @@ def create_model(
             raise ValueError(
                 f"labels={labels} with num_labels={num_labels}: give each class once, and no other number"
             )
-        overrides |= {"id2label": dict(enumerate(labels)), "label2id": {one: row for row, one in enumerate(labels)}}
+        overrides |= {
+            "id2label": dict(enumerate(labels)),
+            "label2id": {label: index for index, label in enumerate(labels)},
+        }
     elif num_labels is not None:
         overrides["num_labels"] = num_labels
     config = family_class(family, "AutoConfig")(**{**preset, **overrides})
@@ -101,14 +111,14 @@ def create_model(
 
 
 def create_feature_extractor(name: str, **overrides) -> "SequenceFeatureExtractor":
-    """The front end that a network of the zoo is made for, without statistics of any corpus.
+    """Return the front end that a network is made for, without statistics of a corpus.
 
     Args:
-        name: one of `list_models()`.
-        **overrides: its parameters, e.g. `normalization="none"`.
+        name: One of `list_models()`.
+        **overrides: Parameters of the front end, e.g. `normalization="none"`.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: The name is unknown.
     """
     return family_class(_look_up(name)[0], "AutoFeatureExtractor")(**{**_FRONT_ENDS.get(name, {}), **overrides})
 

@@ -1,2 +1,5 @@
-"""The standard convolutional networks of timm for transformers. The modules carry no other import of this package, so
-a saved model folder can hold copies of them and load with `trust_remote_code=True` where it is not installed."""
+"""The standard convolutional networks of timm for transformers.
+
+Its modules import each other but nothing else of this package: a saved model folder holds copies of them, and opens
+with `trust_remote_code=True` where the package is not installed.
+"""

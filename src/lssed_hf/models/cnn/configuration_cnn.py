@@ -22,28 +22,25 @@ DEPTHS = {
 
 @strict
 class SerCnnConfig(PreTrainedConfig):
-    r"""
-    Configuration of a standard convolutional network on log-mel pictures of one channel.
+    r"""Configuration of a standard convolutional network on log-mel pictures of one channel.
 
     Args:
         backbone (`str`, *optional*, defaults to `"resnet18"`):
-            `resnet18`, `34`, `50`, `101`, `152` (He et al. 2016) and `vgg11`, `13`, `16`, `19` (Simonyan and Zisserman
-            2015, without batch norm, with the fully connected layers), all as timm has them; `adv_vgg16`, the VGG-16
-            of Ren et al. (ICASSP 2020): batch norm, no biases, global max pooling and one linear layer.
+            Architecture. From timm: `resnet18`, `34`, `50`, `101`, `152` (He et al. 2016) and `vgg11`, `13`, `16`,
+            `19` (Simonyan and Zisserman 2015, without batch norm, with the fully connected layers). `adv_vgg16` is the
+            VGG-16 of Ren et al. (ICASSP 2020): batch norm, no biases, global max pooling and one linear layer.
         depths (`list[int]`, *optional*):
-            Residual blocks, or convolutions of a VGG, per stage. The backbone's own if not given.
+            Residual blocks, or convolutions of a VGG, per stage. Default: the backbone's own.
         hidden_sizes (`list[int]`, *optional*):
-            Channels after each stage. The backbone's own if not given.
+            Channels after each stage. Default: the backbone's own.
         mlp_size (`int`, *optional*, defaults to 4096):
             Units of the two fully connected layers below the classifier of `vgg11` to `vgg19`.
         classifier_dropout (`float`, *optional*, defaults to 0.0):
-            Dropout before the classifier, and between the fully connected layers of `vgg11` to `vgg19`, whose paper
-            has 0.5.
+            Dropout before the classifier, and between the fully connected layers of `vgg11` to `vgg19`. The paper of
+            VGG has 0.5.
         zero_init_residual (`bool`, *optional*, defaults to `True`):
-            Whether the last batch norm of each residual block starts at a scale of 0, as timm's does, so that a new
-            network begins as its shortcuts alone (Goyal et al. 2017, section 5.1).
-
-    Example:
+            Whether the last batch norm of each residual block starts at a scale of 0, as in timm. A new network then
+            begins as its shortcuts alone (Goyal et al. 2017, section 5.1).
 
     ```python
     >>> from lssed_hf import SerCnnConfig, SerCnnForAudioClassification
@@ -54,7 +51,7 @@ class SerCnnConfig(PreTrainedConfig):
     ```
     """
 
-    _auto_class = "AutoConfig"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoConfig"  # saving copies this code beside the weights
 
     model_type = "ser_cnn"
 
@@ -75,16 +72,17 @@ class SerCnnConfig(PreTrainedConfig):
 
     @property
     def is_resnet(self) -> bool:
+        """True for a ResNet, False for a VGG."""
         return self.backbone.startswith("resnet")
 
     @property
     def has_mlp(self) -> bool:
-        """Whether fully connected layers follow the last map, as in the VGG of its paper."""
+        """True where fully connected layers follow the last map, as in the paper of VGG."""
         return self.backbone.startswith("vgg")
 
     @property
     def expansion(self) -> int:
-        """Channels after a residual block for each one inside: 4 in bottlenecks, 1 in basic blocks."""
+        """Ratio of the channels after a residual block to those inside: 4 in bottlenecks, 1 in basic blocks."""
         return 1 if self.backbone in ("resnet18", "resnet34") else 4
 
     @property
@@ -94,11 +92,11 @@ class SerCnnConfig(PreTrainedConfig):
 
     @property
     def min_frames(self) -> int:
-        """Shortest input: each of a VGG's poolings halves it, rounding down, while those of a ResNet round up."""
+        """Frames of the shortest input. Poolings of a VGG halve it, rounding down; those of a ResNet round up."""
         return 1 if self.is_resnet else 2 ** len(self.depths)
 
     def map_frames(self, frames: int) -> list[int]:
-        """Frames of the map after each stage for an input of so many."""
+        """Return the frames of the map after each stage, for an input of so many frames."""
         if self.is_resnet:
             return [-(-frames // 2 ** (stage + 2)) for stage in range(len(self.depths))]
         return [frames // 2 ** (stage + 1) for stage in range(len(self.depths))]

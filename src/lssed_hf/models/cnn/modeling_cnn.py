@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""The standard convolutional networks in PyTorch: ResNet and VGG of timm, and the VGG-16 of Ren et al."""
+"""Standard convolutional networks in PyTorch: ResNet and VGG of timm, and the VGG-16 of Ren et al."""
 
 import math
 from functools import partial
@@ -19,8 +19,8 @@ from transformers.utils import can_return_tuple
 from .configuration_cnn import SerCnnConfig
 
 
-# Where the Auto classes find the code in a saved folder, for `trust_remote_code=True` without this package. That of
-# the feature extractor gets there when it is saved.
+# Where the Auto classes find the code in a saved folder, for `trust_remote_code=True` without this package. The code
+# of the feature extractor gets there when it is saved.
 AUTO_MAP = {
     "AutoConfig": "configuration_cnn.SerCnnConfig",
     "AutoFeatureExtractor": "feature_extraction_pyresnet.PyResNetFeatureExtractor",
@@ -30,7 +30,7 @@ AUTO_MAP = {
 
 
 class SerCnnFullyConnected(nn.Conv2d):
-    """A convolution without padding, as a product of matrices: 20 times faster where the kernel covers the map."""
+    """Convolution without padding, as a product of matrices: 20 times faster where the kernel covers the map."""
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         height, width = (size - kernel + 1 for size, kernel in zip(hidden_state.shape[2:], self.kernel_size))
@@ -40,7 +40,7 @@ class SerCnnFullyConnected(nn.Conv2d):
 
 
 class SerCnnStageRunner(GradientCheckpointingLayer):
-    """Runs the layers of a stage, which belong to timm's network."""
+    """Runner of the layers of a stage, which belong to timm's network."""
 
     def forward(self, hidden_state: torch.Tensor, layers: list[nn.Module]) -> torch.Tensor:
         for layer in layers:
@@ -86,6 +86,8 @@ def _build_vgg(config: SerCnnConfig) -> VGG:
 
 
 class SerCnnPreTrainedModel(PreTrainedModel):
+    """Base of the standard convolutional networks: initial weights, and saving with the code."""
+
     config: SerCnnConfig
     base_model_prefix = "ser_cnn"
     main_input_name = "input_features"
@@ -95,13 +97,13 @@ class SerCnnPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
 
     def save_pretrained(self, save_directory, **kwargs):
-        # transformers would only enter the class that is saved, and AutoModel could not open a classifier's folder.
+        # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
         self.config.auto_map = dict(AUTO_MAP)
         return super().save_pretrained(save_directory, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module):
-        """As each network's definition has it; without this, transformers would draw everything from N(0, 0.02)."""
+        # Each network has its own; transformers would draw everything from N(0, 0.02).
         super()._init_weights(module)
         if self.config.backbone == "adv_vgg16" and isinstance(module, (nn.Conv2d, nn.Linear)):
             init.kaiming_uniform_(module.weight, nonlinearity="relu")
@@ -119,17 +121,26 @@ class SerCnnPreTrainedModel(PreTrainedModel):
 
 
 class SerCnnModel(SerCnnPreTrainedModel):
-    """The bare network: log-mel frames in, a feature map and the vector that the classifier sees out.
+    """Standard network without a head: log-mel frames in, a feature map and the vector that the classifier sees out.
 
     Nothing in these networks knows of padding. In `eval` mode, clips of unequal length are therefore run in groups of
-    equal length, and a clip's output does not depend on its batch. In `train` mode the whole batch is run at once with
-    zeros in the padding, the mean of normalised features, and so are compiled, traced and exported networks. Clips
-    shorter than the network's smallest input (32 frames for VGG) are filled up with zeros in any mode.
+    equal length, and a clip's output does not depend on its batch. In `train` mode the whole batch runs at once, with
+    zeros, the mean of normalised features, in the padding. So do compiled, traced and exported networks. Clips shorter
+    than the network's smallest input (32 frames for VGG) are filled up with zeros in any mode.
 
     With gradient checkpointing the stages run twice a step, so batch norm's running statistics move twice as well.
+
+    ```python
+    >>> import torch
+    >>> from lssed_hf import SerCnnConfig, SerCnnModel
+
+    >>> model = SerCnnModel(SerCnnConfig(backbone="resnet18"))
+    >>> model(torch.zeros(1, 200, 128)).pooler_output.shape
+    torch.Size([1, 512])
+    ```
     """
 
-    _auto_class = "AutoModel"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoModel"  # saving copies this code beside the weights
 
     def __init__(self, config: SerCnnConfig):
         super().__init__(config)
@@ -140,7 +151,7 @@ class SerCnnModel(SerCnnPreTrainedModel):
 
     @property
     def stages(self) -> list[list[nn.Module]]:
-        """Layers of the stem, which is the first convolution up to its ReLU, and of each stage."""
+        """Layers of the stem (the first convolution up to its ReLU) and of each stage."""
         network = self.backbone
         if self.config.is_resnet:
             blocks = [[getattr(network, f"layer{index + 1}")] for index in range(len(self.config.depths))]
@@ -154,9 +165,8 @@ class SerCnnModel(SerCnnPreTrainedModel):
     def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
         """Freeze the stem and the first `num_stages` stages, batch statistics included.
 
-        By default all that comes before the classifier is frozen, VGG's fully connected layers included. The
-        classifier is then trained on fixed features, as a linear probe is, which padding changes as little as in
-        `eval` mode.
+        By default everything before the classifier is frozen, VGG's fully connected layers included. The classifier
+        is then trained on fixed features, like a linear probe, and padding changes them as little as in `eval` mode.
         """
         self._num_frozen_stages = math.inf if num_stages is None else num_stages
         for module in self._frozen_modules():
@@ -177,14 +187,14 @@ class SerCnnModel(SerCnnPreTrainedModel):
         return self
 
     def _run(self, features: torch.Tensor, every_map: bool) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Clips of equal length (batch, frames, mel) to pooled vectors and the maps after each stage, or the last."""
+        """Turn clips of equal length (batch, frames, mel) into pooled vectors and maps: of each stage, or the last."""
         hidden_state = features.transpose(1, 2).unsqueeze(1).to(self.dtype)
         if hidden_state.shape[-1] < self.config.min_frames:
             hidden_state = F.pad(hidden_state, (0, self.config.min_frames - hidden_state.shape[-1]))
         stem, *stages = self.stages
         for layer in stem:
             hidden_state = layer(hidden_state)
-        # Channels-last is what CPU and GPU convolutions are fastest on; the map keeps it from here to the end.
+        # Convolutions are fastest on channels-last; the map keeps that layout to the end.
         hidden_state = hidden_state.contiguous(memory_format=torch.channels_last)
         maps = []
         for stage in stages:
@@ -195,7 +205,7 @@ class SerCnnModel(SerCnnPreTrainedModel):
     def _run_by_length(
         self, features: torch.Tensor, mask: torch.Tensor, every_map: bool
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The same for clips of unequal length, each as if it were alone, with zeros behind the end of its maps."""
+        """Do as `_run` for clips of unequal length, each as if alone, with zeros behind the end of its maps."""
         frames = self.config.map_frames(max(features.shape[1], self.config.min_frames))
         lengths = mask.sum(dim=1)
         order, pooled, maps = [], [], []
@@ -206,7 +216,9 @@ class SerCnnModel(SerCnnPreTrainedModel):
             order.append(rows)
             pooled.append(pooled_clips)
             totals = frames[-len(clip_maps) :]
-            maps.append([F.pad(one, (0, total - one.shape[-1])) for one, total in zip(clip_maps, totals)])
+            maps.append(
+                [F.pad(clip_map, (0, total - clip_map.shape[-1])) for clip_map, total in zip(clip_maps, totals)]
+            )
         order = torch.cat(order).argsort()
         return torch.cat(pooled)[order], [torch.cat(stage)[order] for stage in zip(*maps)]
 
@@ -218,14 +230,16 @@ class SerCnnModel(SerCnnPreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        r"""
+        r"""Compute feature maps and pooled vectors.
+
         Args:
             input_features (`torch.Tensor` of shape `(batch, frames, num_mel_bins)`):
                 Normalised log-mel spectrogram, as `PyResNetFeatureExtractor` makes it.
             attention_mask (`torch.Tensor` of shape `(batch, frames)`, *optional*):
-                1 for frames of the clip, 0 for padding. What padding does is said at the class.
+                1 for frames of the clip, 0 for padding. The class says what padding does.
             output_hidden_states (`bool`, *optional*):
                 Whether to return the maps after each stage.
+            **kwargs: Ignored.
 
         Returns:
             `last_hidden_state` (batch, hidden_sizes[-1], mel, frames) and `pooler_output` (batch, hidden_size), the
@@ -253,9 +267,19 @@ class SerCnnModel(SerCnnPreTrainedModel):
 
 
 class SerCnnForAudioClassification(SerCnnPreTrainedModel):
-    """A standard convolutional network with a linear classifier."""
+    """Standard convolutional network with a linear classifier.
 
-    _auto_class = "AutoModelForAudioClassification"  # saving puts a copy of this code beside the weights
+    ```python
+    >>> import torch
+    >>> from lssed_hf import SerCnnConfig, SerCnnForAudioClassification
+
+    >>> model = SerCnnForAudioClassification(SerCnnConfig(backbone="resnet18", num_labels=4))
+    >>> model(torch.zeros(1, 200, 128)).logits.shape
+    torch.Size([1, 4])
+    ```
+    """
+
+    _auto_class = "AutoModelForAudioClassification"  # saving copies this code beside the weights
 
     def __init__(self, config: SerCnnConfig):
         super().__init__(config)
@@ -278,18 +302,21 @@ class SerCnnForAudioClassification(SerCnnPreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> SequenceClassifierOutput:
-        r"""
+        r"""Compute the logits of the classes, and the loss where labels are given.
+
         Args:
-            input_features, attention_mask, output_hidden_states:
-                See [`SerCnnModel.forward`].
+            input_features: See [`SerCnnModel.forward`].
+            attention_mask: See there.
             labels (`torch.LongTensor` of shape `(batch,)`, *optional*):
-                Class indices in `[0, num_labels)`. A loss is returned when they are given.
+                Class indices in `[0, num_labels)`.
+            output_hidden_states: See there.
+            **kwargs: Arguments of the loss function.
         """
         outputs = self.ser_cnn(
             input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states
         )
         logits = self.classifier(self.dropout(outputs.pooler_output))
-        # kwargs carries `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
+        # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 

@@ -1,2 +1,5 @@
-"""An ESPnet-style speech recogniser (hybrid CTC/attention) for transformers. The modules carry no other import of this
-package, so a saved model folder can hold copies of them and load with `trust_remote_code=True` without the package."""
+"""A speech recogniser (hybrid CTC/attention) in the style of ESPnet for transformers.
+
+Its modules import each other but nothing else of this package: a saved model folder holds copies of them, and opens
+with `trust_remote_code=True` where the package is not installed.
+"""

@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""FCN-Attention model configuration."""
+"""Configuration of FCN-Attention."""
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
@@ -10,17 +10,18 @@ NORMS = ("local_response", "batch", "none")
 
 @strict
 class FcnAttentionConfig(PreTrainedConfig):
-    r"""
-    Configuration of FCN-Attention (Zhang, Du, Wang, Zhang and Tu, "Attention Based Fully Convolutional Network for
-    Speech Emotion Recognition", APSIPA 2018, arXiv 1806.01506): AlexNet without its fully connected layers, and
-    attention over the positions of the map that is left.
+    r"""Configuration of FCN-Attention: AlexNet without fully connected layers, and attention over its last map.
 
-    The authors published no code, and of the paper only its abstract was at hand. It gives the fully convolutional
-    network on whole utterances and the attention over time and frequency. The widths, the formula of the attention
-    and its scale of 0.3 are those of third parties' ports; the order of convolution, ReLU and local response
-    normalisation and its constants are AlexNet's. Padding 2 in the first convolution (which makes room for 64 mel
-    bins), no convolution groups, the dropout and the initial weights are choices of this package. The paper starts
-    from weights trained on ImageNet, this package from random ones.
+    Source: Zhang, Du, Wang, Zhang and Tu, "Attention Based Fully Convolutional Network for Speech Emotion
+    Recognition", APSIPA 2018, arXiv 1806.01506.
+
+    The authors published no code, and only the abstract of the paper was at hand. Where each choice comes from:
+
+    - The abstract: a fully convolutional network on whole utterances, and attention over time and frequency.
+    - Ports by third parties: the widths, the formula of the attention and its scale of 0.3.
+    - AlexNet: the order of convolution, ReLU and local response normalisation, and its constants.
+    - This package: padding 2 in the first convolution (which makes room for 64 mel bins), no convolution groups, the
+      dropout, and random initial weights. The paper starts from weights trained on ImageNet.
 
     Args:
         hidden_sizes (`list[int]`, *optional*, defaults to `[96, 256, 384, 384, 256]`):
@@ -30,16 +31,14 @@ class FcnAttentionConfig(PreTrainedConfig):
         conv1_padding (`int`, *optional*, defaults to 2):
             Zeros around the input of the 11x11 convolution. With 0, both axes need 67 values instead of 63.
         norm (`str`, *optional*, defaults to `"local_response"`):
-            `"local_response"`: after the ReLU of convolutions 1 and 2, as in AlexNet; `"batch"`: batch normalisation
-            before every ReLU; `"none"`.
+            Normalisation. `"local_response"`: after the ReLU of convolutions 1 and 2, as in AlexNet; `"batch"`: batch
+            normalisation before every ReLU; `"none"`.
         lrn_size, lrn_alpha, lrn_beta, lrn_k (*optional*, defaults to 5, 1e-4, 0.75 and 2.0):
             Constants of the local response normalisation, as `torch.nn.LocalResponseNorm` takes them.
         attention_scale (`float`, *optional*, defaults to 0.3):
             Factor on the scores before the softmax: 1 is a plain softmax, 0 the mean over all positions.
         classifier_dropout (`float`, *optional*, defaults to 0.5):
             Dropout before the classifier.
-
-    Example:
 
     ```python
     >>> from lssed_hf import FcnAttentionConfig, FcnAttentionForAudioClassification
@@ -50,7 +49,7 @@ class FcnAttentionConfig(PreTrainedConfig):
     ```
     """
 
-    _auto_class = "AutoConfig"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoConfig"  # saving copies this code beside the weights
 
     model_type = "fcn_attention"
 
@@ -77,10 +76,11 @@ class FcnAttentionConfig(PreTrainedConfig):
 
     @property
     def min_size(self) -> int:
-        """Frames and mel bins that leave one position of the last map. Smaller inputs are padded to it."""
+        """Frames and mel bins of the smallest input, which leaves one position of the last map. Others are padded."""
         return 67 - 2 * self.conv1_padding
 
     def validate_fields(self):
+        """Check the fields that do not belong to a layer."""
         if self.norm not in NORMS:
             raise ValueError(f"norm={self.norm!r} is not one of {', '.join(NORMS)}")
         if not 0 <= self.conv1_padding <= 5:

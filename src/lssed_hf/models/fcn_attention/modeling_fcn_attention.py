@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""PyTorch FCN-Attention model."""
+"""FCN-Attention in PyTorch."""
 
 import math
 from dataclasses import dataclass
@@ -27,30 +27,30 @@ AUTO_MAP = {
 
 @dataclass
 class FcnAttentionModelOutput(BaseModelOutputWithPoolingAndNoAttention):
-    """With `attention_weights` (batch, mel, frames) on request: the weight of each position, 0 for padding, sum 1."""
+    """Output of the model. On request with `attention_weights` (batch, mel, frames), 0 for padding, whose sum is 1."""
 
     attention_weights: torch.Tensor | None = None
 
 
 @dataclass
 class FcnAttentionClassifierOutput(SequenceClassifierOutput):
-    """With `attention_weights` (batch, mel, frames) on request: the weight of each position, 0 for padding, sum 1."""
+    """Output of the classifier, on request with the `attention_weights` of [`FcnAttentionModelOutput`]."""
 
     attention_weights: torch.Tensor | None = None
 
 
 def _output_lengths(lengths: torch.Tensor | None, size: int, stride: int, padding: int = 0) -> torch.Tensor | None:
-    """Valid frames of each clip behind a convolution or a pooling."""
+    """Return the valid frames of each clip behind a convolution or a pooling."""
     return None if lengths is None else (lengths + 2 * padding - size) // stride + 1
 
 
 def _frame_mask(lengths: torch.Tensor, frames: int) -> torch.Tensor:
-    """Boolean (batch, 1, 1, frames), true for valid frames."""
+    """Return a boolean mask (batch, 1, 1, frames), true for valid frames."""
     return (torch.arange(frames, device=lengths.device) < lengths[:, None])[:, None, None, :]
 
 
 class FcnAttentionResponseNorm(nn.LocalResponseNorm):
-    """Local response normalisation, in half precision too, where torch has none on the CPU and squares overflow."""
+    """Local response normalisation in single precision: in half, torch has none on the CPU and squares overflow."""
 
     def forward(self, hidden_state: torch.Tensor) -> torch.Tensor:
         dtype = torch.promote_types(hidden_state.dtype, torch.float32)
@@ -58,7 +58,7 @@ class FcnAttentionResponseNorm(nn.LocalResponseNorm):
 
 
 class FcnAttentionConvLayer(nn.Module):
-    """One of AlexNet's convolutions with ReLU, normalisation and, behind convolutions 1, 2 and 5, max-pooling."""
+    """Convolution of AlexNet with ReLU, normalisation and, behind convolutions 1, 2 and 5, max-pooling."""
 
     def __init__(self, config: FcnAttentionConfig, index: int):
         super().__init__()
@@ -89,13 +89,13 @@ class FcnAttentionConvLayer(nn.Module):
         if self.pooled:
             hidden_state = F.max_pool2d(hidden_state, 3, stride=2)
             lengths = _output_lengths(lengths, 3, stride=2)
-        if lengths is not None:  # padded frames are zero, which is what a clip alone has behind its end
+        if lengths is not None:  # behind its end a clip alone has zeros, too
             hidden_state = hidden_state * _frame_mask(lengths, hidden_state.shape[-1]).to(hidden_state.dtype)
         return hidden_state, lengths
 
 
 class FcnAttentionCheckpointedConvLayer(GradientCheckpointingLayer, FcnAttentionConvLayer):
-    """All layers but the first, whose input needs no gradient, without which re-entrant checkpointing stops there."""
+    """Layer behind the first, whose input needs no gradient: re-entrant checkpointing would stop there."""
 
 
 class FcnAttentionPooling(nn.Module):
@@ -108,17 +108,22 @@ class FcnAttentionPooling(nn.Module):
         self.score = nn.Linear(config.hidden_size, 1, bias=False)
 
     def forward(self, hidden_state: torch.Tensor, lengths: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """(batch, channels, mel, frames) to a mean (batch, channels) under weights (batch, mel, frames), and those."""
+        """Return the weighted mean (batch, channels) of a map (batch, channels, mel, frames), and the weights.
+
+        Weights have the shape (batch, mel, frames).
+        """
         scores = self.score(torch.tanh(self.projection(hidden_state.permute(0, 2, 3, 1)))).squeeze(-1)
         scores = self.scale * scores.to(torch.promote_types(scores.dtype, torch.float32))
         if lengths is not None:
             scores = scores.masked_fill(~_frame_mask(lengths, scores.shape[-1]).squeeze(1), -torch.inf)
-        # A softmax over two axes. Flattening them instead, torch.export could not do for any number of frames.
+        # A softmax over two axes: torch.export cannot flatten them for any number of frames.
         weights = (scores - scores.logsumexp(dim=(1, 2), keepdim=True)).exp()
         return (hidden_state * weights[:, None]).sum(dim=(2, 3)).to(hidden_state.dtype), weights
 
 
 class FcnAttentionPreTrainedModel(PreTrainedModel):
+    """Base of the FCN-Attention models: initial weights, and saving with the code."""
+
     config: FcnAttentionConfig
     base_model_prefix = "fcn_attention"
     main_input_name = "input_features"
@@ -128,7 +133,7 @@ class FcnAttentionPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
 
     def save_pretrained(self, save_directory, **kwargs):
-        # transformers would only enter the class that is saved, and AutoModel could not open a classifier's folder.
+        # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
         self.config.auto_map = dict(AUTO_MAP)
         return super().save_pretrained(save_directory, **kwargs)
 
@@ -146,9 +151,19 @@ class FcnAttentionPreTrainedModel(PreTrainedModel):
 
 
 class FcnAttentionModel(FcnAttentionPreTrainedModel):
-    """The bare FCN-Attention: log-mel frames in, a feature map and its attention-weighted mean out."""
+    """FCN-Attention without a head: log-mel frames in, a feature map and its attention-weighted mean out.
 
-    _auto_class = "AutoModel"  # saving puts a copy of this code beside the weights
+    ```python
+    >>> import torch
+    >>> from lssed_hf import FcnAttentionConfig, FcnAttentionModel
+
+    >>> model = FcnAttentionModel(FcnAttentionConfig())
+    >>> model(torch.zeros(1, 200, 128), output_attentions=True).attention_weights.shape
+    torch.Size([1, 3, 5])
+    ```
+    """
+
+    _auto_class = "AutoModel"  # saving copies this code beside the weights
 
     def __init__(self, config: FcnAttentionConfig):
         super().__init__(config)
@@ -159,7 +174,7 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
         self.post_init()
 
     def freeze_feature_encoder(self) -> None:
-        """Freeze convolutions and attention, batch statistics included: the classifier trains on fixed features."""
+        """Freeze convolutions and attention, batch statistics included; the classifier sees fixed features."""
         self._frozen = True
         self.requires_grad_(False)
         self.train(self.training)
@@ -176,18 +191,20 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
         output_attentions: bool | None = None,
         **kwargs,
     ) -> FcnAttentionModelOutput:
-        r"""
+        r"""Compute feature maps and pooled vectors.
+
         Args:
             input_features (`torch.Tensor` of shape `(batch, frames, num_mel_bins)`):
                 Normalised log-mel spectrogram, as `PyResNetFeatureExtractor` makes it. Clips of fewer than
                 `config.min_size` frames, or mel bins, are filled up with zeros.
             attention_mask (`torch.Tensor` of shape `(batch, frames)`, *optional*):
-                1 for frames of the clip, 0 for padding behind its end. Padding then changes nothing; only with
-                `norm="batch"` batch normalisation still counts padded positions in `train` mode.
+                1 for frames of the clip, 0 for padding behind its end. Padding then changes nothing, except that with
+                `norm="batch"` batch normalisation counts padded positions in `train` mode.
             output_hidden_states (`bool`, *optional*):
                 Whether to return the maps after each of the five layers.
             output_attentions (`bool`, *optional*):
                 Whether to return `attention_weights`.
+            **kwargs: Ignored.
 
         Returns:
             `last_hidden_state` (batch, hidden_size, mel, frames) and `pooler_output` (batch, hidden_size), the mean of
@@ -207,7 +224,7 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
             lengths = None  # nothing is padded, so nothing has to be masked
         else:
             lengths = attention_mask.long().sum(dim=1).clamp(min=self.config.min_size)
-            # Whatever the padding holds, NaN included.
+            # Padding may hold anything, NaN included.
             hidden_state = hidden_state.masked_fill(attention_mask[:, None, None, :] == 0, 0.0)
         _, _, mel_bins, frames = hidden_state.shape
         if mel_bins < self.config.min_size or frames < self.config.min_size:
@@ -229,9 +246,19 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
 
 
 class FcnAttentionForAudioClassification(FcnAttentionPreTrainedModel):
-    """FCN-Attention with dropout and a linear classifier."""
+    """FCN-Attention with dropout and a linear classifier.
 
-    _auto_class = "AutoModelForAudioClassification"  # saving puts a copy of this code beside the weights
+    ```python
+    >>> import torch
+    >>> from lssed_hf import FcnAttentionConfig, FcnAttentionForAudioClassification
+
+    >>> model = FcnAttentionForAudioClassification(FcnAttentionConfig(num_labels=4))
+    >>> model(torch.zeros(1, 200, 128)).logits.shape
+    torch.Size([1, 4])
+    ```
+    """
+
+    _auto_class = "AutoModelForAudioClassification"  # saving copies this code beside the weights
 
     def __init__(self, config: FcnAttentionConfig):
         super().__init__(config)
@@ -255,12 +282,16 @@ class FcnAttentionForAudioClassification(FcnAttentionPreTrainedModel):
         output_attentions: bool | None = None,
         **kwargs,
     ) -> FcnAttentionClassifierOutput:
-        r"""
+        r"""Compute the logits of the classes, and the loss where labels are given.
+
         Args:
-            input_features, attention_mask, output_hidden_states, output_attentions:
-                See [`FcnAttentionModel.forward`].
+            input_features: See [`FcnAttentionModel.forward`].
+            attention_mask: See there.
             labels (`torch.LongTensor` of shape `(batch,)`, *optional*):
-                Class indices in `[0, num_labels)`. A loss is returned when they are given.
+                Class indices in `[0, num_labels)`.
+            output_hidden_states: See there.
+            output_attentions: See there.
+            **kwargs: Arguments of the loss function.
         """
         outputs = self.fcn_attention(
             input_features,
@@ -269,7 +300,7 @@ class FcnAttentionForAudioClassification(FcnAttentionPreTrainedModel):
             output_attentions=output_attentions,
         )
         logits = self.classifier(self.dropout(outputs.pooler_output))
-        # kwargs carries `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
+        # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
         return FcnAttentionClassifierOutput(
             loss=loss,

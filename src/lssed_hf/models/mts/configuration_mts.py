@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""MTS model configuration."""
+"""Configuration of networks with multi-time-scale (MTS) convolutions."""
 
 import itertools
 
@@ -7,7 +7,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 
-# What the fields that are None by default become.
+# Defaults of the fields that are None.
 ARCHITECTURES = {
     "alexnet": {
         "hidden_sizes": [64, 192, 384, 256, 256],
@@ -30,42 +30,41 @@ ALEXNET_LAYERS += ((3, 1, 1, False, False), (3, 1, 1, False, True))
 
 @strict
 class MtsConfig(PreTrainedConfig):
-    r"""
-    Configuration of networks with multi-time-scale (MTS) convolutions (Guizzo, Weyde and Leveson, "Multi-Time-Scale
-    Convolution for Emotion Recognition from Speech Audio Signals", ICASSP 2020, arXiv 2003.03375). The defaults give
-    AlexNet with three branches.
+    r"""Configuration of networks with multi-time-scale convolutions. The defaults give AlexNet with three branches.
 
-    An MTS convolution applies its kernel at several lengths along time and keeps the largest response. Resampling,
-    resizing and maximum, the factors {0.7, 1, 1.428} and {0.5, 0.7, 1, 1.428, 2}, and AlexNet with MTS in its first
-    two convolutions are what the authors' public code does. This package decided: which of their two sets is the
-    three-branch one (the other is {0.5, 1, 2}); one kernel that learns from all branches by autograd (in the authors'
-    code a branch's kernel is an overwritten copy, and copies are averaged once an epoch); stride 4 in AlexNet's first
-    convolution (in their MTS variant it is 1). ResNet-152 does not occur in their code: here their rule for ResNet-18,
-    MTS in the stem and in every 3x3 convolution, is extended to the bottleneck network.
+    An MTS convolution applies its kernel at several lengths along time and keeps the largest response. Source: Guizzo,
+    Weyde and Leveson, "Multi-Time-Scale Convolution for Emotion Recognition from Speech Audio Signals", ICASSP 2020,
+    arXiv 2003.03375. Where each choice comes from:
+
+    - The authors' public code: resampling, resizing and maximum, the factors {0.7, 1, 1.428} and {0.5, 0.7, 1, 1.428,
+      2}, and AlexNet with MTS in its first two convolutions.
+    - This package: {0.7, 1, 1.428} and not {0.5, 1, 2}, the authors' other set, for three branches; one kernel that
+      learns from all branches by autograd (in the authors' code a branch's kernel is an overwritten copy, and copies
+      are averaged once an epoch); stride 4 in AlexNet's first convolution (in their MTS variant it is 1).
+    - ResNet-152 does not occur in their code. Here their rule for ResNet-18 is extended to bottlenecks: MTS in the stem
+      and in every 3x3 convolution.
 
     Args:
         architecture (`str`, *optional*, defaults to `"alexnet"`):
-            `"alexnet"` or `"resnet"` (bottlenecks, ResNet-152 by default), both for one input channel.
+            Architecture: `"alexnet"` or `"resnet"` (bottlenecks, ResNet-152 by default), both for one input channel.
         scale_factors (`list[float]`, *optional*, defaults to `[0.7, 1.0, 1.428]`):
-            Factors on the length of the kernel along time, one per branch; 1, the kernel itself, has to be among them.
+            Factors on the length of the kernel along time, one per branch. 1, the kernel itself, has to be among them.
             `[1.0]` gives the plain network.
         embedding_size (`int`, *optional*, defaults to 64):
             Channels after the stem of a ResNet.
         hidden_sizes (`list[int]`, *optional*):
-            AlexNet: channels after each of the five convolutions, by default `[64, 192, 384, 256, 256]`. ResNet:
-            channels after each stage, by default `[256, 512, 1024, 2048]`; bottlenecks work at a quarter of them.
+            Channels. AlexNet: after each of the five convolutions, by default `[64, 192, 384, 256, 256]`. ResNet:
+            after each stage, by default `[256, 512, 1024, 2048]`; inside its bottlenecks a stage has a quarter.
         depths (`list[int]`, *optional*):
             Bottlenecks per stage of a ResNet, by default `[3, 8, 36, 3]`. Empty for AlexNet.
         pooled_size (`int`, *optional*):
-            The last map is averaged to this many rows and columns: by default 6 for AlexNet, 1 for ResNet.
+            Rows and columns that the last map is averaged to: by default 6 for AlexNet, 1 for ResNet.
         classifier_hidden_sizes (`list[int]`, *optional*):
             Widths of the classifier's hidden layers: by default `[4096, 4096]` for AlexNet, none for ResNet.
         classifier_dropout (`float`, *optional*, defaults to 0.5):
             Dropout before each of the classifier's hidden layers.
         zero_init_residual (`bool`, *optional*, defaults to `False`):
             Whether the last batch norm of each bottleneck starts at a scale of 0 (Goyal et al. 2017, section 5.1).
-
-    Example:
 
     ```python
     >>> from lssed_hf import MtsConfig, MtsForAudioClassification
@@ -77,7 +76,7 @@ class MtsConfig(PreTrainedConfig):
     ```
     """
 
-    _auto_class = "AutoConfig"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoConfig"  # saving copies this code beside the weights
 
     model_type = "mts"
 
@@ -102,16 +101,16 @@ class MtsConfig(PreTrainedConfig):
 
     @property
     def hidden_size(self) -> int:
-        """Length of the pooled vector: channels of the last map times the cells it is averaged to."""
+        """Length of the pooled vector: channels of the last map times the positions it is averaged to."""
         return self.hidden_sizes[-1] * self.pooled_size**2
 
     def kernel_lengths(self, size: int) -> list[int]:
-        """Lengths along time of a kernel of this size, the size itself first, without repetitions."""
+        """Return the lengths along time of a kernel of this size, the size itself first, without repetitions."""
         return list(dict.fromkeys([size, *(max(1, int(size * factor)) for factor in self.scale_factors)]))
 
     @property
     def min_frames(self) -> int:
-        """Frames of the shortest input that every kernel, the longest included, fits into."""
+        """Frames of the shortest input that the longest kernel of every layer fits into."""
         return next(frames for frames in itertools.count(1) if self._fits(frames, self.kernel_lengths))
 
     @property
@@ -120,7 +119,7 @@ class MtsConfig(PreTrainedConfig):
         return next(mel_bins for mel_bins in itertools.count(1) if self._fits(mel_bins, lambda size: [size]))
 
     def _fits(self, length: int, kernel_lengths) -> bool:
-        """Whether all convolutions and poolings have room on an axis of the input with this length."""
+        """Return whether all convolutions and poolings have room on an axis of this length."""
         if self.architecture == "alexnet":
             layers = []  # sizes, stride, padding
             for size, stride, padding, multi_scale, pooled in ALEXNET_LAYERS:
@@ -138,6 +137,7 @@ class MtsConfig(PreTrainedConfig):
         return True
 
     def validate_factors(self):
+        """Check the factors on the length of kernels."""
         if 1.0 not in self.scale_factors or min(self.scale_factors) <= 0:
             raise ValueError(f"scale_factors={self.scale_factors} must be positive and 1 among them")
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""PyTorch MTS models: AlexNet and ResNet with multi-time-scale convolutions."""
+"""AlexNet and ResNet with multi-time-scale (MTS) convolutions in PyTorch."""
 
 import itertools
 import math
@@ -24,16 +24,16 @@ AUTO_MAP = {
     "AutoModelForAudioClassification": "modeling_mts.MtsForAudioClassification",
 }
 
-# Everywhere below, `lengths` (batch,) counts the valid frames of each clip in a padded map; None if all are valid.
+# In this module, `lengths` (batch,) counts the valid frames of each clip in a padded map; None if all are valid.
 
 
 def _output_lengths(lengths: torch.Tensor | None, size: int, stride: int, padding: int) -> torch.Tensor | None:
-    """Valid frames of each clip behind a convolution or a pooling."""
+    """Return the valid frames of each clip behind a convolution or a pooling."""
     return None if lengths is None else (lengths + 2 * padding - size) // stride + 1
 
 
 def _mask_frames(hidden_state: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
-    """Zero the padded frames of (batch, channels, mel, frames), which is what a clip alone has behind its end."""
+    """Zero the padded frames of (batch, channels, mel, frames): behind its end a clip alone has zeros, too."""
     if lengths is None:
         return hidden_state
     mask = torch.arange(hidden_state.shape[-1], device=lengths.device) < lengths[:, None]
@@ -43,7 +43,7 @@ def _mask_frames(hidden_state: torch.Tensor, lengths: torch.Tensor | None) -> to
 def _resize_frames(
     hidden_state: torch.Tensor, size: int, lengths: torch.Tensor | None, new_lengths: torch.Tensor | None
 ) -> torch.Tensor:
-    """Bilinear resizing along time, each clip from its own length to its own new length within the `size` frames."""
+    """Resize bilinearly along time to `size` frames, each clip from its own length to its own new length."""
     if lengths is None:
         return F.interpolate(hidden_state, (hidden_state.shape[-2], size), mode="bilinear", align_corners=False)
     old = torch.arange(hidden_state.shape[-1], device=lengths.device)[:, None]
@@ -55,7 +55,7 @@ def _resize_frames(
 
 
 def _average_pool(hidden_state: torch.Tensor, size: int, lengths: torch.Tensor | None) -> torch.Tensor:
-    """Adaptive average pooling to `size` rows and columns, over the valid frames of each clip."""
+    """Average adaptively to `size` rows and columns, over the valid frames of each clip."""
     if lengths is None:
         return F.adaptive_avg_pool2d(hidden_state, size)
     frames, lengths = torch.arange(hidden_state.shape[-1], device=lengths.device), lengths[:, None]
@@ -71,7 +71,7 @@ class MtsConv2d(nn.Conv2d):
     """Multi-time-scale convolution: the largest response of one kernel at several lengths along time (the last axis).
 
     A branch resamples the kernel bilinearly, convolves with the same bias, stride and padding, and resizes its map
-    bilinearly to that of the kernel itself. There is one parameter, and the gradients of all branches add up in it.
+    bilinearly to the size of the kernel's own. There is one parameter; the gradients of all branches add up in it.
     """
 
     def __init__(self, config: MtsConfig, in_channels: int, out_channels: int, size: int, **kwargs):
@@ -79,6 +79,7 @@ class MtsConv2d(nn.Conv2d):
         self.other_lengths = config.kernel_lengths(size)[1:]
 
     def output_lengths(self, lengths: torch.Tensor | None, size: int | None = None) -> torch.Tensor | None:
+        """Return the valid frames of each clip behind the kernel at length `size` (default: its own)."""
         return _output_lengths(lengths, size or self.kernel_size[1], self.stride[1], self.padding[1])
 
     def forward(self, hidden_state: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
@@ -93,7 +94,7 @@ class MtsConv2d(nn.Conv2d):
 
 
 class MtsAlexNetLayer(nn.Module):
-    """One of AlexNet's convolutions with ReLU and, behind convolutions 1, 2 and 5, max-pooling."""
+    """Convolution of AlexNet with ReLU and, behind convolutions 1, 2 and 5, max-pooling."""
 
     def __init__(self, config: MtsConfig, index: int):
         super().__init__()
@@ -120,11 +121,11 @@ class MtsAlexNetLayer(nn.Module):
 
 
 class MtsAlexNetCheckpointedLayer(GradientCheckpointingLayer, MtsAlexNetLayer):
-    """All layers but the first, whose input needs no gradient, without which re-entrant checkpointing stops there."""
+    """Layer of AlexNet behind the first, whose input needs no gradient: re-entrant checkpointing would stop there."""
 
 
 class MtsResNetStem(nn.Module):
-    """7x7 MTS convolution with stride 2, batch norm, ReLU, max-pooling."""
+    """Stem: 7x7 MTS convolution with stride 2, batch norm, ReLU, max-pooling."""
 
     def __init__(self, config: MtsConfig):
         super().__init__()
@@ -142,7 +143,7 @@ class MtsResNetStem(nn.Module):
 
 
 class MtsResNetBottleneck(GradientCheckpointingLayer):
-    """1x1, 3x3 MTS convolution (which carries the stride), 1x1, each with batch norm, around a shortcut."""
+    """Bottleneck: 1x1, 3x3 MTS convolution (with the stride), 1x1, each with batch norm, beside a shortcut."""
 
     def __init__(self, config: MtsConfig, in_channels: int, out_channels: int, stride: int):
         super().__init__()
@@ -173,7 +174,7 @@ class MtsResNetBottleneck(GradientCheckpointingLayer):
 
 
 class MtsResNetStage(nn.Module):
-    """A stage of bottlenecks. The first one strides, except in the first stage, which follows a pooling."""
+    """Stage of bottlenecks. The first one strides, except in the first stage, which follows a pooling."""
 
     def __init__(self, config: MtsConfig, stage: int):
         super().__init__()
@@ -194,6 +195,8 @@ class MtsResNetStage(nn.Module):
 
 
 class MtsPreTrainedModel(PreTrainedModel):
+    """Base of the MTS networks: initial weights, and saving with the code."""
+
     config: MtsConfig
     base_model_prefix = "mts"
     main_input_name = "input_features"
@@ -203,7 +206,7 @@ class MtsPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
 
     def save_pretrained(self, save_directory, **kwargs):
-        # transformers would only enter the class that is saved, and AutoModel could not open a classifier's folder.
+        # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
         self.config.auto_map = dict(AUTO_MAP)
         return super().save_pretrained(save_directory, **kwargs)
 
@@ -222,12 +225,21 @@ class MtsPreTrainedModel(PreTrainedModel):
 
 
 class MtsModel(MtsPreTrainedModel):
-    """The bare MTS network: log-mel frames in, a feature map and its average out.
+    """MTS network without a head: log-mel frames in, a feature map and its average out.
 
     With gradient checkpointing the blocks run twice a step, so batch norm's running statistics move twice as well.
+
+    ```python
+    >>> import torch
+    >>> from lssed_hf import MtsConfig, MtsModel
+
+    >>> model = MtsModel(MtsConfig())
+    >>> model(torch.zeros(1, 200, 128)).pooler_output.shape
+    torch.Size([1, 9216])
+    ```
     """
 
-    _auto_class = "AutoModel"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoModel"  # saving copies this code beside the weights
 
     def __init__(self, config: MtsConfig):
         super().__init__(config)
@@ -241,7 +253,7 @@ class MtsModel(MtsPreTrainedModel):
         self.post_init()
 
     def freeze_feature_encoder(self) -> None:
-        """Freeze all layers, batch statistics included: the classifier trains on fixed features."""
+        """Freeze all layers, batch statistics included. The classifier is then trained on fixed features."""
         self._frozen = True
         self.requires_grad_(False)
         self.train(self.training)
@@ -257,16 +269,18 @@ class MtsModel(MtsPreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        r"""
+        r"""Compute feature maps and pooled vectors.
+
         Args:
             input_features (`torch.Tensor` of shape `(batch, frames, num_mel_bins)`):
                 Normalised log-mel spectrogram, as `PyResNetFeatureExtractor` makes it. Clips of fewer than
                 `config.min_frames` frames, or `config.min_mel_bins` mel bins, are filled up with zeros.
             attention_mask (`torch.Tensor` of shape `(batch, frames)`, *optional*):
-                1 for frames of the clip, 0 for padding behind its end. Padding then changes nothing; only batch
-                normalisation still counts padded positions in `train` mode.
+                1 for frames of the clip, 0 for padding behind its end. Padding then changes nothing, except that batch
+                normalisation counts padded positions in `train` mode.
             output_hidden_states (`bool`, *optional*):
                 Whether to return the maps after each layer of AlexNet, or after the stem and each stage of ResNet.
+            **kwargs: Ignored.
 
         Returns:
             `last_hidden_state` (batch, hidden_sizes[-1], mel, frames) and `pooler_output` (batch, hidden_size), its
@@ -284,7 +298,7 @@ class MtsModel(MtsPreTrainedModel):
             lengths = None  # nothing is padded, so nothing has to be masked
         else:
             lengths = attention_mask.long().sum(dim=1).clamp(min=self.min_frames)
-            # Whatever the padding holds, NaN included.
+            # Padding may hold anything, NaN included.
             hidden_state = hidden_state.masked_fill(attention_mask[:, None, None, :] == 0, 0.0)
         _, _, mel_bins, frames = hidden_state.shape
         if mel_bins < self.min_mel_bins or frames < self.min_frames:
@@ -303,9 +317,19 @@ class MtsModel(MtsPreTrainedModel):
 
 
 class MtsForAudioClassification(MtsPreTrainedModel):
-    """An MTS network with its architecture's classifier: three linear layers for AlexNet, one for ResNet."""
+    """MTS network with the classifier of its architecture: three linear layers for AlexNet, one for ResNet.
 
-    _auto_class = "AutoModelForAudioClassification"  # saving puts a copy of this code beside the weights
+    ```python
+    >>> import torch
+    >>> from lssed_hf import MtsConfig, MtsForAudioClassification
+
+    >>> model = MtsForAudioClassification(MtsConfig(num_labels=4))
+    >>> model(torch.zeros(1, 200, 128)).logits.shape
+    torch.Size([1, 4])
+    ```
+    """
+
+    _auto_class = "AutoModelForAudioClassification"  # saving copies this code beside the weights
 
     def __init__(self, config: MtsConfig):
         super().__init__(config)
@@ -331,16 +355,19 @@ class MtsForAudioClassification(MtsPreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> SequenceClassifierOutput:
-        r"""
+        r"""Compute the logits of the classes, and the loss where labels are given.
+
         Args:
-            input_features, attention_mask, output_hidden_states:
-                See [`MtsModel.forward`].
+            input_features: See [`MtsModel.forward`].
+            attention_mask: See there.
             labels (`torch.LongTensor` of shape `(batch,)`, *optional*):
-                Class indices in `[0, num_labels)`. A loss is returned when they are given.
+                Class indices in `[0, num_labels)`.
+            output_hidden_states: See there.
+            **kwargs: Arguments of the loss function.
         """
         outputs = self.mts(input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states)
         logits = self.classifier(self.head(outputs.pooler_output))
-        # kwargs carries `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
+        # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 

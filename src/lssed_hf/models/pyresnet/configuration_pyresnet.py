@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""PyResNet model configuration."""
+"""Configuration of PyResNet."""
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
@@ -7,32 +7,31 @@ from transformers import PreTrainedConfig
 
 @strict
 class PyResNetConfig(PreTrainedConfig):
-    r"""
-    Configuration of PyResNet, a ResNet for log-mel pictures whose 3x3 convolutions are pyramid convolutions and whose
-    pooling keeps the frequency axis (LSSED paper, section 2.4). The defaults give PyResNet-50.
+    r"""Configuration of PyResNet (LSSED paper, section 2.4). The defaults give PyResNet-50.
+
+    PyResNet is a ResNet for log-mel pictures. Its 3x3 convolutions are pyramid convolutions, and its pooling keeps the
+    frequency axis.
 
     Args:
         embedding_size (`int`, *optional*, defaults to 64):
             Channels after the 7x7 stem.
         hidden_sizes (`list[int]`, *optional*, defaults to `[256, 512, 1024, 2048]`):
-            Channels after each stage; a stage works at a quarter of them inside its bottlenecks.
+            Channels after each stage. Inside its bottlenecks a stage has a quarter of them.
         depths (`list[int]`, *optional*, defaults to `[3, 4, 6, 3]`):
             Bottlenecks per stage: `[3, 4, 6, 3]` is PyResNet-50, `[3, 4, 23, 3]` is 101, `[3, 8, 36, 3]` is 152.
         kernel_sizes (`list[list[int]]`, *optional*, defaults to `[[3, 5, 7, 9], [3, 5, 7], [3, 5], [3]]`):
-            Odd kernel sizes of the pyramid levels of each stage. Level `i` of `n` gets 1/2^ceil(log2 n) of the
-            channels, the last level gets what is left.
+            Odd kernel sizes of the pyramid levels of each stage. Each of `n` levels gets 1/2^ceil(log2 n) of the
+            channels, and the last one the rest.
         groups (`list[list[int]]`, *optional*, defaults to `[[1, 4, 8, 16], [1, 4, 8], [1, 4], [1]]`):
             Convolution groups of the same levels.
         num_frequency_rows (`int`, *optional*, defaults to 4):
-            Rows of the frequency axis that the pooling keeps (128 mel bins leave exactly 4).
+            Rows of the frequency axis that the pooling keeps. 128 mel bins leave exactly 4.
         classifier_dropout (`float`, *optional*, defaults to 0.0):
             Dropout before the classifier. The paper has none.
         zero_init_residual (`bool`, *optional*, defaults to `False`):
             Whether the last batch norm of each block starts at a scale of 0, so that a new network begins as its
-            shortcuts alone (Goyal et al. 2017, section 5.1). The authors' definition has it off; on small corpora and
+            shortcuts alone (Goyal et al. 2017, section 5.1). The authors' definition has it off. On small corpora and
             in bfloat16 training hardly works without it, because gradients grow towards the input.
-
-    Example:
 
     ```python
     >>> from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
@@ -43,7 +42,7 @@ class PyResNetConfig(PreTrainedConfig):
     ```
     """
 
-    _auto_class = "AutoConfig"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoConfig"  # saving copies this code beside the weights
 
     model_type = "pyresnet"
 
@@ -69,7 +68,7 @@ class PyResNetConfig(PreTrainedConfig):
         return self.hidden_sizes[-1] * self.num_frequency_rows
 
     def level_channels(self, stage: int) -> list[int]:
-        """Output channels of each pyramid level of a stage (PyConv, arXiv 2006.11538, table 1)."""
+        """Return the output channels of each pyramid level of a stage (PyConv, arXiv 2006.11538, table 1)."""
         width, levels = self.hidden_sizes[stage] // 4, len(self.kernel_sizes[stage])
         share = width // 2 ** (levels - 1).bit_length()
         return [share] * (levels - 1) + [width - share * (levels - 1)]

@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""PyTorch PyResNet model."""
+"""PyResNet in PyTorch."""
 
 import math
 
@@ -25,22 +25,22 @@ AUTO_MAP = {
 
 
 def _mask_frames(hidden_state: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Zero the padded frames of (batch, channels, mel, frames), which is what a clip alone has behind its end."""
+    """Zero the padded frames of (batch, channels, mel, frames): behind its end a clip alone has zeros, too."""
     # A product, since masked_fill is slower and loses the channels-last layout.
     return hidden_state if mask is None else hidden_state * mask.to(hidden_state.dtype)
 
 
 def _halve_mask(mask: torch.Tensor | None) -> torch.Tensor | None:
-    """The mask (batch, 1, 1, frames) behind a convolution of stride 2: every other frame, the first included."""
-    # As a pooling, its length is the same expression as the convolution's, which torch.export has to prove.
+    """Return every other frame of a mask (batch, 1, 1, frames), as it is behind a convolution of stride 2."""
+    # By pooling, since torch.export has to prove that the length equals the convolution's.
     return None if mask is None else F.max_pool2d(mask, 1, stride=(1, 2))
 
 
 class PyResNetPyramidConv(nn.Module):
     """Pyramid convolution: parallel convolutions with growing kernels and groups, concatenated on channels.
 
-    Source: Duta et al., "Pyramidal Convolution", arXiv 2006.11538, section 3. (batch, width, mel, frames) to the same
-    width, both axes divided by `stride`.
+    Source: Duta et al., "Pyramidal Convolution", arXiv 2006.11538, section 3. It keeps the width of (batch, width, mel,
+    frames) and divides both other axes by `stride`.
     """
 
     def __init__(self, config: PyResNetConfig, stage: int, stride: int):
@@ -72,9 +72,9 @@ class PyResNetShortcut(nn.Module):
 
 
 class PyResNetBottleneck(GradientCheckpointingLayer):
-    """1x1, pyramid convolution (which carries the stride), 1x1, each with batch norm, around a shortcut.
+    """Bottleneck: 1x1, pyramid convolution (with the stride), 1x1, each with batch norm, beside a shortcut.
 
-    Padded frames have to be zero on entry where the block strides, since the pooling of its shortcut sees them.
+    Where the block strides, padded frames have to be zero on entry: the pooling of the shortcut sees them.
     """
 
     def __init__(self, config: PyResNetConfig, stage: int, in_channels: int, stride: int):
@@ -102,7 +102,7 @@ class PyResNetBottleneck(GradientCheckpointingLayer):
 
 
 class PyResNetStage(nn.Module):
-    """A stage of bottlenecks. The first one strides, in every stage, the first included (there is no stem pooling)."""
+    """Stage of bottlenecks. The first one strides, in the first stage too: the stem has no pooling."""
 
     def __init__(self, config: PyResNetConfig, stage: int):
         super().__init__()
@@ -136,6 +136,8 @@ class PyResNetEmbeddings(nn.Module):
 
 
 class PyResNetPreTrainedModel(PreTrainedModel):
+    """Base of the PyResNet models: initial weights, and saving with the code."""
+
     config: PyResNetConfig
     base_model_prefix = "pyresnet"
     main_input_name = "input_features"
@@ -145,7 +147,7 @@ class PyResNetPreTrainedModel(PreTrainedModel):
     _can_compile_fullgraph = True
 
     def save_pretrained(self, save_directory, **kwargs):
-        # transformers would only enter the class that is saved, and AutoModel could not open a classifier's folder.
+        # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
         self.config.auto_map = dict(AUTO_MAP)
         return super().save_pretrained(save_directory, **kwargs)
 
@@ -164,12 +166,21 @@ class PyResNetPreTrainedModel(PreTrainedModel):
 
 
 class PyResNetModel(PyResNetPreTrainedModel):
-    """The bare PyResNet: log-mel frames in, a feature map and its average over time out.
+    """PyResNet without a head: log-mel frames in, a feature map and its average over time out.
 
     With gradient checkpointing the blocks run twice a step, so batch norm's running statistics move twice as well.
+
+    ```python
+    >>> import torch
+    >>> from lssed_hf import PyResNetConfig, PyResNetModel
+
+    >>> model = PyResNetModel(PyResNetConfig())
+    >>> model(torch.zeros(1, 200, 128)).pooler_output.shape
+    torch.Size([1, 8192])
+    ```
     """
 
-    _auto_class = "AutoModel"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoModel"  # saving copies this code beside the weights
 
     def __init__(self, config: PyResNetConfig):
         super().__init__(config)
@@ -181,7 +192,7 @@ class PyResNetModel(PyResNetPreTrainedModel):
     def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
         """Freeze the stem and the first `num_stages` stages (default: all), batch statistics included.
 
-        With every stage frozen the classifier is trained on fixed features, as a linear probe is.
+        With every stage frozen, the classifier is trained on fixed features, like a linear probe.
         """
         self._num_frozen_stages = len(self.stages) if num_stages is None else num_stages
         for module in self._frozen_modules():
@@ -207,15 +218,17 @@ class PyResNetModel(PyResNetPreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        r"""
+        r"""Compute feature maps and pooled vectors.
+
         Args:
             input_features (`torch.Tensor` of shape `(batch, frames, num_mel_bins)`):
                 Normalised log-mel spectrogram, as `PyResNetFeatureExtractor` makes it.
             attention_mask (`torch.Tensor` of shape `(batch, frames)`, *optional*):
-                1 for frames of the clip, 0 for padding behind its end. Padding then changes nothing in `eval` mode;
-                in `train` mode batch normalisation still counts padded positions.
+                1 for frames of the clip, 0 for padding behind its end. In `eval` mode padding then changes nothing; in
+                `train` mode batch normalisation still counts padded positions.
             output_hidden_states (`bool`, *optional*):
                 Whether to return the maps after the stem and after each stage.
+            **kwargs: Ignored.
 
         Returns:
             `last_hidden_state` (batch, hidden_sizes[-1], mel, frames) and `pooler_output` (batch, hidden_size), the
@@ -237,7 +250,7 @@ class PyResNetModel(PyResNetPreTrainedModel):
         if mask is not None:
             pixels = pixels.masked_fill(mask == 0, 0.0)  # whatever the padding holds, NaN included
         hidden_state = self.embedder(pixels)
-        # Channels-last is what CPU and GPU convolutions are fastest on; the map keeps it from here to the end.
+        # Convolutions are fastest on channels-last; the map keeps that layout to the end.
         hidden_state = hidden_state.contiguous(memory_format=torch.channels_last)
         mask = _halve_mask(mask)
         hidden_state = _mask_frames(hidden_state, mask)
@@ -260,9 +273,19 @@ class PyResNetModel(PyResNetPreTrainedModel):
 
 
 class PyResNetForAudioClassification(PyResNetPreTrainedModel):
-    """PyResNet with a linear classifier on its pooled features (the released networks' `fc`)."""
+    """PyResNet with a linear classifier on its pooled features (`fc` of the released networks).
 
-    _auto_class = "AutoModelForAudioClassification"  # saving puts a copy of this code beside the weights
+    ```python
+    >>> import torch
+    >>> from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
+
+    >>> model = PyResNetForAudioClassification(PyResNetConfig(num_labels=4))
+    >>> model(torch.zeros(1, 200, 128)).logits.shape
+    torch.Size([1, 4])
+    ```
+    """
+
+    _auto_class = "AutoModelForAudioClassification"  # saving copies this code beside the weights
 
     def __init__(self, config: PyResNetConfig):
         super().__init__(config)
@@ -285,18 +308,21 @@ class PyResNetForAudioClassification(PyResNetPreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> SequenceClassifierOutput:
-        r"""
+        r"""Compute the logits of the classes, and the loss where labels are given.
+
         Args:
-            input_features, attention_mask, output_hidden_states:
-                See [`PyResNetModel.forward`].
+            input_features: See [`PyResNetModel.forward`].
+            attention_mask: See there.
             labels (`torch.LongTensor` of shape `(batch,)`, *optional*):
-                Class indices in `[0, num_labels)`. A loss is returned when they are given.
+                Class indices in `[0, num_labels)`.
+            output_hidden_states: See there.
+            **kwargs: Arguments of the loss function.
         """
         outputs = self.pyresnet(
             input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states
         )
         logits = self.classifier(self.dropout(outputs.pooler_output))
-        # kwargs carries `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
+        # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 
