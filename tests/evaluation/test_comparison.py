@@ -30,8 +30,8 @@ def make_run(tmp_path):
         references = rng.choice(4, size, p=[0.2, 0.5, 0.2, 0.1])
         speakers = [f"{test_set}_{index % 8}" for index in range(size)]
         rng = np.random.default_rng([seed, int(100 * right)])
-        answers = np.where(rng.random(size) < right, references, rng.integers(4, size=size))
-        probabilities = 0.7 * np.eye(4)[answers] + 0.3 * rng.dirichlet(np.ones(4), size)
+        predictions = np.where(rng.random(size) < right, references, rng.integers(4, size=size))
+        probabilities = 0.7 * np.eye(4)[predictions] + 0.3 * rng.dirichlet(np.ones(4), size)
         ids = [f"u{index}" for index in range(size)]
         results = evaluate_predictions(references, probabilities, LABELS, ids=ids, speakers=speakers, majority_label=1)
         if fake:
@@ -55,7 +55,7 @@ def test_a_run_is_read_back(make_run):
     assert list(run.groups) == ["gender"] and run.groups["gender"][:4] == ["female", "male", None, "female"]
 
 
-def test_answers_outside_of_the_labels_give_way(make_run):
+def test_predictions_outside_of_the_labels_give_way(make_run):
     run = make_run(0)
     same = run.restricted(LABELS)
     assert (same.predictions == run.predictions).all() and same.speakers == run.speakers

@@ -17,9 +17,9 @@ LABELS = ["angry", "neutral", "happy", "sad"]
 def make_run(right, seed):
     references = np.random.default_rng(0).integers(4, size=120)
     rng = np.random.default_rng([seed, int(100 * right)])
-    answers = np.where(rng.random(120) < right, references, rng.integers(4, size=120))
+    predictions = np.where(rng.random(120) < right, references, rng.integers(4, size=120))
     speakers = [f"s{index % 6}" for index in range(120)]
-    return RunResults({"labels": LABELS}, [], references, answers, np.eye(4)[answers], speakers)
+    return RunResults({"labels": LABELS}, [], references, predictions, np.eye(4)[predictions], speakers)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def simulated(seed=0, num_speakers=30, per_speaker=12, num_labels=4):
 
 
 def plain_loop(references, predictions, groups, num_resamples, seed):
-    """The cluster bootstrap as the books write it: draw speakers, gather their utterances, score."""
+    """Run the cluster bootstrap as the books write it: draw speakers, gather their utterances, score."""
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     resampled = []

@@ -25,7 +25,7 @@ LABELS = ["not_depressed", "depressed"]
 
 
 def make_run(scores, labels, utterances=3, spread=0.0, seed=0):
-    """A run of so many utterances of each participant, whose scores lie around the participant's."""
+    """Return a run of so many utterances of each participant, with scores around the participant's."""
     rng = np.random.default_rng(seed)
     people = np.repeat(np.arange(len(labels)), utterances)
     values = np.clip(np.repeat(scores, utterances) + spread * rng.normal(size=len(people)), 0, 1)

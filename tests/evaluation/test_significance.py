@@ -20,7 +20,7 @@ def data():
 
 
 def make_data(seed: int, share: float, other_share: float):
-    """References, the answers of two systems, and speakers."""
+    """Return references, the predictions of two systems, and speakers."""
     rng = np.random.default_rng(seed)
     references = rng.choice(3, SIZE, p=[0.5, 0.3, 0.2])
 

@@ -1,4 +1,4 @@
-"""Classifiers by their names on the Hub, from a mirror of its layout: what is asked, and what a cache answers."""
+"""Classifiers by their names on the Hub, from a mirror of its layout and from a cache."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ print(json.dumps({"answers": answers, "digest": model_digest("me/svm")}))
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Of the Hub's API what a download needs: what a repository holds, and its files."""
+    """The part of the Hub's API that a download needs: the contents of a repository, and its files."""
 
     protocol_version = "HTTP/1.1"
 
@@ -86,7 +86,7 @@ def hub(tmp_path):
 
 
 def write_models(folder):
-    """A network of transformers, a probe and a support vector machine."""
+    """Write a network of transformers, a probe and a support vector machine."""
     write_classifier(folder / "network", LABELS)
     probe = folder / "probe"
     write_whisper(probe / "encoder")

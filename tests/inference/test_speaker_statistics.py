@@ -1,4 +1,4 @@
-"""A person's own baseline: its statistics, the file that keeps them, and classifiers that take them."""
+"""Statistics of speakers, the file that keeps them, and classifiers that take them."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ def noise(seed, seconds=0.5, level=0.1):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Of clips that were normalised speaker by speaker."""
+    """Return a model of clips that were normalised speaker by speaker."""
     return write_classifier(tmp_path_factory.mktemp("model"), ["angry", "sad"], normalization="speaker")
 
 

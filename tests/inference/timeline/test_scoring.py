@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
 
 
 def ramp(folder, length):
-    """A recording whose samples say where they are."""
+    """Write a recording whose samples say where they are."""
     path = folder / f"{length}.wav"
     if not path.exists():
         soundfile.write(path, np.arange(length, dtype=np.float32) / 2**15, RATE, subtype="FLOAT")
