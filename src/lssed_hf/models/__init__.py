@@ -1,4 +1,8 @@
-"""Families of networks: a folder each, with the configuration, the networks and, if it has its own, the front end."""
+"""Families of networks: a folder each, with the configuration, the networks and, if it has its own, the front end.
+
+A saved model folder carries copies of its family's modules. transformers copies imports from the same folder alone, so
+families share no code.
+"""
 
 import importlib
 

@@ -17,20 +17,20 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def fold_batch_norm(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor] | None = None) -> PreTrainedModel:
-    """A copy of an audio classifier in `eval` mode in which convolutions do the work of the batch norms behind them.
+    """Return a copy of an audio classifier, in `eval` mode, with batch norms folded into the convolutions before them.
 
     A batch norm is folded where its input is the output of a convolution, or of several that are concatenated on the
-    channels, and nothing else sees that output. Two forward passes on a small batch, padded and not, find out. All
-    others stay, those with an activation inside (timm's `BatchNormAct2d`) among them. Convolutions are laid out
+    channels, and nothing else sees that output. Two forward passes on a small batch, padded and not, find out. Other
+    batch norms stay, such as those with an activation inside (timm's `BatchNormAct2d`). Convolutions are laid out
     channels-last. The copy computes the same, gradients with respect to its inputs included, but cannot be trained or
     saved.
 
     Args:
-        model: a classifier, in any mode.
-        inputs: what it takes, for the passes; by default 160 frames of `config.num_mel_bins` or 128 bins.
+        model: Classifier, in any mode.
+        inputs: Inputs of the passes. Default: 160 frames of `config.num_mel_bins` or 128 bins.
 
     Returns:
-        The copy; the model itself, as it is, where nothing can be folded.
+        The copy, or the model itself where nothing can be folded.
     """
     if not any(type(module) in _NORMS for module in model.modules()):
         return model
@@ -44,7 +44,7 @@ def fold_batch_norm(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor] |
         for name, child in module.named_children():
             if child in pairs:
                 setattr(module, name, nn.Identity())
-        if type(module) is nn.Conv2d:  # what subclasses do with their weights may want another layout
+        if type(module) is nn.Conv2d:  # subclasses may want another layout of their weights
             module.to(memory_format=torch.channels_last)
     folded.save_pretrained = _refuse_to_save
     return folded
@@ -63,19 +63,21 @@ def _default_inputs(model: PreTrainedModel) -> dict[str, torch.Tensor]:
 
 
 class _Uses(TorchFunctionMode):
-    """Notes which outputs of convolutions are concatenated, and who takes each output.
+    """Record of which outputs of convolutions are concatenated, and which functions take each output.
 
     Attributes:
-        sources: id of a tensor -> the convolutions that made it, in the order of its channels.
-        takers: convolution -> functions and batch norms that took its output or the concatenation that it is part of.
+        sources: Convolutions that made a tensor, in the order of its channels, by the tensor's id.
+        takers: Functions and batch norms that took the output of a convolution, alone or concatenated.
+        kept: Tensors of `sources`, which live on so that no other tensor gets their id.
+        norm: Batch norm that runs now.
     """
 
     def __init__(self):
         super().__init__()
         self.sources: dict[int, tuple[nn.Module, ...]] = {}
         self.takers: dict[nn.Module, set] = defaultdict(set)
-        self.kept: list[torch.Tensor] = []  # or another tensor could get the id of one that is gone
-        self.norm: nn.Module | None = None  # the one that runs now
+        self.kept: list[torch.Tensor] = []
+        self.norm: nn.Module | None = None
 
     def note(self, tensor: torch.Tensor, sources: tuple[nn.Module, ...]) -> None:
         self.sources[id(tensor)] = sources
@@ -84,7 +86,7 @@ class _Uses(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         if not any(isinstance(leaf, torch.Tensor) for leaf in tree_leaves(result)):
-            return result  # its shape was asked for, or the like
+            return result  # a shape, or the like
         taken = [leaf for leaf in tree_leaves((args, kwargs)) if id(leaf) in self.sources]
         parts = self._concatenated(function, args, kwargs or {})
         if parts is not None:
@@ -97,7 +99,7 @@ class _Uses(TorchFunctionMode):
         return result
 
     def _concatenated(self, function, args: Sequence, kwargs: Mapping) -> Sequence[torch.Tensor] | None:
-        """What `torch.cat` joins on the channels, if all of it came out of convolutions."""
+        """Return the tensors that `torch.cat` joins on the channels, if all came out of convolutions, else None."""
         if function not in (torch.cat, torch.concat, torch.concatenate) or not args:
             return None
         dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
@@ -107,9 +109,9 @@ class _Uses(TorchFunctionMode):
 
 
 def _find_pairs(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> dict[nn.Module, tuple[nn.Module, ...]]:
-    """Batch norm -> the convolutions whose joined outputs, in this order, are its input and go nowhere else."""
+    """Return, by batch norm, the convolutions whose joined outputs are its input and go nowhere else."""
     uses = _Uses()
-    seen: dict[nn.Module, set] = defaultdict(set)  # batch norm -> the sources of its inputs, pass by pass
+    seen: dict[nn.Module, set] = defaultdict(set)  # batch norm -> sources of its inputs, of both passes
 
     def after_convolution(module, args, output):
         uses.note(output, (module,))
@@ -146,7 +148,7 @@ def _find_pairs(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> d
 
 @torch.no_grad()
 def _fold(norm: nn.Module, convolutions: Sequence[nn.Module]) -> None:
-    """Scale the convolutions' weights and move their biases by what the batch norm does to their channels."""
+    """Scale the convolutions' weights and shift their biases as the batch norm does their channels."""
     scale = (norm.running_var.double() + norm.eps).rsqrt()  # double, since every layer would add its rounding
     if norm.weight is not None:
         scale = scale * norm.weight.double()
@@ -165,11 +167,11 @@ def _fold(norm: nn.Module, convolutions: Sequence[nn.Module]) -> None:
 
 @torch.no_grad()
 def merge_small_groups(model: PreTrainedModel, least: int = 8) -> PreTrainedModel:
-    """A copy in which every group of a 2-D convolution has `least` output channels or more, depthwise ones excepted.
+    """Return a copy whose 2-D convolutions have at least `least` output channels a group, depthwise ones excepted.
 
-    Neighbouring groups become one; the weights between what they had apart are zero, so the output stays. ONNX Runtime
-    computes blocks of 8 channels: it is faster at a 9x9 convolution of 64 to 16 channels in 2 groups than in 16, in
-    spite of eight times the arithmetic.
+    Neighbouring groups become one, with zeros as the weights between them, so the output stays. ONNX Runtime computes
+    blocks of 8 channels: a 9x9 convolution of 64 to 16 channels is faster in 2 groups than in 16, in spite of eight
+    times the arithmetic.
     """
     merged = copy.deepcopy(model)
     for module in merged.modules():
@@ -183,7 +185,7 @@ def merge_small_groups(model: PreTrainedModel, least: int = 8) -> PreTrainedMode
         )
         weight = module.weight
         apart = weight.view(-1, together, module.out_channels // module.groups, *weight.shape[1:])
-        # (merged group, its part, output, input, ...) -> (..., output, part of the input, input, ...)
+        # (merged group, old group, output, input, ...) -> (..., output, old group of the input, input, ...)
         dense = torch.einsum("gpoikl,pq->gpoqikl", apart, torch.eye(together).to(weight))
         module.groups //= together
         module.weight = nn.Parameter(dense.reshape(len(weight), -1, *weight.shape[2:]), weight.requires_grad)

@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import family_class
+from . import FAMILIES, family_class
 
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ _ZOO = {
     ),
     "espnet-vgg-blstm": ("espnet", {"encoder_type": "vgg_rnn", "num_hidden_layers": 4, "hidden_size": 320}),
 }
+# A family without variants is one network, under its own name.
+_ZOO |= {name: (name, {}) for name in FAMILIES.keys() - {family for family, _ in _ZOO.values()}}
 
 # Name -> parameters of its front end that differ from the family's.
 _FRONT_ENDS = {"pyresnet-small": {"num_mel_bins": 64}}

@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""Feature extractor class for ESPnet-style recognisers: log-mel filter banks and mean/variance normalisation."""
+"""Front end of ESPnet-style recognisers: log-mel filter banks and mean/variance normalisation."""
 
 from collections.abc import Sequence
 
@@ -17,49 +17,64 @@ WINDOWS = ("hann", "hamming", "blackman", "bartlett")
 
 
 class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
-    r"""
-    ESPnet2's default front end for one channel: short-time Fourier transform, mel power, natural logarithm; then the
-    normalisation that ESPnet keeps in its model. ESPnet's own defaults are `win_length=None, hop_length=128,
-    normalization="utterance_mvn"`; its LibriSpeech recipes have a window of 512 and a hop of 160 samples.
+    r"""Default front end of ESPnet2 for one channel, with the normalisation that ESPnet keeps in its model.
+
+    It computes a short-time Fourier transform, mel powers and their natural logarithm. ESPnet's own defaults are
+    `win_length=None, hop_length=128, normalization="utterance_mvn"`. Its LibriSpeech recipes have a window of 512
+    samples and a hop of 160.
+
+    ```python
+    >>> import numpy as np
+    >>> from lssed_hf import EspnetAsrFeatureExtractor
+
+    >>> second = np.zeros(16000, dtype=np.float32)
+    >>> extractor = EspnetAsrFeatureExtractor(normalization="utterance_mvn")
+    >>> extractor(second, sampling_rate=16000, return_tensors="np").input_features.shape
+    (1, 101, 80)
+    ```
 
     Args:
         num_mel_bins (`int`, *optional*, defaults to 80):
             Mel filters, which is also `feature_size`.
         sampling_rate (`int`, *optional*, defaults to 16000):
-            In Hz. Clips at another rate are refused.
+            Sampling rate in Hz. Clips at another rate are refused.
         padding_value (`float`, *optional*, defaults to 0.0):
-            Fills padded frames.
+            Value of padded frames.
         n_fft (`int`, *optional*, defaults to 512):
             Length of the transform in samples.
         win_length (`int`, *optional*, defaults to 400):
-            Length of the window (25 ms) in samples, at most `n_fft`, which `None` means. It is centred in `n_fft`.
+            Length of the window (25 ms) in samples, at most `n_fft`, in which it is centred. `None` means `n_fft`.
         hop_length (`int`, *optional*, defaults to 160):
-            Window shift (10 ms) in samples. A clip of `n` samples has `1 + n // hop_length` centred frames; both ends
+            Window shift (10 ms) in samples. A clip of `n` samples has `1 + n // hop_length` centred frames. Both ends
             are mirrored.
         window_function (`str`, *optional*, defaults to `"hann"`):
-            `"hann"`, `"hamming"`, `"blackman"` or `"bartlett"`, periodic; `None` for a rectangle.
+            Window: `"hann"`, `"hamming"`, `"blackman"` or `"bartlett"`, periodic. `None` means a rectangle.
         f_min, f_max (`float`, *optional*, defaults to 0.0 and half the sampling rate):
             Range of the mel filters in Hz.
         mel_scale (`str`, *optional*, defaults to `"slaney"`):
-            `"slaney"` or `"htk"`; areas are normalised after Slaney in both.
+            Mel scale, `"slaney"` or `"htk"`. In both, areas are normalised after Slaney.
         normalization (`str`, *optional*, defaults to `"global_mvn"`):
-            `"global_mvn"`: subtract `mean` and divide by `std`, which `lssed_hf.fit_normalization` takes from a
-            Dataset (without them values stay as they are, with a warning); `"speaker"`: the same, for a model that
-            was trained with each speaker's own statistics in their place; `"utterance_mvn"`: subtract each clip's own
-            mean per bin; `"none"`.
+            Normalisation:
+
+            - `"global_mvn"`: subtract `mean` and divide by `std`, which `lssed_hf.fit_normalization` takes from a
+              Dataset. Without them values stay as they are, with a warning.
+            - `"speaker"`: the same, for a model that was trained with each speaker's own statistics. `mean` and `std`
+              are the corpus's, for unknown speakers.
+            - `"utterance_mvn"`: subtract each clip's own mean per bin.
+            - `"none"`: leave values as they are.
         norm_vars (`bool`, *optional*, defaults to `False`):
             Whether `"utterance_mvn"` divides by each clip's own deviation as well.
         mean, std (`list[float]` of length `num_mel_bins`, *optional*):
-            The statistics of `"global_mvn"`.
+            Statistics of the corpus.
         pad_waveforms (`bool`, *optional*, defaults to `False`):
             Whether clips of a batch are filled up with zeros before the transform, as in ESPnet, instead of behind
-            it. The last frames of a shorter clip then differ from the clip's alone, and under `"utterance_mvn"` padded
-            frames hold minus its mean and count in its deviation. Only `__call__` can do so, `pad` cannot.
+            it. The last frames of a shorter clip then differ from those of the clip alone. Under `"utterance_mvn"`
+            padded frames hold minus the clip's mean and count in its deviation. `__call__` heeds it, `pad` cannot.
         return_attention_mask (`bool`, *optional*, defaults to `True`):
             Whether `__call__` and `pad` return `attention_mask` by default.
     """
 
-    _auto_class = "AutoFeatureExtractor"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoFeatureExtractor"  # saving copies this code beside the weights
 
     model_input_names = ["input_features", "attention_mask"]
 
@@ -146,17 +161,20 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         ).astype(np.float32)
 
     def extract(self, waveform: np.ndarray, length: int | None = None) -> np.ndarray:
-        """The chain up to but without normalisation: float32 (samples,) to float32 (frames, num_mel_bins).
+        """Turn a clip into the natural logarithm of its mel powers, which are at least 1e-10.
 
-        The natural logarithm of the mel power, which is at least 1e-10. Equals ESPnet2's `DefaultFrontend`.
+        The result equals that of ESPnet2's `DefaultFrontend`.
 
         Args:
-            waveform: float32 of shape (samples,).
-            length: samples that the clip is filled up to with zeros before the transform; the number of frames stays.
+            waveform: Clip, float32 of shape (samples,).
+            length: Samples that the clip is filled up to with zeros before the transform. The number of frames stays.
+
+        Returns:
+            Features before normalisation, float32 of shape (frames, num_mel_bins).
         """
         frames = 1 + len(waveform) // self.hop_length
         reach = self.n_fft // 2
-        # What is mirrored at both ends has to be there.
+        # Both ends are mirrored, so the clip has to reach as far as the mirror does.
         waveform = np.pad(waveform, (0, max(length or 0, len(waveform), reach + 1) - len(waveform)))
         # The last frame looks `reach` samples past its centre, and nothing behind it is needed.
         mirrored = np.pad(waveform, reach, mode="reflect")[: (frames - 1) * self.hop_length + self.n_fft]
@@ -167,7 +185,7 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         return np.log(np.maximum(power @ self.mel_filters, np.float32(1e-10)))
 
     def normalize(self, features: np.ndarray) -> np.ndarray:
-        """Normalise (frames, num_mel_bins) as `normalization` says."""
+        """Normalise features (frames, num_mel_bins) by the method that `normalization` names."""
         if self.normalization == "utterance_mvn":
             mean, std = self._clip_statistics(features)
             return (features - mean) / std
@@ -182,7 +200,7 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         return features
 
     def _clip_statistics(self, features: np.ndarray, padded: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation per bin. ESPnet counts `padded` frames in the deviation, as minus the mean."""
+        """Return mean and deviation per bin. ESPnet counts `padded` frames in the deviation, as minus the mean."""
         # In double precision, so that the mean of equal values is that value.
         mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
         if not self.norm_vars:
@@ -191,7 +209,7 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         return mean, np.maximum(np.sqrt(squares / len(features)), np.float32(1e-20))
 
     def __repr__(self) -> str:
-        # Not the hundreds of statistics that the base class would print.
+        # Without the hundreds of statistics, which the base class would print.
         names = ("sampling_rate", "num_mel_bins", "n_fft", "win_length", "hop_length", "normalization")
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__name__}({settings}, statistics={'none' if self.mean is None else 'fitted'})"
@@ -208,24 +226,28 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         return_tensors: str | TensorType | None = None,
         **kwargs,
     ) -> BatchFeature:
-        """
-        Turn one clip or a batch of clips into normalised log-mel frames.
+        """Turn one clip or a batch of clips into normalised log-mel frames.
 
         Args:
             raw_speech:
                 Mono audio in [-1, 1]: a 1-D array, tensor or list of floats, or a list (or 2-D array) of them for a
-                batch; lengths may differ. `int16` and `int32` PCM is scaled to that range.
+                batch. Lengths may differ. `int16` and `int32` PCM is scaled to that range.
             sampling_rate (`int`, *optional*):
-                The clips' rate in Hz, for a check against the extractor's.
-            padding, max_length, truncation, pad_to_multiple_of, return_attention_mask, return_tensors:
-                As in [`SequenceFeatureExtractor.pad`]; lengths count frames.
+                Sampling rate of the clips in Hz, for a check against the extractor's.
+            padding: See [`SequenceFeatureExtractor.pad`].
+            max_length: Frames, see there.
+            truncation: See there.
+            pad_to_multiple_of: Frames, see there.
+            return_attention_mask: See there.
+            return_tensors: See there.
+            **kwargs: Ignored.
 
         Returns:
             `input_features` float32 (batch, frames, num_mel_bins) and `attention_mask` int32 (batch, frames).
 
         Raises:
-            ValueError: another sampling rate, more than one channel, integers that are not PCM, an empty clip,
-                or NaN or infinite samples; the message names the clip's index in the batch.
+            ValueError: The sampling rate is another one, or a clip has several channels, integers that are not PCM, no
+                samples, or NaN or infinite ones. The message names the clip's index in the batch.
         """
         if sampling_rate is None:
             logger.warning_once(

@@ -38,10 +38,10 @@ class MtsConfig(PreTrainedConfig):
 
     - The authors' public code: resampling, resizing and maximum, the factors {0.7, 1, 1.428} and {0.5, 0.7, 1, 1.428,
       2}, and AlexNet with MTS in its first two convolutions.
-    - This package: {0.7, 1, 1.428} and not {0.5, 1, 2}, the authors' other set, for three branches; one kernel that
+    - This package: {0.7, 1, 1.428}, and not the authors' other set {0.5, 1, 2}, for three branches; one kernel that
       learns from all branches by autograd (in the authors' code a branch's kernel is an overwritten copy, and copies
       are averaged once an epoch); stride 4 in AlexNet's first convolution (in their MTS variant it is 1).
-    - ResNet-152 does not occur in their code. Here their rule for ResNet-18 is extended to bottlenecks: MTS in the stem
+    - ResNet-152 does not occur in their code. Their rule for ResNet-18 is extended to its bottlenecks: MTS in the stem
       and in every 3x3 convolution.
 
     Args:

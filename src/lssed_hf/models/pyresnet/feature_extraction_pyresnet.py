@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""Feature extractor class for PyResNet: spectral subtraction, gain, log-mel spectrogram, normalisation."""
+"""Front end of PyResNet: spectral subtraction, gain, log-mel spectrogram, normalisation."""
 
 import math
 import threading
@@ -20,24 +20,34 @@ _KEPT = 2**22  # bytes of an array that is kept for the next clip
 
 
 class PyResNetFeatureExtractor(SequenceFeatureExtractor):
-    r"""
-    The front end of the LSSED paper (section 2.3): denoise, amplify, mel power spectrogram; then decibels and
-    normalisation, which are this package's additions. `log_mel=False, normalization="none"` gives the paper's literal
-    chain.
+    r"""Front end of the LSSED paper (section 2.3): denoising, gain, mel power spectrogram.
+
+    Decibels and normalisation are additions of this package. `log_mel=False, normalization="none"` gives the paper's
+    literal chain.
+
+    ```python
+    >>> import numpy as np
+    >>> from lssed_hf import PyResNetFeatureExtractor
+
+    >>> second = np.zeros(16000, dtype=np.float32)
+    >>> extractor = PyResNetFeatureExtractor(normalization="utterance")
+    >>> extractor(second, sampling_rate=16000, return_tensors="np").input_features.shape
+    (1, 32, 128)
+    ```
 
     Args:
         num_mel_bins (`int`, *optional*, defaults to 128):
             Mel filters, which is also `feature_size`.
         sampling_rate (`int`, *optional*, defaults to 16000):
-            In Hz. Clips at another rate are refused.
+            Sampling rate in Hz. Clips at another rate are refused.
         padding_value (`float`, *optional*, defaults to 0.0):
-            Fills padded frames. The model ignores them through `attention_mask`.
+            Value of padded frames. The model ignores them through `attention_mask`.
         do_denoise (`bool`, *optional*, defaults to `True`):
             Whether to apply spectral subtraction (Boll 1979), see [`~PyResNetFeatureExtractor.denoise`].
         denoise_win_length (`int`, *optional*, defaults to 1024):
-            Hann window of the spectral subtraction in samples, even; frames overlap by half.
+            Length of the spectral subtraction's Hann window in samples, even. Frames overlap by half.
         noise_fraction (`float`, *optional*, defaults to 0.1):
-            Share of frames, the quietest, that the noise spectrum is estimated from.
+            Share of the frames, the quietest, that the noise spectrum is estimated from.
         over_subtraction (`float`, *optional*, defaults to 2.0):
             Multiple of the noise magnitude that is subtracted (Berouti et al. 1979).
         spectral_floor (`float`, *optional*, defaults to 0.05):
@@ -55,17 +65,21 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         top_db (`float`, *optional*, defaults to 80.0):
             Decibels below the clip's peak at which values are clipped, `None` for no clipping.
         normalization (`str`, *optional*, defaults to `"corpus"`):
-            `"corpus"`: subtract `mean` and divide by `std`, which `lssed_hf.fit_normalization` takes from a Dataset
-            (without them values stay as they are, with a warning); `"speaker"`: the same, and says that the model
-            was trained with each speaker's own statistics in place of the corpus's, which stand in for them where the
-            speaker is unknown; `"utterance"`: each clip's own mean and deviation over all frames and bins; `"none"`.
+            Normalisation:
+
+            - `"corpus"`: subtract `mean` and divide by `std`, which `lssed_hf.fit_normalization` takes from a Dataset.
+              Without them values stay as they are, with a warning.
+            - `"speaker"`: the same, for a model that was trained with each speaker's own statistics. `mean` and `std`
+              are the corpus's, for unknown speakers.
+            - `"utterance"`: subtract each clip's own mean and divide by its deviation, over all frames and bins.
+            - `"none"`: leave values as they are.
         mean, std (`list[float]` of length `num_mel_bins`, *optional*):
-            The corpus statistics.
+            Statistics of the corpus.
         return_attention_mask (`bool`, *optional*, defaults to `True`):
             Whether `__call__` and `pad` return `attention_mask` by default.
     """
 
-    _auto_class = "AutoFeatureExtractor"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoFeatureExtractor"  # saving copies this code beside the weights
 
     model_input_names = ["input_features", "attention_mask"]
 
@@ -151,30 +165,30 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         self.mel_blocks = list(_dense_blocks(self.mel_filters))
 
     def to_dict(self) -> dict:
-        """The settings, without what is computed from them."""
+        """Return the settings, without arrays that are computed from them."""
         return {key: value for key, value in super().to_dict().items() if key not in ("denoise_window", "mel_blocks")}
 
     def denoise(self, waveform: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
-        """Spectral subtraction with overlap-add resynthesis.
+        """Subtract the noise spectrum from each frame, and resynthesise by overlap-add.
 
-        The noise magnitude spectrum is the average over the quietest `noise_fraction` of the frames that are not
-        digital silence, or over `noise`, a clip of noise alone. `over_subtraction` times it is taken off each
-        frame's magnitude, down to `spectral_floor` times that magnitude; the phase stays.
+        The noise magnitude spectrum is the average over `noise`, a clip of noise alone, or over the quietest
+        `noise_fraction` of the frames that are not digital silence. `over_subtraction` times this spectrum is
+        subtracted from each frame's magnitude, down to `spectral_floor` times that magnitude. The phase stays.
 
         Source: Boll, "Suppression of acoustic noise in speech using spectral subtraction", IEEE TASSP 27(2), 1979;
         over-subtraction and floor after Berouti, Schwartz and Makhoul, ICASSP 1979.
 
         Args:
-            waveform: float32 of shape (samples,).
-            noise: float32 of shape (samples,), noise without speech at the same sampling rate.
+            waveform: Clip, float32 of shape (samples,).
+            noise: Noise without speech at the same sampling rate, float32 of shape (samples,).
 
         Returns:
-            float32 of shape (samples,).
+            Denoised clip, float32 of shape (samples,).
         """
         return self._denoise(waveform, noise).copy()
 
     def _denoise(self, waveform: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
-        """As `denoise`, in memory that the thread's next clip overwrites."""
+        """Do as `denoise`, in memory that the thread's next clip overwrites."""
         length, hop = self.denoise_win_length, self.denoise_win_length // 2
         # One hop of zeros in front and behind, so that every sample lies under two windows.
         frames = _frames(_zero_padded("padded", waveform, hop, hop + -len(waveform) % hop), length, hop)
@@ -216,7 +230,7 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         return scipy.fft.rfft(windowed, axis=1)  # numpy's takes twice as long in float32
 
     def mel_spectrogram(self, waveform: np.ndarray) -> np.ndarray:
-        """Mel power spectrogram (paper, section 2.3), float32 of shape (frames, num_mel_bins).
+        """Return the mel power spectrogram (paper, section 2.3), float32 of shape (frames, num_mel_bins).
 
         Equals `librosa.feature.melspectrogram(y=waveform, sr=sampling_rate, n_fft=n_fft, hop_length=hop_length,
         n_mels=num_mel_bins)` transposed.
@@ -244,7 +258,7 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         return mel
 
     def extract(self, waveform: np.ndarray) -> np.ndarray:
-        """The chain up to but without normalisation: float32 (samples,) to float32 (frames, num_mel_bins)."""
+        """Turn a clip (samples,) into features (frames, num_mel_bins) before normalisation, float32 both."""
         if self.do_denoise:
             waveform = self._denoise(waveform)
         features = self._mel_spectrogram(waveform, self.gain)
@@ -257,7 +271,7 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         return features
 
     def normalize(self, features: np.ndarray) -> np.ndarray:
-        """Normalise (frames, num_mel_bins) as `normalization` says."""
+        """Normalise features (frames, num_mel_bins) by the method that `normalization` names."""
         if self.normalization == "utterance":
             return (features - features.mean()) / max(float(features.std()), 1e-5)
         by_statistics = self.normalization in ("corpus", "speaker")
@@ -271,7 +285,7 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         return features
 
     def __repr__(self) -> str:
-        # Not the hundreds of statistics that the base class would print.
+        # Without the hundreds of statistics, which the base class would print.
         names = ("sampling_rate", "num_mel_bins", "n_fft", "hop_length", "do_denoise", "gain", "normalization")
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__name__}({settings}, statistics={'none' if self.mean is None else 'fitted'})"
@@ -288,24 +302,28 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         return_tensors: str | TensorType | None = None,
         **kwargs,
     ) -> BatchFeature:
-        """
-        Turn one clip or a batch of clips into normalised log-mel frames.
+        """Turn one clip or a batch of clips into normalised log-mel frames.
 
         Args:
             raw_speech:
                 Mono audio in [-1, 1]: a 1-D array, tensor or list of floats, or a list (or 2-D array) of them for a
-                batch; lengths may differ. `int16` and `int32` PCM is scaled to that range.
+                batch. Lengths may differ. `int16` and `int32` PCM is scaled to that range.
             sampling_rate (`int`, *optional*):
-                The clips' rate in Hz, for a check against the extractor's.
-            padding, max_length, truncation, pad_to_multiple_of, return_attention_mask, return_tensors:
-                As in [`SequenceFeatureExtractor.pad`]; lengths count frames.
+                Sampling rate of the clips in Hz, for a check against the extractor's.
+            padding: See [`SequenceFeatureExtractor.pad`].
+            max_length: Frames, see there.
+            truncation: See there.
+            pad_to_multiple_of: Frames, see there.
+            return_attention_mask: See there.
+            return_tensors: See there.
+            **kwargs: Ignored.
 
         Returns:
             `input_features` float32 (batch, frames, num_mel_bins) and `attention_mask` int32 (batch, frames).
 
         Raises:
-            ValueError: another sampling rate, more than one channel, integers that are not PCM, an empty clip,
-                or NaN or infinite samples; the message names the clip's index in the batch.
+            ValueError: The sampling rate is another one, or a clip has several channels, integers that are not PCM, no
+                samples, or NaN or infinite ones. The message names the clip's index in the batch.
         """
         if sampling_rate is None:
             logger.warning_once(
@@ -338,7 +356,7 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
 
 
 class _Kept(threading.local):
-    """Memory by what it is used for, kept from clip to clip: fresh pages cost more than the arithmetic on them."""
+    """Memory by use, kept from clip to clip: fresh pages cost more than the arithmetic on them."""
 
     def __init__(self):
         self.buffers: dict[str, np.ndarray] = {}
@@ -348,7 +366,7 @@ _kept = _Kept()
 
 
 def _scratch(use: str, shape: tuple[int, int] | int, dtype: type) -> np.ndarray:
-    """An array with arbitrary content; the thread's next one for the same use lies in the same place."""
+    """Return an array with arbitrary content, in memory that the thread's next call for the same use overwrites."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if size > _KEPT:
         return np.empty(shape, dtype)
@@ -359,6 +377,7 @@ def _scratch(use: str, shape: tuple[int, int] | int, dtype: type) -> np.ndarray:
 
 
 def _zero_padded(use: str, signal: np.ndarray, before: int, behind: int) -> np.ndarray:
+    """Return a signal with zeros before and behind it, in memory of `_scratch`."""
     padded = _scratch(use, before + len(signal) + behind, np.float32)
     padded[:before] = padded[before + len(signal) :] = 0
     padded[before : before + len(signal)] = signal
@@ -370,14 +389,15 @@ def _blocks(count: int) -> Iterator[slice]:
 
 
 def _frames(signal: np.ndarray, length: int, hop: int) -> np.ndarray:
-    """View of (samples,) as overlapping frames (1 + (samples - length) // hop, length)."""
+    """Return a view of (samples,) as overlapping frames (1 + (samples - length) // hop, length)."""
     return np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
 
 
 def _dense_blocks(filters: np.ndarray, size: int = 16) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Cut (bins, filters), triangles of growing frequency, into blocks of filters that leave out most of the zeros.
+    """Cut triangular filters (bins, filters) of growing frequency into blocks without most of the zeros.
 
-    Yields the bins that a block sees, its filters, and the weights between them.
+    Yields:
+        Bins that a block sees, its filters, and the weights between them.
     """
     for start in range(0, filters.shape[1], size):
         block = filters[:, start : start + size]

@@ -39,8 +39,8 @@ def _halve_mask(mask: torch.Tensor | None) -> torch.Tensor | None:
 class PyResNetPyramidConv(nn.Module):
     """Pyramid convolution: parallel convolutions with growing kernels and groups, concatenated on channels.
 
-    Source: Duta et al., "Pyramidal Convolution", arXiv 2006.11538, section 3. It keeps the width of (batch, width, mel,
-    frames) and divides both other axes by `stride`.
+    Source: Duta et al., "Pyramidal Convolution", arXiv 2006.11538, section 3. It divides mel and frames of (batch,
+    width, mel, frames) by `stride`.
     """
 
     def __init__(self, config: PyResNetConfig, stage: int, stride: int):
