@@ -26,7 +26,8 @@ test-fast: .venv/.installed  ## the tests that start no process and train nothin
 	HYPOTHESIS_PROFILE=fast $(PYTEST) -m "not slow and not browser"
 
 test-datasets36: .venv-datasets36/.installed  ## the corpora in datasets 3.6, which still runs loading scripts
-	.venv-datasets36/bin/python -m pytest tests/corpora/test_routes.py tests/corpora/test_lssed.py tests/corpora/test_base.py
+	.venv-datasets36/bin/python -m pytest tests/corpora/test_routes.py tests/corpora/test_lssed.py tests/corpora/test_base.py \
+	    tests/corpora/test_source_files.py
 
 .venv-datasets36/.installed: pyproject.toml
 	test -x .venv-datasets36/bin/python || $(PYTHON) -m venv .venv-datasets36

@@ -153,6 +153,6 @@ def test_synthetic_makes_its_own_data(tmp_path, monkeypatch):
     ],
 )
 def test_corpora_agree_with_the_spellings_of_emotions(table):
-    """A corpus has its own table, but no word in it means another emotion elsewhere."""
+    """No word in the table of a corpus means another emotion elsewhere."""
     assert set(table.values()) <= set(EMOTIONS)
     assert all(emotion_of_word(name) in (None, emotion) for name, emotion in table.items())
