@@ -99,29 +99,6 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         **kwargs,
     ):
         kwargs.pop("feature_size", None)  # saved by the base class; it is num_mel_bins
-        win_length = n_fft if win_length is None else win_length
-        f_max = sampling_rate / 2 if f_max is None else f_max
-        for name, value, known in (
-            ("normalization", normalization, NORMALIZATIONS),
-            ("window_function", window_function, (*WINDOWS, None)),
-            ("mel_scale", mel_scale, ("slaney", "htk")),
-        ):
-            if value not in known:
-                raise ValueError(f"{name}={value!r} is not one of {', '.join(map(str, known))}")
-        for name, value in (("num_mel_bins", num_mel_bins), ("n_fft", n_fft), ("hop_length", hop_length)):
-            if value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
-        if not 1 <= win_length <= n_fft:
-            raise ValueError(f"win_length={win_length} must lie between 1 and n_fft={n_fft}")
-        if not 0 <= f_min < f_max <= sampling_rate / 2:
-            raise ValueError(
-                f"f_min={f_min} and f_max={f_max} must lie between 0 and half the sampling rate of {sampling_rate} Hz"
-            )
-        if (mean is None) != (std is None):
-            raise ValueError("give both mean and std, or neither")
-        for name, values in (("mean", mean), ("std", std)):
-            if values is not None and len(values) != num_mel_bins:
-                raise ValueError(f"{name} has {len(values)} entries for num_mel_bins={num_mel_bins}")
         super().__init__(
             feature_size=num_mel_bins,
             sampling_rate=sampling_rate,
@@ -129,35 +106,65 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
             return_attention_mask=return_attention_mask,
             **kwargs,
         )
-        if self.padding_side != "right":
-            raise ValueError("padding_side must be 'right': the model takes a clip to begin at its first frame")
         self.num_mel_bins = num_mel_bins
         self.n_fft = n_fft
-        self.win_length = win_length
+        self.win_length = n_fft if win_length is None else win_length
         self.hop_length = hop_length
         self.window_function = window_function
         self.f_min = f_min
-        self.f_max = f_max
+        self.f_max = sampling_rate / 2 if f_max is None else f_max
         self.mel_scale = mel_scale
         self.normalization = normalization
         self.norm_vars = norm_vars
         self.mean = None if mean is None else [float(value) for value in mean]
         self.std = None if std is None else [float(value) for value in std]
         self.pad_waveforms = pad_waveforms
+        self._check_settings()
+        self._make_arrays()
+
+    def _check_settings(self) -> None:
+        if self.padding_side != "right":
+            raise ValueError("padding_side must be 'right': the model takes a clip to begin at its first frame")
+        for name, known in (
+            ("normalization", NORMALIZATIONS),
+            ("window_function", (*WINDOWS, None)),
+            ("mel_scale", ("slaney", "htk")),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(map(str, known))}")
+        for name in ("num_mel_bins", "n_fft", "hop_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if not 1 <= self.win_length <= self.n_fft:
+            raise ValueError(f"win_length={self.win_length} must lie between 1 and n_fft={self.n_fft}")
+        if not 0 <= self.f_min < self.f_max <= self.sampling_rate / 2:
+            raise ValueError(
+                f"f_min={self.f_min} and f_max={self.f_max} must lie between 0 and half the sampling rate of "
+                f"{self.sampling_rate} Hz"
+            )
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give both mean and std, or neither")
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if values is not None and len(values) != self.num_mel_bins:
+                raise ValueError(f"{name} has {len(values)} entries for num_mel_bins={self.num_mel_bins}")
+
+    def _make_arrays(self) -> None:
         import scipy.signal  # half a second, which nobody else has to wait for
 
-        shape = "boxcar" if window_function is None else window_function
-        left = (n_fft - win_length) // 2
+        shape = "boxcar" if self.window_function is None else self.window_function
+        left = (self.n_fft - self.win_length) // 2
         # Periodic; to_dict leaves it out.
-        self.window = np.pad(scipy.signal.get_window(shape, win_length), (left, n_fft - win_length - left))
+        window = scipy.signal.get_window(shape, self.win_length)
+        self.window = np.pad(window, (left, self.n_fft - self.win_length - left))
         self.mel_filters = mel_filter_bank(
-            num_frequency_bins=n_fft // 2 + 1,
-            num_mel_filters=num_mel_bins,
-            min_frequency=f_min,
-            max_frequency=f_max,
-            sampling_rate=sampling_rate,
+            num_frequency_bins=self.n_fft // 2 + 1,
+            num_mel_filters=self.num_mel_bins,
+            min_frequency=self.f_min,
+            max_frequency=self.f_max,
+            sampling_rate=self.sampling_rate,
             norm="slaney",
-            mel_scale=mel_scale,
+            mel_scale=self.mel_scale,
         ).astype(np.float32)
 
     def extract(self, waveform: np.ndarray, length: int | None = None) -> np.ndarray:
@@ -249,25 +256,7 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
             ValueError: The sampling rate is another one, or a clip has several channels, integers that are not PCM, no
                 samples, or NaN or infinite ones. The message names the clip's index in the batch.
         """
-        if sampling_rate is None:
-            logger.warning_once(
-                f"Pass sampling_rate to {type(self).__name__}: at another rate than {self.sampling_rate} Hz the "
-                "features would be wrong without any error."
-            )
-        elif sampling_rate != self.sampling_rate:
-            raise ValueError(
-                f"{type(self).__name__} was made for {self.sampling_rate} Hz but the clips have {sampling_rate} Hz: "
-                f"resample them first, e.g. torchaudio.functional.resample(x, {sampling_rate}, {self.sampling_rate})"
-            )
-        batch = isinstance(raw_speech, (list, tuple)) and len(raw_speech) > 0 and np.ndim(raw_speech[0]) > 0
-        batch = batch or (not isinstance(raw_speech, (list, tuple)) and np.ndim(raw_speech) == 2)
-        clips = raw_speech if batch else [raw_speech]
-        if batch and np.ndim(clips[0]) == 1 and len(clips) > 64 and len(clips[0]) <= 8:
-            raise ValueError(
-                f"an array of {len(clips)} rows of {len(clips[0])} samples looks like one clip of shape (samples, "
-                "channels): down-mix it first, e.g. x.mean(axis=1)"
-            )
-        waveforms = [_mono(clip, index) for index, clip in enumerate(clips)]
+        waveforms = self._waveforms(raw_speech, sampling_rate)
         length = max(map(len, waveforms)) if self.pad_waveforms else None
         features = [self.extract(waveform, length) for waveform in waveforms]
         to_the_letter = self.pad_waveforms and self.normalization == "utterance_mvn"
@@ -287,6 +276,28 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
                 mean, std = self._clip_statistics(frames, padded=longest - len(frames))
                 batch["input_features"][index] = (np.asarray(batch["input_features"][index]) - mean) / std
         return batch.convert_to_tensors(return_tensors)
+
+    def _waveforms(self, raw_speech, sampling_rate: int | None) -> list[np.ndarray]:
+        """Check one clip or a batch of clips, and return a list of float32 (samples,)."""
+        if sampling_rate is None:
+            logger.warning_once(
+                f"Pass sampling_rate to {type(self).__name__}: at another rate than {self.sampling_rate} Hz the "
+                "features would be wrong without any error."
+            )
+        elif sampling_rate != self.sampling_rate:
+            raise ValueError(
+                f"{type(self).__name__} was made for {self.sampling_rate} Hz but the clips have {sampling_rate} Hz: "
+                f"resample them first, e.g. torchaudio.functional.resample(x, {sampling_rate}, {self.sampling_rate})"
+            )
+        batch = isinstance(raw_speech, (list, tuple)) and len(raw_speech) > 0 and np.ndim(raw_speech[0]) > 0
+        batch = batch or (not isinstance(raw_speech, (list, tuple)) and np.ndim(raw_speech) == 2)
+        clips = raw_speech if batch else [raw_speech]
+        if batch and np.ndim(clips[0]) == 1 and len(clips) > 64 and len(clips[0]) <= 8:
+            raise ValueError(
+                f"an array of {len(clips)} rows of {len(clips[0])} samples looks like one clip of shape (samples, "
+                "channels): down-mix it first, e.g. x.mean(axis=1)"
+            )
+        return [_mono(clip, index) for index, clip in enumerate(clips)]
 
 
 def _mono(clip, index: int) -> np.ndarray:

@@ -107,24 +107,6 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         **kwargs,
     ):
         kwargs.pop("feature_size", None)  # saved by the base class; it is num_mel_bins
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(f"normalization={normalization!r} is not one of {', '.join(NORMALIZATIONS)}")
-        for name, value in (("num_mel_bins", num_mel_bins), ("n_fft", n_fft), ("hop_length", hop_length)):
-            if value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
-        if denoise_win_length < 2 or denoise_win_length % 2:
-            raise ValueError(f"denoise_win_length={denoise_win_length} must be even: frames overlap by half")
-        if not 0 < noise_fraction <= 1:
-            raise ValueError(f"noise_fraction={noise_fraction} must lie in (0, 1]")
-        if not 0 <= f_min < f_max <= sampling_rate / 2:
-            raise ValueError(
-                f"f_min={f_min} and f_max={f_max} must lie between 0 and half the sampling rate of {sampling_rate} Hz"
-            )
-        if (mean is None) != (std is None):
-            raise ValueError("give both mean and std, or neither")
-        for name, values in (("mean", mean), ("std", std)):
-            if values is not None and len(values) != num_mel_bins:
-                raise ValueError(f"{name} has {len(values)} entries for num_mel_bins={num_mel_bins}")
         super().__init__(
             feature_size=num_mel_bins,
             sampling_rate=sampling_rate,
@@ -132,8 +114,6 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             return_attention_mask=return_attention_mask,
             **kwargs,
         )
-        if self.padding_side != "right":
-            raise ValueError("padding_side must be 'right': PyResNet takes a clip to begin at its first frame")
         self.num_mel_bins = num_mel_bins
         self.do_denoise = do_denoise
         self.denoise_win_length = denoise_win_length
@@ -150,15 +130,43 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         self.normalization = normalization
         self.mean = None if mean is None else [float(value) for value in mean]
         self.std = None if std is None else [float(value) for value in std]
+        self._check_settings()
+        self._make_arrays()
+
+    def _check_settings(self) -> None:
+        if self.padding_side != "right":
+            raise ValueError("padding_side must be 'right': PyResNet takes a clip to begin at its first frame")
+        if self.normalization not in NORMALIZATIONS:
+            raise ValueError(f"normalization={self.normalization!r} is not one of {', '.join(NORMALIZATIONS)}")
+        for name in ("num_mel_bins", "n_fft", "hop_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.denoise_win_length < 2 or self.denoise_win_length % 2:
+            raise ValueError(f"denoise_win_length={self.denoise_win_length} must be even: frames overlap by half")
+        if not 0 < self.noise_fraction <= 1:
+            raise ValueError(f"noise_fraction={self.noise_fraction} must lie in (0, 1]")
+        if not 0 <= self.f_min < self.f_max <= self.sampling_rate / 2:
+            raise ValueError(
+                f"f_min={self.f_min} and f_max={self.f_max} must lie between 0 and half the sampling rate of "
+                f"{self.sampling_rate} Hz"
+            )
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give both mean and std, or neither")
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if values is not None and len(values) != self.num_mel_bins:
+                raise ValueError(f"{name} has {len(values)} entries for num_mel_bins={self.num_mel_bins}")
+
+    def _make_arrays(self) -> None:
         # Periodic; scipy.signal has them too, and takes half a second to import.
-        self.window = np.hanning(n_fft + 1)[:-1]
-        self.denoise_window = np.hanning(denoise_win_length + 1)[:-1].astype(np.float32)
+        self.window = np.hanning(self.n_fft + 1)[:-1]
+        self.denoise_window = np.hanning(self.denoise_win_length + 1)[:-1].astype(np.float32)
         self.mel_filters = mel_filter_bank(
-            num_frequency_bins=n_fft // 2 + 1,
-            num_mel_filters=num_mel_bins,
-            min_frequency=f_min,
-            max_frequency=f_max,
-            sampling_rate=sampling_rate,
+            num_frequency_bins=self.n_fft // 2 + 1,
+            num_mel_filters=self.num_mel_bins,
+            min_frequency=self.f_min,
+            max_frequency=self.f_max,
+            sampling_rate=self.sampling_rate,
             norm="slaney",
             mel_scale="slaney",
         ).astype(np.float32)
@@ -325,6 +333,19 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             ValueError: The sampling rate is another one, or a clip has several channels, integers that are not PCM, no
                 samples, or NaN or infinite ones. The message names the clip's index in the batch.
         """
+        features = [self.normalize(self.extract(clip)) for clip in self._waveforms(raw_speech, sampling_rate)]
+        return self.pad(
+            BatchFeature({"input_features": features}),
+            padding=padding,
+            max_length=max_length,
+            truncation=truncation,
+            pad_to_multiple_of=pad_to_multiple_of,
+            return_attention_mask=return_attention_mask,
+            return_tensors=return_tensors,
+        )
+
+    def _waveforms(self, raw_speech, sampling_rate: int | None) -> list[np.ndarray]:
+        """Check one clip or a batch of clips, and return a list of float32 (samples,)."""
         if sampling_rate is None:
             logger.warning_once(
                 f"Pass sampling_rate to {type(self).__name__}: at another rate than {self.sampling_rate} Hz the "
@@ -343,16 +364,7 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
                 f"an array of {len(clips)} rows of {len(clips[0])} samples looks like one clip of shape (samples, "
                 "channels): down-mix it first, e.g. x.mean(axis=1)"
             )
-        features = [self.normalize(self.extract(_mono(clip, index))) for index, clip in enumerate(clips)]
-        return self.pad(
-            BatchFeature({"input_features": features}),
-            padding=padding,
-            max_length=max_length,
-            truncation=truncation,
-            pad_to_multiple_of=pad_to_multiple_of,
-            return_attention_mask=return_attention_mask,
-            return_tensors=return_tensors,
-        )
+        return [_mono(clip, index) for index, clip in enumerate(clips)]
 
 
 class _Kept(threading.local):
