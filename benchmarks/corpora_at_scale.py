@@ -19,7 +19,7 @@ from pathlib import Path
 import soundfile
 
 from lssed_hf.preparation.lssed_tables import PUBLISHED_EMOTIONS
-from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
+from lssed_hf.testing.releases.lssed import write_synthetic_lssed
 
 
 READ = """

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from corpora_at_scale import measured, write_release
-from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
+from lssed_hf.testing.releases.lssed import write_synthetic_lssed
 
 
 LSSED_HF = [sys.executable, "-m", "lssed_hf"]

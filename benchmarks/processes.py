@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from corpora_at_scale import write_release
-from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
+from lssed_hf.testing.releases.lssed import write_synthetic_lssed
 
 
 BATCH = 16

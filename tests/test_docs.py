@@ -28,7 +28,7 @@ from lssed_hf import cli
 from lssed_hf.cli import train_asr
 from lssed_hf.corpora import corpus_builder
 from lssed_hf.experiments import runs
-from lssed_hf.testing import synthetic_speech
+from lssed_hf.testing.releases import lssed as lssed_release
 from lssed_hf.training import asr, train
 
 
@@ -288,8 +288,8 @@ def parsing() -> Iterator[None]:
 
 def python(argv: Sequence[str], patch: pytest.MonkeyPatch) -> None:
     if argv[0] == "-c":
-        write = mock.create_autospec(synthetic_speech.write_synthetic_lssed)
-        patch.setattr(synthetic_speech, "write_synthetic_lssed", write)
+        write = mock.create_autospec(lssed_release.write_synthetic_lssed)
+        patch.setattr(lssed_release, "write_synthetic_lssed", write)
         exec(compile(argv[1], "python -c", "exec"), {})
         return
     patch.setattr(sys, "argv", list(argv))

@@ -27,7 +27,7 @@ def test_corpus_of_the_registry_with_four_emotions_by_default(ravdess):
 
 def test_corpus_without_four_emotions_gives_its_own_default(tmp_path, monkeypatch):
     pytest.importorskip("espeakng_loader")
-    from lssed_hf.testing.synthetic_interviews import write_synthetic_e_daic
+    from lssed_hf.testing.releases.e_daic import write_synthetic_e_daic
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     folder = write_synthetic_e_daic(tmp_path / "data", num_participants=1)

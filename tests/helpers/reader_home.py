@@ -17,7 +17,7 @@ from lssed_hf import (
 )
 from lssed_hf.cli import evaluate
 from lssed_hf.labels import BENCHMARK_EMOTIONS
-from lssed_hf.testing import synthetic_speech
+from lssed_hf.testing import voices
 from lssed_hf.testing.synthesize import synthesize
 
 
@@ -92,7 +92,7 @@ def quick_speech(monkeypatch: pytest.MonkeyPatch) -> None:
     def speak(text: str, *, pitch: int = 50, **_) -> tuple[np.ndarray, int]:
         return 0.3 * np.sin(2 * np.pi * (200 + 10 * pitch) * np.arange(6400) / 16000, dtype=np.float32), 16000
 
-    monkeypatch.setattr(synthetic_speech, "speak", speak)
+    monkeypatch.setattr(voices, "speak", speak)
 
 
 def write_recogniser(folder: Path) -> None:

@@ -17,7 +17,7 @@ TINY = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes":
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
+    from lssed_hf.testing.releases.lssed import write_synthetic_lssed
 
     return write_synthetic_lssed(tmp_path_factory.mktemp("corpus"), num_speakers=5, utterances_per_speaker=6)
 

@@ -212,7 +212,7 @@ def test_real_probabilities_are_those_of_the_classifier(model):
 
 def test_the_command_scores_real_and_fake_clips(model, tmp_path, capsys):
     pytest.importorskip("espeakng_loader")
-    from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
+    from lssed_hf.testing.releases.lssed import write_synthetic_lssed
 
     corpus = write_synthetic_lssed(tmp_path / "corpus", num_speakers=5, utterances_per_speaker=6)
     flags = [

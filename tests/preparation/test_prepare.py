@@ -192,7 +192,7 @@ class TestAudio:
         recording = folder / "recordings" / f"day{suffix}"
         if suffix in (".mp4", ".avi"):
             pytest.importorskip("av")
-            from lssed_hf.testing.releases.cast import write_video
+            from lssed_hf.testing.releases.common import write_video
 
             write_video(recording, np.random.default_rng(0).uniform(-0.5, 0.5, 80000).astype(np.float32))
         else:

@@ -14,7 +14,8 @@ pytest.importorskip("espeakng_loader")
 from lssed_hf import cli, load_audio
 from lssed_hf.corpora import corpus_builder
 from lssed_hf.corpora.daic import segments as reasons
-from lssed_hf.testing.synthetic_interviews import write_synthetic_daic_woz, write_synthetic_e_daic
+from lssed_hf.testing.releases.daic_woz import write_synthetic_daic_woz
+from lssed_hf.testing.releases.e_daic import write_synthetic_e_daic
 
 
 @pytest.fixture(scope="module")

@@ -11,17 +11,10 @@ import soundfile
 
 pytest.importorskip("espeakng_loader")
 
-from lssed_hf.testing import synthetic_speech
 from lssed_hf.testing.espeak import list_variants, speak
-from lssed_hf.testing.synthetic_speech import (
-    METADATA_COLUMNS,
-    METADATA_NAME,
-    PROSODY,
-    SENTENCES,
-    make_speakers,
-    speak_as,
-    write_synthetic_lssed,
-)
+from lssed_hf.testing.releases import lssed
+from lssed_hf.testing.releases.lssed import METADATA_COLUMNS, METADATA_NAME, write_synthetic_lssed
+from lssed_hf.testing.voices import PROSODY, SENTENCES, make_speakers, speak_as
 
 
 BENCHMARK = ["angry", "neutral", "happy", "sad"]
@@ -187,7 +180,7 @@ class TestCorpus:
         assert len(list((tmp_path / "wav_all").iterdir())) == 1
         (tmp_path / "README.txt").unlink()
         before = contents(tmp_path)
-        with pytest.raises(FileExistsError, match="not our synthetic corpus"):
+        with pytest.raises(FileExistsError, match="nor our synthetic LSSED"):
             write_synthetic_lssed(tmp_path, num_speakers=1, utterances_per_speaker=1)
         assert contents(tmp_path) == before
 
@@ -197,7 +190,7 @@ class TestCorpus:
         def die(*args, **kwargs):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(synthetic_speech, "speak_as", die)
+        monkeypatch.setattr(lssed, "speak_as", die)
         with pytest.raises(KeyboardInterrupt):
             write_synthetic_lssed(tmp_path, num_speakers=1, utterances_per_speaker=1)
         assert not (tmp_path / METADATA_NAME).exists()

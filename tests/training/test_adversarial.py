@@ -285,7 +285,7 @@ def test_the_flags(tmp_path):
 
 def test_a_killed_run_ends_in_the_same_weights_and_reports_real_and_fake_scores(tmp_path):
     pytest.importorskip("espeakng_loader")
-    from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
+    from lssed_hf.testing.releases.lssed import write_synthetic_lssed
 
     corpus = write_synthetic_lssed(tmp_path / "corpus", num_speakers=6, utterances_per_speaker=8)
     flags = [

@@ -13,7 +13,7 @@ pytest.importorskip("espeakng_loader")
 
 
 def test_plain_trainer_with_frozen_encoder_metric_and_card(tmp_path, monkeypatch):
-    from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
+    from lssed_hf.testing.releases.lssed import write_synthetic_lssed
 
     corpus = write_synthetic_lssed(tmp_path / "corpus", num_speakers=4, utterances_per_speaker=6)
     dataset = load_dataset("lssed", "benchmark", data_dir=str(corpus), split_scheme="paper")

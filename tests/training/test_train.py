@@ -63,7 +63,7 @@ train_command.main(sys.argv[2:])
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
+    from lssed_hf.testing.releases.lssed import write_synthetic_lssed
 
     return write_synthetic_lssed(tmp_path_factory.mktemp("corpus"), num_speakers=6, utterances_per_speaker=8)
 

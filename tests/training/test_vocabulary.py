@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lssed_hf import EspnetAsrTokenizer
-from lssed_hf.testing.synthetic_speech import SENTENCES
+from lssed_hf.testing.voices import SENTENCES
 from lssed_hf.training.vocabulary import character_tokens, sentencepiece_tokens
 
 

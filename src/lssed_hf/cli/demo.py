@@ -7,7 +7,7 @@ from pathlib import Path
 
 import datasets
 
-from ..testing.synthetic_speech import METADATA_NAME, write_synthetic_lssed
+from ..testing.releases.lssed import METADATA_NAME, write_synthetic_lssed
 from .parser import CommandParser
 
 

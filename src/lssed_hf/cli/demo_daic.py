@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..corpora import corpus_builder
-from ..testing.synthetic_interviews import write_synthetic_daic_woz
-from ..testing.synthetic_speech import write_synthetic_lssed
+from ..testing.releases.daic_woz import write_synthetic_daic_woz
+from ..testing.releases.lssed import write_synthetic_lssed
 from .parser import CommandParser
 
 

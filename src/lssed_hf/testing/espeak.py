@@ -1,6 +1,6 @@
 """Synthetic speech from eSpeak NG, a rule-based formant synthesiser.
 
-The library and its voices come with the PyPI package `espeakng-loader`, so that nothing has to be installed by hand.
+The PyPI package `espeakng-loader` brings the library and its voices.
 """
 
 import _ctypes
@@ -16,7 +16,7 @@ from types import ModuleType
 import numpy as np
 
 
-# From espeak-ng's speak_lib.h. In synchronous mode the samples come to our callback, before espeak_Synth returns.
+# From espeak-ng's speak_lib.h. In synchronous mode the callback gets the samples before espeak_Synth returns.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
 _POSITION_CHARACTER = 1
@@ -40,33 +40,33 @@ def speak(
     pitch_range: int = 50,
     volume: int = 100,
 ) -> tuple[np.ndarray, int]:
-    """Speaks `text` with eSpeak NG. The speech is synthetic.
+    """Speak a text with eSpeak NG.
 
-    The same arguments give the same samples, whatever was spoken before. May be called from any thread.
+    The same arguments give the same samples, whatever was spoken before. The function is thread-safe.
 
     Args:
-        text: what to say.
-        voice: a voice of eSpeak NG, such as "en-us", "en" (British) or "de".
-        variant: the speaker, one of `list_variants()`, such as "f3"; None is the voice's own.
-        rate: words per minute, 80 to 450.
-        pitch: 0 to 100; 50 is the speaker's own pitch and 50 more doubles it.
-        pitch_range: 0 (monotone) to 100; 50 is the speaker's own.
-        volume: 0 to 200, linear in amplitude; 100 is full volume, and louder may be compressed.
+        text: Text to speak.
+        voice: Voice of eSpeak NG, such as "en-us", "en" (British) or "de".
+        variant: Variant of the voice, i.e. the speaker, one of `list_variants()`, such as "f3"; by default none.
+        rate: Words per minute, 80 to 450.
+        pitch: Pitch, 0 to 100; 50 is the speaker's own pitch, and 50 more double it.
+        pitch_range: Pitch range, 0 (monotone) to 100; 50 is the speaker's own.
+        volume: Volume, 0 to 200, linear in amplitude; 100 is full volume, and louder speech may be compressed.
 
     Returns:
-        The samples, float32 of shape (num_samples,) in [-1, 1], and their sampling rate in Hz (22,050).
+        Samples, float32 of shape (num_samples,) in [-1, 1], and their sampling rate in Hz (22,050).
 
     Raises:
         ImportError: `espeakng-loader` is not installed.
-        ValueError: there is no such voice or variant, or a number is out of its range.
-        RuntimeError: eSpeak NG failed.
+        ValueError: There is no such voice or variant, or a number is out of its range.
+        RuntimeError: The synthesiser failed.
     """
     settings = {"rate": rate, "volume": volume, "pitch": pitch, "pitch_range": pitch_range}
     for name, value in settings.items():
         low, high = _LIMITS[name]
         if not low <= value <= high:
             raise ValueError(f"{name} must be between {low} and {high}, got {value}")
-    # eSpeak itself ignores an unknown variant and speaks with the default one.
+    # eSpeak itself would ignore an unknown variant and speak with the default one.
     if variant is not None and variant not in list_variants():
         raise ValueError(f"eSpeak NG has no voice variant {variant!r}; it has: {', '.join(list_variants())}")
 
@@ -81,7 +81,7 @@ def speak(
     with _lock, _fresh_library() as (library, sampling_rate):
         library.espeak_SetSynthCallback(collect)
         name = voice if variant is None else f"{voice}+{variant}"
-        # eSpeak takes the empty name for its default, and would ignore a variant unknown to us in `voice`.
+        # eSpeak takes the empty name for its default, and would ignore an unknown variant in `voice`.
         if not voice or "+" in voice or library.espeak_SetVoiceByName(name.encode()):
             raise ValueError(f"eSpeak NG has no voice {voice!r}")
         for name, value in settings.items():
@@ -96,7 +96,7 @@ def speak(
 
 @cache
 def list_variants() -> tuple[str, ...]:
-    """Names of eSpeak NG's voice variants (its synthetic speakers), sorted.
+    """Return the names of eSpeak NG's voice variants (its synthetic speakers), sorted.
 
     Raises:
         ImportError: `espeakng-loader` is not installed.
@@ -114,11 +114,11 @@ def _loader() -> ModuleType:
 
 @contextmanager
 def _fresh_library() -> Iterator[tuple[ctypes.CDLL, int]]:
-    """Loads libespeak-ng, and unloads it in the end; gives it with its sampling rate in Hz.
+    """Load libespeak-ng for the duration of the block, and yield it with its sampling rate in Hz.
 
-    Loading anew for each utterance is what makes speech repeatable: the position in the table of pitch flutter, the
-    glottal cycle count and the automatic gain live in static variables that neither espeak_Terminate nor any setting
-    resets. It takes about 0.3 ms, a tenth of what speaking does, and leaves no state behind for a fork to inherit.
+    Speech is repeatable because each utterance loads the library anew. The position in the table of pitch flutter, the
+    glottal cycle count and the automatic gain are static variables that neither espeak_Terminate nor any setting
+    resets. Loading takes about 0.3 ms, a tenth of the time of speaking, and leaves no state for a fork to inherit.
     """
     loader = _loader()
     library = ctypes.CDLL(loader.get_library_path())

@@ -1,10 +1,10 @@
-"""An LSSED-shaped corpus spoken by eSpeak NG, for the demo and the tests. It is not LSSED and nobody's voice."""
+"""Corpus in LSSED's layout, spoken by eSpeak NG, for the demo and the tests. It is not LSSED and nobody's voice."""
 
 from pathlib import Path
 
 from ..corpora.download import corpus_cache
 from ..corpora.lssed import Lssed
-from .synthetic_speech import write_synthetic_lssed
+from .releases.lssed import METADATA_NAME, write_synthetic_lssed
 
 
 class Synthetic(Lssed):
@@ -17,8 +17,8 @@ class Synthetic(Lssed):
 
     @classmethod
     def default_data_dir(cls) -> Path:
-        """Speaks the default corpus into the `datasets` cache, once."""
+        """Return the folder of the default corpus in the `datasets` cache, where it is spoken once."""
         folder = corpus_cache("synthetic")
-        if not (folder / "metadata_english_all.csv").is_file():
+        if not (folder / METADATA_NAME).is_file():
             write_synthetic_lssed(folder)
         return folder

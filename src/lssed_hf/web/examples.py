@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from ..testing.synthetic_speech import SENTENCES, make_speakers, speak_as
+from ..testing.voices import SENTENCES, make_speakers, speak_as
 
 
 logger = logging.getLogger(__name__)

@@ -1,1 +1,1 @@
-"""Synthetic releases: each module writes one corpus's files and metadata, exactly laid out, spoken by eSpeak NG."""
+"""Synthetic releases: each module writes the files and metadata of one corpus in its exact layout."""

@@ -7,13 +7,15 @@ race and ethnicity are Unknown.
 from pathlib import Path
 
 from ...corpora.crema_d import DEMOGRAPHICS, EMOTION_CODES, SENTENCES
-from .cast import Cast, write_audio
+from .common import Cast, claim, write_audio, write_text
 
 
 def write(output_dir: Path, num_speakers: int, seed: int) -> None:
+    """Write the release."""
     numbers = [1040, *(number for number in range(1001, 1092) if number != 1040)]
     if num_speakers > len(numbers):
         raise ValueError(f"CREMA-D has {len(numbers)} actors, got num_speakers={num_speakers}")
+    claim(output_dir, "crema_d")
     cast = Cast(num_speakers, seed)
     actors = dict(zip(numbers, cast.speakers))
     lines = ['"ActorID","Age","Sex","Race","Ethnicity"']
@@ -27,4 +29,4 @@ def write(output_dir: Path, num_speakers: int, seed: int) -> None:
                     name = f"{actor}_{sentence}_{code}_{level}".replace("1040_ITH_SAD_XX", "1040_ITH_SAD_X")
                     samples = cast.say(speaker, emotion, SENTENCES[sentence]).samples
                     write_audio(output_dir / "AudioWAV" / f"{name}.wav", samples)
-    (output_dir / DEMOGRAPHICS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(output_dir / DEMOGRAPHICS, "\n".join(lines) + "\n")

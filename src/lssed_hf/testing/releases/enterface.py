@@ -7,7 +7,7 @@ and 16 with names of their own, 11 named as if it were 12, and 23, who lacks som
 from pathlib import Path
 
 from ...corpora.enterface import EMOTION_FOLDERS
-from .cast import Cast, write_video
+from .common import Cast, claim, write_video
 
 
 _IRREGULAR = (3, 6, 11, 12, 16, 23)
@@ -16,8 +16,10 @@ _SENTENCES = (1, 3)
 
 
 def write(output_dir: Path, num_speakers: int, seed: int) -> None:
+    """Write the release."""
     if num_speakers > len(_SUBJECTS):
         raise ValueError(f"eNTERFACE'05 has {len(_SUBJECTS)} subjects, got num_speakers={num_speakers}")
+    claim(output_dir, "enterface")
     cast = Cast(num_speakers, seed)
     for subject, speaker in zip(_SUBJECTS, cast.speakers):
         for folder, emotion in EMOTION_FOLDERS.items():
@@ -28,7 +30,7 @@ def write(output_dir: Path, num_speakers: int, seed: int) -> None:
 
 
 def _path(subject: int, folder: str, sentence: int) -> str | None:
-    """A video's path below the folder of its emotion, or None where the corpus lacks it."""
+    """Return the path of a video below the folder of its emotion, or None where the corpus lacks it."""
     code = folder[:2]
     if subject == 6:
         return f"s6_{code}.avi" if sentence == 1 else None

@@ -6,7 +6,7 @@ Half of the children (or one more) go to Ohm, with numbers 31 and 32 for the las
 from pathlib import Path
 
 from ...corpora.fau_aibo import EMOTION_CODES, LABELS
-from .cast import Cast, write_audio
+from .common import Cast, claim, write_audio, write_text
 
 
 _NUM_OHM, _NUM_MONT = 26, 25
@@ -14,8 +14,10 @@ _NEGATIVE = "AE"  # of the task with two classes
 
 
 def write(output_dir: Path, num_speakers: int, seed: int) -> None:
+    """Write the release."""
     if num_speakers > _NUM_OHM + _NUM_MONT:
         raise ValueError(f"FAU-AIBO has {_NUM_OHM + _NUM_MONT} children, got num_speakers={num_speakers}")
+    claim(output_dir, "fau_aibo")
     cast = Cast(num_speakers, seed)
     num_ohm = min((num_speakers + 1) // 2, _NUM_OHM)
     ohm = [*range(1, num_ohm - 1), 31, 32][-num_ohm:]
@@ -30,6 +32,5 @@ def write(output_dir: Path, num_speakers: int, seed: int) -> None:
                 five.append(f"{name} {code} 0.67")
                 two.append(f"{name} {'NEG' if code in _NEGATIVE else 'IDL'} 0.67")
     labels = output_dir / LABELS
-    labels.parent.mkdir(parents=True, exist_ok=True)
-    labels.write_text("\n".join(sorted(five)) + "\n", encoding="utf-8")
-    labels.with_name("chunk_labels_2cl_corpus.txt").write_text("\n".join(sorted(two)) + "\n", encoding="utf-8")
+    write_text(labels, "\n".join(sorted(five)) + "\n")
+    write_text(labels.with_name("chunk_labels_2cl_corpus.txt"), "\n".join(sorted(two)) + "\n")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...corpora.iemocap import EMOTION_CODES, NO_AGREEMENT
-from ..synthetic_speech import Speaker
-from .cast import Cast, write_audio, write_recording
+from ..voices import Speaker
+from .common import Cast, claim, write_audio, write_recording, write_text
 
 
 # Each label is spoken by one of the two in the improvisation, the usual ones by the other in the scripted dialog.
@@ -16,10 +16,12 @@ _RATERS = "C-E1:\tOther;\t()\nC-E2:\tOther;\t()\nA-E3:\tval 3; act 3; dom  3;\t(
 
 
 def write(output_dir: Path, num_speakers: int, seed: int) -> None:
+    """Write the release."""
     if num_speakers not in (4, 6, 8, 10):
         raise ValueError(
             f"IEMOCAP has 2 speakers in each of 5 sessions; num_speakers={num_speakers} is not 4, 6, 8 or 10"
         )
+    claim(output_dir, "iemocap")
     cast = Cast(num_speakers, seed)
     for number, pair in enumerate(zip(cast.of("female"), cast.of("male")), 1):
         session = output_dir / f"Session{number}"
@@ -28,7 +30,7 @@ def write(output_dir: Path, num_speakers: int, seed: int) -> None:
 
 
 def _write_dialog(session: Path, dialog: str, cast: Cast, pair: Sequence[Speaker], labels: Sequence[str]) -> None:
-    """The two speak in turn, the woman first."""
+    """Write a dialog in which the two speak in turn, the woman first."""
     spoken = [cast.say(pair[i % 2], EMOTION_CODES.get(label, "neutral")) for i, label in enumerate(labels)]
     turns = [f"{dialog}_{'FM'[i % 2]}{i // 2:03}" for i in range(len(labels))]
     times = write_recording(session / "dialog" / "wav" / f"{dialog}.wav", spoken)
@@ -38,14 +40,8 @@ def _write_dialog(session: Path, dialog: str, cast: Cast, pair: Sequence[Speaker
         transcription += f"{turn} [{start:08.4f}-{end:08.4f}]: {utterance.text}\n"
         ratings += f"{turn} :act 3; :val 3; :dom 3; ;\n"
         write_audio(session / "sentences" / "wav" / dialog / f"{turn}.wav", utterance.samples)
-    _write_text(session / "dialog" / "EmoEvaluation" / f"{dialog}.txt", evaluation)
-    _write_text(session / "dialog" / "EmoEvaluation" / "Attribute" / f"{dialog}_e1.txt", ratings)
-    _write_text(
-        session / "dialog" / "EmoEvaluation" / f"._{dialog}.txt", "\0\5\26\7"
-    )  # the release has these of macOS
-    _write_text(session / "dialog" / "transcriptions" / f"{dialog}.txt", transcription)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
+    write_text(session / "dialog" / "EmoEvaluation" / f"{dialog}.txt", evaluation)
+    write_text(session / "dialog" / "EmoEvaluation" / "Attribute" / f"{dialog}_e1.txt", ratings)
+    # The release has such files of macOS.
+    write_text(session / "dialog" / "EmoEvaluation" / f"._{dialog}.txt", "\0\5\26\7")
+    write_text(session / "dialog" / "transcriptions" / f"{dialog}.txt", transcription)

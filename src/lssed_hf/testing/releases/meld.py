@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 
 from ...corpora.meld import EMOTION_NAMES, MAIN_CHARACTERS, MEDIA_FOLDERS
-from ..synthetic_speech import Speaker
-from .cast import SAMPLING_RATE, Cast, write_video
+from ..voices import Speaker
+from .common import SAMPLING_RATE, Cast, claim, write_video
 
 
 _COLUMNS = ["Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID"]
@@ -16,9 +16,11 @@ _POSITIVE = ("joy", "surprise")
 
 
 def write(output_dir: Path, num_speakers: int, seed: int) -> None:
+    """Write the release."""
     genders = {**MAIN_CHARACTERS, **_GUESTS}
     if num_speakers > len(genders):
         raise ValueError(f"this layout has {len(genders)} names, got num_speakers={num_speakers}")
+    claim(output_dir, "meld")
     cast = Cast(2 * num_speakers, seed)
     voices = {gender: iter(cast.of(gender)) for gender in ("female", "male")}
     speakers = [(name, next(voices[genders[name]])) for name in list(genders)[:num_speakers]]
@@ -26,14 +28,14 @@ def write(output_dir: Path, num_speakers: int, seed: int) -> None:
         rows = _write_part(output_dir, part, cast, speakers)
         with (output_dir / f"{part}_sent_emo.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([_COLUMNS, *rows])
-    # What the release has besides: a file of macOS's, and a clip that no line names.
+    # The release also has a file of macOS, and a clip that no line names.
     (output_dir / MEDIA_FOLDERS["train"] / "._dia0_utt0.mp4").write_bytes(b"\0\5\26\7")
     spoken = cast.say(speakers[0][1], "neutral")
     write_video(output_dir / MEDIA_FOLDERS["test"] / "final_videos_testdia0_utt0.mp4", spoken.samples)
 
 
 def _write_part(output_dir: Path, part: str, cast: Cast, speakers: list[tuple[str, Speaker]]) -> list[list]:
-    """Write the videos of a part; its rows."""
+    """Write the videos of a part, and return the rows of its table."""
     rows: list[list] = []
     for dialogue in range(_DIALOGUES[part]):
         now = 60.0 * (dialogue + 1)  # seconds into the episode
@@ -50,6 +52,6 @@ def _write_part(output_dir: Path, part: str, cast: Cast, speakers: list[tuple[st
 
 
 def _time(seconds: float) -> str:
-    """As in subtitles: 00:16:16,059."""
+    """Format a time as in subtitles: 00:16:16,059."""
     minutes, milliseconds = divmod(round(1000 * seconds), 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02},{milliseconds % 1000:03}"

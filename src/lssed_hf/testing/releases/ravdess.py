@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from ...corpora.ravdess import EMOTION_CODES, STATEMENTS
-from .cast import Cast, write_audio
+from .common import Cast, claim, write_audio
 
 
 def write(output_dir: Path, num_speakers: int, seed: int) -> None:
+    """Write the release."""
     if num_speakers > 24:
         raise ValueError(f"RAVDESS has 24 actors, got num_speakers={num_speakers}")
+    claim(output_dir, "ravdess")
     cast = Cast(2 * num_speakers, seed)
     for actor in range(1, num_speakers + 1):
         speaker = cast.of("male" if actor % 2 else "female")[(actor - 1) // 2]
