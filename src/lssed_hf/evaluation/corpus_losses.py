@@ -15,7 +15,7 @@ from .text_tables import latex_table, markdown_table, score_cell
 def compare_corpora(
     runs: Mapping[tuple[str, str], Mapping[int, RunResults]], labels: Sequence[str], *, num_resamples: int = 2000
 ) -> dict[str, Any]:
-    """Score systems on their own corpus and on others, and the difference of both.
+    """Score systems on their own corpus and on others, with the difference of both.
 
     The two test sets are independent, so the speakers of each are resampled on their own.
 

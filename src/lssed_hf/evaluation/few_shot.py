@@ -91,5 +91,5 @@ def few_shot_panels(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, list[d
 
 
 def start_name(source: str | None) -> str:
-    """Return a name for people of what training started from."""
+    """Return the name of a start of training, for people."""
     return "scratch" if source is None else f"from {source}"

@@ -83,7 +83,7 @@ def plot_confusion_matrices(
         axes = figure.add_subplot(1, len(counts), index + 1)
         _draw_confusion(axes, matrix, labels)
         if title:
-            # matplotlib's own wrapping knows the figure, not the panel.
+            # matplotlib wraps by the width of the figure, not of the panel.
             wrapped = title if len(counts) == 1 else textwrap.fill(title, 10 + 8 * len(labels))
             axes.set_title(wrapped, fontsize=12, color=_INK, pad=12, wrap=True)
     figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
@@ -243,7 +243,7 @@ def plot_trade_off(
     *,
     ylabel: str = "UA",
 ) -> Path:
-    """Draw scores of systems against what they cost: a column per test set, a row per cost, on a logarithmic axis.
+    """Draw scores of systems against their costs: a column per test set, and a row with a logarithmic axis per cost.
 
     Args:
         scores: `mean`, `low` and `high` (None for no interval), by title of the column and name of the system.

@@ -61,7 +61,7 @@ def evaluate(
         output_dir: Folder for the report, predictions and confusion matrix; by default nothing is written.
         split: Split to score, several as in "train+test", or "all".
         data_dir: Folder of a corpus that `data` names.
-        speaker_normalization: Clips that each speaker's own statistics come from: "none", "all" or "enrolment".
+        speaker_normalization: Clips that the statistics of each speaker come from: "none", "all" or "enrolment".
         speakers: File of `lssed-hf enroll` to take the statistics from instead.
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one.

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import datasets
@@ -21,13 +21,13 @@ class SpeakerArguments:
 
     speaker_normalization: Literal["none", "all", "enrolment"] = HfArg(
         default="none",
-        help="Normalise clips by their speaker's own mean and deviation in place of the corpus's, in every split: of "
-        "'all' the speaker's clips of the split, without their labels (so test clips enter too), or of a few for "
-        "'enrolment', which are not scored.",
+        help="Normalise clips by the mean and deviation of their speaker, not of the corpus, in every split. They are "
+        "measured on 'all' clips of the speaker in the split, without labels (so test clips enter too), or on a few "
+        "clips for 'enrolment', which are not scored.",
     )
-    enrolment_clips: int = HfArg(default=5, help="With enrolment: clips of each speaker; more include fewer.")
+    enrolment_clips: int = HfArg(default=5, help="With enrolment: clips per speaker; more include fewer.")
     enrolment_label: str = HfArg(default="neutral", help="With enrolment: label of those clips, whatever the case.")
-    enrolment_seed: int = HfArg(default=0, help="With enrolment: of the draw, whatever --seed is.")
+    enrolment_seed: int = HfArg(default=0, help="With enrolment: seed of the draw, whatever --seed is.")
 
 
 def speakers_of(rows: datasets.Dataset, speaker_column: str) -> list[str | None]:
@@ -167,7 +167,7 @@ def speaker_classifiers(
     if kind == "enrolment":
         ids = list(rows["id"]) if "id" in rows.column_names else [str(number) for number in range(len(rows))]
         facts["enrolment"] = {name: [ids[number] for number in numbers] for name, numbers in clips.items()}
-        facts |= {f.name: getattr(args, f.name) for f in fields(SpeakerArguments) if f.name.startswith("enrolment_")}
+        facts |= {name: value for name, value in vars(args).items() if name.startswith("enrolment_")}
     return classifiers, scored, facts
 
 

@@ -43,12 +43,12 @@ def silero_gate(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tu
     resampler = soxr.ResampleStream(sampling_rate, _RATE, 1, dtype="float32") if sampling_rate != _RATE else None
     hidden, cell = np.zeros(_STATE, np.float32), np.zeros(_STATE, np.float32)
     context = np.zeros(_CONTEXT, np.float32)
-    undecided, heard = np.empty(0, np.float32), np.empty(0, np.float32)  # at the blocks' rate, at the detector's rate
+    undecided, resampled = np.empty(0, np.float32), np.empty(0, np.float32)  # the same samples, at the two rates
     passed = frames = 0  # samples that were yielded, and frames that were decided on
 
     def decide(count: int) -> np.ndarray:
-        nonlocal hidden, cell, context, heard
-        taken, heard = heard[: count * _FRAME], heard[count * _FRAME :]
+        nonlocal hidden, cell, context, resampled
+        taken, resampled = resampled[: count * _FRAME], resampled[count * _FRAME :]
         rows = np.pad(taken, (0, count * _FRAME - len(taken))).reshape(count, _FRAME)
         contexts = np.concatenate([context[None], rows[:-1, -_CONTEXT:]])
         context = rows[-1, -_CONTEXT:]
@@ -58,8 +58,8 @@ def silero_gate(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tu
 
     for block in blocks:
         undecided = np.concatenate([undecided, block])
-        heard = np.concatenate([heard, block if resampler is None else resampler.resample_chunk(block)])
-        if count := len(heard) // _FRAME:
+        resampled = np.concatenate([resampled, block if resampler is None else resampler.resample_chunk(block)])
+        if count := len(resampled) // _FRAME:
             speech = decide(count)
             ends = np.rint((frames + 1 + np.arange(count)) * (_FRAME * sampling_rate / _RATE)).astype(int) - passed
             ends = np.minimum(ends, len(undecided))  # a resampler may be ahead by a fraction of a sample
@@ -67,9 +67,9 @@ def silero_gate(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tu
             undecided = undecided[ends[-1] :]
             passed, frames = passed + int(ends[-1]), frames + count
     if resampler is not None:
-        heard = np.concatenate([heard, resampler.resample_chunk(np.empty(0, np.float32), last=True)])
+        resampled = np.concatenate([resampled, resampler.resample_chunk(np.empty(0, np.float32), last=True)])
     if len(undecided):
-        speech = decide(max(1, -(-len(heard) // _FRAME)))
+        speech = decide(max(1, -(-len(resampled) // _FRAME)))
         frame = np.minimum(np.arange(len(undecided)) * _RATE // (sampling_rate * _FRAME), len(speech) - 1)
         yield undecided, speech[frame]
 

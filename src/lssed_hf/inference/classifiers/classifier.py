@@ -23,7 +23,7 @@ from .speaker_statistics import (
 
 logger = logging.getLogger(__name__)
 
-_WINDOW = 8  # batches whose clips are sorted by length
+_WINDOW = 8  # batches that are sorted by length together
 _WINDOW_SAMPLES = 2**24
 
 
@@ -137,9 +137,10 @@ class Classifier(ABC):
                 "This model was not trained on clips normalised speaker by speaker, and may lose much by a speaker's "
                 "own statistics: train one with lssed-hf train --speaker_normalization"
             )
-        own = copy.copy(self)
-        own.feature_extractor, own.statistics = speaker_front_end(self.feature_extractor, statistics), statistics
-        return own
+        classifier = copy.copy(self)
+        classifier.feature_extractor = speaker_front_end(self.feature_extractor, statistics)
+        classifier.statistics = statistics
+        return classifier
 
     def _warn_without_speaker(self) -> None:
         if self.wants_speaker and self.statistics is None and not self._warned:

@@ -97,7 +97,7 @@ def find_model(path: str | os.PathLike) -> Path:
         files = {file.rfilename for file in HfApi().model_info(name, timeout=_HUB_TIMEOUT).siblings or ()}
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise FileNotFoundError(f"no model {name!r}: there is no such folder, nor such a model on the Hub") from error
-    except Exception as error:  # the Hub's client passes on its HTTP library's own exceptions
+    except Exception as error:  # the Hub's client passes on the exceptions of its HTTP library
         try:
             cached = Path(snapshot_download(name, local_files_only=True))
         except (OSError, ValueError):
@@ -151,8 +151,8 @@ def default_model(batch_size: int = 8, device=None) -> AudioClassifier:
 def split_model(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """Split the arguments of a command into its model, None for the built-in one, and its recordings.
 
-    The first argument is a model unless it is alone, a file, a folder without a model's files, a pattern, "-", or
-    named like audio.
+    The first argument is a model unless it is the only one, a file, a folder without a model's files, a pattern, "-",
+    or named like audio.
 
     Raises:
         FileNotFoundError: The first argument is neither a file nor a model.

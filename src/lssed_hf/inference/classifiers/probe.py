@@ -38,7 +38,7 @@ def layer_states(
         ValueError: The states of the encoder are no sequences of vectors.
     """
     inputs = model_inputs(feature_extractor, [waveform])
-    inputs.pop("attention_mask", None)  # nothing is masked in a clip alone
+    inputs.pop("attention_mask", None)  # a single clip has no padding to mask
     device = next(encoder.parameters()).device
     with torch.inference_mode():
         states = encoder(**inputs.to(device), output_hidden_states=True).hidden_states
@@ -96,7 +96,7 @@ class ProbeClassifier(Classifier):
             self.layer = int(json.loads((folder / MARKER).read_text(encoding="utf-8"))["layer"])
             weights = load_file(folder / WEIGHTS)
             self.weight, self.bias = weights["weight"].to(self.device), weights["bias"].to(self.device)
-        except Exception as error:  # safetensors' own is none of Python's
+        except Exception as error:  # the errors of safetensors have a base class of their own
             raise ValueError(f"{folder} holds no readable probe ({error!r}); train it again") from error
         if self.weight.shape != (self.config.num_labels, self.config.hidden_size):
             raise ValueError(

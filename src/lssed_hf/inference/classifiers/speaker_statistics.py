@@ -130,10 +130,10 @@ def speaker_front_end(feature_extractor: Any, statistics: SpeakerStatistics) -> 
             f"the speaker's statistics are of {len(statistics.mean)} mel bins and the model has "
             f"{feature_extractor.num_mel_bins}: take those of this model, which lssed-hf enroll gives"
         )
-    own = copy.copy(feature_extractor)
+    front_end = copy.copy(feature_extractor)
     floor = 0 if feature_extractor.std is None else STD_SHARE * np.asarray(feature_extractor.std)
-    own.mean, own.std = list(statistics.mean), np.maximum(statistics.std, floor).tolist()
-    return own
+    front_end.mean, front_end.std = list(statistics.mean), np.maximum(statistics.std, floor).tolist()
+    return front_end
 
 
 def check_front_end(feature_extractor: Any) -> None:

@@ -221,10 +221,10 @@ class SVMClassifier(Classifier):
                 f"the speaker's statistics are of {len(statistics.mean)} values, and {self.svm.feature_set} has "
                 f"{len(self.svm.mean)}: take those of this model"
             )
-        own = copy.copy(self)
-        own.statistics = statistics
-        own._mean, own._std = np.float32(statistics.mean), np.float32(statistics.std)
-        return own
+        classifier = copy.copy(self)
+        classifier.statistics = statistics
+        classifier._mean, classifier._std = np.float32(statistics.mean), np.float32(statistics.std)
+        return classifier
 
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         if frames:

@@ -175,9 +175,9 @@ def _score(
     with closing(blocks):
         outlined = blocks if envelope is None else _outlined(blocks, envelope)
         marked = ((block, np.ones(len(block), bool)) for block in outlined) if gate is None else gate(outlined, rate)
-        heard = _Heard(marked)
-        spans = _windows(heard, *lengths) if turns is None else _turn_windows(heard, *lengths, turns, rate)
-        drawn = (_draw(heard, span, rate, min_speech) for span in spans)
+        stream = _Stream(marked)
+        spans = _windows(stream, *lengths) if turns is None else _turn_windows(stream, *lengths, turns, rate)
+        drawn = (_draw(stream, span, rate, min_speech) for span in spans)
         while chunk := list(itertools.islice(drawn, _BATCHES * classifier.batch_size)):
             rows = _by_speaker(classifiers, chunk)
             for span, _ in chunk:
@@ -202,7 +202,7 @@ def _outlined(blocks: Iterable[np.ndarray], envelope: Envelope) -> Iterator[np.n
         yield block
 
 
-class _Heard:
+class _Stream:
     """Stretch of a stream that is still needed: samples, and whether each is speech."""
 
     def __init__(self, marked: Iterable[tuple[np.ndarray, np.ndarray]]):
@@ -238,42 +238,42 @@ class _Heard:
         self._first += passed
 
 
-def _draw(heard: _Heard, span: _Span, rate: int, min_speech: float) -> tuple[_Span, np.ndarray | None]:
+def _draw(stream: _Stream, span: _Span, rate: int, min_speech: float) -> tuple[_Span, np.ndarray | None]:
     """Return a span and its samples, or the span with the reason why it is not scored, and None."""
     if span.skipped:
         return span, None
     if span.last - span.first < SHORTEST * rate:
         return span._replace(skipped=TOO_SHORT), None
-    samples, speech = heard.take(span.first, span.last)
+    samples, speech = stream.take(span.first, span.last)
     if speech.mean() < min_speech:
         return span._replace(skipped=NO_SPEECH), None
     return span, samples
 
 
-def _windows(heard: _Heard, window: int, hop: float) -> Iterator[_Span]:
+def _windows(stream: _Stream, window: int, hop: float) -> Iterator[_Span]:
     last = 0
     for index in itertools.count():
         first = round(index * hop)
-        if not heard.reach(first + window):
+        if not stream.reach(first + window):
             break
         last = first + window
         yield _Span(first, last)
-    if last < heard.end:
-        yield _Span(max(0, heard.end - window), heard.end)
+    if last < stream.end:
+        yield _Span(max(0, stream.end - window), stream.end)
 
 
-def _turn_windows(heard: _Heard, window: int, hop: float, turns: Sequence[Turn], rate: int) -> Iterator[_Span]:
+def _turn_windows(stream: _Stream, window: int, hop: float, turns: Sequence[Turn], rate: int) -> Iterator[_Span]:
     covered = 0
     for span in heapq.merge(*(_cut(turn, window, hop, rate) for turn in turns), key=lambda span: span.first):
-        heard.reach(span.last, needed=span.first)
-        first, last = min(span.first, heard.end), min(span.last, heard.end)
+        stream.reach(span.last, needed=span.first)
+        first, last = min(span.first, stream.end), min(span.last, stream.end)
         if first > covered:
             yield _Span(covered, first, skipped=NO_TURN)
         yield _Span(first, last, span.speaker)
         covered = max(covered, last)
-    heard.reach(math.inf, needed=math.inf)
-    if heard.end > covered:
-        yield _Span(covered, heard.end, skipped=NO_TURN)
+    stream.reach(math.inf, needed=math.inf)
+    if stream.end > covered:
+        yield _Span(covered, stream.end, skipped=NO_TURN)
 
 
 def _cut(turn: Turn, window: int, hop: float, rate: int) -> Iterator[_Span]:
