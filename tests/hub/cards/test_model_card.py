@@ -16,6 +16,7 @@ from lssed_hf.experiments.settings import recipe
 from lssed_hf.hub.cards.escaping import code, plain
 from lssed_hf.hub.cards.facts import CardFacts, read_recipe, recorded_systems
 from lssed_hf.hub.cards.model_card import FORBIDDEN, model_card, write_model_card
+from lssed_hf.hub.run_folders import recorded_runs
 
 
 REPOSITORY = Path(__file__).parents[3]
@@ -53,7 +54,7 @@ def trained(tmp_path_factory):
     """Train a model with `lssed-hf train`."""
     pytest.importorskip("espeakng_loader")
     from lssed_hf.cli import train as train_command
-    from lssed_hf.testing.synthetic_speech import write_synthetic_lssed
+    from lssed_hf.testing.releases.lssed import write_synthetic_lssed
 
     corpus = write_synthetic_lssed(tmp_path_factory.mktemp("corpus"), num_speakers=6, utterances_per_speaker=8)
     folder = tmp_path_factory.mktemp("trained") / "model"
@@ -273,10 +274,11 @@ def test_cards_of_recorded_systems_are_what_the_command_writes(tmp_path, capsys)
 @pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
 def test_recorded_cards_have_the_recorded_figures(folder):
     systems = dict(recorded_systems(folder))
-    assert len(systems) == len(list(folder.glob("cells/*/seed_*")))
+    runs = recorded_runs(folder)
+    assert len(systems) == len([name for name in runs if name.count("/") == 2])
     for name, facts in systems.items():
         system = name.removeprefix(f"{folder.name}-")
-        results = json.loads((folder / "cells" / system / "seed_0" / "results.json").read_text())
+        results = runs[f"runs/{system}/seed_0"]["results.json"]
         card = check_form(str(model_card(facts)))
         found = scores(card)
         dataset = results["context"]["dataset"]

@@ -14,7 +14,7 @@ from ...files import read_json
 from ...inference.classifiers.loading import own_format
 from ...inference.classifiers.svm import CLASSICAL, LICENSE_NOTE, MODEL_TYPE, SVM_MARKER
 from ...models.registry import list_models
-from ..run_folders import facts_path, runs_folder
+from ..run_folders import recorded_runs
 from ..training_record import read_record
 
 
@@ -177,33 +177,41 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
 def recorded_systems(folder: str | os.PathLike) -> Iterator[tuple[str, CardFacts]]:
     """Yield name and facts of each model whose training `lssed-hf benchmark` or `cross-corpus` recorded in a folder.
 
-    They are read from `runs/SYSTEM/seed_N` and the recipe in `report.md`; weights need not be there.
+    They are read from `runs/SYSTEM/seed_N`, or from `runs.json`, where runs are packed, and from the recipe in
+    `report.md`. Weights need not be there.
 
     Raises:
         FileNotFoundError: The folder holds no such records.
     """
     folder = Path(folder)
-    runs = sorted(path for path in runs_folder(folder).glob("*/seed_*") if (path / "results.json").is_file())
-    if not runs or not (folder / "report.md").is_file():
+    runs = recorded_runs(folder) if (folder / "report.md").is_file() else {}
+    trainings = [match for match in map(re.compile(r"runs/([^/]+)/seed_([^/]+)").fullmatch, runs) if match]
+    if not trainings:
         raise FileNotFoundError(
             f"{folder} holds neither config.json, as a model's folder does, nor report.md and runs/SYSTEM/seed_N, as "
             "one that lssed-hf benchmark or cross-corpus wrote"
         )
     recipes = read_recipe((folder / "report.md").read_text(encoding="utf-8"))
     name = folder.resolve().name
-    for run in runs:
-        system, seed = run.parent.name, run.name.removeprefix("seed_")
-        several = len([other for other in runs if other.parent == run.parent]) > 1
+    for run in trainings:
+        system, seed = run.groups()
+        several = len([other for other in trainings if other[1] == system]) > 1
         title = f"{name}-{system}" + (f"-seed_{seed}" if several else "")
-        yield title, _recorded(run, title, recipes.get(system, {}), system, seed)
+        tests = [run[0], *(path for path in runs if re.fullmatch(re.escape(run[0]) + "/on_[^/]+", path))]
+        results = [_checked(folder / path, runs[path]["results.json"]) for path in tests]
+        yield title, _recorded(runs[run[0]].get("run.json", {}), results, title, recipes.get(system, {}), system, seed)
 
 
-def _recorded(run: Path, title: str, recipe: Mapping[str, str], system: str, seed: str) -> CardFacts:
-    results: list[dict[str, Any]] = []
-    for path in (run / "results.json", *sorted(run.glob("on_*/results.json"))):
-        test = _read_results(path)
-        if not _repeated(test, results):
-            results.append(test)
+def _recorded(
+    facts: Mapping[str, Any],
+    tests: Sequence[Mapping[str, Any]],
+    title: str,
+    recipe: Mapping[str, str],
+    system: str,
+    seed: str,
+) -> CardFacts:
+    """Return the facts of one training, from its `run.json` and the `results.json` of its tests."""
+    results = [test for index, test in enumerate(tests) if not _repeated(test, tests[:index])]
     first = results[0]
     dataset = first["context"]["dataset"]
     model = recipe.get("model_name_or_path", "")
@@ -215,7 +223,6 @@ def _recorded(run: Path, title: str, recipe: Mapping[str, str], system: str, see
     }
     if corpus["corpus"] and corpus["split_scheme"] is None:
         corpus["split_scheme"] = corpus_builder(dataset).SPLIT_SCHEMES[0]
-    facts = read_json(facts_path(run)) if facts_path(run).is_file() else {}
     named = ("dataset_name", "split_scheme", "dataset_config_name")
     return CardFacts(
         name=f"{model if system == dataset else system} on {dataset}",
@@ -281,7 +288,15 @@ def _config_versions(config: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def _read_results(path: Path) -> dict[str, Any]:
-    results = read_json(path)
+    return _checked(path, read_json(path))
+
+
+def _checked(path: Path, results: dict[str, Any]) -> dict[str, Any]:
+    """Return the contents of `results.json`, if they are results.
+
+    Raises:
+        ValueError: They are something else.
+    """
     if "metrics" not in results and "test_sets" not in results:
         raise ValueError(f"{path} holds no results of lssed-hf train, evaluate or train_asr: move it elsewhere")
     return results
