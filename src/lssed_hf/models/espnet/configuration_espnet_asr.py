@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""ESPnet-style speech recogniser: model configuration."""
+"""Configuration of the ESPnet-style speech recogniser."""
 
 import math
 
@@ -10,7 +10,7 @@ from transformers import PreTrainedConfig
 ENCODERS = ("conformer", "transformer", "e_branchformer", "vgg_rnn", "rnn")
 RECURRENT = ("vgg_rnn", "rnn")
 POSITION_EMBEDDINGS = ("absolute", "relative", "relative_legacy")
-#: Name of ESPnet's input layer -> (kernel size, stride) of its convolutions, each without padding.
+#: Name of ESPnet's input layer -> kernel size and stride of its convolutions, which have no padding.
 SUBSAMPLING = {
     "conv2d1": ((3, 1), (3, 1)),
     "conv2d2": ((3, 2), (3, 1)),
@@ -37,19 +37,20 @@ SPECAUG_DEFAULTS = {
 
 @strict
 class EspnetAsrConfig(PreTrainedConfig):
-    r"""
-    Configuration of a hybrid CTC/attention speech recogniser as ESPnet2's `asr` task builds it. The defaults are
-    ESPnet's LibriSpeech conformer recipe at half its width (256) and with 12 encoder blocks.
+    r"""Configuration of a hybrid CTC/attention speech recogniser as ESPnet2's `asr` task builds it.
+
+    The defaults are ESPnet's LibriSpeech conformer recipe at half its width (256) and with 12 encoder blocks. Names in
+    parentheses are ESPnet's.
 
     Args:
         vocab_size (`int`, *optional*, defaults to 5000):
-            Tokens, `<blank>` first and `<sos/eos>` last, as in ESPnet's token lists.
+            Number of tokens: `<blank>` is the first and `<sos/eos>` the last, as in ESPnet's token lists.
         num_mel_bins (`int`, *optional*, defaults to 80):
             Log-mel bins of the input.
         encoder_type (`str`, *optional*, defaults to `"conformer"`):
-            `"conformer"`, `"transformer"`, `"e_branchformer"`, `"vgg_rnn"` or `"rnn"` (ESPnet's names).
+            Encoder: `"conformer"`, `"transformer"`, `"e_branchformer"`, `"vgg_rnn"` or `"rnn"`.
         hidden_size (`int`, *optional*, defaults to 256):
-            Width of the encoder's output and of the transformer decoder (ESPnet: `output_size`).
+            Width of the encoder's output and of the transformer decoder (`output_size`).
         num_hidden_layers (`int`, *optional*, defaults to 12):
             Encoder blocks (`num_blocks`), or recurrent layers (`num_layers`).
         num_attention_heads (`int`, *optional*, defaults to 4):
@@ -57,18 +58,19 @@ class EspnetAsrConfig(PreTrainedConfig):
         intermediate_size (`int`, *optional*, defaults to 2048):
             Width of the encoder's feed-forward layers (`linear_units`).
         hidden_act (`str`, *optional*):
-            `"relu"`, `"swish"`, `"tanh"`, `"selu"` or `"hardtanh"`; by default ReLU in the transformer,
+            Activation: `"relu"`, `"swish"`, `"tanh"`, `"selu"` or `"hardtanh"`. Default: ReLU in the transformer,
             swish elsewhere.
         subsampling (`str`, *optional*, defaults to `"conv2d"`):
             Convolutions that shorten time (`input_layer`): `"conv2d1"`, `"conv2d2"`, `"conv2d"` (by 4), `"conv2d6"` or
             `"conv2d8"`. `vgg_rnn` has its own, by 4, and `rnn` has `rnn_subsample`.
         position_embeddings_type (`str`, *optional*):
-            `"absolute"`, `"relative"` (ESPnet's `rel_pos_type: latest`) or `"relative_legacy"` (`legacy`, ESPnet's
-            default where a config.yaml says nothing); by default absolute in the transformer, relative elsewhere.
+            Positions: `"absolute"`, `"relative"` (`rel_pos_type: latest`) or `"relative_legacy"` (`legacy`, ESPnet's
+            default where a config.yaml says nothing). Default: absolute in the transformer, relative elsewhere.
         max_position_embeddings (`int`, *optional*, defaults to 5000):
-            Only `"relative_legacy"` depends on it: its positions count down from here (`max_pos_emb_len`).
+            Number that the positions of `"relative_legacy"` count down from (`max_pos_emb_len`). Others ignore it.
         macaron_style (`bool`, *optional*, defaults to `True`):
-            Whether a block begins with a feed-forward layer of half weight, too (`macaron_style`, `macaron_ffn`).
+            Whether a block begins with a feed-forward layer, too, and both have half weight (`macaron_style`,
+            `macaron_ffn`).
         use_cnn_module (`bool`, *optional*, defaults to `True`):
             Whether conformer blocks have their convolution module.
         conv_kernel_size (`int`, *optional*, defaults to 31):
@@ -78,67 +80,71 @@ class EspnetAsrConfig(PreTrainedConfig):
         use_linear_after_conv (`bool`, *optional*, defaults to `False`):
             Whether a linear layer follows the convolution of the gating unit.
         gate_activation (`str`, *optional*, defaults to `"identity"`):
-            Activation of the gate, `"identity"` or as `hidden_act`.
+            Activation of the gate: `"identity"` or one of those of `hidden_act`.
         use_feed_forward (`bool`, *optional*, defaults to `True`):
             Whether E-Branchformer blocks have feed-forward layers (`use_ffn`).
         merge_conv_kernel (`int`, *optional*, defaults to 3):
             Kernel of the depthwise convolution that merges the branches, odd.
         rnn_type (`str`, *optional*, defaults to `"lstm"`):
-            `"lstm"` or `"gru"`, of the encoders `vgg_rnn` and `rnn`.
+            Layers of the encoders `vgg_rnn` and `rnn`: `"lstm"` or `"gru"`.
         rnn_hidden_size (`int`, *optional*, defaults to 320):
             Units of a recurrent layer and direction.
-        bidirectional, use_projection (`bool`, *optional*, defaults to `True`):
-            Of the recurrent layers; without projections they are stacked in one module.
+        bidirectional (`bool`, *optional*, defaults to `True`):
+            Whether recurrent layers run in both directions.
+        use_projection (`bool`, *optional*, defaults to `True`):
+            Whether a linear layer follows each recurrent layer. Without, they are stacked in one module.
         rnn_subsample (`list[int]`, *optional*, defaults to `[2, 2, 1, 1]`):
-            Of the encoder `rnn` with projections: every so many frames are kept behind each layer, all behind layers
-            that the list does not reach (`subsample`).
+            Frames per frame that is kept behind each layer of the encoder `rnn` with projections (`subsample`). Behind
+            further layers all are kept.
         hidden_dropout, positional_dropout, attention_dropout (`float`, *optional*, defaults to 0.1, 0.1 and 0.0):
-            Of encoders of blocks (`dropout_rate`, `positional_dropout_rate`, `attention_dropout_rate`).
+            Dropout of the encoder's blocks (`dropout_rate`, `positional_dropout_rate`, `attention_dropout_rate`).
         rnn_dropout (`float`, *optional*, defaults to 0.0):
-            Between recurrent layers. In training only; ESPnet applies it in recognition as well.
+            Dropout between recurrent layers, in training only. ESPnet applies it in recognition as well.
         layerdrop, decoder_layerdrop (`float`, *optional*, defaults to 0.0):
             Probability of skipping a block in training (`layer_drop_rate`).
         decoder_type (`str`, *optional*, defaults to `"transformer"`):
-            `"transformer"` or `"rnn"`.
-        decoder_layers, decoder_attention_heads, decoder_intermediate_size (`int`, *optional*, defaults to 6, 4, 2048):
-            Of the transformer decoder; the recurrent one has `decoder_layers` too.
+            Decoder: `"transformer"` or `"rnn"`.
+        decoder_layers (`int`, *optional*, defaults to 6):
+            Layers of the decoder.
+        decoder_attention_heads, decoder_intermediate_size (`int`, *optional*, defaults to 4 and 2048):
+            Heads and feed-forward width of the transformer decoder.
         decoder_dropout, decoder_positional_dropout (`float`, *optional*, defaults to 0.1):
-            Of the decoder (`dropout_rate` or `dropout`, `positional_dropout_rate`).
+            Dropout of the decoder (`dropout_rate` or `dropout`, `positional_dropout_rate`).
         decoder_self_attention_dropout, decoder_src_attention_dropout (`float`, *optional*, defaults to 0.0):
-            Of the attention weights of the transformer decoder.
+            Dropout of the attention weights of the transformer decoder.
         decoder_rnn_type (`str`, *optional*, defaults to `"lstm"`):
-            Cells of the recurrent decoder, `"lstm"` or `"gru"`.
+            Cells of the recurrent decoder: `"lstm"` or `"gru"`.
         decoder_hidden_size (`int`, *optional*, defaults to 320):
-            Their units.
+            Units of the recurrent decoder.
         decoder_context_residual (`bool`, *optional*, defaults to `False`):
-            Whether its output layer sees the attended context as well.
+            Whether the output layer of the recurrent decoder sees the attended context as well.
         decoder_attention_size, decoder_attention_channels, decoder_attention_filters (`int`, *optional*):
-            Of its location-aware attention, by default 320, 10 and 100 (`adim`, `aconv_chans`, `aconv_filts`).
+            Sizes of the recurrent decoder's location-aware attention, by default 320, 10 and 100 (`adim`,
+            `aconv_chans`, `aconv_filts`).
         ctc_weight (`float`, *optional*, defaults to 0.3):
-            Weight of the CTC loss, 1 minus that of the attention loss. At 0 the model has no CTC layer, at 1 no
-            decoder.
+            Weight of the CTC loss. The attention loss has 1 minus this weight. At 0 the model has no CTC layer, at 1
+            no decoder.
         ctc_dropout (`float`, *optional*, defaults to 0.0):
-            Before the CTC layer, in training only; ESPnet applies it in evaluation as well.
+            Dropout before the CTC layer, in training only. ESPnet applies it in evaluation as well.
         ctc_zero_infinity (`bool`, *optional*, defaults to `True`):
             Whether transcripts longer than the encoder's output count as a CTC loss of 0.
         label_smoothing (`float`, *optional*, defaults to 0.1):
-            Of the attention loss (`lsm_weight`; ESPnet's own default is 0).
+            Smoothing of the labels in the attention loss (`lsm_weight`). ESPnet's own default is 0.
         length_normalized_loss (`bool`, *optional*, defaults to `False`):
             Whether the attention loss is a mean over tokens instead of the sum per clip.
         blank_token_id (`int`, *optional*, defaults to 0):
-            The blank of CTC.
+            Token of the blank.
         bos_token_id, eos_token_id, pad_token_id (`int`, *optional*):
-            By default the last token, `<sos/eos>`.
+            Special tokens. Default: the last token, `<sos/eos>`.
         specaug (`dict`, *optional*):
-            Options of SpecAugment in `train` mode, under ESPnet's names (`specaug_conf`); missing ones have ESPnet's
-            defaults. `None` for none. It acts on normalised features (ESPnet: on those before), where 0 is the mean.
+            Options of SpecAugment in `train` mode, under ESPnet's names (`specaug_conf`). Missing ones have ESPnet's
+            defaults. Default: no SpecAugment. It acts on normalised features, where 0 is the mean. ESPnet's acts
+            before normalisation.
         mask_padding (`bool`, *optional*, defaults to `True`):
             Whether a clip's result is the same alone and padded in a batch. `False` follows ESPnet to the letter: its
             convolutions see padded frames, and a padded clip can be one output frame longer than alone.
         classifier_dropout (`float`, *optional*, defaults to 0.0):
             Dropout before the classifier of `EspnetAsrForAudioClassification`.
-
-    Example:
 
     ```python
     >>> from lssed_hf import EspnetAsrConfig, EspnetAsrForSpeechSeq2Seq
@@ -149,7 +155,7 @@ class EspnetAsrConfig(PreTrainedConfig):
     ```
     """
 
-    _auto_class = "AutoConfig"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoConfig"  # saving copies this code beside the weights
 
     model_type = "espnet_asr"
 
@@ -227,7 +233,7 @@ class EspnetAsrConfig(PreTrainedConfig):
 
     @property
     def min_frames(self) -> int:
-        """Fewest input frames that the encoder makes an output frame of."""
+        """Input frames of the shortest clip that gives an output frame."""
         frames = 1
         for kernel, stride in reversed(() if self.encoder_type in RECURRENT else SUBSAMPLING[self.subsampling]):
             frames = (frames - 1) * stride + kernel
@@ -244,12 +250,12 @@ class EspnetAsrConfig(PreTrainedConfig):
 
     @property
     def layer_strides(self) -> list[int]:
-        """Of every how many frames one is kept behind each recurrent layer with a projection."""
+        """Frames per frame that is kept, behind each recurrent layer with a projection."""
         kept = self.rnn_subsample if self.encoder_type == "rnn" and self.use_projection else []
         return [*kept, *[1] * self.num_hidden_layers][: self.num_hidden_layers]
 
     def validate_choices(self):
-        """Check the fields that have a few values."""
+        """Check the fields with a few possible values."""
         for name, known in (
             ("encoder_type", ENCODERS),
             ("hidden_act", ACTIVATIONS),

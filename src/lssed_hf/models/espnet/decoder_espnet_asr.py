@@ -12,7 +12,7 @@ from .layers_espnet_asr import EspnetAsrAttention, EspnetAsrFeedForward, EspnetA
 
 
 class EspnetAsrDecoderLayer(GradientCheckpointingLayer):
-    """Self-attention, attention to the encoder, feed-forward, each behind a layer norm and with a shortcut."""
+    """Layer of the decoder: self-attention, attention to the encoder, feed-forward, each behind a layer norm."""
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
@@ -28,7 +28,7 @@ class EspnetAsrDecoderLayer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.decoder_dropout)
 
     def forward(self, hidden: torch.Tensor, memory: torch.Tensor, memory_bias: torch.Tensor | None) -> torch.Tensor:
-        """(batch, tokens, size) and the encoder's output (batch, frames, size) to (batch, tokens, size)."""
+        """Turn (batch, tokens, size) and the encoder's output (batch, frames, size) into (batch, tokens, size)."""
         return self.step(hidden, memory_bias, self.src_attn.keys_and_values(memory))[0]
 
     def step(
@@ -38,9 +38,16 @@ class EspnetAsrDecoderLayer(GradientCheckpointingLayer):
         memory: tuple[torch.Tensor, torch.Tensor],
         past: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-        """The same for the tokens behind those whose keys and values are `past`, with `memory` as keys and values.
+        """Decode the tokens behind a past.
 
-        Several tokens at once see those before them only where there is no past.
+        Args:
+            hidden: Tokens (batch, tokens, size). Several at once see those before them only where there is no past.
+            memory_bias: Addend to the scores of the memory.
+            memory: Keys and values of the encoder's output.
+            past: Keys and values of earlier tokens.
+
+        Returns:
+            Hidden states (batch, tokens, size), and keys and values of all tokens.
         """
         normed = self.norm1(hidden)
         present = self.self_attn.keys_and_values(normed)
@@ -54,7 +61,7 @@ class EspnetAsrDecoderLayer(GradientCheckpointingLayer):
 
 
 class EspnetAsrDecoder(nn.Module):
-    """Token embeddings, positions, layers, and scores of the next token (ESPnet: `TransformerDecoder`)."""
+    """Decoder: token embeddings, positions, layers, and scores of the next token (ESPnet: `TransformerDecoder`)."""
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
@@ -72,8 +79,12 @@ class EspnetAsrDecoder(nn.Module):
         return self.dropout(hidden * math.sqrt(hidden.shape[-1]) + table)
 
     def forward(self, tokens: torch.Tensor, memory: torch.Tensor, memory_mask: torch.Tensor | None) -> torch.Tensor:
-        """Tokens (batch, length) that begin with sos, memory (batch, frames, size) and its mask (batch, frames) to
-        logits (batch, length, vocab_size) of the token behind each. Padding behind a transcript changes nothing in it.
+        """Return logits (batch, length, vocab_size) of the token behind each. Padding behind a transcript is harmless.
+
+        Args:
+            tokens: Tokens that begin with sos, (batch, length).
+            memory: Output of the encoder, (batch, frames, size).
+            memory_mask: Boolean mask of the memory, (batch, frames).
         """
         hidden = self._embed(tokens, 0)
         bias = key_bias(memory_mask, hidden.dtype)
@@ -89,8 +100,10 @@ class EspnetAsrDecoder(nn.Module):
         memory_mask: torch.Tensor | None,
         cache: tuple[torch.Tensor, ...] | None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        """See `EspnetAsrForSpeechSeq2Seq.decode_step`. Per layer the cache has keys and values of the tokens, then of
-        the memory, each (N, heads, time, size / heads)."""
+        """See `EspnetAsrForSpeechSeq2Seq.decode_step`.
+
+        Per layer the cache has keys and values of the tokens, then of the memory, each (N, heads, time, size / heads).
+        """
         bias = key_bias(memory_mask, memory.dtype)
         known = 0 if cache is None else prefixes.shape[1] - 1
         hidden = self._embed(prefixes[:, known:], known)

@@ -1,8 +1,8 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""Encoders of the ESPnet-style recogniser: transformer, conformer, E-Branchformer, VGG-BLSTM.
+"""Encoders of the ESPnet-style recogniser: transformer, conformer, E-Branchformer, BLSTM with and without VGG.
 
-Each takes features (batch, frames, num_mel_bins) and a mask bool (batch, frames), `None` where nothing is padded, and
-gives hidden states (batch, time, hidden_size), the mask (batch, time) and, if asked, the states of all layers.
+Each takes features (batch, frames, num_mel_bins) and a boolean mask (batch, frames), None where nothing is padded. It
+returns hidden states (batch, time, hidden_size), the mask (batch, time) and, if asked, the states of all layers.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from .configuration_espnet_asr import SUBSAMPLING, EspnetAsrConfig
+from .configuration_espnet_asr import RECURRENT, SUBSAMPLING, EspnetAsrConfig
 from .layers_espnet_asr import (
     ACTIVATION_CLASSES,
     EspnetAsrAttention,
@@ -43,7 +43,7 @@ class EspnetAsrSubsampling(nn.Module):
             channels, bins = config.hidden_size, (bins - kernel) // stride + 1
         self.conv = nn.Sequential(*layers)
         out = nn.Linear(channels * bins, config.hidden_size)
-        self.out = out if config.subsampling == "conv2d8" else nn.Sequential(out)  # as ESPnet's weights are called
+        self.out = out if config.subsampling == "conv2d8" else nn.Sequential(out)  # ESPnet's names of the weights
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
         hidden = self.conv(features[:, None]).transpose(1, 2).flatten(2)  # (batch, time, channels * bins)
@@ -85,7 +85,7 @@ class EspnetAsrConvolutionModule(nn.Module):
 
 
 def make_self_attention(config: EspnetAsrConfig) -> EspnetAsrAttention:
-    """The encoder's self-attention for its kind of positions."""
+    """Build the encoder's self-attention for its kind of positions."""
     arguments = (config.hidden_size, config.num_attention_heads, config.attention_dropout)
     if config.position_embeddings_type == "absolute":
         return EspnetAsrAttention(*arguments)
@@ -93,6 +93,7 @@ def make_self_attention(config: EspnetAsrConfig) -> EspnetAsrAttention:
 
 
 def make_feed_forward(config: EspnetAsrConfig) -> EspnetAsrFeedForward:
+    """Build a feed-forward layer of the encoder."""
     return EspnetAsrFeedForward(config.hidden_size, config.intermediate_size, config.hidden_dropout, config.hidden_act)
 
 
@@ -113,7 +114,7 @@ class EspnetAsrTransformerLayer(GradientCheckpointingLayer):
 
 
 class EspnetAsrConformerLayer(GradientCheckpointingLayer):
-    """Conformer block. Source: Gulati et al. 2020, section 2; ESPnet's order and options."""
+    """Block of the conformer. Source: Gulati et al. 2020, section 2, with ESPnet's order and options."""
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
@@ -141,7 +142,7 @@ class EspnetAsrConformerLayer(GradientCheckpointingLayer):
 
 
 class EspnetAsrSpatialGatingUnit(nn.Module):
-    """One half of the channels, convolved over time, gates the other. Source: Sakuma et al. 2022 (cgMLP)."""
+    """Gating unit: half of the channels, convolved over time, gates the others. Source: Sakuma et al. 2022 (cgMLP)."""
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
@@ -179,7 +180,7 @@ class EspnetAsrConvolutionalGatingMlp(nn.Module):
 class EspnetAsrEBranchformerLayer(GradientCheckpointingLayer):
     """Attention beside a convolutional gating MLP, merged with a depthwise convolution.
 
-    Source: Kim et al., "E-Branchformer", SLT 2022, section 3; ESPnet's order and options.
+    Source: Kim et al., "E-Branchformer", SLT 2022, section 3, with ESPnet's order and options.
     """
 
     def __init__(self, config: EspnetAsrConfig):
@@ -221,7 +222,7 @@ BLOCKS = {
 
 
 class EspnetAsrBlockEncoder(nn.Module):
-    """Subsampling, positions, blocks, layer norm."""
+    """Encoder of blocks: subsampling, positions, blocks, layer norm."""
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
@@ -265,7 +266,7 @@ class EspnetAsrBlockEncoder(nn.Module):
 
 
 class EspnetAsrVgg(nn.Module):
-    """Two pairs of 3x3 convolutions with ReLU, each pair with max-pooling by 2 (ESPnet: `VGG2L`)."""
+    """Convolutions 3x3 with ReLU in two pairs, each with max-pooling by 2 (ESPnet: `VGG2L`)."""
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
@@ -281,7 +282,7 @@ class EspnetAsrVgg(nn.Module):
             hidden = self._masked(F.relu(first(hidden)), mask)
             hidden = self._masked(F.relu(second(hidden)), mask)
             hidden = F.max_pool2d(hidden, 2, stride=2, ceil_mode=True)
-            mask = None if mask is None else mask[:, ::2]  # as many as ceil(frames / 2)
+            mask = None if mask is None else mask[:, ::2]  # ceil(frames / 2)
         return hidden.transpose(1, 2).flatten(2), mask
 
     def _masked(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -316,9 +317,9 @@ class EspnetAsrRnn(GradientCheckpointingLayer):
             self.l_last = nn.Linear(directions * units, size)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
-        """(batch, time, input_size) to the states of all layers (batch, time, hidden_size), and the last mask.
+        """Turn (batch, time, input_size) into the states of all layers (batch, time, hidden_size), and the last mask.
 
-        All in one tuple, since checkpointing tells tensors within others nothing of gradients.
+        All stand in one tuple, since gradient checkpointing does not see tensors in nested ones.
         """
         states = []
         for number in range(self.num_layers):
@@ -343,7 +344,7 @@ class EspnetAsrRnn(GradientCheckpointingLayer):
 def _keep_every(
     stride: int, hidden: torch.Tensor, mask: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Every so many frames of (batch, time, size) and of the mask; of n frames (n + 1) // stride, as in ESPnet."""
+    """Keep every `stride`-th frame of (batch, time, size) and mask: of n frames (n + 1) // stride, as in ESPnet."""
     if stride == 1:
         return hidden, mask
     time = max(1, (hidden.shape[1] + 1) // stride)
@@ -353,36 +354,28 @@ def _keep_every(
     return hidden[:, ::stride][:, :time], mask
 
 
-class EspnetAsrRnnEncoder(nn.Module):
-    """Recurrent layers on the features themselves (ESPnet: `RNNEncoder`)."""
+class EspnetAsrRecurrentEncoder(nn.Module):
+    """Recurrent layers on the features themselves, or on convolutions (ESPnet: `RNNEncoder`, `VGGRNNEncoder`)."""
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
-        self.enc = nn.ModuleList([EspnetAsrRnn(config, config.num_mel_bins)])
+        if config.encoder_type == "vgg_rnn":
+            bins = math.ceil(math.ceil(config.num_mel_bins / 2) / 2)
+            self.enc = nn.ModuleList([EspnetAsrVgg(config), EspnetAsrRnn(config, 128 * bins)])
+        else:
+            self.enc = nn.ModuleList([EspnetAsrRnn(config, config.num_mel_bins)])
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool = False):
-        *states, mask = self.enc[0](features, mask)
-        last = zero_padding(states[-1], mask)
-        return last, mask, (*states[:-1], last) if output_hidden_states else None
-
-
-class EspnetAsrVggRnnEncoder(nn.Module):
-    """Convolutions and recurrent layers (ESPnet: `VGGRNNEncoder`)."""
-
-    def __init__(self, config: EspnetAsrConfig):
-        super().__init__()
-        bins = math.ceil(math.ceil(config.num_mel_bins / 2) / 2)
-        self.enc = nn.ModuleList([EspnetAsrVgg(config), EspnetAsrRnn(config, 128 * bins)])
-
-    def forward(self, features: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool = False):
-        convolutions, recurrent = self.enc
-        hidden, mask = convolutions(features, mask)
+        *convolutions, recurrent = self.enc
+        hidden_states, hidden = [], features
+        for layer in convolutions:
+            hidden, mask = layer(hidden, mask)
+            hidden_states.append(hidden)
         *states, mask = recurrent(hidden, mask)
         last = zero_padding(states[-1], mask)
-        return last, mask, (hidden, *states[:-1], last) if output_hidden_states else None
+        return last, mask, (*hidden_states, *states[:-1], last) if output_hidden_states else None
 
 
 def make_encoder(config: EspnetAsrConfig) -> nn.Module:
-    """The encoder that `config.encoder_type` names."""
-    encoders = {"vgg_rnn": EspnetAsrVggRnnEncoder, "rnn": EspnetAsrRnnEncoder}
-    return encoders.get(config.encoder_type, EspnetAsrBlockEncoder)(config)
+    """Build the encoder that `config.encoder_type` names."""
+    return EspnetAsrRecurrentEncoder(config) if config.encoder_type in RECURRENT else EspnetAsrBlockEncoder(config)

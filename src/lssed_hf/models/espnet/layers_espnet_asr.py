@@ -1,6 +1,8 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""Layers of the ESPnet-style recogniser: attention, positions, feed-forward. Attribute names are those of ESPnet's
-weights; its layer norms have an epsilon of 1e-12."""
+"""Layers of the ESPnet-style recogniser: attention, positions, feed-forward.
+
+Attributes have the names of ESPnet's weights.
+"""
 
 import math
 
@@ -20,14 +22,14 @@ ACTIVATION_CLASSES = {
 
 
 class EspnetAsrLayerNorm(nn.LayerNorm):
-    """Layer norm with ESPnet's epsilon."""
+    """Layer norm with ESPnet's epsilon, 1e-12."""
 
     def __init__(self, size: int):
         super().__init__(size, eps=1e-12)
 
 
 def sinusoids(positions: torch.Tensor, size: int) -> torch.Tensor:
-    """Sines (even columns) and cosines (odd) of positions (n,), (n, size). Source: Vaswani et al. 2017, 3.5."""
+    """Return sines (even columns) and cosines (odd) of positions (n,), (n, size). Source: Vaswani et al. 2017, 3.5."""
     rates = torch.exp(
         torch.arange(0, size, 2, dtype=torch.float32, device=positions.device) * -(math.log(10000.0) / size)
     )
@@ -36,7 +38,7 @@ def sinusoids(positions: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def relative_positions(kind: str, length: int, size: int, max_length: int, device) -> torch.Tensor:
-    """What `EspnetAsrRelativeAttention` of a kind expects for `length` frames: (positions, size)."""
+    """Return the positions that relative attention of a kind takes for `length` frames, (positions, size)."""
     if kind == "relative":
         positions = torch.arange(length - 1, -length, -1, device=device)
     else:
@@ -59,11 +61,11 @@ class EspnetAsrAttention(nn.Module):
         self.linear_out = nn.Linear(size, size)
 
     def split_heads(self, hidden: torch.Tensor) -> torch.Tensor:
-        """(batch, time, size) to (batch, heads, time, size / heads)."""
+        """Turn (batch, time, size) into (batch, heads, time, size / heads)."""
         return hidden.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def keys_and_values(self, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of (batch, time, size), each (batch, heads, time, size / heads)."""
+        """Return keys and values of (batch, time, size), each (batch, heads, time, size / heads)."""
         return self.split_heads(self.linear_k(memory)), self.split_heads(self.linear_v(memory))
 
     def attend(
@@ -74,7 +76,11 @@ class EspnetAsrAttention(nn.Module):
         bias: torch.Tensor | None = None,
         is_causal: bool = False,
     ) -> torch.Tensor:
-        """Queries, keys and values with heads to (batch, time, size); `bias` is added to the scaled scores."""
+        """Attend with heads of queries, keys and values. `bias` adds to the scaled scores.
+
+        Returns:
+            Context (batch, time, size).
+        """
         hidden = F.scaled_dot_product_attention(
             query,
             keys,
@@ -86,7 +92,7 @@ class EspnetAsrAttention(nn.Module):
         return self.linear_out(hidden.transpose(1, 2).flatten(2))
 
     def forward(self, hidden: torch.Tensor, bias: torch.Tensor | None, positions=None, lengths=None) -> torch.Tensor:
-        """Self-attention of (batch, time, size)."""
+        """Attend from (batch, time, size) to itself."""
         return self.attend(self.split_heads(self.linear_q(hidden)), *self.keys_and_values(hidden), bias)
 
 
@@ -110,13 +116,14 @@ class EspnetAsrRelativeAttention(EspnetAsrAttention):
         positions: torch.Tensor,
         lengths: list[int] | None = None,
     ) -> torch.Tensor:
-        """
+        """Attend from hidden states to themselves.
+
         Args:
-            hidden: (batch, time, size).
-            bias: (batch, 1, 1, time), added to the scores.
-            positions: of `relative_positions`, with dropout applied.
-            lengths: frames of each clip, where legacy positions have to count from a clip's own end; `None` for the
-                padded end, as in ESPnet.
+            hidden: Hidden states (batch, time, size).
+            bias: Addend to the scores, (batch, 1, 1, time).
+            positions: Result of `relative_positions`, with dropout applied.
+            lengths: Frames of each clip, for legacy positions that count from a clip's own end. Default: they count
+                from the padded end, as in ESPnet.
         """
         query = self.split_heads(self.linear_q(hidden))
         keys, values = self.keys_and_values(hidden)
@@ -139,22 +146,22 @@ class EspnetAsrRelativeAttention(EspnetAsrAttention):
 
 
 def _relative_shift(scores: torch.Tensor) -> torch.Tensor:
-    """(..., time, 2 time - 1) over positions time-1 ... 1-time to (..., time, time): query i, key j has i - j."""
+    """Turn (..., time, 2 time - 1) over positions time-1 ... 1-time into (..., time, time): i-j for query i, key j."""
     time = scores.shape[-2]
     frame = torch.arange(time, device=scores.device)
-    # Transformer-XL pads and reshapes instead, which torch.export cannot follow for any length.
+    # Not by padding and reshaping, as in Transformer-XL: torch.export cannot follow that for any length.
     return scores.gather(-1, (time - 1 - frame[:, None] + frame).expand(*scores.shape[:-1], time))
 
 
 def _legacy_shift(scores: torch.Tensor) -> torch.Tensor:
-    """(..., time, time) with row i moved left by time-1-i, and what follows in memory behind it, as in ESPnet."""
+    """Move row i of (..., time, time) left by time-1-i; the next values in memory follow it, as in ESPnet."""
     time = scores.shape[-1]
     shifted = F.pad(scores, (1, 0)).reshape(*scores.shape[:-2], time + 1, time)
     return shifted[..., 1:, :]
 
 
 class EspnetAsrFeedForward(nn.Module):
-    """Two linear layers with an activation and dropout between them (ESPnet: `PositionwiseFeedForward`)."""
+    """Feed-forward layer: two linear ones, activation and dropout between (ESPnet: `PositionwiseFeedForward`)."""
 
     def __init__(self, size: int, width: int, dropout: float, activation: str):
         super().__init__()
@@ -168,15 +175,15 @@ class EspnetAsrFeedForward(nn.Module):
 
 
 def key_bias(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
-    """Mask (batch, time) to what is added to attention scores (batch, 1, 1, time)."""
+    """Turn a mask (batch, time) into an addend to attention scores (batch, 1, 1, time)."""
     if mask is None:
         return None
-    # The lowest finite number: a clip without any frame then has no NaN.
+    # The lowest finite number and not -inf, so that a clip without frames has no NaN.
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)[
         :, None, None
     ]
 
 
 def zero_padding(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Zero the padded frames of (batch, time, size), which is what a clip alone has behind its end."""
+    """Zero the padded frames of (batch, time, size): behind its end a clip alone has zeros, too."""
     return hidden if mask is None else hidden.masked_fill(~mask[..., None], 0.0)

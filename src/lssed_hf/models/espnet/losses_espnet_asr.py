@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""Losses of hybrid CTC/attention recognisers as ESPnet2's `ESPnetASRModel` takes them."""
+"""Losses of hybrid CTC/attention recognisers, as in ESPnet2's `ESPnetASRModel`."""
 
 import math
 
@@ -14,14 +14,14 @@ def ctc_loss(
     blank: int,
     zero_infinity: bool = True,
 ) -> torch.Tensor:
-    """Negative log probability of the transcripts, summed over them, divided by the number of clips.
+    """Return the negative log probability of the transcripts, summed over them, divided by the number of clips.
 
     Args:
-        logits: (batch, frames, vocab_size).
-        lengths: frames of each clip, (batch,).
-        labels: (batch, tokens), padded with -100.
-        blank: token of the blank.
-        zero_infinity: whether transcripts that do not fit into their clip count as 0.
+        logits: Logits of the CTC layer, (batch, frames, vocab_size).
+        lengths: Frames of each clip, (batch,).
+        labels: Transcripts, padded with -100, (batch, tokens).
+        blank: Token of the blank.
+        zero_infinity: Whether transcripts that do not fit into their clip count as 0.
     """
     log_probs = logits.log_softmax(dim=-1).float().transpose(0, 1)
     valid = labels != -100
@@ -40,16 +40,16 @@ def ctc_loss(
 def label_smoothing_loss(
     logits: torch.Tensor, targets: torch.Tensor, smoothing: float, length_normalized: bool = False
 ) -> torch.Tensor:
-    """Kullback-Leibler divergence of the predictions from smoothed targets, summed over tokens.
+    """Return the Kullback-Leibler divergence of predictions from smoothed targets, summed over tokens.
 
-    The target has a probability of `1 - smoothing`, the other tokens share the rest evenly (Szegedy et al. 2016 give
-    the target its share as well; this is ESPnet's form).
+    The target has a probability of `1 - smoothing`, and the other tokens share the rest evenly. This is ESPnet's form:
+    Szegedy et al. 2016 give the target its share as well.
 
     Args:
-        logits: (batch, tokens, vocab_size).
-        targets: (batch, tokens), padded with -100.
-        smoothing: in [0, 1].
-        length_normalized: whether to divide by the number of tokens instead of the number of clips.
+        logits: Logits of the decoder, (batch, tokens, vocab_size).
+        targets: Tokens, padded with -100, (batch, tokens).
+        smoothing: Probability of the other tokens, in [0, 1].
+        length_normalized: Whether to divide by the number of tokens instead of the number of clips.
     """
     valid = targets != -100
     log_probs = logits.log_softmax(dim=-1)

@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""PyTorch ESPnet-style speech recogniser (hybrid CTC/attention), and its encoder as an audio classifier."""
+"""ESPnet-style speech recogniser (hybrid CTC/attention) in PyTorch, and its encoder as an audio classifier."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ AUTO_MAP = {
     "AutoModelForSpeechSeq2Seq": "modeling_espnet_asr.EspnetAsrForSpeechSeq2Seq",
     "AutoModelForAudioClassification": "modeling_espnet_asr.EspnetAsrForAudioClassification",
 }
-# By the names of this table, not by the Auto class, the pipeline knows whom to ask for `generate`.
+# The pipeline looks for models that generate in this table of names, and not in the Auto class.
 MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES.setdefault(EspnetAsrConfig.model_type, "EspnetAsrForSpeechSeq2Seq")
 
 
@@ -39,13 +39,14 @@ class EspnetAsrOutput(ModelOutput):
     """Output of `EspnetAsrForSpeechSeq2Seq`.
 
     Attributes:
-        loss: `ctc_weight * ctc_loss + (1 - ctc_weight) * attention_loss`, with labels.
-        ctc_loss, attention_loss: its parts; `None` where a part has no weight.
-        logits: of the decoder, (batch, tokens + 1, vocab_size): what follows sos and each label. With labels or
-            `decoder_input_ids`.
-        ctc_logits: (batch, time, vocab_size).
-        encoder_last_hidden_state: (batch, time, hidden_size).
-        encoder_hidden_states: of all layers, if asked.
+        loss: Weighted loss `ctc_weight * ctc_loss + (1 - ctc_weight) * attention_loss`, with labels.
+        ctc_loss: CTC loss. None where it has no weight.
+        attention_loss: Attention loss. None where it has no weight.
+        logits: Logits of the decoder for the tokens behind sos and each label, (batch, tokens + 1, vocab_size). Given
+            with labels or `decoder_input_ids`.
+        ctc_logits: Logits of the CTC layer, (batch, time, vocab_size).
+        encoder_last_hidden_state: Output of the encoder, (batch, time, hidden_size).
+        encoder_hidden_states: States of all layers, on request.
     """
 
     loss: torch.Tensor | None = None
@@ -58,6 +59,8 @@ class EspnetAsrOutput(ModelOutput):
 
 
 class EspnetAsrPreTrainedModel(PreTrainedModel):
+    """Base of the recogniser, its encoder and the classifier: initial weights, and saving with the code."""
+
     config: EspnetAsrConfig
     base_model_prefix = "model"
     main_input_name = "input_features"
@@ -72,13 +75,13 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
     ]
 
     def save_pretrained(self, save_directory, **kwargs):
-        # transformers would only enter the class that is saved, and the other Auto classes could not open the folder.
+        # transformers would only name the class that is saved, and the other Auto classes could not open the folder.
         self.config.auto_map = {**AUTO_MAP, **(getattr(self.config, "auto_map", None) or {})}
         return super().save_pretrained(save_directory, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module):
-        # ESPnet's `init: xavier_uniform`, which its LibriSpeech recipes have: biases 0.
+        # ESPnet's `init: xavier_uniform` with biases of 0, as in its LibriSpeech recipes.
         super()._init_weights(module)
         if getattr(module, "opens_gate", False):
             init.normal_(module.weight, std=1e-6)
@@ -86,8 +89,8 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
         elif isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Linear)):
             init.xavier_uniform_(module.weight)
             if isinstance(module, nn.Conv2d) and module.bias is not None:
-                # Except here: frames that SpecAugment sets to 0 would reach the layer norms as 0, and with an epsilon
-                # of 1e-12 each of them then makes gradients a million times larger. These are torch's own.
+                # Except here, where biases are torch's own: frames that SpecAugment sets to 0 would reach the layer
+                # norms as 0, and with an epsilon of 1e-12 each then makes gradients a million times larger.
                 bound = module.weight[0].numel() ** -0.5
                 init.uniform_(module.bias, -bound, bound)
             elif module.bias is not None:
@@ -103,9 +106,19 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
 
 
 class EspnetAsrModel(EspnetAsrPreTrainedModel):
-    """The encoder: log-mel frames in, hidden states and their mean over time out."""
+    """Encoder: log-mel frames in, hidden states and their mean over time out.
 
-    _auto_class = "AutoModel"  # saving puts a copy of this code beside the weights
+    ```python
+    >>> import torch
+    >>> from lssed_hf import EspnetAsrConfig, EspnetAsrModel
+
+    >>> model = EspnetAsrModel(EspnetAsrConfig(num_hidden_layers=2))
+    >>> model(torch.zeros(1, 100, 80)).last_hidden_state.shape
+    torch.Size([1, 24, 256])
+    ```
+    """
+
+    _auto_class = "AutoModel"  # saving copies this code beside the weights
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__(config)
@@ -114,7 +127,7 @@ class EspnetAsrModel(EspnetAsrPreTrainedModel):
         self.post_init()
 
     def freeze_feature_encoder(self) -> None:
-        """Freeze the encoder, batch statistics, dropout and SpecAugment included, as a linear probe does."""
+        """Freeze the encoder, like a linear probe; batch statistics, dropout and SpecAugment included."""
         self._frozen = True
         self.requires_grad_(False)
         self.train(self.training)
@@ -129,10 +142,12 @@ class EspnetAsrModel(EspnetAsrPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         output_hidden_states: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...] | None]:
-        """Hidden states (batch, time, hidden_size), their mask bool (batch, time), and those of all layers if asked.
+        """Return hidden states (batch, time, hidden_size), their boolean mask (batch, time), and all layers' states.
+
+        The latter are None if not asked for.
 
         Raises:
-            ValueError: the features are not (batch, frames, num_mel_bins), the mask does not fit them or has padding
+            ValueError: The features are not (batch, frames, num_mel_bins), the mask does not fit them or has padding
                 in front, or, with `mask_padding=False`, clips have fewer frames than the convolutions need.
         """
         config = self.config
@@ -149,14 +164,14 @@ class EspnetAsrModel(EspnetAsrPreTrainedModel):
                     "expected, as the input_features"
                 )
             mask = attention_mask.bool()
-            # What is compiled or exported cannot depend on values.
+            # A compiled or exported network cannot depend on values.
             if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
                 if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
                     raise ValueError("attention_mask has padding in front of valid frames; pad behind the clips")
                 if bool(mask.all()):
                     mask = None  # nothing is padded, so nothing has to be masked
         if config.mask_padding:
-            features = zero_padding(features, mask)  # whatever the padding holds, NaN included
+            features = zero_padding(features, mask)  # padding may hold anything, NaN included
         features, mask = self._fill_up(features, mask)
         if self.training and config.specaug is not None:
             frames = features.shape[1]
@@ -168,6 +183,7 @@ class EspnetAsrModel(EspnetAsrPreTrainedModel):
         return hidden, mask, hidden_states
 
     def _fill_up(self, features: torch.Tensor, mask: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Fill up features and mask with zeros where the batch is too short for the convolutions."""
         missing = self.config.min_frames - features.shape[1]
         if missing <= 0:
             return features, mask
@@ -188,16 +204,18 @@ class EspnetAsrModel(EspnetAsrPreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> BaseModelOutputWithPoolingAndNoAttention:
-        r"""
+        r"""Compute hidden states and pooled vectors.
+
         Args:
             input_features (`torch.Tensor` of shape `(batch, frames, num_mel_bins)`):
                 Normalised log-mel frames, as `EspnetAsrFeatureExtractor` makes them.
             attention_mask (`torch.Tensor` of shape `(batch, frames)`, *optional*):
                 1 for frames of the clip, 0 for padding behind its end. With `config.mask_padding` padding changes
-                nothing in `eval` mode; in `train` mode batch normalisation still counts padded positions. Clips too
-                short for the convolutions are filled up with zeros then.
+                nothing in `eval` mode, and clips too short for the convolutions are filled up with zeros. In `train`
+                mode batch normalisation counts padded positions.
             output_hidden_states (`bool`, *optional*):
                 Whether to return the states behind the subsampling and behind each layer, the last one normalised.
+            **kwargs: Ignored.
 
         Returns:
             `last_hidden_state` (batch, time, hidden_size) and `pooler_output` (batch, hidden_size), its mean over the
@@ -213,7 +231,7 @@ class EspnetAsrModel(EspnetAsrPreTrainedModel):
 
 
 class EspnetAsrCtc(nn.Module):
-    """The CTC layer, under ESPnet's name."""
+    """CTC layer, under ESPnet's name."""
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
@@ -225,13 +243,23 @@ class EspnetAsrCtc(nn.Module):
 
 
 class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMixin):
-    """The recogniser: encoder, CTC layer and decoder. `generate` searches with both.
+    """Recogniser: encoder, CTC layer and decoder. `generate` searches with both.
 
-    The loss is ESPnet's, a sum over tokens and a mean over clips, so it is not for the Trainer to divide by the number
-    of tokens: with gradient accumulation it averages the losses of the steps.
+    The loss is ESPnet's, a sum over tokens and a mean over clips. The Trainer therefore does not divide it by the
+    number of tokens: with gradient accumulation it averages the losses of the steps.
+
+    ```python
+    >>> import torch
+    >>> from lssed_hf import EspnetAsrConfig, EspnetAsrForSpeechSeq2Seq
+
+    >>> config = EspnetAsrConfig(vocab_size=30, num_hidden_layers=2, decoder_layers=1)
+    >>> model = EspnetAsrForSpeechSeq2Seq(config).eval()
+    >>> model.generate(torch.zeros(1, 100, 80), ctc_greedy=True).shape[0]
+    1
+    ```
     """
 
-    _auto_class = "AutoModelForSpeechSeq2Seq"  # saving puts a copy of this code beside the weights
+    _auto_class = "AutoModelForSpeechSeq2Seq"  # saving copies this code beside the weights
     accepts_loss_kwargs = False
     generation_config_class = EspnetAsrGenerationConfig
 
@@ -244,11 +272,11 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
         self.post_init()
 
     def get_encoder(self, modality=None) -> EspnetAsrModel:
-        """The encoder, an [`EspnetAsrModel`]."""
+        """Return the encoder."""
         return self.model
 
     def get_decoder(self) -> EspnetAsrDecoder | EspnetAsrRnnDecoder | None:
-        """The decoder; `None` in a model of CTC alone."""
+        """Return the decoder, or None in a model of CTC alone."""
         return self.decoder
 
     def freeze_feature_encoder(self) -> None:
@@ -258,15 +286,14 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
     def encode(
         self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (batch, frames, num_mel_bins) and their mask (batch, frames) to hidden states (batch, time,
-        hidden_size) and their mask bool (batch, time)."""
+        """Return hidden states and their mask, see [`EspnetAsrModel.encode`]."""
         return self.model.encode(input_features, attention_mask)[:2]
 
     def ctc_log_probs(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Hidden states (batch, time, hidden_size) to log probabilities (batch, time, vocab_size).
+        """Turn hidden states (batch, time, hidden_size) into log probabilities (batch, time, vocab_size).
 
         Raises:
-            ValueError: the model has no CTC layer.
+            ValueError: The model has no CTC layer.
         """
         if self.ctc is None:
             raise ValueError("this model has no CTC layer (it was made with ctc_weight=0): generate with ctc_weight=0")
@@ -279,17 +306,17 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
         memory_mask: torch.Tensor | None = None,
         cache: tuple[torch.Tensor, ...] | None = None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        """Log probabilities (N, vocab_size) of the token behind each prefix, and the next call's `cache`.
+        """Return log probabilities (N, vocab_size) of the token behind each prefix, and the next call's `cache`.
 
         Args:
-            prefixes: int64 (N, length), each beginning with sos.
-            memory: hidden states (N, time, hidden_size) of `encode`.
-            memory_mask: bool (N, time).
-            cache: what the call for `prefixes[:, :-1]` returned, its tensors with prefixes along the first dimension,
-                as if they had stood in the order of these; or `None`, to compute all anew.
+            prefixes: Tokens that begin with sos, int64 (N, length).
+            memory: Hidden states of `encode`, (N, time, hidden_size).
+            memory_mask: Boolean mask of the memory, (N, time).
+            cache: Cache that the call for `prefixes[:, :-1]` returned, with its tensors put into the order of these
+                prefixes along the first dimension. Default: compute all anew.
 
         Raises:
-            ValueError: the model has no decoder.
+            ValueError: The model has no decoder.
         """
         if self.decoder is None:
             raise ValueError("this model has no decoder (it was made with ctc_weight=1): generate with ctc_weight=1")
@@ -305,14 +332,17 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> EspnetAsrOutput:
-        r"""
+        r"""Compute logits of decoder and CTC layer, and the loss where labels are given.
+
         Args:
-            input_features, attention_mask, output_hidden_states:
-                See [`EspnetAsrModel.forward`].
+            input_features: See [`EspnetAsrModel.forward`].
+            attention_mask: See there.
             labels (`torch.LongTensor` of shape `(batch, tokens)`, *optional*):
-                Transcripts without sos and eos, which are added here, padded behind with -100.
+                Transcripts without sos and eos, padded behind with -100. Sos and eos are added.
             decoder_input_ids (`torch.LongTensor` of shape `(batch, tokens)`, *optional*):
-                Without labels, tokens that begin with sos.
+                Tokens that begin with sos, in place of labels.
+            output_hidden_states: See there.
+            **kwargs: Ignored.
         """
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
@@ -350,7 +380,7 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
         return of_ctc, of_attention
 
     def _add_sos_and_eos(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Labels (batch, tokens) to the decoder's input and target, each (batch, tokens + 1)."""
+        """Turn labels (batch, tokens) into the decoder's input and target, each (batch, tokens + 1)."""
         valid = labels != -100
         if bool((valid[:, 1:] & ~valid[:, :-1]).any()):
             raise ValueError("labels have -100 in front of tokens; pad transcripts behind their end")
@@ -366,9 +396,19 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
 
 
 class EspnetAsrForAudioClassification(EspnetAsrPreTrainedModel):
-    """The encoder with a linear classifier on its mean over time. A recogniser's folder gives it its encoder."""
+    """Encoder with a linear classifier on its mean over time. It can start from the folder of a recogniser.
 
-    _auto_class = "AutoModelForAudioClassification"  # saving puts a copy of this code beside the weights
+    ```python
+    >>> import torch
+    >>> from lssed_hf import EspnetAsrConfig, EspnetAsrForAudioClassification
+
+    >>> model = EspnetAsrForAudioClassification(EspnetAsrConfig(num_hidden_layers=2, num_labels=4))
+    >>> model(torch.zeros(1, 100, 80)).logits.shape
+    torch.Size([1, 4])
+    ```
+    """
+
+    _auto_class = "AutoModelForAudioClassification"  # saving copies this code beside the weights
     _keys_to_ignore_on_load_unexpected = [r"^decoder\.", r"^ctc\."]
 
     def __init__(self, config: EspnetAsrConfig):
@@ -392,16 +432,19 @@ class EspnetAsrForAudioClassification(EspnetAsrPreTrainedModel):
         output_hidden_states: bool | None = None,
         **kwargs,
     ) -> SequenceClassifierOutput:
-        r"""
+        r"""Compute the logits of the classes, and the loss where labels are given.
+
         Args:
-            input_features, attention_mask, output_hidden_states:
-                See [`EspnetAsrModel.forward`].
+            input_features: See [`EspnetAsrModel.forward`].
+            attention_mask: See there.
             labels (`torch.LongTensor` of shape `(batch,)`, *optional*):
-                Class indices in `[0, num_labels)`. A loss is returned when they are given.
+                Class indices in `[0, num_labels)`.
+            output_hidden_states: See there.
+            **kwargs: Arguments of the loss function.
         """
         outputs = self.model(input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states)
         logits = self.classifier(self.dropout(outputs.pooler_output))
-        # kwargs carries `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
+        # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
 

@@ -9,22 +9,30 @@ from transformers import BatchFeature, ProcessorMixin
 from transformers.tokenization_utils_base import BatchEncoding
 
 
-#: What the losses do not look at.
+#: Label that the losses ignore.
 IGNORED = -100
 
 
 class EspnetAsrProcessor(ProcessorMixin):
-    r"""
-    Wraps an [`EspnetAsrFeatureExtractor`] and an [`EspnetAsrTokenizer`].
+    r"""Processor of recognisers: a feature extractor for audio and a tokenizer for transcripts.
+
+    ```python
+    >>> import numpy as np
+    >>> from lssed_hf import EspnetAsrFeatureExtractor, EspnetAsrProcessor, EspnetAsrTokenizer
+
+    >>> tokenizer = EspnetAsrTokenizer(token_list=["<blank>", "<unk>", "<space>", "A", "B", "<sos/eos>"])
+    >>> processor = EspnetAsrProcessor(EspnetAsrFeatureExtractor(normalization="none"), tokenizer)
+    >>> batch = processor(np.zeros(16000, dtype=np.float32), text="AB", sampling_rate=16000, return_tensors="pt")
+    >>> batch["input_features"].shape, batch["labels"]
+    (torch.Size([1, 101, 80]), tensor([[3, 4]]))
+    ```
 
     Args:
-        feature_extractor ([`EspnetAsrFeatureExtractor`]):
-            For `audio`.
-        tokenizer ([`EspnetAsrTokenizer`]):
-            For `text`.
+        feature_extractor ([`EspnetAsrFeatureExtractor`]): Feature extractor of audio.
+        tokenizer ([`EspnetAsrTokenizer`]): Tokenizer of text.
     """
 
-    _auto_class = "AutoProcessor"  # saving puts a copy of this code beside the configuration
+    _auto_class = "AutoProcessor"  # saving copies this code beside the configuration
 
     def __init__(self, feature_extractor, tokenizer):
         super().__init__(feature_extractor, tokenizer)
@@ -37,18 +45,19 @@ class EspnetAsrProcessor(ProcessorMixin):
         return_tensors: str | None = None,
         **kwargs,
     ) -> BatchFeature | BatchEncoding:
-        r"""
+        r"""Turn audio into features, and transcripts into labels.
+
         Args:
             audio:
-                One clip or several, as the feature extractor takes them.
+                One clip or several, in a form that the feature extractor takes.
             text (`str` or `list[str]`, *optional*):
-                As many transcripts. With audio they become `labels`, alone `input_ids`.
+                Transcripts, one per clip. With audio they become `labels`, alone `input_ids`.
             sampling_rate (`int`, *optional*):
-                Of the audio.
+                Sampling rate of the audio in Hz.
             return_tensors (`str`, *optional*):
-                `"pt"`: labels come padded with -100, which the losses ignore.
+                `"pt"` for tensors, with labels padded with -100, which the losses ignore.
             **kwargs:
-                Of the feature extractor if there is audio, else of the tokenizer.
+                Arguments of the feature extractor if there is audio, else of the tokenizer.
 
         Returns:
             `input_features`, `attention_mask` and `labels`, as far as they can be made.
@@ -66,7 +75,7 @@ class EspnetAsrProcessor(ProcessorMixin):
         return inputs
 
     def pad(self, features: Sequence[dict[str, Any]], **kwargs) -> BatchFeature:
-        """Make a batch of rows with `input_features` (frames, num_mel_bins) and, if they have them, `labels`."""
+        """Make a batch of rows with `input_features` (frames, num_mel_bins) and, optionally, `labels`."""
         batch = self.feature_extractor.pad(
             {"input_features": [row["input_features"] for row in features]}, return_tensors="pt", **kwargs
         )
@@ -76,7 +85,7 @@ class EspnetAsrProcessor(ProcessorMixin):
 
 
 def pad_labels(labels: Sequence[Sequence[int]]) -> torch.LongTensor:
-    """Token numbers of unequal length as (batch, longest), filled up with -100."""
+    """Return token numbers of unequal length as (batch, longest), filled up with -100."""
     rows = [torch.as_tensor(row, dtype=torch.long) for row in labels]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED)
 

@@ -1,5 +1,8 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""Recurrent decoder of the ESPnet-style recogniser, which looks at the encoder with location-aware attention."""
+"""Recurrent decoder with location-aware attention.
+
+ESPnet2's recipes with BLSTM encoders have it, and `lssed-hf convert` takes recognisers that were trained by them.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -8,12 +11,12 @@ from torch import nn
 from .configuration_espnet_asr import EspnetAsrConfig
 
 
-#: Factor on the scores of the attention, which sharpens it.
+#: Factor on the attention's scores, which sharpens it.
 SHARPNESS = 2.0
 
 
 class EspnetAsrLocationAttention(nn.Module):
-    """Attention that also sees where it was at the token before (ESPnet: `AttLoc`).
+    """Attention that also sees its own weights at the previous token (ESPnet: `AttLoc`).
 
     Source: Chorowski et al., "Attention-Based Models for Speech Recognition", arXiv 1506.07503, section 2.1.
     """
@@ -37,13 +40,14 @@ class EspnetAsrLocationAttention(nn.Module):
         state: torch.Tensor,
         weights: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """
+        """Attend to the memory for one token.
+
         Args:
-            memory: encoder output (batch, time, hidden_size).
-            embedded: `mlp_enc` of it.
-            mask: bool (batch, time).
-            state: of the decoder's first layer (batch, decoder_hidden_size).
-            weights: of the token before (batch, time).
+            memory: Output of the encoder, (batch, time, hidden_size).
+            embedded: Memory behind `mlp_enc`.
+            mask: Boolean mask of the memory, (batch, time).
+            state: State of the decoder's first layer, (batch, decoder_hidden_size).
+            weights: Weights at the previous token, (batch, time).
 
         Returns:
             Context (batch, hidden_size) and weights (batch, time).
@@ -56,7 +60,7 @@ class EspnetAsrLocationAttention(nn.Module):
 
 
 class EspnetAsrRnnDecoder(nn.Module):
-    """Recurrent cells on embedded tokens and attended contexts, scores of the next token (ESPnet: `RNNDecoder`)."""
+    """Decoder of recurrent cells on embedded tokens and attended contexts (ESPnet: `RNNDecoder`)."""
 
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
@@ -73,8 +77,13 @@ class EspnetAsrRnnDecoder(nn.Module):
         self.att_list = nn.ModuleList([EspnetAsrLocationAttention(config)])
 
     def forward(self, tokens: torch.Tensor, memory: torch.Tensor, memory_mask: torch.Tensor | None) -> torch.Tensor:
-        """Tokens (batch, length) that begin with sos, memory (batch, time, hidden_size) and its mask (batch, time) to
-        logits (batch, length, vocab_size) of the token behind each."""
+        """Return logits (batch, length, vocab_size) of the token behind each.
+
+        Args:
+            tokens: Tokens that begin with sos, (batch, length).
+            memory: Output of the encoder, (batch, time, hidden_size).
+            memory_mask: Boolean mask of the memory, (batch, time).
+        """
         return self._run(tokens, memory, memory_mask, None)[0]
 
     def step(
@@ -84,8 +93,10 @@ class EspnetAsrRnnDecoder(nn.Module):
         memory_mask: torch.Tensor | None,
         cache: tuple[torch.Tensor, ...] | None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        """See `EspnetAsrForSpeechSeq2Seq.decode_step`. The cache has the memory as the attention embeds it, the last
-        attention weights, and the states of all layers."""
+        """See `EspnetAsrForSpeechSeq2Seq.decode_step`.
+
+        The cache has the memory as the attention embeds it, the last attention weights, and the states of all layers.
+        """
         unread = prefixes if cache is None else prefixes[:, -1:]
         logits, cache = self._run(unread, memory, memory_mask, cache)
         return logits[:, -1].log_softmax(dim=-1), cache

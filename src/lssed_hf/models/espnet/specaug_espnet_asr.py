@@ -1,5 +1,5 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
-"""SpecAugment with ESPnet's options. Source: Park et al., arXiv 1904.08779; the draws of ESPnet2's `SpecAug`."""
+"""SpecAugment with the options and draws of ESPnet2's `SpecAug`. Source: Park et al., arXiv 1904.08779."""
 
 import torch
 import torch.nn.functional as F
@@ -8,9 +8,13 @@ from .configuration_espnet_asr import SPECAUG_DEFAULTS
 
 
 def spec_augment(features: torch.Tensor, lengths: list[int], options: dict) -> torch.Tensor:
-    """Warp time and mask bands of features (batch, frames, bins), whose clips have so many frames.
+    """Warp time and mask bands of features (batch, frames, bins).
 
-    Widths are drawn from `[low, high)`, a single number standing for `[0, number)`; ratios are of the batch's frames.
+    Args:
+        features: Normalised features.
+        lengths: Frames of each clip.
+        options: Entries that differ from `SPECAUG_DEFAULTS`. Widths are drawn from `[low, high)`; a single number
+            stands for `[0, number)`. Ratios are shares of the batch's frames.
     """
     options = {**SPECAUG_DEFAULTS, **options}
     if options["apply_time_warp"]:
@@ -37,7 +41,7 @@ def _range(width) -> tuple:
 
 
 def _warp(clip: torch.Tensor, length: int, window: int, mode: str) -> torch.Tensor:
-    """Move a random frame by up to `window` frames and stretch what lies on both sides of it."""
+    """Move a random frame by up to `window` frames, and stretch both sides of it."""
     if length <= 2 * window:
         return clip
     center = int(torch.randint(window, length - window, ()))

@@ -17,33 +17,30 @@ BLANK, UNKNOWN, SPACE, END = "<blank>", "<unk>", "<space>", "<sos/eos>"
 
 
 class EspnetAsrTokenizer(PreTrainedTokenizer):
-    r"""
-    Tokenizer of ESPnet2's speech recognition task. Numbers are positions in its token list, which begins with
-    `<blank>` (CTC's) and ends with `<sos/eos>`. Text is taken as it is: case and punctuation are the caller's matter.
+    r"""Tokenizer of ESPnet2's speech recognition task: characters, sentencepiece pieces or words.
 
-    Nothing is added to a text: the model puts `<sos/eos>` before and behind it. Special tokens spelt out in a text are
-    no special tokens but text. What the list does not have becomes `<unk>`, which decoding with
+    Numbers are positions in the token list, which begins with `<blank>` for CTC and ends with `<sos/eos>`. Case and
+    punctuation of a text stay. Nothing is added to it: the model puts `<sos/eos>` before and behind it. A special
+    token that is spelt out in a text is text. Tokens that the list lacks become `<unk>`, which decoding with
     `skip_special_tokens=True` leaves out.
 
     Args:
         vocab_file (`str`, *optional*):
-            The token list: JSON (a list, or a dictionary from tokens to numbers) or text with one token per line, as
+            Token list: JSON (a list, or a dictionary from tokens to numbers) or text with one token per line, like
             ESPnet's `tokens.txt`.
         bpe_file (`str`, *optional*):
-            The sentencepiece model (`bpe.model`). Its own numbers play no role. Encoding takes the package
+            Model of sentencepiece (`bpe.model`). Its own numbers play no role. Encoding takes the package
             `sentencepiece`, decoding does not.
         token_list (`list[str]`, *optional*):
-            The tokens themselves, in the place of `vocab_file`.
+            Tokens themselves, in place of `vocab_file`.
         token_type (`str`, *optional*):
-            `"char"`, `"bpe"` or `"word"`; by default `"bpe"` with a `bpe_file`, else `"char"`.
+            Kind of tokens: `"char"`, `"bpe"` or `"word"`. Default: `"bpe"` with a `bpe_file`, else `"char"`.
         non_linguistic_symbols (`list[str]`, *optional*):
-            Such as `<noise>`: with `"char"`, one token each.
+            Symbols such as `<noise>`, which are one token each with `"char"`.
 
     Raises:
-        ValueError: a token list that repeats a token, or whose special tokens are not in ESPnet's places; a bad
-            `token_type`, or one that does not fit the files.
-
-    Example:
+        ValueError: The token list repeats a token or has special tokens in other places than ESPnet's. Or `token_type`
+            is unknown or does not fit the files.
 
     ```python
     >>> from lssed_hf import EspnetAsrTokenizer
@@ -54,7 +51,7 @@ class EspnetAsrTokenizer(PreTrainedTokenizer):
     ```
     """
 
-    _auto_class = "AutoTokenizer"  # saving puts a copy of this code beside the vocabulary
+    _auto_class = "AutoTokenizer"  # saving copies this code beside the vocabulary
 
     vocab_files_names = VOCAB_FILES_NAMES
     model_input_names = ["input_ids", "attention_mask"]
@@ -119,7 +116,7 @@ class EspnetAsrTokenizer(PreTrainedTokenizer):
             symbols = "|".join(map(re.escape, sorted(self.non_linguistic_symbols, key=len, reverse=True)))
             pattern = f"{symbols}|." if symbols else "."
             tokens = [SPACE if found == " " else found for found in re.findall(pattern, text, flags=re.DOTALL)]
-        # Words may look like these, and a label that is the blank would break CTC.
+        # Words may look like special tokens, and the blank as a label would break CTC.
         return [self.unk_token if token in (BLANK, END) else token for token in tokens]
 
     def _convert_token_to_id(self, token: str) -> int:
@@ -135,7 +132,7 @@ class EspnetAsrTokenizer(PreTrainedTokenizer):
             return " ".join(tokens)
         if self.token_type == "char":
             return "".join(" " if token == SPACE else token for token in tokens)
-        # As sentencepiece does it: the first piece's word boundary is no space.
+        # As in sentencepiece, the word boundary of the first piece is no space.
         return "".join(tokens).replace("▁", " ").removeprefix(" ")
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str, ...]:
@@ -149,10 +146,10 @@ class EspnetAsrTokenizer(PreTrainedTokenizer):
 
 
 def read_token_list(path: str | os.PathLike) -> list[str]:
-    """Tokens of a JSON list, of a JSON dictionary from tokens to 0, 1, ..., or of a text with one token per line.
+    """Read tokens from a JSON list, a JSON dictionary from tokens to 0, 1, ..., or a text with one token per line.
 
     Raises:
-        ValueError: a dictionary whose numbers are not 0, 1, ..., or JSON that is neither.
+        ValueError: The numbers of a dictionary are not 0, 1, ..., or the JSON is neither list nor dictionary.
     """
     text = Path(path).read_text(encoding="utf-8")
     if Path(path).suffix != ".json":
