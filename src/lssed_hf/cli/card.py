@@ -14,6 +14,7 @@ EXAMPLE = """outputs/pyresnet50 --license cc-by-nc-sa-4.0 --results outputs/on_e
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser("card", DESCRIPTION, EXAMPLE)
     parser.add_argument(
         "models",

@@ -14,6 +14,7 @@ EXAMPLE = """PyResNet50.pth outputs/pyresnet50_lssed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser("convert", DESCRIPTION, EXAMPLE)
     parser.add_argument(
         "source", type=Path, help="a released PyResNet (.pth), or an ESPnet2 model: a .zip as released, or a folder"

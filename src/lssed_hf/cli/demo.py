@@ -1,13 +1,10 @@
-"""`lssed-hf demo`: the main job in two minutes, on synthetic speech."""
+"""Command `lssed-hf demo`: train and serve a small PyResNet on synthetic speech."""
 
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import datasets
-
-from ..testing.releases.lssed import METADATA_NAME, write_synthetic_lssed
 from .parser import CommandParser
 
 
@@ -16,7 +13,7 @@ DESCRIPTION = """The main job in two minutes, on synthetic speech: eSpeak NG spe
 `pipeline` in a fresh process. Synthetic emotions are easy: the scores show that everything works, and say nothing
 about real speech."""
 
-# What a user would type. It runs elsewhere, with nothing but the saved folder.
+# Code as a user would type it. The process that runs it has nothing but the saved folder.
 _SERVE = """
 import sys
 
@@ -33,6 +30,7 @@ for path in sys.argv[2:]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser("demo", DESCRIPTION, "--output_dir outputs/demo")
     parser.add_argument("--output_dir", type=Path, default=Path("outputs/demo"), metavar="DIR")
     parser.add_argument("--num_speakers", type=int, default=20, metavar="N", help="synthetic voices")
@@ -40,18 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     corpus, model = args.output_dir.resolve() / "synthetic_lssed", args.output_dir.resolve() / "model"
-    print(f"1. eSpeak NG speaks a synthetic corpus into {corpus}")
-    write_synthetic_lssed(corpus, num_speakers=args.num_speakers, utterances_per_speaker=30)
-
-    print(f'2. load_dataset("lssed", "benchmark", data_files="{METADATA_NAME}", data_dir=...)')
-    dataset = datasets.load_dataset("lssed", "benchmark", data_files=str(corpus / METADATA_NAME), data_dir=str(corpus))
-    for split, rows in dataset.items():
-        speakers = len(set(rows["speaker_id"]))
-        print(f"   {split}: {len(rows)} utterances of {speakers} speakers")
-    print(f"   columns: {', '.join(dataset['test'].column_names)}")
-
+    test = _make_corpus(corpus, args.num_speakers)
     print("3. Train a small PyResNet and score it on speakers it never heard")
-    from . import train  # the Trainer takes seconds to import
+    from . import train
 
     status = train.main(
         [
@@ -63,21 +52,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if status:
         return status
-
-    print("4. Serve the saved folder in a fresh process")
-    names = dataset["test"].features["emotion"].names
-    rows = dataset["test"].cast_column("audio", datasets.Audio(decode=False))
-    clips = [rows[index] for index in range(0, len(rows), max(1, len(rows) // 6))]
-    for clip in clips:
-        print(f"   {Path(clip['audio']['path']).name} was spoken {names[clip['emotion']]}")
-    command = [sys.executable, "-c", _SERVE, str(model), *(clip["audio"]["path"] for clip in clips)]
-    served = subprocess.run(command, cwd=args.output_dir, capture_output=True, text=True, check=False)
-    if served.returncode:
-        raise RuntimeError(f"serving failed:\n{served.stderr}")
-    print("\n".join(f"   {line}" for line in served.stdout.splitlines()))
+    _serve(model, test)
     print(f"\nModel and report: {model}\nConfusion picture: {model / 'confusion_matrix.png'}")
     command = Path(sys.argv[0])
     if command.is_relative_to(Path.cwd()):
         command = command.relative_to(Path.cwd())
     print(f"\nNow your own recordings:\n    {command} predict YOUR_FOLDER")
     return 0
+
+
+def _make_corpus(corpus: Path, num_speakers: int):
+    """Speak a corpus into a folder, load it, and return its test split."""
+    import datasets
+
+    from ..testing.releases.lssed import METADATA_NAME, write_synthetic_lssed
+
+    print(f"1. eSpeak NG speaks a synthetic corpus into {corpus}")
+    write_synthetic_lssed(corpus, num_speakers=num_speakers, utterances_per_speaker=30)
+    print(f'2. load_dataset("lssed", "benchmark", data_files="{METADATA_NAME}", data_dir=...)')
+    dataset = datasets.load_dataset("lssed", "benchmark", data_files=str(corpus / METADATA_NAME), data_dir=str(corpus))
+    for split, rows in dataset.items():
+        speakers = len(set(rows["speaker_id"]))
+        print(f"   {split}: {len(rows)} utterances of {speakers} speakers")
+    print(f"   columns: {', '.join(dataset['test'].column_names)}")
+    return dataset["test"].cast_column("audio", datasets.Audio(decode=False))
+
+
+def _serve(model: Path, test) -> None:
+    """Classify some clips of the test split in a process that has only the saved model."""
+    print("4. Serve the saved folder in a fresh process")
+    names = test.features["emotion"].names
+    clips = [test[index] for index in range(0, len(test), max(1, len(test) // 6))]
+    for clip in clips:
+        print(f"   {Path(clip['audio']['path']).name} was spoken {names[clip['emotion']]}")
+    command = [sys.executable, "-c", _SERVE, str(model), *(clip["audio"]["path"] for clip in clips)]
+    served = subprocess.run(command, cwd=model.parent, capture_output=True, text=True, check=False)
+    if served.returncode:
+        raise RuntimeError(f"serving failed:\n{served.stderr}")
+    print("\n".join(f"   {line}" for line in served.stdout.splitlines()))

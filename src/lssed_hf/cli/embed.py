@@ -12,6 +12,7 @@ cannot be read is listed with the reason; the others are still written, and the 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser(
         "embed",
         DESCRIPTION,

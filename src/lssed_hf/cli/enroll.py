@@ -13,6 +13,7 @@ command, and the file stays as it was."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser(
         "enroll",
         DESCRIPTION,

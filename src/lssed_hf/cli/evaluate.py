@@ -26,6 +26,7 @@ GROUPS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     from transformers.hf_argparser import HfArg
 
     from ..corpora.corpus_arguments import CorpusArguments

@@ -12,6 +12,7 @@ EXAMPLE = "outputs/pyresnet50 outputs/pyresnet50_int8 --format openvino --int8 -
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser("export", DESCRIPTION, EXAMPLE)
     parser.add_argument("model", help="folder or Hub name of an audio classifier")
     parser.add_argument("output_dir", type=Path, help="folder to write, new or empty")

@@ -1,4 +1,4 @@
-"""`lssed-hf predict`: classify audio files. One that cannot be read is listed with the reason; the rest go on."""
+"""Command `lssed-hf predict`: classify audio files."""
 
 import argparse
 import os
@@ -58,84 +58,88 @@ def parser() -> CommandParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    command = parser()
-    args = command.parse_inputs(argv)
+    """Run the command and return its exit status."""
+    args = parser().parse_inputs(argv)
     if min(args.batch_size, args.cpus_per_proc, 1 if args.num_proc is None else args.num_proc) < 1:
         raise ValueError("--batch_size, --num_proc and --cpus_per_proc must be 1 or more")
     if not 0 <= args.min_speech <= 1:
         raise ValueError(f"--min_speech {args.min_speech} must be between 0 and 1")
 
-    from tqdm.auto import tqdm
-
-    from ..files import check_writable, replacing
-    from ..inference.classifiers.loading import load_speaker_classifier, split_model
+    from ..inference.classifiers.loading import split_model
     from ..inference.classifiers.speaker_statistics import check_speaker_arguments
-    from ..inference.predict import predict_files, unscored_notes
-    from ..inference.prediction_formats import FORMATS, printable
-    from ..scan import expand_paths
+    from ..inference.prediction_formats import printable
 
     check_speaker_arguments(args)
-    model_name, inputs = split_model(args.arguments)
-    named = [one for one in inputs if one != "-"]
-    sources: list = expand_paths(named) if named else []
-    if len(named) < len(inputs):
-        if args.engine == "ray":
-            raise ValueError(
-                "- is standard input of this machine, which workers of Ray do not see; leave out --engine ray"
-            )
-        sources.append(_standard_input())
-    if args.csv is not None:
-        check_writable(args.csv)
-        if any(not isinstance(one, dict) and os.path.realpath(one) == os.path.realpath(args.csv) for one in sources):
-            raise ValueError(f"--csv {args.csv} is one of the recordings; give another name")
-    model = (model_name, args.batch_size, args.device, args.trust_remote_code)
-    speaker = (args.speakers, args.speaker)
-    settings = {
-        "channel": args.channel,
-        "unscored": unscored_notes(args.vad, model_name is None),
-        "min_speech": args.min_speech,
-    }
-    with ExitStack() as stack:
-        if args.engine == "ray":
-            from ..inference.predict_ray import predict_on_ray
-
-            labels, results = stack.enter_context(
-                predict_on_ray(
-                    sources,
-                    *model,
-                    address=args.ray_address,
-                    speaker=speaker,
-                    num_proc=args.num_proc,
-                    cpus_per_proc=args.cpus_per_proc,
-                    settings=settings,
-                )
-            )
-        else:
-            classifier = load_speaker_classifier(model, speaker)
-            labels, results = classifier.labels, predict_files(classifier, sources, **settings)
-        predictions = list(tqdm(results, total=len(sources), desc="Classifying", unit="file", disable=None))
-
-    if args.csv:
-        with (
-            replacing(args.csv) as partial,
-            open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-        ):
-            FORMATS["csv"](file, predictions, labels)
+    model, inputs = split_model(args.arguments)
+    labels, predictions = _classify(args, model, _sources(args, inputs))
     form = args.format or (None if args.csv else "table" if sys.stdout.isatty() else "csv")
-    if form:
-        if hasattr(sys.stdout, "reconfigure"):
-            # Names of files are bytes, not always UTF-8; a terminal may know less than UTF-8.
-            for_people = {"errors": "backslashreplace"}
-            sys.stdout.reconfigure(
-                **(for_people if form == "table" else {"encoding": "utf-8", "errors": "surrogateescape"})
-            )
-        FORMATS[form](sys.stdout, predictions, labels)
+    _write(args.csv, form, predictions, labels)
     failed = [one for one in predictions if one.error]
     if form != "table":
         for one in failed:
             print(printable(one.error), file=sys.stderr)
     print(_summary(predictions), file=sys.stderr)
     return 1 if failed else 0
+
+
+def _sources(args: argparse.Namespace, inputs: Sequence[str]) -> list:
+    """Return the recordings, and check before the work that the CSV file can be written."""
+    from ..files import check_writable
+    from ..scan import expand_paths
+
+    named = [name for name in inputs if name != "-"]
+    sources: list = expand_paths(named) if named else []
+    if args.csv is not None:
+        check_writable(args.csv)
+        if any(os.path.realpath(path) == os.path.realpath(args.csv) for path in sources):
+            raise ValueError(f"--csv {args.csv} is one of the recordings; give another name")
+    if len(named) < len(inputs):
+        if args.engine == "ray":
+            raise ValueError(
+                "- is standard input of this machine, which workers of Ray do not see; leave out --engine ray"
+            )
+        sources.append(_standard_input())
+    return sources
+
+
+def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -> tuple[list[str], list]:
+    """Return the labels of the model, and a prediction for each recording."""
+    from tqdm.auto import tqdm
+
+    from ..inference.classifiers.loading import load_speaker_classifier
+    from ..inference.predict import predict_files, unscored_notes
+
+    model = (model_name, args.batch_size, args.device, args.trust_remote_code)
+    speaker = (args.speakers, args.speaker)
+    unscored = unscored_notes(args.vad, model_name is None)
+    settings = {"channel": args.channel, "unscored": unscored, "min_speech": args.min_speech}
+    with ExitStack() as stack:
+        if args.engine == "ray":
+            from ..inference.predict_ray import predict_on_ray
+
+            cluster = {"address": args.ray_address, "num_proc": args.num_proc, "cpus_per_proc": args.cpus_per_proc}
+            pool = predict_on_ray(sources, *model, speaker=speaker, settings=settings, **cluster)
+            labels, results = stack.enter_context(pool)
+        else:
+            classifier = load_speaker_classifier(model, speaker)
+            labels, results = classifier.labels, predict_files(classifier, sources, **settings)
+        return labels, list(tqdm(results, total=len(sources), desc="Classifying", unit="file", disable=None))
+
+
+def _write(csv: Path | None, form: str | None, predictions: Sequence, labels: Sequence[str]) -> None:
+    """Write predictions to a CSV file, and in a format to standard output."""
+    from ..files import replacing
+    from ..inference.prediction_formats import FORMATS
+
+    # Names of files are bytes, not always UTF-8; a terminal may know less than UTF-8.
+    for_programs = {"encoding": "utf-8", "errors": "surrogateescape"}
+    if csv:
+        with replacing(csv) as partial, open(partial, "w", newline="", **for_programs) as file:
+            FORMATS["csv"](file, predictions, labels)
+    if form:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(**({"errors": "backslashreplace"} if form == "table" else for_programs))
+        FORMATS[form](sys.stdout, predictions, labels)
 
 
 def _standard_input() -> dict:

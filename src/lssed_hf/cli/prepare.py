@@ -14,6 +14,7 @@ left out is listed in rejects.csv with its reason."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser("prepare", DESCRIPTION, "lssed /data/LSSED lssed/")
     parser.add_argument("corpus", metavar="CORPUS", help="name of a corpus, or folder for your own recordings")
     parser.add_argument("data_dir", type=Path, metavar="DATA_DIR", help="folder that holds it as distributed")

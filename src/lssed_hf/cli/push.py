@@ -11,6 +11,7 @@ card. Without --yes it only lists what would go up. Data never do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser("push", DESCRIPTION, "outputs/pyresnet50 me/pyresnet50-ravdess --yes")
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a saved model, with its card")
     parser.add_argument("repo_id", metavar="REPO_ID", help="OWNER/NAME on the Hub")

@@ -12,6 +12,7 @@ DESCRIPTION = """Open a page to try models on, by upload or microphone. Programs
 
 
 def parser() -> CommandParser:
+    """Return the parser of the command."""
     parser = CommandParser("serve", DESCRIPTION, "outputs/pyresnet50 outputs/vgg16")
     parser.add_argument(
         "models",
@@ -33,6 +34,7 @@ def parser() -> CommandParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     args = parser().parse_args(argv)
     from ..web.serve import serve
 

@@ -11,6 +11,7 @@ and compare its splits."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser("stats", DESCRIPTION, "ravdess --data_dir RAVDESS --output_dir stats")
     parser.add_argument(
         "dataset", metavar="DATASET", help="prepared folder, Hub dataset, or name of a corpus (docs/corpora.md)"

@@ -11,6 +11,7 @@ speech is eSpeak NG's, and a release holds nothing of the corpus but its layout.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     parser = CommandParser("synthesize", DESCRIPTION, "folder my_recordings --num_speakers 4")
     parser.add_argument("layout", metavar="LAYOUT", help="name of a corpus, or folder")
     parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR", help="new or empty folder")

@@ -1,4 +1,4 @@
-"""`lssed-hf timeline`: follow emotion through a recording of any length, window by window or turn by turn."""
+"""Command `lssed-hf timeline`: follow emotion through a recording, window by window or turn by turn."""
 
 import argparse
 import sys
@@ -74,31 +74,40 @@ def parser() -> CommandParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
     args = parser().parse_intermixed_args(argv)
     if args.batch_size < 1:
         raise ValueError("--batch_size must be 1 or more")
 
+    from ..inference.classifiers.speaker_statistics import check_speaker_arguments
+    from ..inference.timeline.envelope import Envelope
+
+    check_speaker_arguments(args)
+    _check_outputs(args)
+    envelope = Envelope() if args.figure else None
+    labels, segments = _score(args, envelope)
+    _write(args, segments, labels, envelope)
+    scored = sum(segment.skipped is None for segment in segments)
+    print(f"{scored} of {len(segments)} segments scored", file=sys.stderr)
+    return 0
+
+
+def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[str], list["TimelineSegment"]]:
+    """Return the labels of the model, and the scored segments."""
     from tqdm.auto import tqdm
 
     from ..audio import audio_duration
     from ..inference import load_classifier
-    from ..inference.classifiers.speaker_statistics import check_speaker_arguments, choose_speaker, read_speakers
-    from ..inference.timeline.envelope import Envelope
+    from ..inference.classifiers.speaker_statistics import choose_speaker, read_speakers
     from ..inference.timeline.scoring import score_timeline
     from ..inference.timeline.turns import read_turns
-
-    check_speaker_arguments(args)
-    _check_outputs(args)
 
     duration = audio_duration(args.recording)
     turns = read_turns(args.turns, args.recording) if args.turns else None
     classifier = load_classifier(args.model, args.batch_size, args.device, args.trust_remote_code)
-    speakers = None
-    if args.speakers:
-        speakers = read_speakers(args.speakers, classifier.front_end)
-        if args.speaker is not None or turns is None:
-            classifier, speakers = classifier.for_speaker(choose_speaker(speakers, args.speaker, args.speakers)), None
-    envelope = Envelope() if args.figure else None
+    speakers = read_speakers(args.speakers, classifier.front_end) if args.speakers else None
+    if speakers is not None and (args.speaker is not None or turns is None):
+        classifier, speakers = classifier.for_speaker(choose_speaker(speakers, args.speaker, args.speakers)), None
     windows = score_timeline(
         classifier,
         args.recording,
@@ -116,15 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         for segment in windows:
             segments.append(segment)
             bar.update(max(0, min(round(segment.end), bar.total) - bar.n))
-    _write(args, segments, classifier.labels, envelope)
-
-    scored = sum(segment.skipped is None for segment in segments)
-    print(f"{scored} of {len(segments)} segments scored", file=sys.stderr)
-    return 0
+    return classifier.labels, segments
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
-    """Find before hours of work what would fail after them."""
+    """Check before the work that the outputs can be written."""
     given = [path for path in (args.csv, args.json, args.textgrid, args.rttm, args.figure) if path]
     inputs = [path for path in (args.recording, args.turns, args.speakers) if path]
     resolved = [path.resolve() for path in [*given, *inputs]]
@@ -145,20 +150,9 @@ def _write(
     """Write all outputs, or none if one fails."""
     from ..inference.timeline.formats import write_csv, write_json, write_rttm, write_table, write_textgrid
 
-    settings = {
-        "recording": str(args.recording),
-        "model": args.model or "default",
-        "window_seconds": args.window_seconds,
-        "hop_seconds": args.hop_seconds,
-        "vad": args.vad,
-        "min_speech": args.min_speech if args.vad else None,
-        "turns": str(args.turns) if args.turns else None,
-        "speakers": str(args.speakers) if args.speakers else None,
-        "speaker": args.speaker,
-    }
     writers: list[tuple[Path | None, Callable[[IO[str]], None]]] = [
         (args.csv, lambda file: write_csv(file, segments, labels)),
-        (args.json, lambda file: write_json(file, segments, labels, settings)),
+        (args.json, lambda file: write_json(file, segments, labels, _settings(args))),
         (args.textgrid, lambda file: write_textgrid(file, segments, labels)),
         (args.rttm, lambda file: write_rttm(file, segments, labels, args.recording.stem)),
     ]
@@ -176,3 +170,18 @@ def _write(
             figure.savefig(partial, format=args.figure.suffix.lower().removeprefix("."))
     if not args.figure and not any(path for path, _ in writers):
         (write_table if sys.stdout.isatty() else write_csv)(sys.stdout, segments, labels)
+
+
+def _settings(args: argparse.Namespace) -> dict:
+    """Return the settings that the JSON file records."""
+    return {
+        "recording": str(args.recording),
+        "model": args.model or "default",
+        "window_seconds": args.window_seconds,
+        "hop_seconds": args.hop_seconds,
+        "vad": args.vad,
+        "min_speech": args.min_speech if args.vad else None,
+        "turns": str(args.turns) if args.turns else None,
+        "speakers": str(args.speakers) if args.speakers else None,
+        "speaker": args.speaker,
+    }

@@ -1,1 +1,1 @@
-"""Page and JSON endpoint to try audio classifiers with (`lssed-hf serve`, docs/serve.md)."""
+"""Page and JSON endpoint of `lssed-hf serve` (docs/serve.md)."""

@@ -100,10 +100,11 @@ class AnalysisQueue:
         Args:
             path: Audio file; messages call it by its name without the folder.
             model: Name of a classifier.
-            progress: Function that is told the share of the windows that are done.
+            progress: Function that is called with the share of windows that are done, 0 to 1.
 
         Raises:
-            AudioError, ImportError: see `read_recording`; AudioError: the model fails on the recording.
+            AudioError: The recording cannot be read, see `read_recording`, or the model fails on it.
+            ImportError: A decoder is not installed.
         """
         return await anyio.to_thread.run_sync(self._analyse, path, model, progress, limiter=self._turn)
 

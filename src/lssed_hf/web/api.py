@@ -25,7 +25,11 @@ _NAME = "recording"  # for files that are sent without a name
 
 
 class ApiError(Exception):
-    """Answer of the endpoint to a request that it cannot serve: an HTTP status and one line of text."""
+    """Error of a request, answered with an HTTP status and one line of text.
+
+    Attributes:
+        status: HTTP status.
+    """
 
     def __init__(self, status: int, message: str):
         super().__init__(message)
@@ -115,7 +119,7 @@ async def _save(request: Request, folder: Path, max_file_mb: float) -> Path:
     """Write the recording in a request to a folder: the field `file` of a form, else the body.
 
     Raises:
-        ApiError: the recording is missing or too large.
+        ApiError: The recording is missing or too large.
     """
     body = _limited(request, max_file_mb)
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):

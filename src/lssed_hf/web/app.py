@@ -56,7 +56,7 @@ def build_app(
         allowed_hosts: Host names by which clients may call the server, ("*",) for any (default: this machine's).
 
     Raises:
-        ValueError: there is no classifier, or a limit is not positive.
+        ValueError: There is no classifier, or a limit is not positive.
     """
     if not classifiers:
         raise ValueError("give at least one classifier")

@@ -31,9 +31,9 @@ def read_recording(path: Path, sampling_rate: int, max_seconds: float) -> Record
         max_seconds: Longest recording that is accepted, in seconds.
 
     Raises:
-        NotAudioError: the file is not audio, or its header is damaged.
-        TooLongError: the recording is too long, or its channels and rate make it too large.
-        AudioError: the recording is truncated, holds no samples or NaN, ...
+        NotAudioError: The file is not audio, or its header is damaged.
+        TooLongError: The recording is too long, or its channels and rate make it too large.
+        AudioError: The recording is truncated, holds no samples or NaN, ...
     """
     try:
         source = {"bytes": path.read_bytes(), "path": path.name}
@@ -66,7 +66,7 @@ def clock(seconds: float) -> str:
 
 
 class Uploads:
-    """Registry of uploads: each session keeps its latest one, and earlier ones are deleted.
+    """Uploads by session: each session keeps its latest upload, and earlier ones are deleted.
 
     Gradio stores equal uploads of two sessions as one file, which is deleted with the last of them.
     """

@@ -38,13 +38,14 @@ def serve(
         port: Port (default: the first free one from 7860 on).
         limits: `max_seconds`, `max_file_mb` and `long_seconds` of `build_app`.
         inbrowser: Whether to open the page in a browser.
-        device: torch device (default: the GPU if there is one).
+        device: Device of torch (default: the GPU if there is one).
         trust_remote_code: Whether code from the models' repositories may run.
 
     Raises:
         ImportError: Gradio is not installed.
-        FileNotFoundError, ValueError: a model cannot be opened, or is given twice.
-        OSError: the port is taken.
+        FileNotFoundError: A model is not there.
+        ValueError: A model cannot be opened, or is given twice.
+        OSError: The port is taken.
     """
     with tempfile.TemporaryDirectory(prefix="lssed_hf_serve_") as folder, suppress(KeyboardInterrupt):
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
