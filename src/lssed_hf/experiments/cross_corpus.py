@@ -139,7 +139,7 @@ class Corpus:
         settings: Settings of a training (see `training_settings`).
 
     Attributes:
-        settings: Those of the settings that name the data.
+        settings: Subset of the settings that names the data.
         splits: Names of all splits.
         test_split: Name of the split to test on.
         train_counts: Number of training clips by class.

@@ -1,4 +1,4 @@
-"""Adversarial training (Ren et al., ICASSP 2020): a step sees its batch, and what FGSM makes of the batch."""
+"""Adversarial training (Ren et al., ICASSP 2020): a step sees its batch and the FGSM version of the batch."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -25,12 +25,12 @@ def forward_real_and_fake(
     """Run a model on a batch and on its FGSM version, one after the other, so that batch norm sees each by itself.
 
     Args:
-        model: what the Trainer trains, perhaps wrapped for several processes.
-        network: the classifier itself, without wrapper. It makes and sees the fake batch, so that a wrapper has one
-            pass per step, after which it synchronises processes.
-        inputs: of the model, without labels.
-        epsilon: of `fgsm`; `None` for the real batch alone.
-        with_embeddings: whether to return what the base model pools.
+        model: Model that the Trainer trains, perhaps wrapped for several processes.
+        network: Classifier itself, without wrapper. It makes and sees the fake batch, so that a wrapper has one pass
+            per step, after which it synchronises processes.
+        inputs: Inputs of the model, without labels.
+        epsilon: Step of `fgsm`, or None for the real batch alone.
+        with_embeddings: Whether to return the inputs of the head.
 
     Returns:
         `logits` (batch, num_labels) and, if asked for, `embeddings` (batch, hidden_size); with an epsilon also
@@ -46,14 +46,15 @@ def forward_real_and_fake(
 
 
 class AdversarialLoss:
-    """A classification loss on real and fake clips, with the labels of the real ones, and their embeddings' distance.
+    """Classification loss on real and fake clips, with the labels of the real ones, and the distance of embeddings.
 
-    With two weights (vanilla) w1 CE(f(x), y) + w2 CE(f(x'), y), with three (similarity) also w3 MSE(h(x'), h(x)),
-    whose gradient flows through both sides. Without fake clips, in warm-up and evaluation, CE(f(x), y).
+    With two weights (vanilla) it is w1 CE(f(x), y) + w2 CE(f(x'), y). With three (similarity) it adds
+    w3 MSE(h(x'), h(x)), whose gradient flows through both sides. Without fake clips, in warm-up and evaluation, it is
+    CE(f(x), y).
 
     Args:
-        classification: the loss CE, which also knows how to average over the clips of an accumulated batch.
-        weights: w1, w2 and perhaps w3.
+        classification: Loss CE, which also averages over the clips of an accumulated batch.
+        weights: Weights w1, w2 and perhaps w3.
     """
 
     def __init__(self, classification: ClassificationLoss, weights: Sequence[float]):

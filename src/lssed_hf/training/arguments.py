@@ -1,4 +1,4 @@
-"""Every hyper-parameter of training, as flags. The defaults are the paper's recipe (section 3.2)."""
+"""Flags of `lssed-hf train`: all hyper-parameters of a training. Defaults are the paper's recipe (section 3.2)."""
 
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
@@ -34,13 +34,15 @@ class DataArguments(CorpusArguments):
     max_train_speakers: int | None = HfArg(
         default=None, help="Train on the clips of so many training speakers only, drawn by --seed; more include fewer."
     )
-    validation_fraction: float = HfArg(default=0.1, help="Held out from training where there is no validation split.")
+    validation_fraction: float = HfArg(
+        default=0.1, help="Share of the training clips to hold out where there is no validation split."
+    )
     preprocessing_num_workers: int | None = HfArg(default=None, help="Processes for computing features.")
 
 
 @dataclass
 class ModelArguments(SpeakerArguments):
-    """What to train, behind which front end."""
+    """Model to train, and its front end."""
 
     model_name_or_path: str = HfArg(
         default="pyresnet50",
@@ -89,7 +91,7 @@ class ModelArguments(SpeakerArguments):
 
 @dataclass
 class RecipeArguments(TrainingArguments):
-    """transformers' TrainingArguments with the paper's defaults, and what the Trainer lacks."""
+    """Fields of transformers' TrainingArguments with the paper's defaults, and those that the Trainer lacks."""
 
     output_dir: str | None = HfArg(default=None, help="Where checkpoints, the model and its results go.")
     recipe: Literal["paper", "small"] = HfArg(
@@ -114,9 +116,12 @@ class RecipeArguments(TrainingArguments):
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints to keep, the best one included."})
     load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
     metric_for_best_model: str | None = field(
-        default="unweighted_accuracy", metadata={"help": "What 'best' means, on the validation split."}
+        default="unweighted_accuracy",
+        metadata={"help": "Metric of the validation split that the best checkpoint is chosen by."},
     )
-    greater_is_better: bool | None = field(default=True, metadata={"help": "Whether that metric should be high."})
+    greater_is_better: bool | None = field(
+        default=True, metadata={"help": "Whether a high value of that metric is good."}
+    )
     logging_steps: float = field(default=10, metadata={"help": "Log every so many updates."})
     report_to: str | None = field(default="tensorboard", metadata={"help": "Where logs go besides the console."})
     use_cpu: bool = field(
@@ -131,9 +136,13 @@ class RecipeArguments(TrainingArguments):
 
     head_learning_rate: float | None = field(
         default=None,
-        metadata={"help": "Another initial rate for what is not the encoder (head, projector, layer weights)."},
+        metadata={
+            "help": "Initial rate of all but the encoder (head, projector, layer weights). Default: --learning_rate."
+        },
     )
-    momentum: float = field(default=0.9, metadata={"help": "Of --optim sgd (paper: not stated; 0.9 in later code)."})
+    momentum: float = field(
+        default=0.9, metadata={"help": "Momentum of --optim sgd (paper: not stated; 0.9 in later code)."}
+    )
     lr_step_epochs: float = field(
         default=20.0,
         metadata={"help": "With a constant schedule: epochs between drops of the rate (paper: 20), 0 for none."},
@@ -165,11 +174,11 @@ class RecipeArguments(TrainingArguments):
             "switches them off."
         },
     )
-    speed: float = field(default=0.0, metadata={"help": "Of a copy: tempo and pitch, 0.1 for +-10 %%."})
-    pitch_shift: float = field(default=0.0, metadata={"help": "Of a copy: pitch alone, in semitones."})
-    reverberation: float = field(default=0.0, metadata={"help": "Of a copy: longest reverberation time in seconds."})
+    speed: float = field(default=0.0, metadata={"help": "Change of a copy's tempo and pitch, 0.1 for +-10 %%."})
+    pitch_shift: float = field(default=0.0, metadata={"help": "Change of a copy's pitch alone, in semitones."})
+    reverberation: float = field(default=0.0, metadata={"help": "Longest reverberation time of a copy, in seconds."})
     noise_snr: float | None = field(
-        default=None, metadata={"help": "Of a copy: lowest signal-to-noise ratio in dB; up to 20 dB more are drawn."}
+        default=None, metadata={"help": "Lowest signal-to-noise ratio of a copy in dB; up to 20 dB more are drawn."}
     )
     adversarial: Literal["none", "vanilla", "similarity"] = field(
         default="none",
@@ -184,8 +193,8 @@ class RecipeArguments(TrainingArguments):
     adversarial_weights: list[float] | None = field(
         default=None,
         metadata={
-            "help": "Of the loss on clips, the loss on their FGSM versions and, with 'similarity', the distance of "
-            "their embeddings. Default: 0.5 0.5 or 0.4 0.4 0.2."
+            "help": "Weights of the loss on clips, the loss on their FGSM versions and, with 'similarity', the "
+            "distance of their embeddings. Default: 0.5 0.5 or 0.4 0.4 0.2."
         },
     )
     adversarial_warmup_steps: int = field(
@@ -197,22 +206,22 @@ class RecipeArguments(TrainingArguments):
     )
     teacher: list[str] | None = field(
         default=None,
-        metadata={"help": "Learn from what these models say of the clips too: folders or Hub names of classifiers."},
+        metadata={"help": "Learn from the predictions of these models too: folders or Hub names of classifiers."},
     )
     distill: Literal["logits", "features"] = field(
         default="logits",
         metadata={
-            "help": "What is learnt from a --teacher: its probabilities (Hinton et al. 2015), or which clips its "
-            "embeddings hold to be alike (Tung and Mori 2019)."
+            "help": "Predictions of a --teacher to learn from: its probabilities (Hinton et al. 2015), or which "
+            "clips its embeddings hold to be alike (Tung and Mori 2019)."
         },
     )
-    distill_temperature: float = field(default=2.0, metadata={"help": "Of the probabilities of 'logits'."})
+    distill_temperature: float = field(default=2.0, metadata={"help": "Temperature of the probabilities of 'logits'."})
     distill_weight: float = field(
-        default=0.5, metadata={"help": "Of the teachers in the loss, between 0 and 1; labels have the rest."}
+        default=0.5, metadata={"help": "Weight of the teachers in the loss, between 0 and 1; labels have the rest."}
     )
     unlabelled_dir: list[str] | None = field(
         default=None,
-        metadata={"help": "Folders of more training clips, which have no labels: a --teacher alone speaks of them."},
+        metadata={"help": "Folders of more training clips without labels, learnt from a --teacher alone."},
     )
     restart: bool = field(
         default=False, metadata={"help": "Begin anew although output_dir holds checkpoints, and delete those."}
@@ -256,14 +265,16 @@ class RecipeArguments(TrainingArguments):
             raise ValueError("--sampling balanced goes by labels, which the clips of --unlabelled_dir do not have")
 
     def augmentation(self) -> Augmentation:
+        """Return the random changes to features of training clips."""
         return Augmentation(**{name: getattr(self, name) for name in Augmentation.__dataclass_fields__})
 
     def perturbation(self) -> Perturbation:
+        """Return the random changes to waveforms of copies of training clips."""
         return Perturbation(**{name: getattr(self, name) for name in Perturbation.__dataclass_fields__})
 
 
 class FlagParser(HfArgumentParser):
-    """Parser of the flags of a training, which raises ValueError where that of a command would end the process."""
+    """Parser of the flags of a training that raises ValueError, while the parser of a command ends the process."""
 
     def __init__(self):
         super().__init__((DataArguments, ModelArguments, RecipeArguments), allow_abbrev=False)

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
-from transformers import EvalPrediction, Trainer, set_seed
+from transformers import EvalPrediction, set_seed
 
 from ..corpora.sources import find_source, load_splits
 from ..evaluation.wer import (
@@ -25,7 +25,6 @@ from ..evaluation.wer import (
     write_transcript_report,
     write_transcripts,
 )
-from ..hub.cards.model_card import write_model_card
 from ..hub.training_record import corpus_facts, split_facts, start_facts, write_record
 from ..models.espnet.configuration_espnet_asr import EspnetAsrConfig
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
@@ -34,10 +33,11 @@ from ..models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
 from ..models.espnet.processing_espnet_asr import IGNORED, EspnetAsrProcessor
 from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
 from .asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
-from .data import LengthSampler, frame_counts
+from .data import frame_counts
 from .features import compute_features, fit_normalization
 from .network import find_checkpoint
 from .selection import with_validation
+from .trainer import CardTrainer
 from .vocabulary import character_tokens, sentencepiece_tokens
 
 
@@ -51,17 +51,17 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
     """Train, keep the best model on the validation splits, and score it on the validation and the test splits.
 
     `args.output_dir` then holds the model and its processor, which `pipeline("automatic-speech-recognition")` serves;
-    `results.json` and `report.md` with error rates of every corpus; `transcripts.csv`, what was said and what was
-    recognised; `rejected.csv`, utterances that could not be used and why; and the Trainer's logs and checkpoints. A
-    run that was stopped goes on from its last checkpoint when it is started again, and ends in the same weights.
+    `results.json` and `report.md` with error rates of every corpus; `transcripts.csv` with references and hypotheses;
+    `rejected.csv`, utterances that could not be used and why; and the Trainer's logs and checkpoints. A training that
+    was stopped goes on from its last checkpoint when it is started again, and ends in the same weights.
 
     Returns:
         Test set (e.g. "ravdess test") -> its error rates, see `evaluate_transcripts`.
 
     Raises:
-        ValueError: flags that do not fit each other, a corpus without the columns or splits that are needed, or one
-            whose transcripts are all empty.
-        ImportError: jiwer or, for sentencepiece tokens, sentencepiece is not installed.
+        ValueError: Flags that do not go together, or a corpus without the columns, splits or transcripts that are
+            needed.
+        ImportError: The package jiwer or, for sentencepiece tokens, sentencepiece is not installed.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     import_jiwer()  # rather now than after the training
@@ -73,9 +73,8 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
     if args.should_save:
         names = ("corpus", "split", "id", "reason")
         write_transcripts(Path(args.output_dir) / "rejected.csv", [dict(zip(names, row)) for row in rejected])
-    train_rows, validation_rows = splits["train"], splits["validation"]
     with args.main_process_first(desc="building the model"):
-        model, processor = build_recogniser(model_args, train_rows["transcript"], args.output_dir)
+        model, processor = build_recogniser(model_args, splits["train"]["transcript"], args.output_dir)
 
     with args.main_process_first(desc="computing features"):
         features = {
@@ -94,10 +93,11 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
         processing_class=processor,
     )
     logger.info(
-        f"{model.num_parameters():,} parameters, {len(processor.tokenizer)} tokens, {len(train_rows)} training and "
-        f"{len(validation_rows)} validation utterances, {args.world_size} process(es)"
+        f"{model.num_parameters():,} parameters, {len(processor.tokenizer)} tokens, {len(splits['train'])} training "
+        f"and {len(splits['validation'])} validation utterances, {args.world_size} process(es)"
     )
     if trainer.is_world_process_zero():
+        # Before the training, so that the card of every checkpoint has it.
         _record(data_args, model_args, args, splits, model.num_parameters())
     outcome = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
@@ -105,16 +105,28 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
     trainer.save_state()
     if not trainer.is_world_process_zero():
         return {}
+    if "test" not in features:
+        logger.warning(f"no corpus has a split {data_args.test_split_name!r}: nothing to test on")
+    tested = {split: features[split] for split in ("validation", "test") if split in features}
+    results, transcripts = _score(model, processor, tested, normalization, args)
+    _report(results, transcripts, rejected, data_args, model, args, normalization)
+    trainer.create_model_card()
+    return results
 
+
+def _score(
+    model: EspnetAsrForSpeechSeq2Seq,
+    processor: EspnetAsrProcessor,
+    features: Mapping[str, datasets.Dataset],
+    normalization: Normalization,
+    args: AsrRecipeArguments,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the error rates of each corpus and split, and a row of `transcripts.csv` for each utterance."""
     results, transcripts = {}, []
-    for split in ("validation", "test"):
-        if split not in features:
-            logger.warning(f"no corpus has a split {data_args.test_split_name!r}: nothing to test on")
-            continue
-        rows = features[split]
+    for split, rows in features.items():
         dataset = TranscribedDataset(rows, processor)
-        hypotheses = list(tqdm(recognise(model, dataset, args.per_device_eval_batch_size), f"Decoding {split}"))
-        hypotheses = [normalization(hypothesis) for hypothesis in hypotheses]
+        decoded = tqdm(recognise(model, dataset, args.per_device_eval_batch_size), f"Decoding {split}")
+        hypotheses = [normalization(hypothesis) for hypothesis in decoded]
         columns = {name: list(rows[name]) for name in _COLUMNS}
         for corpus in dict.fromkeys(columns["corpus"]):
             chosen = [index for index, name in enumerate(columns["corpus"]) if name == corpus]
@@ -124,11 +136,9 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
             )
         errors = count_errors(columns["transcript"], hypotheses)
         for index, (hypothesis, counts) in enumerate(zip(hypotheses, errors.tolist())):
-            said = {"split": split, **{name: columns[name][index] for name in _COLUMNS}}
-            transcripts.append({**said, "recognised": hypothesis, "word_errors": sum(counts[:3]), "words": counts[3]})
-    _report(results, transcripts, rejected, data_args, model, args, normalization)
-    trainer.create_model_card()
-    return results
+            row = {"split": split, **{name: columns[name][index] for name in _COLUMNS}}
+            transcripts.append({**row, "recognised": hypothesis, "word_errors": sum(counts[:3]), "words": counts[3]})
+    return results, transcripts
 
 
 def _record(
@@ -138,7 +148,7 @@ def _record(
     splits: dict[str, datasets.Dataset],
     num_parameters: int,
 ) -> None:
-    """Write `training.json`, before the training so that every card has it."""
+    """Write `training.json`."""
     name = model_args.model_name_or_path
     folders = data_args.data_dir or ["-"] * len(data_args.dataset_name)
     speakers = {
@@ -167,10 +177,10 @@ def load_transcribed(
 
     Returns:
         `train`, `validation` and, where a corpus has one, `test`, each with the columns `audio`, `id`, `corpus`,
-        `speaker` (None where unknown) and `transcript`; and what was left out: corpus, split, id and reason.
+        `speaker` (None where unknown) and `transcript`; and corpus, split, id and reason of utterances left out.
 
     Raises:
-        ValueError: a corpus lacks the audio or transcript column or the training split, or no transcript is left.
+        ValueError: A corpus lacks the audio or transcript column or the training split, or no transcript is left.
     """
     names = data_args.dataset_name
     folders = data_args.data_dir or ["-"] * len(names)
@@ -209,7 +219,7 @@ def load_transcribed(
 def _prepare(
     rows: datasets.Dataset, source: str, data_args: AsrDataArguments, normalization: Normalization
 ) -> tuple[datasets.Dataset, list[tuple[str, str]]]:
-    """The usable rows of a split in our columns; id and reason of the others."""
+    """Return the usable rows of a split in our columns, and id and reason of the others."""
     audio, transcript, speaker = (
         getattr(data_args, f"{kind}_column_name") for kind in ("audio", "transcript", "speaker")
     )
@@ -243,16 +253,16 @@ def _prepare(
 def build_recogniser(
     model_args: AsrModelArguments, transcripts: Sequence[str], output_dir: str | os.PathLike
 ) -> tuple[EspnetAsrForSpeechSeq2Seq, EspnetAsrProcessor]:
-    """A network from scratch with a vocabulary of the transcripts, or a saved recogniser with its own.
+    """Return a network from scratch with a vocabulary of the transcripts, or a saved recogniser with its own.
 
     Args:
-        model_args: what to build.
-        transcripts: normalised, of the training split.
-        output_dir: sentencepiece writes its model here.
+        model_args: Recogniser to build.
+        transcripts: Normalised transcripts of the training split.
+        output_dir: Folder that sentencepiece writes its model to.
 
     Raises:
-        ValueError: flags for networks from scratch together with a saved one.
-        ImportError: sentencepiece is asked for and not installed.
+        ValueError: Flags for networks from scratch together with a saved one.
+        ImportError: The package sentencepiece is asked for and not installed.
     """
     generation = json.loads(model_args.generation_overrides or "{}")
     if model_args.model_name_or_path is not None:
@@ -295,7 +305,7 @@ LIBRISPEECH_SPECAUG = {
 
 
 class TranscribedDataset(torch.utils.data.Dataset):
-    """Normalised features and token numbers of rows of `compute_features`, for `EspnetAsrProcessor.pad`."""
+    """Data set of features and token numbers from rows of `compute_features`, for `EspnetAsrProcessor.pad`."""
 
     def __init__(self, rows: datasets.Dataset, processor: EspnetAsrProcessor):
         self.values = rows.select_columns(["values", "width"]).with_format("numpy")
@@ -319,16 +329,11 @@ class TranscribedDataset(torch.utils.data.Dataset):
         return {"input_features": features.astype(np.float32), "labels": self.labels[index]}
 
 
-class AsrTrainer(Trainer):
-    """A Trainer with ESPnet's schedule, batches of equally long clips, and error rates of the best CTC path."""
+class AsrTrainer(CardTrainer):
+    """Trainer with ESPnet's schedule, batches of equally long clips, and error rates of the best CTC path."""
 
     def __init__(self, **kwargs):
         super().__init__(compute_metrics=self._error_rates, **kwargs)
-
-    def create_model_card(self, *args, **kwargs) -> None:
-        """Write the card of this package, in place of transformers' draft, which its arguments are for."""
-        if self.is_world_process_zero():
-            write_model_card(self.args.output_dir)
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
         if self.args.lr_scheduler_type != "inverse_sqrt":
@@ -337,11 +342,6 @@ class AsrTrainer(Trainer):
             warmup = max(1, self.args.get_warmup_steps(num_training_steps))
             self.lr_scheduler = LambdaLR(optimizer or self.optimizer, lambda step: warmup_factor(step, warmup))
         return self.lr_scheduler
-
-    def _get_train_sampler(self, train_dataset=None):
-        if self.args.train_sampling_strategy != "group_by_length":
-            return super()._get_train_sampler(train_dataset)
-        return LengthSampler((train_dataset or self.train_dataset).lengths, self.args.train_batch_size, self.args.seed)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         inputs = self._prepare_inputs(inputs)
@@ -370,10 +370,10 @@ class AsrTrainer(Trainer):
 
 
 def warmup_factor(step: int, warmup_steps: int) -> float:
-    """Share of the learning rate at an update, the first of which is 0: ESPnet's WarmupLR.
+    """Return the share of the learning rate at an update, the first of which is 0, as ESPnet's WarmupLR.
 
-    min(n / warmup, sqrt(warmup / n)) for the n-th update. It is Noam's schedule (Vaswani et al. 2017, section 5.3) but
-    for the constant: with d the width of the model, its factor k is a learning rate of k / sqrt(d * warmup).
+    It is min(n / warmup, sqrt(warmup / n)) for the n-th update: Noam's schedule (Vaswani et al. 2017, section 5.3) but
+    for the constant. With d the width of the model, Noam's factor k is a learning rate of k / sqrt(d * warmup).
     """
     number = step + 1
     return min(number / warmup_steps, (warmup_steps / number) ** 0.5)
@@ -381,10 +381,10 @@ def warmup_factor(step: int, warmup_steps: int) -> float:
 
 @torch.no_grad()
 def recognise(model: EspnetAsrForSpeechSeq2Seq, dataset: TranscribedDataset, batch_size: int = 8) -> Iterator[str]:
-    """Transcripts of a dataset, by the model's own generation configuration, in the dataset's order."""
+    """Yield the transcripts of a dataset in its order, by the model's own generation configuration."""
     model.eval()
     order = np.argsort(dataset.lengths, kind="stable")
-    answers: dict[int, str] = {}
+    decoded: dict[int, str] = {}
     waiting = 0
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size].tolist()
@@ -393,13 +393,13 @@ def recognise(model: EspnetAsrForSpeechSeq2Seq, dataset: TranscribedDataset, bat
         ).to(model.device)
         sequences = model.generate(**batch, num_return_sequences=1, return_dict_in_generate=False)
         texts = dataset.tokenizer.batch_decode(sequences, skip_special_tokens=True)
-        answers.update(zip(chosen, texts, strict=True))
-        while waiting in answers:
-            yield answers.pop(waiting)
+        decoded.update(zip(chosen, texts, strict=True))
+        while waiting in decoded:
+            yield decoded.pop(waiting)
             waiting += 1
 
 
-#: What the report says of the decoding.
+#: Settings of the decoding that the report shows.
 SEARCH_OPTIONS = ("num_beams", "ctc_weight", "penalty", "maxlenratio", "minlenratio", "ctc_greedy")
 
 

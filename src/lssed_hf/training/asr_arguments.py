@@ -1,4 +1,4 @@
-"""Flags of `scripts/train_asr.py`. Where not said otherwise, defaults are ESPnet's LibriSpeech conformer recipe's."""
+"""Flags of `scripts/train_asr.py`. Unless noted, defaults are those of ESPnet's LibriSpeech conformer recipe."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +10,7 @@ from transformers.hf_argparser import HfArg
 
 @dataclass
 class AsrDataArguments:
-    """What to train and test on."""
+    """Data sets to train and test on."""
 
     dataset_name: list[str] = field(
         metadata={
@@ -33,7 +33,9 @@ class AsrDataArguments:
         help="Split for model selection. Where it is missing, --validation_fraction of the training speakers is used.",
     )
     test_split_name: str = HfArg(default="test", help="Split that the final model is scored on, once.")
-    validation_fraction: float = HfArg(default=0.1, help="Held out from training where there is no validation split.")
+    validation_fraction: float = HfArg(
+        default=0.1, help="Share of the training clips to hold out where there is no validation split."
+    )
     audio_column_name: str = HfArg(default="audio", help="Column with the audio.")
     transcript_column_name: str = HfArg(default="transcript", help="Column with the transcript.")
     speaker_column_name: str = HfArg(default="speaker_id", help="Column with the speaker, if there is one.")
@@ -44,7 +46,7 @@ class AsrDataArguments:
 
 @dataclass
 class AsrModelArguments:
-    """What to train."""
+    """Recogniser to train."""
 
     model_name_or_path: str | None = HfArg(
         default=None, help="Folder or Hub name of an EspnetAsrForSpeechSeq2Seq to go on from; by default from scratch."
@@ -75,7 +77,7 @@ class AsrModelArguments:
 
 @dataclass
 class AsrRecipeArguments(TrainingArguments):
-    """transformers' TrainingArguments with ESPnet's schedule."""
+    """Fields of transformers' TrainingArguments with ESPnet's schedule."""
 
     output_dir: str | None = HfArg(default=None, help="Where checkpoints, the model and its results go.")
     num_train_epochs: float = field(default=50.0, metadata={"help": "Passes over the training set."})
@@ -100,9 +102,14 @@ class AsrRecipeArguments(TrainingArguments):
     load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
     metric_for_best_model: str | None = field(
         default="cer",
-        metadata={"help": "What 'best' means on the validation split: cer, wer (of CTC's best path), loss."},
+        metadata={
+            "help": "Metric of the validation split that the best checkpoint is chosen by: cer, wer (of CTC's "
+            "best path), loss."
+        },
     )
-    greater_is_better: bool | None = field(default=False, metadata={"help": "Whether that metric should be high."})
+    greater_is_better: bool | None = field(
+        default=False, metadata={"help": "Whether a high value of that metric is good."}
+    )
     logging_steps: float = field(default=10, metadata={"help": "Log every so many updates."})
     report_to: str | None = field(default="tensorboard", metadata={"help": "Where logs go besides the console."})
     use_cpu: bool = field(

@@ -1,7 +1,7 @@
-"""What the Trainer sees of a corpus: random crops and augmentation in training, whole clips in evaluation.
+"""Data sets and samplers of the Trainer: random crops and augmentation in training, whole clips in evaluation.
 
-Every random draw is a function of seed, epoch and index alone, so a resumed run sees exactly what an uninterrupted one
-would have seen, whatever the number of loader workers.
+Every random draw is a function of seed, epoch and index alone. A resumed run therefore sees exactly what an
+uninterrupted one would have seen, for any number of loader workers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,13 +22,14 @@ class Augmentation:
     """Random changes to training clips, off by default as in the paper.
 
     Attributes:
-        freq_mask, num_freq_masks: up to so many mel bins, so often, are set to the mean (SpecAugment, Park et al.
-            2019).
-        time_mask, num_time_masks: the same along time, in frames.
-        freq_shift: the picture moves up or down by up to so many mel bins, as another voice's would.
-        time_stretch: speed changes by a factor of up to 1 +- this.
-        gain_db: level changes by up to +- this many decibels (logarithmic features only).
-        mixup: parameter of mixup's Beta distribution (Zhang et al. 2018), 0 for none.
+        freq_mask: Widest band of mel bins that is set to the mean (SpecAugment, Park et al. 2019).
+        num_freq_masks: Number of such bands.
+        time_mask: Longest stretch of frames that is set to the mean.
+        num_time_masks: Number of such stretches.
+        freq_shift: Largest shift along the mel axis in bins, up or down, as of another voice.
+        time_stretch: Largest change of speed, 0.1 for factors of 0.9 to 1.1.
+        gain_db: Largest change of level in decibels, up or down (logarithmic features only).
+        mixup: Parameter of mixup's Beta distribution (Zhang et al. 2018), 0 for none.
     """
 
     freq_mask: int = 0
@@ -45,17 +46,17 @@ class SpeechDataset(torch.utils.data.Dataset):
     """Clips of a dataset from `compute_features`, ready for `ClipCollator`.
 
     Args:
-        dataset: rows with `values`, `width` and the label column.
-        feature_extractor: whose `normalize` is applied where features were cached.
-        label_column: integer labels, -1 for none. Where one is missing, all labels are distributions over the classes,
-            and that of a clip without is zero.
-        crop_seconds: random crops of this length; `None` gives whole clips.
-        augmentation: only for cached features; `None` for none.
-        num_labels: needed for mixup, which makes labels distributions over the classes, and for missing labels.
-        seed: of crops and augmentation.
-        copies: perturbed versions of the same rows; every time, a clip is drawn from `dataset` and these.
-        teachers: of each teacher (clips, size), what it says of the clips as they are; mixup mixes that too.
-        front_ends: of each row, whose `normalize` takes the place of the extractor's.
+        dataset: Rows with `values`, `width` and the label column.
+        feature_extractor: Front end. Its `normalize` is applied where features were cached.
+        label_column: Name of the column with class numbers, -1 for none. If a label is missing, all labels are
+            distributions over the classes, and that of a clip without label is zero.
+        crop_seconds: Length of random crops. Default: whole clips.
+        augmentation: Random changes, for cached features only.
+        num_labels: Number of classes. Mixup, which makes labels distributions, and missing labels need it.
+        seed: Seed of crops and augmentation.
+        copies: Perturbed versions of the same rows. Every time, a clip is drawn from `dataset` and these.
+        teachers: Predictions of each teacher for the unchanged clips, (clips, size). Mixup mixes them too.
+        front_ends: Front end of each row, whose `normalize` replaces that of `feature_extractor`.
     """
 
     def __init__(
@@ -90,13 +91,14 @@ class SpeechDataset(torch.utils.data.Dataset):
             samples = round(crop_seconds * feature_extractor.sampling_rate)
             # As many frames as a clip of that many samples has.
             self.crop_length = 1 + samples // feature_extractor.hop_length if self.cacheable else samples
-        #: What a clip comes to, but for stretching and mixup.
+        #: Lengths of the clips that come out, but for stretching and mixup.
         self.lengths = np.minimum(frame_counts(dataset), self.crop_length or np.inf).astype(int)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch, which all draws depend on."""
         self.epoch = epoch
 
     def __getitem__(self, index: int) -> dict:
@@ -142,7 +144,7 @@ class SpeechDataset(torch.utils.data.Dataset):
 
 
 def frame_counts(rows: datasets.Dataset) -> list[int]:
-    """Frames of each row of `compute_features` (samples, where it holds waveforms), without reading the frames."""
+    """Return the number of frames (of waveforms: samples) of each row of `compute_features`, without reading them."""
     counts: list[int] = []
     for batch in rows.select_columns(["values", "width"]).with_format("arrow").iter(1000):
         counts += pc.divide(pc.list_value_length(batch["values"]), batch["width"]).to_pylist()
@@ -150,7 +152,7 @@ def frame_counts(rows: datasets.Dataset) -> list[int]:
 
 
 def by_length(rows: datasets.Dataset) -> datasets.Dataset:
-    """The rows of `compute_features`, the shortest first, so that batches in this order pad little."""
+    """Sort the rows of `compute_features`, the shortest first, so that batches in this order pad little."""
     return rows.select(np.argsort(frame_counts(rows), kind="stable"))
 
 
@@ -191,7 +193,7 @@ def spec_augment(features: np.ndarray, augmentation: Augmentation, rng: np.rando
 
 
 class ClipCollator:
-    """Pad clips to a batch with the feature extractor, which also makes the attention mask."""
+    """Collator that pads clips to a batch with the feature extractor, which also makes the attention mask."""
 
     def __init__(self, feature_extractor: SequenceFeatureExtractor):
         self.feature_extractor = feature_extractor
@@ -212,16 +214,15 @@ class ClipCollator:
 
 
 class LengthSampler(torch.utils.data.Sampler):
-    """Every clip once an epoch, those of a batch about equally long, batches in random order.
+    """Sampler of every clip once an epoch, with clips of about one length in a batch, and batches in random order.
 
-    A function of seed and epoch alone, as everything random in training, so that a resumed run sees what an
-    uninterrupted one would have seen.
+    The order is a function of seed and epoch alone.
 
     Args:
-        lengths: of the clips.
-        batch_size: of each batch.
-        seed: of the order.
-        pool: batches whose clips are drawn together and sorted by length.
+        lengths: Lengths of the clips.
+        batch_size: Number of clips in a batch.
+        seed: Seed of the order.
+        pool: Number of batches whose clips are drawn together and sorted by length.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int = 0, pool: int = 50):
@@ -232,6 +233,7 @@ class LengthSampler(torch.utils.data.Sampler):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch, which the order depends on."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -251,7 +253,7 @@ class LengthSampler(torch.utils.data.Sampler):
 
 
 class BalancedSampler(torch.utils.data.Sampler):
-    """Draws with replacement so that every class is equally frequent; an epoch has as many draws as clips."""
+    """Sampler with replacement that draws every class equally often. An epoch has as many draws as clips."""
 
     def __init__(self, labels: np.ndarray, seed: int = 0):
         counts = np.bincount(labels)
@@ -260,6 +262,7 @@ class BalancedSampler(torch.utils.data.Sampler):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch, which the order depends on."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -271,7 +274,7 @@ class BalancedSampler(torch.utils.data.Sampler):
 
 
 class EpochCallback(TrainerCallback):
-    """Tells the training set which epoch it is, also after resuming and with several processes."""
+    """Callback that tells the training set which epoch it is, also after resuming and with several processes."""
 
     def __init__(self, dataset: SpeechDataset):
         self.dataset = dataset

@@ -1,4 +1,4 @@
-"""Knowledge distillation: a student learns from labels and from what teachers say of the same clips.
+"""Knowledge distillation: a student learns from labels and from the predictions of teachers for the same clips.
 
 `--distill logits` is Hinton, Vinyals and Dean 2015 (arXiv 1503.02531, section 2), `--distill features` Tung and Mori's
 similarity-preserving distillation (ICCV 2019), which needs no parameters of its own.
@@ -22,14 +22,14 @@ def forward_student(
     teachers: Sequence[torch.Tensor],
     with_embeddings: bool = False,
 ) -> dict[str, torch.Tensor | Sequence[torch.Tensor]]:
-    """Run a model on a batch, and put what the teachers say beside its answer.
+    """Run a model on a batch, and put the predictions of the teachers beside its own.
 
     Args:
-        model: what the Trainer trains, perhaps wrapped for several processes.
-        network: the classifier itself, without wrapper.
-        inputs: of the model, without labels.
-        teachers: of each teacher (batch, size).
-        with_embeddings: whether to return what the base model pools.
+        model: Model that the Trainer trains, perhaps wrapped for several processes.
+        network: Classifier itself, without wrapper.
+        inputs: Inputs of the model, without labels.
+        teachers: Predictions of each teacher, (batch, size).
+        with_embeddings: Whether to return the inputs of the head.
 
     Returns:
         `logits` (batch, num_labels), `teachers`, and, if asked for, `embeddings` (batch, hidden_size).
@@ -48,9 +48,9 @@ class DistillationLoss:
     label smoothing belong to the loss on labels alone. Without teachers, in evaluation, it is the loss on labels.
 
     Args:
-        classification: the loss on labels, which also knows how to average over the clips of an accumulated batch.
-        weight: w.
-        temperature: of the soft targets.
+        classification: Loss on labels, which also averages over the clips of an accumulated batch.
+        weight: Weight w of the teachers.
+        temperature: Temperature of the soft targets.
     """
 
     def __init__(self, classification: ClassificationLoss, weight: float, temperature: float):
@@ -76,30 +76,30 @@ class DistillationLoss:
 
 
 def soft_target_distance(logits: torch.Tensor, teachers: Sequence[torch.Tensor], temperature: float) -> torch.Tensor:
-    """T^2 KL(q || softmax(s / T)), summed over clips: q is the mean of what the teachers say at temperature T.
+    """Return T^2 KL(q || softmax(s / T)), summed over clips, where q is the mean of the teachers' probabilities.
 
     T^2 keeps the size of the gradients when T changes (Hinton, Vinyals and Dean 2015, section 2).
 
     Args:
-        logits: s, of the student, (batch, num_labels).
-        teachers: probabilities softmax(z / T) of each teacher, (batch, num_labels).
-        temperature: T.
+        logits: Logits s of the student, (batch, num_labels).
+        teachers: Probabilities softmax(z / T) of each teacher, (batch, num_labels).
+        temperature: Temperature T.
     """
     targets = torch.stack(tuple(teachers)).mean(dim=0).float()
-    answers = (logits.float() / temperature).log_softmax(dim=1)
-    return temperature**2 * kl_div(answers, targets, reduction="sum")
+    predictions = (logits.float() / temperature).log_softmax(dim=1)
+    return temperature**2 * kl_div(predictions, targets, reduction="sum")
 
 
 def similarity_distance(embeddings: torch.Tensor, teachers: Sequence[torch.Tensor]) -> torch.Tensor:
-    """||G_T - G_S||_F^2: how differently a student and its teachers see the likeness of the clips in a batch.
+    """Return ||G_T - G_S||_F^2, the distance of the likeness of clips in the eyes of a student and of its teachers.
 
-    G is the Gram matrix Q Q^T of the embeddings Q (batch, hidden_size), its rows scaled to length 1; G_T is the mean
-    over the teachers. Tung and Mori divide by the batch's size b squared; here the caller divides by the number of
-    clips, so that the loss is b times theirs and does not vanish beside cross entropy.
+    G is the Gram matrix Q Q^T of the embeddings Q (batch, hidden_size), its rows scaled to length 1. G_T is the mean
+    over the teachers. Tung and Mori divide by the square of the batch size b. Here the caller divides by the number
+    of clips, so that the loss is b times theirs and does not vanish beside cross entropy.
 
     Args:
-        embeddings: of the student.
-        teachers: embeddings of each teacher, whatever their hidden_size.
+        embeddings: Embeddings of the student, (batch, hidden_size).
+        teachers: Embeddings of each teacher, of any hidden_size.
     """
     target = torch.stack([_similarities(embedding) for embedding in teachers]).mean(dim=0)
     return (target - _similarities(embeddings)).square().sum()

@@ -1,4 +1,4 @@
-"""Features of a dataset, computed once and cached, and the corpus statistics that normalise them."""
+"""Features of clips, computed once and cached, and the corpus statistics that normalise them."""
 
 import hashlib
 import inspect
@@ -26,12 +26,12 @@ FrameExtractor = PyResNetFeatureExtractor | EspnetAsrFeatureExtractor
 
 
 def is_cacheable(feature_extractor: SequenceFeatureExtractor) -> bool:
-    """Whether features can be cached and cropped; otherwise waveforms are, and the extractor runs on each crop."""
+    """Return whether features can be cached and cropped. If not, waveforms are, and each crop is extracted."""
     return isinstance(feature_extractor, FrameExtractor)
 
 
 def decibel(feature_extractor: SequenceFeatureExtractor) -> float:
-    """What a decibel is in features that can be cached: ESPnet's are natural logarithms of power."""
+    """Return the size of a decibel in features that can be cached. ESPnet's are natural logarithms of power."""
     return math.log(10) / 10 if isinstance(feature_extractor, EspnetAsrFeatureExtractor) else 1.0
 
 
@@ -50,15 +50,15 @@ def compute_features(
     settings and the code that computes it.
 
     Args:
-        dataset: with an audio column.
-        feature_extractor: what computes features, or says at which sampling rate waveforms are.
-        audio_column: its name.
-        num_proc: processes.
-        perturbation: of the waveforms, whose draws depend on `copy` and the row's number alone.
-        copy: number of the copy.
+        dataset: Dataset with an audio column.
+        feature_extractor: Front end that computes features, or gives the sampling rate of waveforms.
+        audio_column: Name of the column with the audio.
+        num_proc: Number of processes.
+        perturbation: Changes to the waveforms. The draws depend on `copy` and the row's number alone.
+        copy: Number of the copy.
 
     Raises:
-        AudioError, FileNotFoundError: a clip cannot be used; the message names its file.
+        AudioError, FileNotFoundError: A clip cannot be used. The message names its file.
     """
     cacheable = is_cacheable(feature_extractor)
     sampling_rate = {"sampling_rate": feature_extractor.sampling_rate}
@@ -87,7 +87,7 @@ def compute_features(
 
 
 def _code_hash(feature_extractor: SequenceFeatureExtractor, *others: ModuleType) -> str:
-    """Of the front end's source: `datasets` hashes a function of a package by its name alone."""
+    """Hash the source of the front end, because `datasets` hashes a function of a package by its name alone."""
     own = [inspect.getmodule(type(feature_extractor))] if is_cacheable(feature_extractor) else []
     modules = [audio, *own, *others]
     return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
@@ -129,14 +129,19 @@ def fit_normalization(
 ) -> FrameExtractor:
     """Set the extractor's `mean` and `std` per mel bin to those over all frames of a dataset.
 
-    Fit on training data only; `save_pretrained` then keeps the statistics in `preprocessor_config.json`.
+    Fit on training data only. `save_pretrained` then keeps the statistics in `preprocessor_config.json`.
 
     Args:
-        feature_extractor: changed in place.
-        dataset: with an audio column, or what `compute_features` made of one.
+        feature_extractor: Front end, changed in place.
+        dataset: Dataset with an audio column, or the result of `compute_features`.
+        audio_column: Name of the column with the audio.
+        num_proc: Number of processes.
 
     Returns:
-        The same extractor.
+        The same front end.
+
+    Raises:
+        ValueError: The dataset has no rows.
     """
     if len(dataset) == 0:
         raise ValueError("cannot fit normalisation statistics on a dataset without rows")

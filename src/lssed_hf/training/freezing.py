@@ -1,4 +1,4 @@
-"""Training a part of a network: its head alone, or its last stages as well."""
+"""Training of a part of a network: its head alone, or its last stages as well."""
 
 from torch import nn
 
@@ -6,22 +6,22 @@ from ..models.encoders import encoder_of
 
 
 def freeze(model: nn.Module, num_trainable_stages: int) -> list[str]:
-    """Leave the head and the last stages of the encoder to training, and keep the rest as it is.
+    """Freeze a model but for its head and the last stages of its encoder.
 
-    What is frozen stays in `eval` mode also while the model trains: batch norm keeps its statistics, and nothing is
+    Frozen modules stay in `eval` mode also while the model trains: batch norm keeps its statistics, and nothing is
     dropped out.
 
     Args:
-        model: a classifier of transformers' kind, with a `base_model` and a head beside it.
-        num_trainable_stages: of the encoder's stages (of PyResNet: the blocks of one resolution; of a transformer: its
-            layers), counted from the end; 0 for the head alone. What the encoder does after its last stage is trained
-            with it.
+        model: Classifier of transformers' kind, with a `base_model` and a head beside it.
+        num_trainable_stages: Number of stages to train, counted from the end, 0 for the head alone. Stages of a
+            PyResNet are the blocks of one resolution, those of a transformer its layers. Modules behind the last stage
+            are trained with it.
 
     Returns:
         Names of the parameters that are trained.
 
     Raises:
-        ValueError: the model has no `base_model`, or fewer stages.
+        ValueError: The model has no `base_model`, or fewer stages.
     """
     encoder = encoder_of(model)
     if encoder is None:
@@ -33,7 +33,7 @@ def freeze(model: nn.Module, num_trainable_stages: int) -> list[str]:
             raise ValueError(f"{num_trainable_stages} stages to train, but {type(encoder).__name__} has {len(stages)}")
         first = f"{path}.{len(stages) - num_trainable_stages}."
         reached = False
-        # Parameters are listed in the order in which modules were made: what works on the last stage comes after it.
+        # Parameters are listed in the order in which modules were made: those behind the last stage come after it.
         for name, parameter in encoder.named_parameters():
             reached = reached or name.startswith(first)
             parameter.requires_grad_(reached)
@@ -42,7 +42,7 @@ def freeze(model: nn.Module, num_trainable_stages: int) -> list[str]:
 
 
 def _stages(encoder: nn.Module) -> tuple[str, nn.ModuleList | nn.Sequential]:
-    """The outermost list of modules that holds most of the parameters, and its name."""
+    """Return the outermost list of modules that holds most of the parameters, and its name."""
     found, size = None, 0
     for name, module in encoder.named_modules():
         if isinstance(module, nn.ModuleList | nn.Sequential) and len(module) > 1:

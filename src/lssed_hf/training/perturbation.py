@@ -10,15 +10,15 @@ _NOISE_RANGE_DB = 20.0  # the least noise is so much below the most
 
 @dataclass(frozen=True)
 class Perturbation:
-    """What is changed about a copy of a clip; all off by default.
+    """Random changes to a copy of a clip, off by default.
 
     Attributes:
-        speed: tempo and pitch change together by a factor of up to 1 +- this, as of a tape (Ko et al., "Audio
-            augmentation for speech recognition", Interspeech 2015, with 0.1).
-        pitch_shift: pitch alone changes by up to +- this many semitones.
-        reverberation: longest reverberation time (RT60) in seconds of a random room.
-        noise_snr: lowest signal-to-noise ratio in dB of added noise, which is up to 20 dB weaker and between white and
-            pink; `None` for none.
+        speed: Largest change of tempo and pitch together, as of a tape: 0.1 for factors of 0.9 to 1.1 (Ko et al.,
+            "Audio augmentation for speech recognition", Interspeech 2015).
+        pitch_shift: Largest change of the pitch alone, in semitones up or down.
+        reverberation: Longest reverberation time (RT60) of a random room, in seconds.
+        noise_snr: Lowest signal-to-noise ratio of added noise, in dB. The noise is up to 20 dB weaker and between
+            white and pink. Default: no noise.
     """
 
     speed: float = 0.0
@@ -35,9 +35,15 @@ class Perturbation:
 
 
 def perturb(waveform: np.ndarray, sampling_rate: int, how: Perturbation, rng: np.random.Generator) -> np.ndarray:
-    """A changed copy of a float32 waveform (samples,), in that order: speed, pitch, room, noise.
+    """Return a copy of a waveform with changed speed, pitch, room and noise, in that order.
 
-    The level stays (root mean square), so that `gain_db` alone says how levels vary; `speed` alone changes the length.
+    The level (root mean square) stays, so that `gain_db` alone sets how levels vary. `speed` alone changes the length.
+
+    Args:
+        waveform: Samples, float32 (samples,).
+        sampling_rate: Sampling rate in Hz.
+        how: Changes to draw from.
+        rng: Source of the draws.
     """
     level = _rms(waveform)
     if level == 0:
@@ -72,9 +78,10 @@ def _shift_pitch(waveform: np.ndarray, sampling_rate: int, semitones: float) -> 
 
 
 def _reverberate(waveform: np.ndarray, sampling_rate: int, longest: float, rng: np.random.Generator) -> np.ndarray:
-    """Through a room of Polack's model: noise that decays by 60 dB within RT60, behind the direct sound.
+    """Return a waveform in a random room of Polack's model: noise that decays by 60 dB within RT60.
 
-    (Polack, "La transmission de l'energie sonore dans les salles", 1988. Direct-to-reverberant ratio -3 to 15 dB.)
+    The noise is behind the direct sound, at a direct-to-reverberant ratio of -3 to 15 dB (Polack, "La transmission de
+    l'energie sonore dans les salles", 1988).
     """
     import scipy.signal
 
@@ -86,7 +93,7 @@ def _reverberate(waveform: np.ndarray, sampling_rate: int, longest: float, rng: 
 
 
 def _noise(length: int, color: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise whose power falls with frequency to the power of `color`: 0 is white, 1 is pink."""
+    """Return noise whose power falls with frequency to the power of `color`: 0 is white, 1 is pink."""
     spectrum = np.fft.rfft(rng.normal(size=length))
     spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** (-color / 2)
     return np.fft.irfft(spectrum, n=length)

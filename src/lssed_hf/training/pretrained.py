@@ -1,4 +1,4 @@
-"""Opening a pretrained encoder for classification, and shortening the clips that it pads to a fixed length."""
+"""Pretrained encoders for classification, also with shorter clips than those that they pad to a fixed length."""
 
 import json
 import math
@@ -31,16 +31,16 @@ def label_maps(labels: Sequence[str]) -> dict[str, dict]:
 def load_pretrained(
     model_args: ModelArguments, label_maps: Mapping[str, Any], **overrides: Any
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """A pretrained classifier in float32, whose head is a new one where its labels differ, and its front end.
+    """Return a pretrained classifier in float32, with a new head where its labels differ, and its front end.
 
     Args:
-        model_args: of `lssed-hf train`.
-        label_maps: `id2label` and `label2id`.
-        **overrides: further fields of the configuration, which win over those of `model_args`.
+        model_args: Model and changes to its configuration.
+        label_maps: Fields `id2label` and `label2id` of the configuration.
+        **overrides: Further fields of the configuration, which win over those of `model_args`.
 
     Raises:
-        OSError: there is no such model.
-        ValueError: its weights hold none for the encoder, or `--chunk_length` does not fit it.
+        OSError: There is no such model.
+        ValueError: The files hold no weights for the encoder, or `--chunk_length` does not fit the model.
     """
     name = model_args.model_name_or_path
     if not os.path.isdir(name) and "/" not in name:
@@ -82,15 +82,16 @@ def shorten(
     mean the same in a shorter input, and the cost falls with its length. Longer clips are cut off.
 
     Args:
-        model: with `max_source_positions` in its configuration and `embed_positions` in its encoder; changed in place.
-        feature_extractor: with a `chunk_length`.
-        chunk_length: whole seconds.
+        model: Model with `max_source_positions` in its configuration and `embed_positions` in its encoder. It is
+            changed in place.
+        feature_extractor: Front end with a `chunk_length`.
+        chunk_length: Length in whole seconds.
 
     Returns:
         The model, and a feature extractor of that length.
 
     Raises:
-        ValueError: a model without fixed length, or a length that is not between 1 and its own.
+        ValueError: The model has no fixed length, or the length is not between 1 and that.
     """
     encoder = encoder_of(model)
     config: PretrainedConfig = model.config

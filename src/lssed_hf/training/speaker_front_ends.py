@@ -1,4 +1,4 @@
-"""Front ends of speakers in training: each normalises by the statistics of its speaker's clips."""
+"""Front ends of speakers in training. Each normalises by the statistics of its speaker's clips."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,10 +17,10 @@ from .features import FrameExtractor
 
 
 def set_speaker_normalization(feature_extractor: SequenceFeatureExtractor, args: SpeakerArguments) -> None:
-    """Let an extractor say whether its `mean` and `std` stand in for a speaker's own.
+    """Set whether a front end is for speakers' own statistics, which its `mean` and `std` stand in for.
 
     Raises:
-        ValueError: it cannot take a speaker's statistics, or wants them and there are to be none.
+        ValueError: The front end cannot take a speaker's statistics, or wants them and there are to be none.
     """
     if args.speaker_normalization != "none":
         check_front_end(feature_extractor)
@@ -35,12 +35,12 @@ def set_speaker_normalization(feature_extractor: SequenceFeatureExtractor, args:
 def speaker_front_ends(
     features: datasets.Dataset, clips: Mapping[str, Sequence[int]], feature_extractor: FrameExtractor
 ) -> dict[str, FrameExtractor]:
-    """An extractor for each speaker.
+    """Return a front end for each speaker, by name.
 
     Args:
-        features: of `compute_features`, of clips as they are.
-        clips: of each speaker, numbers of the rows that the statistics are taken from (see `statistics_rows`).
-        feature_extractor: of the corpus.
+        features: Rows of `compute_features` of unchanged clips.
+        clips: Numbers of the rows that the statistics of each speaker are taken from (see `statistics_rows`).
+        feature_extractor: Front end of the corpus.
     """
     front_ends = {}
     for speaker, rows in clips.items():
@@ -59,7 +59,7 @@ def front_ends_of(
     speaker_column: str,
     feature_extractor: FrameExtractor,
 ) -> list[FrameExtractor] | None:
-    """That of each row's speaker, or the corpus's where the speaker is unknown; None where nobody has one."""
+    """Return each row's front end: its speaker's, else the corpus's. Return None if no speaker has one."""
     if not front_ends:
         return None
     return [front_ends.get(speaker, feature_extractor) for speaker in speakers_of(features, speaker_column)]

@@ -1,4 +1,4 @@
-"""transformers' Trainer with what the paper's recipe needs: SGD with momentum, step decay, weighted losses."""
+"""Trainers of transformers with this package's cards, samplers and, for classifiers, the paper's recipe."""
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -15,8 +15,22 @@ from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
 from .distillation import DistillationLoss, forward_student
 
 
-class SpeechTrainer(Trainer):
-    """A Trainer for `SpeechDataset`s under `RecipeArguments`."""
+class CardTrainer(Trainer):
+    """Trainer that writes this package's model cards, and groups clips by length if it is asked to."""
+
+    def create_model_card(self, *args, **kwargs) -> None:
+        """Write the card of this package in place of the draft of transformers, which the arguments are for."""
+        if self.is_world_process_zero():
+            write_model_card(self.args.output_dir)
+
+    def _get_train_sampler(self, train_dataset=None):
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        return LengthSampler((train_dataset or self.train_dataset).lengths, self.args.train_batch_size, self.args.seed)
+
+
+class SpeechTrainer(CardTrainer):
+    """Trainer for `SpeechDataset`s under `RecipeArguments`: SGD with momentum, step decay, weighted losses."""
 
     def __init__(self, *, args: RecipeArguments, train_dataset: SpeechDataset, num_labels: int, **kwargs):
         class_weights = None
@@ -70,17 +84,9 @@ class SpeechTrainer(Trainer):
         adversarial = self.args.adversarial != "none" and model.training
         return super().compute_loss(forward if adversarial else model, inputs, return_outputs, num_items_in_batch)
 
-    def create_model_card(self, *args, **kwargs) -> None:
-        """Write the card of this package, in place of transformers' draft, which its arguments are for."""
-        if self.is_world_process_zero():
-            write_model_card(self.args.output_dir)
-
     def _get_train_sampler(self, train_dataset=None):
         if self.args.sampling == "balanced":
             return BalancedSampler((train_dataset or self.train_dataset).labels, self.args.seed)
-        if self.args.train_sampling_strategy == "group_by_length":
-            lengths = (train_dataset or self.train_dataset).lengths
-            return LengthSampler(lengths, self.args.train_batch_size, self.args.seed)
         return super()._get_train_sampler(train_dataset)
 
     def _get_eval_sampler(self, eval_dataset):
@@ -111,10 +117,10 @@ class SpeechTrainer(Trainer):
 
 
 def set_head_learning_rate(optimizer: torch.optim.Optimizer, model: torch.nn.Module, learning_rate: float) -> None:
-    """Give what is not the encoder a rate of its own, before a schedule is laid over all rates.
+    """Give the parameters outside of the encoder a rate of their own, before a schedule is laid over all rates.
 
     Raises:
-        ValueError: the model has no encoder beside a head.
+        ValueError: The model has no encoder beside a head.
     """
     encoder = encoder_of(model)
     if encoder is None:
@@ -130,6 +136,7 @@ def set_head_learning_rate(optimizer: torch.optim.Optimizer, model: torch.nn.Mod
 
 
 def compute_metrics(prediction: EvalPrediction, num_labels: int) -> dict[str, float]:
+    """Return WA, UA and macro F1 of validation clips, by name."""
     logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
     scores = score(prediction.label_ids, logits.argmax(axis=1), num_labels)
     return {name: scores[name] for name in ("weighted_accuracy", "unweighted_accuracy", "macro_f1")}

@@ -13,10 +13,10 @@ logger = logging.getLogger(__name__)
 
 
 def character_tokens(transcripts: Sequence[str]) -> list[str]:
-    """`<blank>`, `<unk>`, the characters of the transcripts (a space is `<space>`) in Unicode's order, `<sos/eos>`.
+    """Return `<blank>`, `<unk>`, the characters in Unicode's order (a space is `<space>`), and `<sos/eos>`.
 
     Raises:
-        ValueError: there is not a single character.
+        ValueError: The transcripts hold no character.
     """
     characters = sorted(set().union(*transcripts))
     if not characters:
@@ -30,17 +30,17 @@ def sentencepiece_tokens(
     """Train a unigram model (Kudo 2018, arXiv 1804.10959) on transcripts, as ESPnet's recipes do.
 
     Args:
-        transcripts: what to train on.
-        vocab_size: pieces to aim at, sentencepiece's own `<unk>`, `<s>` and `</s>` included (ESPnet: `nbpe`); few
-            transcripts give fewer.
-        output_dir: gets `bpe.model`.
+        transcripts: Transcripts to train on.
+        vocab_size: Number of pieces to aim at, sentencepiece's own `<unk>`, `<s>` and `</s>` included (ESPnet:
+            `nbpe`). Few transcripts give fewer.
+        output_dir: Folder for `bpe.model`.
 
     Returns:
         `<blank>`, `<unk>`, the pieces, `<sos/eos>`; and the path of the model.
 
     Raises:
-        ImportError: sentencepiece is not installed.
-        ValueError: a size too small for the characters; the message says how many are needed.
+        ImportError: The package sentencepiece is not installed.
+        ValueError: The size is too small for the characters. The message says how many are needed.
     """
     try:
         import sentencepiece
