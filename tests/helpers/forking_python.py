@@ -31,6 +31,16 @@ class ForkingPython:
         assert status == 0, errors
         return output
 
+    def call(self, module: str, function: str, *arguments: str) -> str:
+        """Call a function in a new fork, and return the last line that it printed.
+
+        Args:
+            module: Name of a module in this folder.
+            function: Name of the function.
+            *arguments: Arguments of the function.
+        """
+        return self.run(f"import {module}; {module}.{function}(*{arguments!r})").splitlines()[-1]
+
     def close(self) -> None:
         self._process.stdin.close()
         self._process.wait()

@@ -1,9 +1,7 @@
-"""What test_saved_folder.py does in a process of its own: open a saved folder in every way and print what came out.
-
-    python open_saved_folder.py {installed,blocked} FOLDER
+"""What tests of saved folders do in a process of its own: open a folder in every way and print what came out.
 
 `installed` imports lssed_hf; `blocked` makes it impossible to import, as on a machine without it, and trusts the code
-that the folder carries. FOLDER holds `clips.npz` beside the saved files. The report is JSON on the last line.
+that the folder carries. The folder holds `clips.npz` beside the saved files. The report is JSON on the last line.
 """
 
 import importlib.abc
@@ -57,9 +55,5 @@ def main(mode: str, folder: str) -> None:
         for auto_class in (AutoModelForAudioClassification, AutoFeatureExtractor):
             auto_class.from_pretrained(folder, trust_remote_code=True).save_pretrained(f"{folder}/again")
         report["again"] = open_folder(f"{folder}/again", clips, trust_remote_code=True)
-    report["imported"] = "lssed_hf" in sys.modules
+    report["imported"] = [name for name in sys.modules if name in ("lssed_hf", "transformers_modules")]
     print(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

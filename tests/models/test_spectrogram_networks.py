@@ -2,11 +2,7 @@
 
 import copy
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -307,43 +303,29 @@ class TestCheckpoints:
             assert tensor.isfinite().all() and tensor.abs().max() < 5, name
             assert name in missing or torch.equal(tensor, state[name]), name
 
-    def test_the_folder_opens_without_the_package(self, tmp_path, extractor):
-        """One network after the other in the same process, since importing transformers takes longest."""
+    @pytest.mark.parametrize("make", ["fcn", "mts3-alexnet", "mts3-resnet"], indirect=True)
+    def test_the_folder_opens_without_the_package(self, model, tmp_path, extractor, forking_python):
         generator = np.random.default_rng(0)
         clips = [generator.normal(0, 0.1, int(16000 * n)).astype(np.float32) for n in (0.7, 1.5, 2.2)]
-        code, expected = ["import sys; sys.path.insert(0, sys.argv[1])", "import open_saved_folder as opening"], []
-        for name in ("fcn", "mts3-alexnet", "mts3-resnet"):
-            folder, model = tmp_path / name, trained(MODELS[name]())
-            model.save_pretrained(folder)
-            extractor.save_pretrained(folder)
-            np.savez(folder / "clips.npz", **{str(index): clip for index, clip in enumerate(clips)})
-            inputs = extractor(clips, sampling_rate=16000, return_tensors="pt")
-            with torch.no_grad():
-                expected.append((model(**inputs).logits, model.base_model(**inputs).pooler_output))
-            assert set(json.loads((folder / "config.json").read_text())["auto_map"]) == AUTO_CLASSES
-            family = model.config.model_type
-            assert sorted(path.name for path in folder.glob("*.py")) == [
-                f"configuration_{family}.py",
-                "feature_extraction_pyresnet.py",
-                f"modeling_{family}.py",
-            ]
-            code.append(f"opening.main('blocked', {str(folder)!r})")
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules")}
-        process = subprocess.run(
-            [sys.executable, "-c", "\n".join(code), str(Path(__file__).parents[1] / "helpers")],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert process.returncode == 0, process.stderr
-        reports = [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
-        for report, (logits, pooled) in zip(reports, expected, strict=True):
-            assert not report["imported"]
-            for opened in (report["saved"], report["again"]):
-                assert all(module.startswith("transformers_modules.") for module in opened["modules"].values())
-                np.testing.assert_allclose(opened["logits"], logits, atol=1e-6, rtol=1e-5)
-                np.testing.assert_allclose(opened["pooled"], pooled, atol=1e-6, rtol=1e-5)
+        model.save_pretrained(tmp_path)
+        extractor.save_pretrained(tmp_path)
+        np.savez(tmp_path / "clips.npz", **{str(index): clip for index, clip in enumerate(clips)})
+        assert set(json.loads((tmp_path / "config.json").read_text())["auto_map"]) == AUTO_CLASSES
+        family = model.config.model_type
+        assert sorted(path.name for path in tmp_path.glob("*.py")) == [
+            f"configuration_{family}.py",
+            "feature_extraction_pyresnet.py",
+            f"modeling_{family}.py",
+        ]
+        inputs = extractor(clips, sampling_rate=16000, return_tensors="pt")
+        with torch.no_grad():
+            logits, pooled = model(**inputs).logits, model.base_model(**inputs).pooler_output
+        report = json.loads(forking_python.call("open_saved_folder", "main", "blocked", str(tmp_path)))
+        assert report["imported"] == ["transformers_modules"]
+        for opened in (report["saved"], report["again"]):
+            assert all(module.startswith("transformers_modules.") for module in opened["modules"].values())
+            np.testing.assert_allclose(opened["logits"], logits, atol=1e-6, rtol=1e-5)
+            np.testing.assert_allclose(opened["pooled"], pooled, atol=1e-6, rtol=1e-5)
 
     def test_a_bare_folder_names_all_auto_classes_too(self, model, tmp_path):
         model.base_model.save_pretrained(tmp_path)

@@ -1,8 +1,6 @@
 """A saved recogniser is served by the pipeline, with and without this package."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +52,8 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("mode", ["installed", "blocked"])
-def test_the_folder_opens_in_a_process_of_its_own(folder, mode):
-    script = Path(__file__).with_name("open_recogniser.py")
-    process = subprocess.run([sys.executable, script, mode, folder], capture_output=True, text=True, check=False)
-    assert process.returncode == 0, process.stderr
-    report = json.loads(process.stdout.splitlines()[-1])
+def test_the_folder_opens_in_a_process_of_its_own(folder, mode, forking_python):
+    report = json.loads(forking_python.call("open_recogniser", "main", mode, str(folder)))
     assert report["type"] == "seq2seq"
     assert report["classes"] == ["EspnetAsrForSpeechSeq2Seq", "EspnetAsrProcessor", "EspnetAsrTokenizer"]
     assert report["modules"] == ["lssed_hf" if mode == "installed" else "transformers_modules"]

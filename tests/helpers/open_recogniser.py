@@ -1,18 +1,12 @@
 """What test_pipeline_espnet_asr.py does in a process of its own: open a saved recogniser and print what it hears.
 
-    python open_recogniser.py {installed,blocked} FOLDER
-
-As ../open_saved_folder.py: `blocked` is a machine without lssed_hf that trusts the code in the folder.
+Modes are those of open_saved_folder.py: `blocked` is a machine without lssed_hf that trusts the code in the folder.
 """
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
-
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "helpers"))
 from open_saved_folder import Blocker
 
 
@@ -43,7 +37,3 @@ def main(mode: str, folder: str) -> None:
         "tokens": AutoTokenizer.from_pretrained(folder, **options)("ab c").input_ids,
     }
     print(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
