@@ -1,6 +1,7 @@
 """Emotion vocabulary: LSSED's eleven classes, the four of the benchmark, and the names in other corpora."""
 
 import unicodedata
+from collections.abc import Sequence
 
 
 #: LSSED's classes. The first four, in this order, are the benchmark and the order of the released checkpoints.
@@ -81,6 +82,12 @@ EMOTION_WORDS = {
     **ALIASES,
     **{emotion: emotion for emotion in EMOTIONS},
 }
+
+
+def label_numbers(names: Sequence[str], known: Sequence[str]) -> list[int]:
+    """Return the number of each name among the known ones, whatever its case, and -1 for an unknown name."""
+    numbers = {name.lower(): number for number, name in enumerate(known)}
+    return [numbers.get(name.lower(), -1) for name in names]
 
 
 def emotion_of_word(word: str) -> str | None:

@@ -21,7 +21,7 @@ from ..evaluation.report import (
     write_predictions,
     write_report,
 )
-from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word
+from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word, label_numbers
 from . import AudioClassifier, load_classifier
 from .classifiers.classifier import Classifier
 from .fgsm import real_and_fake_probabilities
@@ -364,16 +364,15 @@ def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Seq
     Raises:
         ValueError: A label that occurs in the dataset is not among the model's.
     """
-    numbers = {label.lower(): number for number, label in enumerate(model_labels)}
     names = dataset.features[label_column].names
     labels = np.asarray(dataset[label_column])
-    unknown = [names[label] for label in np.unique(labels) if names[label].lower() not in numbers]
-    if unknown:
+    numbers = np.array(label_numbers(names, model_labels))
+    if unknown := [names[label] for label in np.unique(labels) if numbers[label] < 0]:
         raise ValueError(
             f"the model does not know the labels {', '.join(unknown)}; it has {', '.join(model_labels)}. "
             f"{_label_advice(unknown, model_labels)}"
         )
-    return np.asarray([numbers[names[label].lower()] for label in labels])
+    return numbers[labels]
 
 
 def _label_advice(unknown: Sequence[str], model_labels: Sequence[str]) -> str:

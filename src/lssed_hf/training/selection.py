@@ -9,6 +9,7 @@ import numpy as np
 from ..corpora import corpus_builder
 from ..corpora.sources import COLUMNS, encode_labels, find_source, load_splits, rename_columns
 from ..corpora.splits import draw_clips, speaker_split
+from ..labels import label_numbers
 from .arguments import DataArguments
 
 
@@ -165,7 +166,6 @@ def with_extra_corpora(dataset: datasets.DatasetDict, data_args: DataArguments) 
     audio, label = data_args.audio_column_name, data_args.label_column_name
     speaker, rows = data_args.speaker_column_name, dataset[data_args.train_split_name]
     columns = [audio, label, *([speaker] if speaker in rows.column_names else [])]
-    numbers = {name.lower(): number for number, name in enumerate(rows.features[label].names)}
     features = datasets.Features({column: rows.features[column] for column in columns})
     parts = [rows.select_columns(columns)]
     for text in data_args.extra_corpora:
@@ -174,14 +174,14 @@ def with_extra_corpora(dataset: datasets.DatasetDict, data_args: DataArguments) 
         if "train" not in other:
             raise ValueError(f"--extra_corpora {name} has no split 'train'; it has {', '.join(other)}")
         other = other["train"]
-        names = [other.features[label].names[number].lower() for number in other[label]]
-        unknown = sorted(set(names) - set(numbers))
-        if unknown:
+        names, labels = other.features[label].names, np.asarray(other[label])
+        numbers = np.array(label_numbers(names, rows.features[label].names))
+        if unknown := sorted(names[number].lower() for number in np.unique(labels) if numbers[number] < 0):
             raise ValueError(
                 f"--extra_corpora {name} has labels that {data_args.dataset_name} lacks: {', '.join(unknown)}; choose "
                 "a configuration that both share (--dataset_config_name benchmark)"
             )
-        added = {label: [numbers[label_name] for label_name in names]}
+        added = {label: numbers[labels].tolist()}
         if speaker in columns:
             known = other[speaker] if speaker in other.column_names else [None] * len(other)
             added[speaker] = [person if person is None else f"{name}_{person}" for person in known]

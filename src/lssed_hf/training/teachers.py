@@ -15,6 +15,7 @@ from ..hub.training_record import start_facts
 from ..inference import AudioClassifier, load_classifier
 from ..inference.classifiers.classifier import Classifier
 from ..inference.classifiers.probe import ProbeClassifier
+from ..labels import label_numbers
 from ..models.registry import list_models
 from ..scan import expand_paths
 from .prediction_cache import cached_predictions, model_digest
@@ -115,14 +116,13 @@ class Teacher:
 
     def _columns(self, classes: Sequence[str], labels: Sequence[str]) -> list[int]:
         """Return the number of each of `labels` among the teacher's classes."""
-        numbers = {name.lower(): number for number, name in enumerate(classes)}
-        missing = [label for label in labels if label.lower() not in numbers]
-        if missing:
+        numbers = label_numbers(labels, classes)
+        if missing := [label for label, number in zip(labels, numbers) if number < 0]:
             raise ValueError(
                 f"the teacher {self.name} does not know {', '.join(missing)}, only {', '.join(classes)}: choose a "
                 "configuration with its labels (--dataset_config_name), another teacher, or --distill features"
             )
-        return [numbers[label.lower()] for label in labels]
+        return numbers
 
     def _check_network(self, classifier: Classifier) -> None:
         if not isinstance(classifier, (AudioClassifier, ProbeClassifier)):
