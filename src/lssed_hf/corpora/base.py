@@ -399,8 +399,13 @@ def _time_problem(row: Utterance) -> str | None:
             return f"{field} is {value}; correct it or leave it empty"
     if row.cut and (row.start is None or row.end is None):
         return "its start or end in the recording is missing"
-    if row.start is not None and row.end is not None and row.end <= row.start:
-        return f"ends at {row.end} s, before or when it starts ({row.start} s); correct the times"
+    return order_problem(row.start, row.end)
+
+
+def order_problem(start: float | None, end: float | None) -> str | None:
+    """Return a message if an utterance ends before it starts, or when it starts."""
+    if start is not None and end is not None and end <= start:
+        return f"ends at {end} s, before or when it starts ({start} s); correct the times"
     return None
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from ..labels import normalize_emotion
-from .base import SPLITS
+from .base import SPLITS, order_problem
 from .tables import Row
 
 
@@ -59,8 +59,8 @@ def number_in(row: Row, field: str) -> float | None:
 def times_in(row: Row) -> tuple[float | None, float | None]:
     """Return `start` and `end` in seconds, None for empty cells. Where both are there, the end is after the start."""
     start, end = number_in(row, "start"), number_in(row, "end")
-    if start is not None and end is not None and end <= start:
-        raise ValueError(f"ends at {end} s, before or when it starts ({start} s); correct the times")
+    if problem := order_problem(start, end):
+        raise ValueError(problem)
     return start, end
 
 

@@ -140,8 +140,6 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
         return Reject(name, source, f"the raters did not agree ({NO_AGREEMENT})", by_rule=True)
     if label not in EMOTION_CODES:
         return Reject(name, source, f"label {label!r} is none of {', '.join([*EMOTION_CODES, NO_AGREEMENT])}")
-    if end <= start:
-        return Reject(name, source, f"ends at {end} s, before or when it starts ({start} s); correct the times")
     sentence = session / "sentences" / "wav" / dialog / f"{name}.wav"
     recording = session / "dialog" / "wav" / f"{dialog}.wav"
     cut = not sentence.is_file()
@@ -154,8 +152,8 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
         gender=_GENDERS[turn["speaker"]],
         speaker_id=f"Ses0{turn['session']}{turn['speaker']}",
         session_id=turn["session"],
-        start=start,
-        end=end,
+        start=float(entry["start"]),
+        end=float(entry["end"]),
         transcript=transcripts.get(name),
         cut=cut,
         source=source,
