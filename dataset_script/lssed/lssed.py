@@ -2,8 +2,8 @@
 
     load_dataset("dataset_script/lssed", data_dir="LSSED", trust_remote_code=True)
 
-The reader is the package's (`pip install lssed-hf`; it needs neither torch nor transformers here). From version 4 on,
-`import lssed_hf` and `load_dataset("lssed", data_dir="LSSED")` do the same.
+The reader comes from the package (`pip install lssed-hf`), of which it needs neither torch nor transformers. From
+version 4 on, `import lssed_hf` and `load_dataset("lssed", data_dir="LSSED")` do the same.
 """
 
 from lssed_hf.corpora.lssed import Lssed as _Lssed

@@ -118,8 +118,7 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
             from ..inference.predict_ray import predict_on_ray
 
             cluster = {"address": args.ray_address, "num_proc": args.num_proc, "cpus_per_proc": args.cpus_per_proc}
-            pool = predict_on_ray(sources, *model, speaker=speaker, settings=settings, **cluster)
-            labels, results = stack.enter_context(pool)
+            labels, results = stack.enter_context(predict_on_ray(sources, model, speaker, settings, **cluster))
         else:
             classifier = load_speaker_classifier(model, speaker)
             labels, results = classifier.labels, predict_files(classifier, sources, **settings)

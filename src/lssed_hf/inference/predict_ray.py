@@ -82,30 +82,25 @@ class ModelWorker:
 @contextmanager
 def predict_on_ray(
     paths: Sequence[Path],
-    model: str | None,
-    batch_size: int,
-    device: str | None,
-    trust_remote_code: bool,
+    model: tuple[str | None, int, str | None, bool],
+    speaker: tuple[Path | None, str | None],
+    settings: Mapping[str, Any],
     *,
     address: str | None,
-    speaker: tuple[Path | None, str | None] = (None, None),
     num_proc: int | None,
     cpus_per_proc: int,
-    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[list[str], Iterator[Prediction]]]:
     """Classify recordings on a Ray cluster, with the predictions of `predict_files` in the same order.
 
     Args:
         paths: Recordings, on storage that all machines share.
-        model: Folder or Hub name of a classifier; None for the built-in model.
-        batch_size: Recordings per batch, and clips per forward pass.
-        device: Device, `cpu`, or `cuda` for an actor per GPU (the default if the cluster has any).
-        trust_remote_code: Whether code from the model's repository may run.
-        address: Address of the cluster, see `ray_cluster`.
+        model: Arguments of `load_classifier`: folder or Hub name, batch size, device, trust_remote_code. The device is
+            `cpu`, or `cuda` for an actor per GPU (the default if the cluster has any).
         speaker: File of speakers and name, see `load_speaker_classifier`. The file is on the shared storage.
+        settings: Keyword arguments of `predict_files`.
+        address: Address of the cluster, see `ray_cluster`.
         num_proc: Number of actors, by default as many as there is room for.
         cpus_per_proc: CPUs of each actor, and threads of torch.
-        settings: Keyword arguments of `predict_files`.
 
     Yields:
         Class names, and an iterator over the predictions.
@@ -114,6 +109,7 @@ def predict_on_ray(
         ValueError: The device is neither `cpu` nor `cuda`.
         OSError: The cluster has no room for the model, or a batch was given up because its workers kept dying.
     """
+    name, batch_size, device, trust_remote_code = model
     if device not in (None, "cpu", "cuda"):
         raise ValueError(f"--device {device!r}: with engine ray it is cpu or cuda, and Ray chooses the GPU")
     with ray_cluster(address, num_proc and num_proc * cpus_per_proc) as ray:
@@ -124,12 +120,12 @@ def predict_on_ray(
         actor_class = ray.remote(num_cpus=cpus_per_proc, num_gpus=num_gpus, max_restarts=-1, max_task_retries=RETRIES)(
             ModelWorker
         )
-        arguments = ((model, batch_size, device, trust_remote_code), Path.cwd(), cpus_per_proc, speaker, settings)
+        arguments = ((name, batch_size, device, trust_remote_code), Path.cwd(), cpus_per_proc, speaker, settings)
         actors = [actor_class.remote(*arguments) for _ in range(min(count, -(-len(paths) // batch_size)))]
         slots = {actor.labels.remote(): actor.predict for actor in actors}
         del actors  # the slots hold the last references
         [first], _ = ray.wait(list(slots), num_returns=1)
-        labels = fetch_result(ray, first, f"loading {model or 'the default model'}")
+        labels = fetch_result(ray, first, f"loading {name or 'the default model'}")
         yield labels, _in_order(ray, slots, paths, batch_size)
 
 
