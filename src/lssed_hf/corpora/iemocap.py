@@ -132,7 +132,6 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
         turn = _TURN.search(line)
         return Reject(turn[0] if turn else "", source, f"{line[:80]!r} is not [start - end] turn label [v, a, d]")
     name, label = entry["turn"], entry["label"]
-    start, end = float(entry["start"]), float(entry["end"])
     turn = _TURN.fullmatch(name)
     if turn is None or turn["dialog"] != dialog or session.name != f"Session{turn['session']}":
         return Reject(name, source, f"is no turn of {dialog} in {session.name}; correct its name or move it")
