@@ -1,4 +1,4 @@
-"""`lssed-hf enroll`, and `predict` and `timeline` for the speakers that it keeps."""
+"""`lssed-hf enroll`, and `predict` and `timeline` with its speakers."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ LEVELS = {"anna": 0.02, "bert": 0.3}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A model that wants speakers, three recordings of each of two, and an interview of both."""
+    """Write a model for normalised speakers, three recordings of each of two people, and an interview of both."""
     folder = tmp_path_factory.mktemp("home")
     write_classifier(folder / "model", ["angry", "sad"], normalization="speaker")
     rng = np.random.default_rng(0)
@@ -74,7 +74,7 @@ def test_a_recording_that_cannot_be_read_leaves_the_file_as_it_was(home, people,
 
 def test_enroll_says_of_which_models_a_baseline_is_no_part(home, tmp_path, capsys):
     flags = ["--speaker", "anna", "--speakers", str(tmp_path / "people.json"), str(home / "anna")]
-    assert cli.main(["enroll", *flags]) == 0  # the model in the package, of corpus statistics
+    assert cli.main(["enroll", *flags]) == 0  # the built-in model, which has corpus statistics
     assert "was not trained on clips normalised speaker by speaker" in capsys.readouterr().err
     other = write_classifier(tmp_path / "model", ["angry", "sad"])
     assert cli.main(["enroll", str(other), *flags]) == 1

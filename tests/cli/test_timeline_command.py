@@ -1,4 +1,4 @@
-"""`lssed-hf timeline` and what it writes."""
+"""`lssed-hf timeline` and its files."""
 
 import csv
 import json
@@ -54,7 +54,7 @@ def flags(files):
 
 
 def read_rttm(path):
-    """Lines as NIST defines them, as (type, file, onset, end, name)."""
+    """Read lines as NIST defines them: (type, file, onset, end, name)."""
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines():
         kind, file, channel, onset, duration, orthography, subtype, name, confidence, lookahead = line.split(" ")
@@ -68,7 +68,7 @@ def read_rttm(path):
 
 
 def read_textgrid(path):
-    """Tiers of Praat's long text format as (start, end, text), once they cover the whole without gaps or overlap."""
+    """Read the tiers of Praat's long text format as (start, end, text) without gaps or overlap."""
     textgrid = pytest.importorskip("praatio.textgrid")
     grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=True, reportingMode="error")
     assert grid.minTimestamp == 0
@@ -80,7 +80,7 @@ def read_textgrid(path):
 
 
 def covers(spans, end):
-    """Whether spans leave nothing out of 0 to `end`."""
+    """Return whether spans cover 0 to `end` without gaps."""
     reached = 0.0
     for start, stop in sorted(spans):
         if start > reached + 1e-9:

@@ -7,7 +7,7 @@ from lssed_hf.labels import EMOTIONS
 
 @pytest.fixture
 def raw(tmp_path, write_clip):
-    """Writes a release in LSSED's layout: `speakers` x 6 clips, the emotions in turn; `extra` lines at its end."""
+    """Write a release in LSSED's layout: `speakers` x 6 clips, the emotions in turn, and `extra` lines at the end."""
 
     def raw(speakers: int = 10, extra: tuple[str, ...] = (), seconds: float = 0.02) -> Path:
         folder = tmp_path / "raw"

@@ -1,4 +1,4 @@
-"""Preparation: what is written, what is rejected, and that neither a kill nor a full disk changes the outcome."""
+"""Preparation: shards, rejects, and the same outcome after a kill or a full disk."""
 
 import csv
 import errno
@@ -31,7 +31,7 @@ from lssed_hf.preparation.prepare import damaged_shards, prepare
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every file below a folder and its checksum."""
+    """Return the checksum of every file below a folder."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -95,7 +95,7 @@ class TestResult:
         assert {row["kind"] for row in left_out.values()} == {"rule"}
 
     def test_a_four_class_protocol_with_merged_labels(self, tmp_path):
-        """IEMOCAP counts excited as happy among four classes: such rows are stored for each configuration."""
+        """Store a row for each configuration, as IEMOCAP counts excited as happy among four classes."""
         pytest.importorskip("espeakng_loader")
         from lssed_hf.testing.synthesize import synthesize
 
@@ -269,7 +269,7 @@ class TestRejects:
 
 
 def killed_child(arguments: tuple, options: dict, patch) -> int:
-    """Run `prepare` in a forked child after `patch()`; its exit code (negative: the signal)."""
+    """Run `prepare` in a forked child after `patch()`, and return its exit code (negative: the signal)."""
 
     def run():
         patch()
@@ -290,7 +290,7 @@ class TestInterruptions:
 
     @pytest.mark.parametrize("function", ["encode_audio", "replace"])
     def test_killed_at_every_kind_of_moment(self, whole, tmp_path, function):
-        """SIGKILL at the n-th clip, or just before the n-th rename, the last ones that move the results included."""
+        """Kill at the n-th clip, or just before the n-th rename, including the renames that move the results."""
         folder, expected = whole
         out = tmp_path / "out"
         target = (shards, "encode_audio") if function == "encode_audio" else (os, "replace")
@@ -306,7 +306,7 @@ class TestInterruptions:
 
             setattr(*target, call)
 
-        # Each run gets a little further than the one before, as it finds more of the work done.
+        # Each run gets a little further, because it finds more of the work done.
         kills = 0
         for after in (3, 7, 2, 11, 6, 1, 13, 5, 3, 9, 4, 2, 1, 3, 2, 1, 2, 0, 0, 1, 0):
             options = {"utterances_per_shard": 5}
@@ -335,10 +335,10 @@ class TestInterruptions:
         assert contents(out) == expected
 
     def test_killed_at_five_random_moments(self, whole, tmp_path):
-        """A process of its own, killed by the clock."""
+        """Kill a process by the clock."""
         folder, expected = whole
         out = tmp_path / "out"
-        # Slowed down, so that there is something to interrupt; and without torch, whose import takes longest.
+        # Slow, so that there is something to interrupt; without torch, whose import takes longest.
         code = (
             "import sys, time\n"
             "sys.modules['torch'] = None\n"
@@ -422,7 +422,7 @@ class TestInterruptions:
         assert contents(out) == expected
 
     def test_a_really_full_disk(self, raw, tmp_path):
-        """On a small tmpfs, where we may mount one."""
+        """Fill a small tmpfs, if one may be mounted."""
         folder = raw(60, seconds=0.5)
         mount = tmp_path / "small"
         mount.mkdir()
@@ -455,7 +455,7 @@ class TestInterruptions:
 
 
 def _session(leader: int) -> list[int]:
-    """Living processes of a session."""
+    """Return the living processes of a session."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:

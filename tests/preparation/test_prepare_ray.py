@@ -1,4 +1,4 @@
-"""`prepare` on Ray: the bytes of the local engine, whoever is killed."""
+"""`prepare` on Ray: the bytes of the local engine, whichever process is killed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from lssed_hf.preparation.shards import AudioOptions, ShardWriter
 
 @pytest.fixture
 def whole(raw, tmp_path):
-    """A corpus with an utterance to reject, and what the local engine makes of it."""
+    """Return a corpus with utterances to reject, and the checksums of its preparation by the local engine."""
     folder = raw(extra=("E0001_gone,sad", "E0001_text,sad"))
     (folder / "wav_all" / "E0001_text.wav").write_text("no sound at all")
     prepare("lssed", folder, tmp_path / "whole", utterances_per_shard=5)
@@ -27,7 +27,7 @@ def whole(raw, tmp_path):
 
 
 def killing(after: int, marker=None, name=None):
-    """A task that kills its worker at the n-th clip of a shard, of a name if given: once, if there is a marker."""
+    """Return a task that kills its worker at the n-th clip of a shard (of a name, if given), once if there is a marker."""
 
     def write(call):
         from lssed_hf.preparation import shards

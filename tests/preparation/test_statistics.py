@@ -29,7 +29,7 @@ def features(*, audio: bool = False, emotions=EMOTIONS) -> datasets.Features:
 
 
 def dataset(*, audio: bool = False, emotions=EMOTIONS, **splits) -> datasets.DatasetDict:
-    """Splits out of lists of rows, by names instead of numbers; what a row lacks is unknown."""
+    """Make splits from lists of rows, with names instead of numbers; missing values are unknown."""
     schema = features(audio=audio, emotions=emotions)
 
     def encoded(row: dict) -> dict:
@@ -53,7 +53,7 @@ def clip(seconds: float) -> dict:
 
 @pytest.fixture
 def small():
-    """Anna and Berta speak in train, Anna and Carl in test; Carl's age is unknown, one utterance is nobody's."""
+    """Anna and Berta speak in train, Anna and Carl in test. Carl's age is unknown, one utterance has no speaker."""
     anna = {"speaker_id": "anna", "gender": "female", "age_group": "young"}
     berta = {"speaker_id": "berta", "gender": "female", "age_group": "old"}
     carl = {"speaker_id": "carl", "gender": "male"}
@@ -263,7 +263,7 @@ class TestDurations:
 
 
 def published_lssed(*, seconds: bool = False) -> datasets.DatasetDict:
-    """Rows that add up to the paper's tables: 147,025 utterances of 820 speakers."""
+    """Make rows that add up to the paper's tables: 147,025 utterances of 820 speakers."""
     people = [
         (gender, age)
         for gender, row in enumerate(GENDERS)
@@ -414,7 +414,7 @@ def test_totals_add_up(train, validation, test):
 class TestPicture:
     @pytest.fixture
     def drawn(self, monkeypatch):
-        """Boxes (pixels) of all texts and of all bars in the picture that was drawn last."""
+        """Return the boxes (pixels) of all texts and all bars in the latest picture."""
         figures = []
 
         class Recorded(charts.Figure):

@@ -1,4 +1,4 @@
-"""Every layout is written as the reader of that corpus expects it, and nothing that is not ours is written over."""
+"""Synthetic releases: the reader of each corpus takes its layout, and foreign files are never overwritten."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Synthetic interviews have the layout, and every defect, of what they stand for."""
+"""Synthetic interviews: the layout and the known defects of the real corpora."""
 
 import csv
 import zipfile

@@ -38,7 +38,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 def median_f0(samples: np.ndarray, sampling_rate: int) -> float:
-    """Median over loud frames of the autocorrelation's peak between 60 and 500 Hz, in Hz."""
+    """Return the median over loud frames of the autocorrelation's peak between 60 and 500 Hz, in Hz."""
     size, shortest, longest = sampling_rate // 20, sampling_rate // 500, sampling_rate // 60
     frames = samples[: len(samples) // size * size].reshape(-1, size)
     loudness = (frames**2).mean(axis=1)
@@ -149,7 +149,7 @@ class TestCorpus:
             assert float(row["end"]) - float(row["start"]) == pytest.approx(info.duration, abs=0.002)
             samples, _ = soundfile.read(path)
             assert -40 < 20 * np.log10(samples.std()) < -10
-            # The first 50 ms are the background's: quiet, but not digital silence.
+            # The first 50 ms are background noise: quiet, but not digital silence.
             assert -60 < 20 * np.log10(samples[:800].std()) < -30
 
     def test_utterances_of_a_speaker_follow_each_other(self, rows):

@@ -1,4 +1,4 @@
-"""Where a Chromium is: the system's, or the one that Playwright downloaded. As a script: whether there is one."""
+"""Path of Chromium: the system's, or Playwright's download. As a script, the exit status says whether there is one."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Two tiny classifiers, and the page with them behind its own port."""
+"""Two tiny classifiers, and the page that serves them on a port of its own."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ MAX_SECONDS, MAX_FILE_MB = 20.0, 2.0
 
 @pytest.fixture(scope="session")
 def model_folders(tmp_path_factory) -> dict[str, Path]:
-    """Random weights: three emotions, and four."""
+    """Save two models with random weights, of three emotions and of four."""
     models = {"three": ["angry", "neutral", "happy"], "four": ["angry", "neutral", "happy", "sad"]}
     return {name: write_classifier(tmp_path_factory.mktemp("models") / name, models[name]) for name in models}
 
@@ -33,7 +33,7 @@ def classifiers(model_folders):
 
 @pytest.fixture(scope="session")
 def make_speech():
-    """Writes a recording that is not steady, so that its windows differ."""
+    """Write a recording that is not steady, so that its windows differ."""
 
     def make_speech(path: Path, seconds: float = 2.0, seed: int = 0) -> Path:
         rng = np.random.default_rng(seed)
@@ -47,7 +47,7 @@ def make_speech():
 
 @pytest.fixture(scope="session")
 def bad_files(tmp_path_factory) -> dict[str, Path]:
-    """Files that cannot be classified, by what is wrong with them."""
+    """Write files that cannot be classified, by the reason."""
     folder = tmp_path_factory.mktemp("bad")
     rng = np.random.default_rng(0)
     files = {
@@ -69,7 +69,7 @@ def bad_files(tmp_path_factory) -> dict[str, Path]:
 
 @contextmanager
 def running(app):
-    """Run an app behind a port of its own; gives the address."""
+    """Run an app on a port of its own, and yield the address."""
     import uvicorn
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -85,7 +85,7 @@ def running(app):
 
 @pytest.fixture(scope="session")
 def page(classifiers, tmp_path_factory):
-    """The address of the page, and the folder in which Gradio keeps files."""
+    """Yield the address of the page, and the folder in which Gradio keeps files."""
     pytest.importorskip("gradio")
     folder = tmp_path_factory.mktemp("uploads")
     with pytest.MonkeyPatch.context() as patch:
@@ -100,10 +100,10 @@ def page(classifiers, tmp_path_factory):
 
 @pytest.fixture
 def kept(page):
-    """Tells which uploads are on the disk, beyond those that there were before the test."""
+    """Return a function that lists the uploads of this test that are on the disk."""
 
     def files() -> set[Path]:
-        # os.walk, unlike glob, is not upset by a folder that goes meanwhile.
+        # os.walk, unlike glob, copes with a folder that is removed meanwhile.
         return {Path(folder, name) for folder, _, names in os.walk(page[1]) for name in names}
 
     before = files()

@@ -1,4 +1,4 @@
-"""The JSON endpoint as programs meet it, and what browsers of other sites get."""
+"""JSON endpoint: answers to programs, and to browsers for other sites."""
 
 import json
 import re
@@ -174,7 +174,7 @@ def test_the_page_itself_may_call(http, page, make_speech, tmp_path):
 
 @pytest.mark.parametrize("path", ["", "config", "api/health"])
 def test_another_host_name_is_refused(http, path):
-    """Against DNS rebinding, by which another site's name leads to this machine."""
+    """Refuse DNS rebinding, by which the name of another site leads to this machine."""
     assert http.get(path, headers={"host": "evil.example"}).status_code == 400
     assert http.get(path, headers={"host": "localhost:7860"}).status_code == 200
 

@@ -1,4 +1,4 @@
-"""The page as its visitors' requests meet it."""
+"""Page, by the requests of its visitors."""
 
 import base64
 import io

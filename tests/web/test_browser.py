@@ -1,4 +1,4 @@
-"""The page in Chromium, on a desk and on a phone (`make test-browser`)."""
+"""Page in Chromium, on a desk and on a phone (`make test-browser`)."""
 
 import base64
 import os
@@ -34,7 +34,7 @@ def browser():
 
 @pytest.fixture(params=SCREENS)
 def tab(browser, page, request, tmp_path):
-    """The opened page. A request to another host fails the test, and so does whatever is wider than the screen.
+    """Open the page. A request to another host fails the test, and so does anything wider than the screen.
 
     A screenshot of how the test left it goes to LSSED_HF_SCREENSHOTS.
     """
@@ -59,7 +59,7 @@ def tab(browser, page, request, tmp_path):
 
 
 def assert_accessible(tab) -> None:
-    """No serious or critical violation of what axe-core checks."""
+    """Check that axe-core finds no serious or critical violation."""
     tab.wait_for_timeout(500)  # until all has faded in: axe measures the contrast of what is half transparent
     found = axe_playwright.Axe().run(tab).response["violations"]
     grave = [
@@ -76,7 +76,7 @@ def give(tab, path: Path) -> None:
 
 
 def percentages(tab):
-    """The labels' percentages, once there are three."""
+    """Return the percentages of the labels, once there are three."""
     shown = tab.locator("#scores .percent")
     shown.nth(2).wait_for()
     return shown

@@ -1,4 +1,4 @@
-"""The Dockerfile, as far as it can be checked without Docker."""
+"""Dockerfile, as far as it can be checked without Docker."""
 
 import json
 import re
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def steps() -> list[tuple[str, str]]:
-    """Instructions and their arguments."""
+    """Return the instructions and their arguments."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ")
     return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""Reading and removing uploads, drawing what a front end made of them: without Gradio."""
+"""Uploads without Gradio: reading, removal, and pictures of their features."""
 
 import io
 from types import SimpleNamespace

@@ -76,7 +76,7 @@ def test_a_missing_model_or_gradio_is_explained(model_folders, tmp_path, monkeyp
 
 @pytest.fixture
 def served(monkeypatch):
-    """Apps that `serve` would run, with the address that it listens on."""
+    """Return the apps that `serve` would run, each with its address."""
     pytest.importorskip("gradio")
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # so that it is put back
     served = []

@@ -1,4 +1,4 @@
-"""Somebody at the page, without a browser."""
+"""Visitor of the page, without a browser."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def wait_until(true, seconds: float = 120.0) -> bool:
-    """Whether it becomes true in time."""
+    """Return whether a condition becomes true in time."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
@@ -19,7 +19,7 @@ def wait_until(true, seconds: float = 120.0) -> bool:
 
 
 class Visitor:
-    """The requests that a browser would send."""
+    """Requests that a browser would send."""
 
     def __init__(self, address: str):
         import httpx
@@ -27,19 +27,19 @@ class Visitor:
         self.session = uuid.uuid4().hex
         self.http = httpx.Client(base_url=address, timeout=300)
         self.config = self.http.get("config").json()
-        # Besides, each example has an event without inputs, and the picker one that tells of a model.
+        # Other events: each example has one without inputs, and the picker one with a model.
         self.event = next(event for event in self.config["dependencies"] if len(event["inputs"]) == 3)
 
     def upload(self, path: Path):
         return self.http.post("gradio_api/upload", files={"files": (path.name, path.read_bytes())})
 
     def classify(self, uploaded: str | None, model: str, width=1280) -> dict:
-        """`data`, the updates of the outputs, or `error`, Gradio's message."""
+        """Return `data`, the updates of the outputs, or `error`, the message of Gradio."""
         file = uploaded and {"path": uploaded, "meta": {"_type": "gradio.FileData"}}
         return self.send(self.event, [file, model, width])
 
     def click(self, button: str) -> str:
-        """Press an example; gives the path of the recording that takes its place on the page."""
+        """Press an example, and return the path of the recording that it puts on the page."""
         (number,) = (row["id"] for row in self.config["components"] if row["props"].get("value") == button)
         (event,) = (row for row in self.config["dependencies"] if [number, "click"] in row["targets"])
         return self.send(event, [])["data"][0]["path"]
@@ -60,7 +60,7 @@ class Visitor:
 
     @contextmanager
     def present(self):
-        """As long as the browser's tab is open."""
+        """Keep the browser's tab open for the duration of the block."""
         with self.http.stream("GET", f"gradio_api/heartbeat/{self.session}") as heartbeat:
             lines = heartbeat.iter_lines()  # held, because the connection closes with it
             next(lines)
@@ -68,7 +68,7 @@ class Visitor:
 
 
 class Results:
-    """What is on the page: None where an output is hidden."""
+    """Outputs on the page: None where an output is hidden."""
 
     def __init__(self, message, scores, note, timeline_part, timeline, picture_part, picture):
         self.message = message["value"] if message["visible"] else None
@@ -80,7 +80,7 @@ class Results:
 
 
 class AppConfig:
-    """The components of an app that is not being served."""
+    """Components of an app that is not being served."""
 
     def __init__(self, app):
         (page,) = (route.app for route in app.routes if hasattr(getattr(route, "app", None), "get_blocks"))
