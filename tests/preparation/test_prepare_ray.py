@@ -27,7 +27,7 @@ def whole(raw, tmp_path):
 
 
 def killing(after: int, marker=None, name=None):
-    """Return a task that kills its worker at the n-th clip of a shard (of a name, if given), once if there is a marker."""
+    """Return a task that kills its worker at the n-th clip of a shard (or of one shard), once if there is a marker."""
 
     def write(call):
         from lssed_hf.preparation import shards
