@@ -1,8 +1,10 @@
-"""LSSED at its real size, with synthetic files: reading 147,025 rows, streaming a prepared folder, preparing clips.
+"""Time and memory of LSSED at its real size, with synthetic files.
+
+It reads 147,025 rows, streams a prepared folder, and prepares clips.
 
     python benchmarks/corpora_at_scale.py --work_dir /tmp/scale --clips 2000 20000
 
-Speech is eSpeak NG's (hundreds of utterances, linked under many names); sizes and times, not sounds, are what matters.
+Speech is eSpeak NG's: hundreds of utterances, linked under many names. Sizes and times matter, not sounds.
 Memory is the largest sum of the proportional set sizes of all processes, sampled ten times a second (Linux).
 """
 
@@ -43,6 +45,7 @@ print(f"{time.perf_counter() - start:.2f}")
 
 
 def main() -> None:
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work_dir", type=Path, required=True, help="a new folder; about 25 GB for 20,000 clips")
     parser.add_argument("--clips", type=int, nargs="*", default=[2000, 20000], help="sizes of corpora to prepare")
@@ -83,7 +86,7 @@ def main() -> None:
 
 
 def write_release(folder: Path, clips: list[Path], emotions: list[str]) -> None:
-    """A release whose clips are links to a few files."""
+    """Write a release whose clips are links to a few files."""
     (folder / "wav_all").mkdir(parents=True)
     with (folder / "metadata_english_all.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -95,7 +98,7 @@ def write_release(folder: Path, clips: list[Path], emotions: list[str]) -> None:
 
 
 def measured(command: list[str]) -> tuple[str, float]:
-    """What a command printed last, and the most memory that it and its children had, in MB."""
+    """Return the last line that a command printed, and the peak memory of it and its children in MB."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     )

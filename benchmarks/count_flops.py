@@ -17,6 +17,7 @@ SECONDS, LABELS = 5, 4
 
 
 def main() -> None:
+    """Print the table."""
     print("| name | parameters | GFLOP |\n|---|---|---|")
     for name in lssed_hf.list_models():
         extractor = create_feature_extractor(name)

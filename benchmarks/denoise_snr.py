@@ -1,4 +1,4 @@
-"""What the front end's spectral subtraction does to noisy speech: segmental SNR before and after.
+"""Segmental SNR of noisy speech before and after the front end's spectral subtraction.
 
 Adds stationary noise (white, pink and red) to clips at 0, 5 and 10 dB and prints a Markdown table.
 
@@ -20,7 +20,7 @@ SPECTRAL_SLOPES = {"white": 0.0, "pink": 0.5, "red": 1.0}
 
 
 def coloured_noise(samples: int, slope: float, rng: np.random.Generator) -> np.ndarray:
-    """Stationary Gaussian noise whose amplitude spectrum falls as 1 / f^slope, at unit power."""
+    """Return stationary Gaussian noise whose amplitude spectrum falls as 1 / f^slope, at unit power."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     frequency = np.maximum(np.fft.rfftfreq(samples), 50 / 16000)
     noise = np.fft.irfft(spectrum / frequency**slope, n=samples)
@@ -28,13 +28,13 @@ def coloured_noise(samples: int, slope: float, rng: np.random.Generator) -> np.n
 
 
 def speech_frames(clean: np.ndarray) -> np.ndarray:
-    """Mask of the 25 ms frames within 35 dB of the loudest one."""
+    """Return a mask of the 25 ms frames within 35 dB of the loudest one."""
     power = np.square(clean[: len(clean) // FRAME * FRAME].reshape(-1, FRAME)).mean(axis=1)
     return power > power.max() * 10**-3.5
 
 
 def segmental_snr(clean: np.ndarray, estimate: np.ndarray, frames: np.ndarray) -> float:
-    """Mean over speech frames of the frame's SNR in dB, each limited to [-10, 35] (Hansen and Pellom 1998)."""
+    """Return the mean SNR of speech frames in dB, each limited to [-10, 35] (Hansen and Pellom 1998)."""
     length = len(frames) * FRAME
     signal = np.square(clean[:length]).reshape(-1, FRAME).sum(axis=1)[frames]
     error = np.square(clean[:length] - estimate[:length]).reshape(-1, FRAME).sum(axis=1)[frames]
@@ -42,6 +42,7 @@ def segmental_snr(clean: np.ndarray, estimate: np.ndarray, frames: np.ndarray) -
 
 
 def main() -> None:
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", required=True, type=Path)
     parser.add_argument("--limit", type=int, default=96, help="number of clips, spread evenly over the folder")

@@ -1,4 +1,4 @@
-"""Draw UA with its intervals of the systems of a recorded benchmark, the best first; the picture in README.md.
+"""Picture of README.md: UA with intervals of the systems of a recorded benchmark, the best first.
 
 python benchmarks/draw_systems.py docs/images/systems.png
 """
@@ -25,6 +25,7 @@ NAMES = {
 
 
 def main() -> None:
+    """Draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, help="the PNG file to write")
     parser.add_argument("--results", type=Path, default=RESULTS, help="results.json of `lssed-hf benchmark`")

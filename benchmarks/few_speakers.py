@@ -1,13 +1,13 @@
-"""What a start is worth when only a few speakers are labelled: UA on EMO-DB by number of training speakers.
+r"""Comparison of starts when few speakers are labelled: UA on EMO-DB by number of training speakers.
 
 Each start is fine-tuned on 1, 2, 4 and 8 speakers and tested on one who is left out, in ten folds, so that all ten
-speakers are tested on; a seed draws the same speakers for every start. Scores are those of the ten folds together,
-with intervals over the ten test speakers. Stopped and started again, it goes on where it was.
+speakers are tested on. A seed draws the same speakers for every start. Scores are those of the ten folds together,
+with intervals over the ten test speakers. Stopped and started again, the command goes on where it was.
 
     python benchmarks/few_speakers.py --data_dir EMODB --output_dir outputs/few_speakers \\
         --starts ser=outputs/ser asr=outputs/asr "scratch=pyresnet50 --config_overrides '{...}'" --num_train_epochs 20
 
-All other flags are those of `lssed-hf train`. The start called `scratch` is what the others are compared with.
+All other flags are those of `lssed-hf train`. The others are compared with the start called `scratch`.
 """
 
 import argparse
@@ -40,6 +40,7 @@ RECIPE = [
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Do all runs and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", required=True, help="the folder that holds EMO-DB")
     parser.add_argument("--output_dir", type=Path, required=True, help="where trainings and the report go")
@@ -75,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def write_report(made: dict[tuple[str, int, int, str], Run], output_dir: Path) -> None:
+    """Write `results.json`, `few_speakers.png` and `report.md`."""
     folds: dict[tuple[str | None, str, int], dict[int, list[RunResults]]] = {}
     for (start, number, seed, _), run in made.items():
         key = (None if start == SCRATCH else start), "emodb", number

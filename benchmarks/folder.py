@@ -1,6 +1,6 @@
-"""A folder of clips to predictions, against wav2vec 2.0 (base) in transformers' pipeline.
+"""Predictions for a folder of clips, against wav2vec 2.0 (base) in transformers' pipeline.
 
-Weights are random in both, and sounds are noise: neither changes the time.
+Weights are random and sounds are noise, which changes no time.
 """
 
 import tempfile
@@ -23,6 +23,7 @@ CLIPS, RATE = 32, 16000
 
 
 def cases() -> Iterator[Case]:
+    """Yield the comparisons of this file."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

@@ -1,4 +1,4 @@
-"""The front end against librosa, torchaudio and the extractors of transformers."""
+"""Time of the front end against librosa, torchaudio and the extractors of transformers."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ RATE = 16000
 
 
 def librosa_chain(clip: np.ndarray) -> np.ndarray:
-    """The same steps with librosa: spectral subtraction by stft and istft, gain, mel, decibels."""
+    """Do the same steps with librosa: spectral subtraction by stft and istft, gain, mel, decibels."""
     spectrum = librosa.stft(clip, n_fft=1024, hop_length=512)
     magnitude = np.abs(spectrum)
     energy = np.square(magnitude).sum(axis=0)
@@ -29,6 +29,7 @@ def librosa_chain(clip: np.ndarray) -> np.ndarray:
 
 
 def cases() -> Iterator[Case]:
+    """Yield the comparisons of this file."""
     rng = np.random.default_rng(0)
     clip = rng.uniform(-0.3, 0.3, round(5.05 * RATE)).astype(np.float32)
     tensor = torch.from_numpy(clip)

@@ -1,4 +1,4 @@
-"""PyResNet-50 on 5 s clips: eager, folded, compiled and exported."""
+"""Time of PyResNet-50 on 5 s clips: eager, folded, compiled and exported."""
 
 import copy
 import tempfile
@@ -20,13 +20,14 @@ FRAMES = 1 + 5 * 16000 // 512
 
 
 def plain(model: torch.nn.Module) -> torch.nn.Module:
-    """A copy whose feature maps stay in the order (batch, channels, mel, frames), as in networks left as they are."""
+    """Return a copy whose feature maps stay in the order (batch, channels, mel, frames), as in unchanged networks."""
     model = copy.deepcopy(model)
     model.pyresnet.stages[0].register_forward_pre_hook(lambda module, args: (args[0].contiguous(), *args[1:]))
     return model
 
 
 def cases() -> Iterator[Case]:
+    """Yield the comparisons of this file."""
     model = lssed_hf.create_model("pyresnet50", num_labels=4).eval()
     folded = fold_batch_norm(model)
     compiled = torch.compile(fold_batch_norm(model), dynamic=False)
@@ -53,11 +54,14 @@ def cases() -> Iterator[Case]:
 
 
 def run_exported(classifier: ExportedClassifier, features: torch.Tensor) -> Callable[[], np.ndarray]:
+    """Return a function that runs an exported network on features."""
     inputs = {"input_features": features.numpy(), "attention_mask": np.ones(features.shape[:2], dtype=np.int64)}
     return lambda: run_network(classifier.network, classifier.settings, inputs)
 
 
 def run(model: torch.nn.Module, features: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Return a function that runs a network of PyTorch on features."""
+
     def forward() -> torch.Tensor:
         with torch.inference_mode():
             return model(features).logits

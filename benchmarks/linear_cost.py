@@ -2,8 +2,8 @@
 
     python benchmarks/linear_cost.py --work_dir /tmp/linear --clips 250
 
-The last column divides what the step from 4 to 16 times took longer by what that from 1 to 4 did: 4 where the cost is
-linear, whatever the start takes. Memory and the synthetic release are those of `corpora_at_scale.py`.
+The last column is (t16 - t4) / (t4 - t1), which is 4 if the cost is linear, for any time of the start. Memory and the
+synthetic release are those of `corpora_at_scale.py`.
 """
 
 import argparse
@@ -30,6 +30,7 @@ print("done")
 
 
 def main() -> None:
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work_dir", type=Path, required=True, help="a new folder")
     parser.add_argument("--clips", type=int, default=250, help="of the smallest size (default: 250)")
@@ -74,6 +75,7 @@ def main() -> None:
 
 
 def train(raw: Path, out: Path) -> list[str]:
+    """Train for one epoch in a process of its own."""
     return [
         *(*LSSED_HF, "train", "--dataset_name", "lssed", "--data_dir", str(raw), "--output_dir", str(out)),
         *("--model_name_or_path", "pyresnet-small", "--feature_extractor_overrides", '{"num_mel_bins":128}'),

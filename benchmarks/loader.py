@@ -1,6 +1,6 @@
-"""Batches of 16 clips as training reads them from cached features, in the training process itself.
+"""Time of batches of 16 clips as training reads them from cached features, in the training process itself.
 
-What a clip takes here is to be compared with what it takes in a step of training.
+Compare it with the time of a clip in a step of training.
 """
 
 import io
@@ -23,6 +23,7 @@ EVERYTHING = Augmentation(freq_mask=16, time_mask=24, freq_shift=4, time_stretch
 
 
 def cases() -> Iterator[Case]:
+    """Yield the comparisons of this file."""
     extractor = PyResNetFeatureExtractor(mean=[-40.0] * 128, std=[15.0] * 128)
     with tempfile.TemporaryDirectory() as folder:
         made = datasets.Dataset.from_generator(_clips, cache_dir=folder).cast_column("audio", datasets.Audio())

@@ -1,4 +1,4 @@
-"""The table of models in README.md: recorded UA on RAVDESS, size of the weights, and time of one clip on this machine.
+"""Table of models in README.md: recorded UA on RAVDESS, size of the weights, and time of one clip on this machine.
 
     python benchmarks/models_table.py
 
@@ -26,6 +26,7 @@ ZOO = ("pyresnet-small", "pyresnet50", "vgg16", "resnet18", "fcn-attention-alexn
 
 
 def main() -> None:
+    """Print the table."""
     scores = recorded()
     with tempfile.TemporaryDirectory() as folder:
         classifiers = {"built-in": AudioClassifier(lssed_hf.DEFAULT_MODEL)}

@@ -1,4 +1,4 @@
-"""Where the time of PyResNet-50 goes, by operator, beside its arithmetic at the rate of a large matrix product.
+"""Time of PyResNet-50 by operator, beside its arithmetic at the rate of a large matrix product.
 
 python benchmarks/operators.py
 """
@@ -27,6 +27,7 @@ CALLS, SHOWN = 5, 6
 
 
 def main() -> None:
+    """Measure, and print a table."""
     model = lssed_hf.create_model("pyresnet50", num_labels=4)
     features, labels = torch.randn(BATCH, FRAMES, 128), torch.randint(0, 4, (BATCH,))
     folded = fold_batch_norm(model.eval())
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def onnx_runtime(model: torch.nn.Module, features: torch.Tensor) -> dict[str, float]:
-    """Milliseconds of a call by operator, as ONNX Runtime notes them."""
+    """Return the milliseconds of a call by operator, as ONNX Runtime notes them."""
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(Path(folder, "model"))
         lssed_hf.PyResNetFeatureExtractor(normalization="none").save_pretrained(Path(folder, "model"))
@@ -63,7 +64,7 @@ def onnx_runtime(model: torch.nn.Module, features: torch.Tensor) -> dict[str, fl
 
 
 def pytorch(call: Callable[[], object]) -> dict[str, float]:
-    """Milliseconds of a call by operator, as PyTorch notes them."""
+    """Return the milliseconds of a call by operator, as PyTorch notes them."""
     call()
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(CALLS):
@@ -72,6 +73,7 @@ def pytorch(call: Callable[[], object]) -> dict[str, float]:
 
 
 def show(what: str, times: dict[str, float], clips: int, floor: float) -> None:
+    """Print a table of times by operator."""
     times = {name: milliseconds / clips for name, milliseconds in times.items()}
     total = sum(times.values())
     largest = sorted(times, key=times.get, reverse=True)[:SHOWN]

@@ -1,10 +1,10 @@
-"""What a person's own baseline is worth: the same network behind front ends that normalise by different statistics.
+"""Comparison of speaker normalizations: the same network behind front ends with different statistics.
 
 Systems: the training corpus's statistics (`none`), each clip's (`utterance`), those of all clips of a speaker
 (`all_clips`), and those of 1, 2 and 5 neutral clips of a speaker (`enrolment_1`, ...), in training as in test. The
 models of `all_clips` are also tested with the corpus's statistics and with enrolments, as if they met a stranger
-(`all_clips_with_corpus`, `all_clips_with_1`, ...). All are scored on the same test clips: those that no enrolment
-took. Stopped and started again, it goes on where it was.
+(`all_clips_with_corpus`, `all_clips_with_1`, ...). All are scored on the same test clips, which no enrolment took.
+Stopped and started again, the command goes on where it was.
 
     python benchmarks/own_baseline.py --data_dir RAVDESS --output_dir outputs/own_baseline --seeds 0 1 2 --recipe small
 
@@ -29,6 +29,7 @@ from lssed_hf.files import replacing, write_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Do all runs and write the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -89,6 +90,7 @@ def _test(trained: Run, name: str, way: Mapping[str, Any]) -> Run:
 
 
 def write_report(runs: Mapping[str, Mapping[int, Run]], output_dir: Path) -> None:
+    """Write `results.json` and `report.md`."""
     results = {name: {seed: read_run(run.folder) for seed, run in row.items()} for name, row in runs.items()}
     common = common_ids([scored for row in results.values() for scored in row.values()])
     total = max(len(scored.ids) for row in results.values() for scored in row.values())
@@ -114,13 +116,13 @@ def write_report(runs: Mapping[str, Mapping[int, Run]], output_dir: Path) -> Non
 
 
 def common_ids(runs: Sequence[RunResults]) -> list[str]:
-    """Ids of the utterances that all runs have, in the order of the first."""
+    """Return the ids of the utterances that all runs have, in the order of the first."""
     shared = set.intersection(*(set(run.ids) for run in runs))
     return [name for name in runs[0].ids if name in shared]
 
 
 def compare(runs: Mapping[str, Mapping[int, RunResults]]) -> dict[str, Any]:
-    """Scores of systems on the same clips, and paired differences from the system `none`, JSON-ready."""
+    """Return scores of systems on the same clips, and paired differences from the system `none`, JSON-ready."""
     baseline, rows = runs["none"], []
     for name, of_system in runs.items():
         scores, _, _ = score_runs(of_system)
@@ -142,6 +144,7 @@ def compare(runs: Mapping[str, Mapping[int, RunResults]]) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table of the report, Markdown."""
     lines = []
     for row in rows:
         scores = [score_cell(*(row[name][key] for key in ("mean", "low", "high", "std"))) for name in SCORES]

@@ -1,4 +1,4 @@
-"""Training PyResNet-50 with the same batches on one process of two threads, two of one thread, and one of one thread.
+"""Time of training PyResNet-50 with the same batches on one process or two, with one thread or two.
 
     python benchmarks/processes.py --work_dir /tmp/processes --max_steps 6
 
@@ -21,6 +21,7 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "train_lssed.py"
 
 
 def main() -> None:
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work_dir", type=Path, required=True, help="a new folder")
     parser.add_argument("--model", default="pyresnet50", help="of the zoo (default: pyresnet50)")
@@ -44,6 +45,7 @@ def main() -> None:
 
 
 def train(args: argparse.Namespace, raw: Path, out: Path, processes: int, threads: int) -> dict:
+    """Train in new processes and return the metrics of the Trainer."""
     launch = [sys.executable]
     if processes > 1:
         launch += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]

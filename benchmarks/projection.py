@@ -1,4 +1,4 @@
-"""What the timings of `make bench` come to for LSSED and for 100,000 hours of speech, as a Markdown table.
+"""Projection of the timings of `make bench` to LSSED and to 100,000 hours of speech, as a Markdown table.
 
     python benchmarks/projection.py --results outputs/bench/results.json --machines 1 32 --accelerator_tflops 20
 
@@ -22,6 +22,7 @@ MANY_HOURS = 100_000
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True, help="results.json of benchmarks/run.py")
     parser.add_argument("--machines", type=int, nargs="+", default=[1, 32], help="default: 1 32")

@@ -1,12 +1,12 @@
-"""What helps a small corpus: augmentation, normalisation, width and depth, optimiser, distillation, one by one.
+r"""Study of recipes for a small corpus: augmentation, normalisation, size, optimiser, distillation, one by one.
 
     python benchmarks/recipe_study.py --ravdess RAVDESS --emodb EMODB --encoder WHISPER \\
         --output_dir outputs/recipe_study --jobs 2
 
 Every system sees the clips of RAVDESS equally often and differs from `base` in one thing. A seed holds out three of
-actors 1 to 16 for validation, other ones than the next seed; systems are chosen by that UA, and actors 17 to 24 are
-only reported. A student's teacher, a probe on the frozen encoder, has heard the same training actors and no other.
-Stopped and started again, it goes on where it was.
+actors 1 to 16 for validation, other ones than the next seed. Systems are chosen by that UA; actors 17 to 24 are only
+reported. A student's teacher, a probe on the frozen encoder, was trained on the same actors and no other. Stopped and
+started again, the command goes on where it was.
 """
 
 import argparse
@@ -61,10 +61,10 @@ SYSTEMS = {
     "two-corpora": ("--extra_corpora", "emodb={emodb}", "--num_train_epochs", "27"),
     "student-logits": ("--teacher", "{teacher}", "--distill_weight", "0.7", "--distill_temperature", "2"),
     "student-features": ("--teacher", "{teacher}", "--distill", "features", "--distill_weight", "0.5"),
-    # What did best above, together.
+    # The best of those above, together.
     "combined": COMBINED,
     "combined-masks": (*COMBINED, *MASKS),
-    # With two corpora and more epochs; the last is what the recipe was before this study.
+    # With two corpora and more epochs; the last was the recipe before this study.
     "long": (*LONG, "--mixup", "0.2", *MASKS),
     "long-combined": (*LONG, *COMBINED),
     "long-combined-wide": (*LONG, *COMBINED, "--config_overrides", WIDE),
@@ -78,6 +78,7 @@ TEACHER = "whisper-probe"
 
 
 def main() -> None:
+    """Do all runs and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ravdess", type=Path, required=True, help="folder of RAVDESS")
     parser.add_argument("--emodb", type=Path, required=True, help="folder of EMO-DB")

@@ -1,4 +1,4 @@
-"""All timings side by side, as Markdown and JSON: `make bench`, or some of them.
+"""All timings side by side, or some of them, as Markdown and JSON: `make bench`.
 
     python benchmarks/run.py --only front_end inference --output_dir outputs/bench
 
@@ -18,6 +18,7 @@ PARTS = ("front_end", "inference", "training_step", "loader", "folder")
 
 
 def main() -> None:
+    """Measure what the command line names, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: all")
     parser.add_argument("--output_dir", type=Path, default=Path("outputs/bench"))

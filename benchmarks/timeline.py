@@ -29,6 +29,7 @@ RATE = 44100
 
 
 def main() -> None:
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, nargs="+", default=[10, 60, 180])
     parser.add_argument("--vad", action="store_true", help="with voice activity detection")
@@ -57,6 +58,7 @@ def main() -> None:
 
 
 def write_noise(path: Path, minutes: float) -> None:
+    """Write noise with the rhythm of syllables as a WAV file, in a stream."""
     generator = np.random.default_rng(0)
     seconds = np.arange(RATE) / RATE
     rhythm = 0.15 * np.sin(np.pi * 4 * seconds) ** 2  # four syllables a second
@@ -67,6 +69,7 @@ def write_noise(path: Path, minutes: float) -> None:
 
 
 def measure(model: Path, recording: Path, vad: bool) -> dict:
+    """Score a recording and return seconds, memory and the number of windows."""
     torch.set_num_threads(1)
     classifier = lssed_hf.load_classifier(model, device="cpu")
     start = time.perf_counter()

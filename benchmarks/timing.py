@@ -1,4 +1,4 @@
-"""Contestants that alternate within one process, so that the noise of a shared machine hits all of them."""
+"""Timing of contestants that take turns in one process, so that the noise of a shared machine hits all of them."""
 
 import os
 import platform
@@ -20,11 +20,11 @@ class Case:
     """Ways to do the same thing.
 
     Attributes:
-        what: is done.
-        contestants: name -> a call that does it once. The first one is what the others are compared with.
-        targets: contestant -> how many times as fast as the first it is meant to be.
-        repeats: turns.
-        per: a turn does so many (clips), by which times are divided.
+        what: Name of the thing.
+        contestants: Function that does it once, by name. The others are compared with the first one.
+        targets: Speed that is aimed at, as a multiple of that of the first one, by name.
+        repeats: Number of turns.
+        per: Number of clips in a turn, by which times are divided.
     """
 
     what: str
@@ -36,7 +36,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of one contestant: median and quartiles, and the median over turns of how much faster it was."""
+    """Milliseconds of one contestant: median, quartiles, and the median over turns of the ratio to the first one."""
 
     what: str
     contestant: str
@@ -48,11 +48,10 @@ class Timing:
 
 
 def measure(case: Case) -> list[Timing]:
-    """Let the contestants take turns; the first turn compiles, and does not count.
+    """Let the contestants take turns. The first turn compiles and does not count.
 
-    Each runs as it does when it goes on alone: threads of the one before, which spin for a while in the wait for more,
-    are left to fall asleep, and untimed calls wake the processor and fetch weights into its caches (but not where a
-    call takes more than a second, of which that is no part worth mentioning).
+    Each runs as it would run alone. Threads of the one before spin for a while, so they are left to fall asleep.
+    Untimed calls then wake the processor and fetch weights into its caches, unless a call takes more than a second.
     """
     times: dict[str, list[float]] = {name: [_seconds(run)] for name, run in case.contestants.items()}
     for _ in range(case.repeats):
@@ -83,12 +82,13 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """Median, lower and upper quartile."""
+    """Return median, lower and upper quartile."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
     return middle, low, high
 
 
 def table(timings: Iterable[Timing]) -> str:
+    """Return timings as a Markdown table."""
     lines = ["| what | contestant | median ms | quartiles | times as fast | target |", "|---|---|---|---|---|---|"]
     for timing in timings:
         target = f"≥ {timing.target:g}" if timing.target else ""
@@ -100,11 +100,12 @@ def table(timings: Iterable[Timing]) -> str:
 
 
 def as_json(timings: Iterable[Timing]) -> list[dict]:
+    """Return timings, JSON-ready."""
     return [asdict(timing) for timing in timings]
 
 
 def gigaflops(size: int = 2048, repeats: int = 5) -> float:
-    """What a large matrix product reaches on this machine, in GFLOP/s: the ceiling of every network."""
+    """Return the rate of a large matrix product on this machine in GFLOP/s, the ceiling of every network."""
     left, right = torch.randn(size, size), torch.randn(size, size)
     left @ right
     start = time.perf_counter()
@@ -114,7 +115,7 @@ def gigaflops(size: int = 2048, repeats: int = 5) -> float:
 
 
 def machine() -> dict:
-    """Processor, threads and versions."""
+    """Return processor, threads and versions."""
     versions = {}
     for package in PACKAGES:
         try:

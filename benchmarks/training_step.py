@@ -1,4 +1,4 @@
-"""Forward, backward and update of PyResNet-50 on 16 clips of 5 s."""
+"""Time of forward, backward and update of PyResNet-50 on 16 clips of 5 s."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,6 +13,7 @@ BATCH = 16
 
 
 def cases() -> Iterator[Case]:
+    """Yield the comparisons of this file."""
     model = lssed_hf.create_model("pyresnet50", num_labels=4).train()
     features, labels = torch.randn(BATCH, FRAMES, 128), torch.randint(0, 4, (BATCH,))
     whole = torch.ones(BATCH, FRAMES, dtype=torch.int64)
@@ -37,6 +38,7 @@ def step(
     mask: torch.Tensor | None,
     autocast: torch.dtype | None = None,
 ) -> Callable[[], None]:
+    """Return a function that does one update of a network."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
 
     def run() -> None:

@@ -1,11 +1,11 @@
-"""Which system to pick: UA on two corpora and across them, against milliseconds per clip and against size.
+r"""Comparison of all systems: UA on two corpora and across them, against milliseconds per clip and size.
 
     python benchmarks/which_one.py --ravdess RAVDESS --emodb EMODB --encoder WHISPER \\
         --output_dir outputs/which_one --jobs 2
 
-Every system is trained on each corpus and tested on both, in runs as those of `lssed-hf cross-corpus`; then all are
-timed side by side on one clip. Stopped and started again, it goes on where it was. `--systems` leaves some out, and
-those whose extras or weights are missing are listed with what to install or pass.
+Every system is trained on each corpus and tested on both, as by `lssed-hf cross-corpus`. Then all are timed side by
+side on one clip. Stopped and started again, the command goes on where it was. `--systems` leaves some out. Systems
+whose extras or weights are missing are listed with what to install or pass.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from timing import Case, machine, measure
 
 
 CORPORA = ("ravdess", "emodb")
-CLIP_SECONDS = {"ravdess": 3.7, "emodb": 2.0}  # what theirs last, about
+CLIP_SECONDS = {"ravdess": 3.7, "emodb": 2.0}  # mean lengths, about
 #: Flags of `lssed-hf train` by system. {encoder} and {teacher} are folders, {seconds} those of `CHUNK`; {other} is the
-#: corpus that is not tested then.
+#: other corpus.
 SYSTEMS = {
     "egemaps-svm": "--model_name_or_path egemaps-svm",
     "compare-svm": "--model_name_or_path compare-svm",
@@ -54,7 +54,7 @@ SYSTEMS = {
 }
 CHUNK = {"ravdess": 6, "emodb": 2}
 TEACHER = "Whisper tiny, frozen"
-#: What the others are tested against.
+#: System that the others are tested against.
 BASE = "PyResNet small"
 DIFFERENCES = (
     "Means over seeds, with 95 % intervals of a paired bootstrap that resamples test speakers. Two speakers, as "
@@ -63,6 +63,7 @@ DIFFERENCES = (
 
 
 def main() -> None:
+    """Do all runs and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ravdess", type=Path, required=True, help="folder of RAVDESS")
     parser.add_argument("--emodb", type=Path, required=True, help="folder of EMO-DB")
@@ -106,7 +107,7 @@ def runs_of(
         }
         flags = [places.get(part, part) for part in SYSTEMS[name].split()]
         flags_of[corpus] = [*flags, "--dataset_name", corpus, "--data_dir", str(data_dirs[corpus])]
-    # What draws nothing is the same for every seed.
+    # Systems without random draws are the same for every seed.
     seeds = seeds[:1] if "--probe" in SYSTEMS[name] or "-svm" in SYSTEMS[name] else seeds
     runs = make_runs(flags_of, CORPORA, CORPORA, seeds, folder_of(name, output_dir))
     if "{other}" in SYSTEMS[name]:
@@ -115,6 +116,7 @@ def runs_of(
 
 
 def folder_of(name: str, output_dir: Path) -> Path:
+    """Return the output folder of a system."""
     return output_dir / "systems" / "".join(letter if letter.isalnum() else "_" for letter in name).lower()
 
 
@@ -163,7 +165,7 @@ def write_report(systems: Mapping[str, PairRuns], output_dir: Path) -> Path:
 def differences(
     runs: Mapping[str, Mapping[tuple[str, str], Mapping[int, RunResults]]],
 ) -> dict[str, dict[str, dict[str, float | None]]]:
-    """UA of each system minus that of `BASE`, paired speaker by speaker, on the corpus that it was trained on."""
+    """Return the UA of each system minus that of `BASE` on its own corpus, paired speaker by speaker."""
     found: dict[str, dict[str, dict[str, float | None]]] = {}
     base = runs.get(BASE, {})
     for name, pairs in runs.items():
@@ -178,6 +180,7 @@ def differences(
 
 
 def differences_table(against: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
+    """Return the table of differences, Markdown."""
     rows = []
     for name, scores in against.items():
         cells = []
@@ -188,6 +191,7 @@ def differences_table(against: Mapping[str, Mapping[str, Mapping[str, float | No
 
 
 def table(panels: Mapping[str, Mapping], times: Mapping[str, float], sizes: Mapping[str, float]) -> str:
+    """Return the table of all systems, Markdown."""
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     rows = []
     for name in names:
@@ -203,7 +207,7 @@ def table(panels: Mapping[str, Mapping], times: Mapping[str, float], sizes: Mapp
 def cost(
     systems: Mapping[str, PairRuns],
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Median milliseconds per clip of RAVDESS's length, front end included, and megabytes of weights, by system."""
+    """Return milliseconds per clip of RAVDESS's length (median, with front end) and megabytes of weights by system."""
     contestants: dict[str, Callable[[], object]] = {}
     sizes = {}
     clip = np.random.default_rng(0).normal(0, 0.05, round(CLIP_SECONDS["ravdess"] * 16000)).astype(np.float32)

@@ -54,6 +54,7 @@ SECTIONS = {
 
 
 def main() -> int:
+    """Write the page, or compare it with --check, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if the page is not current")
     args = parser.parse_args()
@@ -68,7 +69,7 @@ def main() -> int:
 
 
 def reference() -> str:
-    """The page, Markdown."""
+    """Return the page, Markdown."""
     logging.getLogger("griffe").setLevel(logging.ERROR)  # it misses types and names that are there for readers only
     package = griffe.load("lssed_hf", search_paths=[ROOT / "src"])
     modules = public_names()
@@ -90,7 +91,7 @@ def public_names() -> dict[str, str]:
 
 
 def entry(name: str, item: griffe.Object | griffe.Alias, level: int = 3) -> Iterator[str]:
-    """The paragraphs of a public name, and of the methods of a class that have a docstring."""
+    """Yield the paragraphs of a public name, and of the methods of a class that have a docstring."""
     yield f"{'#' * level} {name}"
     if isinstance(item, griffe.Alias):
         item = item.final_target
@@ -110,7 +111,7 @@ def entry(name: str, item: griffe.Object | griffe.Alias, level: int = 3) -> Iter
 
 
 def signature(name: str, item: griffe.Function | griffe.Class) -> str:
-    """As it is written, on one line if that is short enough, else with a line for each parameter."""
+    """Return a signature on one line if that is short enough, else with a line for each parameter."""
     shown, bare, by_name = [], False, False
     for parameter in item.parameters:
         kind = parameter.kind
@@ -134,7 +135,7 @@ def signature(name: str, item: griffe.Function | griffe.Class) -> str:
 
 
 def paragraphs(section: griffe.DocstringSection) -> Iterator[str]:
-    """A section of a docstring."""
+    """Yield the paragraphs of a section of a docstring."""
     kind, value = section.kind, section.value
     if kind is griffe.DocstringSectionKind.text:
         yield value
@@ -157,14 +158,14 @@ def paragraphs(section: griffe.DocstringSection) -> Iterator[str]:
 
 
 def typed(item: griffe.DocstringElement) -> str:
-    """A type that the docstring gives; those of the signature stand there."""
+    """Return a type that the docstring gives. Types of the signature stand there already."""
     if not isinstance(item.annotation, str):
         return ""
     return f" ({item.annotation})"
 
 
 def flat(text: str) -> str:
-    """A description as one item of a list: its lines stay together, its own lists become deeper."""
+    """Return a description as one item of a list: its lines stay together, its own lists become deeper."""
     return text.strip().replace("\n", "\n  ")
 
 

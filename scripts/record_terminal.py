@@ -38,13 +38,14 @@ SESSION = {
         """python -c 'import lssed_hf; print(*lssed_hf.predict("my_recordings/clips/speaker01"), sep="\\n")'""",
     ],
 }
-#: Progress, and what a log says of times and of this machine's folders.
+#: Lines of progress bars and logs, with times and folders of this machine.
 NOISE = re.compile(
     r"^\s*$|^\d{4}-\d\d-\d\d |it/s\]|examples/s\]|s/it\]|^\{'(loss|eval|train)|UserWarning|^  .intervals.|mtime "
 )
 
 
 def main() -> int:
+    """Record the page, or compare it with --check, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if the page is not current")
     args = parser.parse_args()

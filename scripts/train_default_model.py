@@ -1,10 +1,10 @@
-"""Train the model that comes with the package, on RAVDESS and EMO-DB.
+"""Training of the model that comes with the package, on RAVDESS and EMO-DB.
 
     python scripts/train_default_model.py --ravdess RAVDESS --emodb EMODB --output_dir outputs/default
 
 It is `lssed-hf train --recipe small` on the training speakers of both, for a wider network and voices of any level.
-`outputs/default/model` is the model with its scores on RAVDESS's test speakers, `outputs/default/emodb` has those on
-EMO-DB's; none of them was trained on. `--install` puts it, and its card, into the package.
+`outputs/default/model` is the model with its scores on RAVDESS's test speakers, `outputs/default/emodb` holds those on
+EMO-DB's. It was trained on none of them. `--install` puts it, and its card, into the package.
 """
 
 import argparse
@@ -37,6 +37,7 @@ DEFAULT_MODEL = Path(loading.DEFAULT_MODEL)
 
 
 def main() -> None:
+    """Train and score the model, and put it into the package with --install."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ravdess", type=Path, required=True, help="folder of RAVDESS")
     parser.add_argument("--emodb", type=Path, required=True, help="folder of EMO-DB")
