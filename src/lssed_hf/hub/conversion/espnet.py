@@ -71,7 +71,7 @@ def convert_espnet(
         FileExistsError: The output folder is there already and not empty.
         ValueError: A file cannot be read.
     """
-    with _unpacked(Path(source)) as root:
+    with _unpacked(Path(source)) as root, new_folder(output_dir) as folder:
         files = _find_files(root, config_file, checkpoint_file)
         settings = read_settings(_read_yaml(files.config))
         state = _read_weights(files.checkpoint)
@@ -79,13 +79,12 @@ def convert_espnet(
         extractor = _make_extractor(settings, state, files)
         model = _make_model(settings, state, extractor, notes)
         tokenizer = _make_tokenizer(settings, files, bpe_model, notes)
-        with new_folder(output_dir) as folder:
-            model.save_pretrained(folder)
-            EspnetAsrProcessor(extractor, tokenizer).save_pretrained(folder)
-            extractor.save_pretrained(folder)  # for pipelines of classifiers, which load no tokenizer
-            write_model_card(folder, **_card_facts(settings, files, notes))
-        kind = f"ESPnet2 recogniser, {settings.model['encoder_type'].replace('_', '-')}"
-        return Conversion(Path(output_dir), files.checkpoint.name, kind, notes)
+        model.save_pretrained(folder)
+        EspnetAsrProcessor(extractor, tokenizer).save_pretrained(folder)
+        extractor.save_pretrained(folder)  # for pipelines of classifiers, which load no tokenizer
+        write_model_card(folder, **_card_facts(settings, files, notes))
+    kind = f"ESPnet2 recogniser, {settings.model['encoder_type'].replace('_', '-')}"
+    return Conversion(Path(output_dir), files.checkpoint.name, kind, notes)
 
 
 @contextlib.contextmanager
