@@ -75,9 +75,8 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         FileExistsError: `path` is there already and not an empty folder.
     """
+    check_new_folder(path)
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(f"{path} is there already and not empty; give another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, because a rename is atomic within one file system only.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
@@ -87,6 +86,17 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
         if path.exists():
             path.rmdir()
         os.replace(folder, path)
+
+
+def check_new_folder(path: str | os.PathLike) -> None:
+    """Check that a path is free for a new folder.
+
+    Raises:
+        FileExistsError: `path` is there already and not an empty folder.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"{path} is there already and not empty; give another folder")
 
 
 def write_json(path: str | os.PathLike, value: Any, *, allow_nan: bool = True) -> None:

@@ -16,7 +16,7 @@ import torch
 import yaml
 from huggingface_hub.errors import StrictDataclassError
 
-from ...files import new_folder, sha256
+from ...files import check_new_folder, new_folder, sha256
 from ...models.espnet.configuration_espnet_asr import EspnetAsrConfig
 from ...models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ...models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
@@ -71,7 +71,8 @@ def convert_espnet(
         FileExistsError: The output folder is there already and not empty.
         ValueError: A file cannot be read.
     """
-    with _unpacked(Path(source)) as root, new_folder(output_dir) as folder:
+    check_new_folder(output_dir)  # before the work
+    with _unpacked(Path(source)) as root:
         files = _find_files(root, config_file, checkpoint_file)
         settings = read_settings(_read_yaml(files.config))
         state = _read_weights(files.checkpoint)
@@ -79,10 +80,11 @@ def convert_espnet(
         extractor = _make_extractor(settings, state, files)
         model = _make_model(settings, state, extractor, notes)
         tokenizer = _make_tokenizer(settings, files, bpe_model, notes)
-        model.save_pretrained(folder)
-        EspnetAsrProcessor(extractor, tokenizer).save_pretrained(folder)
-        extractor.save_pretrained(folder)  # for pipelines of classifiers, which load no tokenizer
-        write_model_card(folder, **_card_facts(settings, files, notes))
+        with new_folder(output_dir) as folder:
+            model.save_pretrained(folder)
+            EspnetAsrProcessor(extractor, tokenizer).save_pretrained(folder)
+            extractor.save_pretrained(folder)  # for pipelines of classifiers, which load no tokenizer
+            write_model_card(folder, **_card_facts(settings, files, notes))
     kind = f"ESPnet2 recogniser, {settings.model['encoder_type'].replace('_', '-')}"
     return Conversion(Path(output_dir), files.checkpoint.name, kind, notes)
 
