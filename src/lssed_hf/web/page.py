@@ -38,7 +38,7 @@ def build_page(queue: AnalysisQueue, facts: Mapping[str, ModelFacts], max_file_m
         facts: Facts about each model, by its name.
         max_file_mb: Largest upload in MiB, for the hint.
     """
-    names, uploads, examples = list(queue.classifiers), Uploads(), example_clips()
+    names, uploads = list(queue.classifiers), Uploads()
     about = {name: facts_markup(name, facts[name], len(queue.classifiers[name].labels)) for name in names}
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, _KEPT_SECONDS)) as page:
@@ -49,24 +49,7 @@ def build_page(queue: AnalysisQueue, facts: Mapping[str, ModelFacts], max_file_m
         model_facts = gr.HTML(about[names[0]], elem_id="facts")
         with gr.Row():
             with gr.Column(min_width=300):
-                recording = gr.Audio(
-                    sources=["upload", "microphone"],
-                    type="filepath",
-                    label="Recording",
-                    elem_id="recording",
-                    editable=False,
-                    buttons=[],
-                    waveform_options=gr.WaveformOptions(waveform_color="#6992bf", waveform_progress_color="#1f5f9f"),
-                )
-                if examples:
-                    gr.HTML("<p>Or try a synthetic voice (eSpeak NG, not a person):</p>")
-                    with gr.Row():
-                        for name, clip in examples.items():
-                            gr.Button(name, size="md", min_width=120).click(
-                                lambda clip=clip: clip, None, recording, api_visibility="private", queue=False
-                            )
-                limits = f"Up to {clock(queue.max_seconds)}, {max_file_mb:g} MB."
-                gr.HTML(f'<p class="faint">{limits} Deleted when you replace it or leave.</p>')
+                recording = _recording_input(f"Up to {clock(queue.max_seconds)}, {max_file_mb:g} MB.")
             with gr.Column(min_width=300, elem_id="result"):
                 gr.Markdown("## Emotion")
                 message = gr.HTML(visible=False, elem_id="message")
@@ -109,6 +92,28 @@ def build_page(queue: AnalysisQueue, facts: Mapping[str, ModelFacts], max_file_m
         model.change(about.get, model, model_facts, api_visibility="private", queue=False)
         page.unload(leave)
     return page
+
+
+def _recording_input(limits: str) -> gr.Audio:
+    """Add the input for a recording, the example clips, and a line on the limits."""
+    recording = gr.Audio(
+        sources=["upload", "microphone"],
+        type="filepath",
+        label="Recording",
+        elem_id="recording",
+        editable=False,
+        buttons=[],
+        waveform_options=gr.WaveformOptions(waveform_color="#6992bf", waveform_progress_color="#1f5f9f"),
+    )
+    if examples := example_clips():
+        gr.HTML("<p>Or try a synthetic voice (eSpeak NG, not a person):</p>")
+        with gr.Row():
+            for name, clip in examples.items():
+                gr.Button(name, size="md", min_width=120).click(
+                    lambda clip=clip: clip, None, recording, api_visibility="private", queue=False
+                )
+    gr.HTML(f'<p class="faint">{limits} Deleted when you replace it or leave.</p>')
+    return recording
 
 
 def _picture_width(window) -> int:
