@@ -85,21 +85,21 @@ def _run(prog: str, module: str, argv: Sequence[str]) -> int:
     """Run the command of a module and return its exit status."""
     if sys.stdout is None:  # it was closed
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
-    warnings.formatwarning = lambda message, category, *place: f"{message}\n"  # the line of our code tells nobody much
+    warnings.formatwarning = lambda message, category, *place: f"{message}\n"  # without the line of the code
     try:
         status = importlib.import_module(f"lssed_hf.{module}").main(argv)
         _leave_process_group()
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # Whoever read our output has gone, as `| head` does. Python would complain once more when it closes stdout.
+        # The reader of the output is gone, as `| head` does. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print(f"{prog}: interrupted; what can be continued goes on when it is run again", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError) as error:
-        # The package's own errors name the file or field and say what to do; a traceback would bury that.
+        # The package's own errors name the file or field and the remedy. A traceback would bury that.
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 1
 

@@ -1,4 +1,4 @@
-"""`lssed-hf card`: write the model card of a saved model, or those of recorded systems."""
+"""`lssed-hf card`: write the model card of a saved model, or the cards of recorded systems."""
 
 from collections.abc import Sequence
 from pathlib import Path

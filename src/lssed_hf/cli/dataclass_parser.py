@@ -1,4 +1,4 @@
-"""Parsers of commands whose flags are fields of dataclasses: the flags that matter by group, the rest on request."""
+"""Parsers of commands whose flags are fields of dataclasses: common flags in groups, the rest on request."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ class DataclassParser(CommandParser, HfArgumentParser):
         return formatter.format_help()
 
     def _actions_of(self, fields: Sequence[str]) -> list[argparse.Action]:
-        # The first action of a field is its flag; a second one switches it off.
+        # The first action of a field is its flag. A second one switches it off.
         by_field: dict[str, argparse.Action] = {}
         for action in self._actions:
             by_field.setdefault(action.dest, action)

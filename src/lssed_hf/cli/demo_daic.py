@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _make_corpora(speech: Path, interviews: Path, num_participants: int) -> None:
-    """Speak emotions and interviews into folders, and print what is kept of the interviews."""
+    """Speak emotions and interviews into folders, and print how much of the interviews is kept."""
     from ..corpora import corpus_builder
     from ..testing.releases.daic_woz import write_synthetic_daic_woz
     from ..testing.releases.lssed import write_synthetic_lssed

@@ -1,4 +1,4 @@
-"""Parsers of the commands: help in groups with an example, and a suggestion for what is misspelt."""
+"""Parsers of the commands: help in groups with an example, and suggestions for misspelt flags."""
 
 import argparse
 import sys
@@ -30,14 +30,14 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Print one line on what is wrong, with the nearest flags, and end with status 2."""
+        """Print one line on the mistake, with the nearest flags, and end with status 2."""
         message = explain(message, self._option_string_actions)
         self.exit(2, f"{self.prog}: error: {message} (`{self.prog} --help` lists the flags)\n")
 
     def parse_inputs(self, argv: Sequence[str] | None) -> argparse.Namespace:
-        """Parse a command whose positionals are `arguments`, of which there must be one; flags may stand anywhere.
+        """Parse a command whose positionals are `arguments`; there must be one, and flags may stand anywhere.
 
-        Whatever stands behind `--` is a positional, even if it begins with a dash.
+        Everything behind `--` is a positional, even if it begins with a dash.
         """
         argv = list(sys.argv[1:] if argv is None else argv)
         end = argv.index("--") if "--" in argv else len(argv)
@@ -60,7 +60,7 @@ class CompactHelp(argparse.HelpFormatter):
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings:
             return super()._format_action_invocation(action)
-        # Not again as --with-hyphens, nor as --no_flag.
+        # Without the spellings --with-hyphens and --no_flag.
         names = [name for name in action.option_strings if "-" not in name[2:]] or action.option_strings
         return f"{', '.join(names)} {self._format_args(action, _placeholder(action))}".rstrip()
 

@@ -73,8 +73,8 @@ def prepare(
         num_proc: Shards at once; None is one for each core, of the cluster with Ray. With more than one on this
             machine, a script has to be guarded by `if __name__ == "__main__":`.
         data_files: Metadata file, where the corpus accepts one.
-        engine: `local`, or `ray` for a task per shard on a Ray cluster, all of whose machines must see `data_dir` and
-            `output_dir` under these names. Either continues what the other began.
+        engine: `local`, or `ray` for a task per shard on a Ray cluster. All machines of the cluster must see
+            `data_dir` and `output_dir` under these names. Either engine continues the work of the other.
         ray_address: Address of a cluster to join, as in `ray_cluster`; by default one is started on this machine.
         config_kwargs: Switches of the corpus, such as LSSED's `keep_chinese`.
 
@@ -223,13 +223,13 @@ def _write_shards(
     writer.data.mkdir(exist_ok=True)
     writer.reports.mkdir(exist_ok=True)
     finished = {shard.name: report for shard in shards if (report := _finished(shard, writer))}
-    _remove_others(writer, finished)  # what a killed run left half-written
+    _remove_others(writer, finished)  # halves that a killed run left
     todo = [shard for shard in shards if shard.name not in finished]
     kept = sum(len(shard.rows) for shard in shards if shard.name in finished)
     total = sum(len(shard.rows) for shard in shards)
     with tqdm(total=total, initial=kept, desc="Preparing", unit="clip", disable=None) as bar:
         finished |= {report.name: report for report in write(todo, writer, bar)}
-    _remove_others(writer, finished)  # what a killed worker left, where another took over
+    _remove_others(writer, finished)  # halves that a killed worker left
     return [finished[shard.name] for shard in shards]
 
 

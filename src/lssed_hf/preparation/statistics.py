@@ -1,4 +1,4 @@
-"""Counts of a corpus in the form of Tables 1 to 3 of the LSSED paper, and of what its splits share."""
+"""Counts of a corpus in the form of Tables 1 to 3 of the LSSED paper, and the overlap of its splits."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

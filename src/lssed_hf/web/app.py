@@ -23,7 +23,7 @@ except ImportError as error:
     raise ImportError(f"the page needs Gradio ({error}); run pip install 'lssed-hf[web]'") from error
 
 
-#: Host names of this machine, by which alone its browsers may call a server on 127.0.0.1 (against DNS rebinding).
+#: Host names of this machine. A server on 127.0.0.1 answers to no other name, against DNS rebinding.
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _HERE = Path(__file__).parent
 _SYSTEM_FONTS = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
@@ -69,10 +69,10 @@ def build_app(
     queue = AnalysisQueue(classifiers, speech_only, max_seconds, long_seconds)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # their pages load scripts from other hosts
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
-    app.add_middleware(CORSMiddleware)  # with no site allowed, in place of Gradio's own, which allows any
+    app.add_middleware(CORSMiddleware)  # allows no site; Gradio's own would allow any
     add_api(app, queue, max_file_mb)
     page = build_page(queue, facts, max_file_mb)
-    # A mounted page reads any path that a visitor names: Gradio 6.31 checks them in launched ones alone.
+    # Gradio 6.31 checks the paths that a visitor names in launched pages alone, and would read any in a mounted one.
     page.has_launched = True
     font, font_mono = _SYSTEM_FONTS
     gr.mount_gradio_app(

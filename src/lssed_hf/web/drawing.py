@@ -15,7 +15,7 @@ from .analysis import Features
 _INK, _FAINT_INK, _LINE, _BLUE = "#1a202c", "#5a6575", "#d5dae1", "#1f5f9f"
 _KILOHERTZ = (0.25, 0.5, 1, 2, 4, 8)
 _DPI = 96  # CSS pixels per inch
-# Of a legend, in CSS pixels: a colour with the space around it, a letter, a row.
+# Parts of a legend in CSS pixels: a colour with the space around it, a letter, a row.
 _KEY, _LETTER, _ROW = 56, 7, 20
 
 
@@ -26,7 +26,7 @@ def draw_features(features: Features, width: int = 800) -> Figure:
         features: Input of the network, from `front_end`.
         width: Width of the figure in CSS pixels.
     """
-    figure = Figure(dpi=2 * _DPI, layout="constrained", facecolor="white")  # twice: for screens with finer pixels
+    figure = Figure(dpi=2 * _DPI, layout="constrained", facecolor="white")  # twice, for screens with finer pixels
     FigureCanvasAgg(figure)
     _fit(figure, width, height=260 if features.values.ndim == 2 else 160)
     axes = figure.add_subplot()
@@ -67,7 +67,7 @@ def fit_timeline(figure: Figure, width: int) -> Figure:
     names = [name if len(name) <= most else f"{name[: most - 1]}…" for name in names]
     columns = max(1, (width - 2 * _LETTER) // (_KEY + _LETTER * max(map(len, names), default=0)))
     rows = math.ceil(len(names) / columns)
-    columns = math.ceil(len(names) / max(1, rows))  # as many in each
+    columns = math.ceil(len(names) / max(1, rows))  # equally many in each row
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9.5)
     height = figure.get_size_inches()[1] * _DPI
     _fit(figure, width, height + _ROW * max(0, rows - 1))

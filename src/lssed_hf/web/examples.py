@@ -9,13 +9,13 @@ from ..testing.voices import SENTENCES, make_speakers, speak_as
 
 logger = logging.getLogger(__name__)
 
-# Button -> index of the speaker, emotion that sets the prosody, index of the sentence.
+# Button -> index of the speaker, emotion of the prosody, index of the sentence.
 _EXAMPLES = {"Agitated voice": (0, "angry", 2), "Subdued voice": (4, "sad", 1)}
 _SAMPLING_RATE = 16000
 
 
 def example_clips() -> dict[str, tuple[int, np.ndarray]]:
-    """Synthesise the example clips; none where eSpeak NG is missing or fails.
+    """Synthesise the example clips; there are none if eSpeak NG is missing or fails.
 
     Returns:
         Name of each clip -> sampling rate in Hz and int16 samples (num_samples,).

@@ -16,7 +16,7 @@ from .recordings import clock
 
 #: Placeholder for the scores before the first recording.
 NO_RESULT = '<p class="faint">The result appears here.</p>'
-_MOST_STRETCHES = 12  # that a screen reader reads aloud
+_MOST_STRETCHES = 12  # read aloud by a screen reader
 
 
 def facts_markup(name: str, facts: ModelFacts, num_labels: int) -> str:
@@ -59,7 +59,7 @@ def problem_markup(problem: str) -> str:
 
 
 def picture_markup(figure: Figure, description: str) -> str:
-    """Return a figure as an image with a text for those who cannot see it."""
+    """Return a figure as an image with a description for people who cannot see it."""
     file = io.BytesIO()
     figure.savefig(file, format="png")
     data = base64.b64encode(file.getvalue()).decode()

@@ -15,7 +15,7 @@ from ..inference.classifiers.loading import DEFAULT_MODEL
 
 NO_SCORE = "no score recorded"
 _CAVEAT = "It may do worse on other speakers, languages and microphones: test it on your own clips first."
-# Of the first evaluation in the built-in model's card.
+# Test set of the first evaluation in the built-in model's card.
 _DEFAULT_TEST = "eight RAVDESS actors it had not heard"
 _DEFAULT_CAVEAT = "It was trained on acted speech: on everyday speech it is often wrong."
 

@@ -25,7 +25,7 @@ from .recordings import Uploads, clock
 
 
 TITLE = "Speech emotion recognition"
-_KEPT_SECONDS = 3600  # for uploads of sessions whose end went unnoticed
+_KEPT_SECONDS = 3600  # after which uploads of an unnoticed end of a session are deleted
 # Gradio has no component for the width of the window: it takes the place of the hidden input.
 _WITH_WIDTH = "(recording, model, width) => [recording, model, document.documentElement.clientWidth]"
 
@@ -73,7 +73,7 @@ def build_page(queue: AnalysisQueue, facts: Mapping[str, ModelFacts], max_file_m
                 analysis = await queue.analyse(path, name, lambda share: progress(share, desc="Classifying"))
             except (ValueError, OSError, ImportError) as error:
                 return _updates(problem=str(error))
-            # In a thread, because drawing a long recording would hold up all other visitors.
+            # In a thread, because drawing a long recording would delay all other visitors.
             return await anyio.to_thread.run_sync(_results, analysis, _picture_width(width))
 
         def leave(request: gr.Request):
@@ -123,7 +123,7 @@ def _picture_width(window) -> int:
 
 
 def _updates(problem="", scores=NO_RESULT, note="", timeline=None, picture=None) -> list:
-    """Return updates for all outputs; those that are None or empty are hidden."""
+    """Return updates for all outputs; None and empty ones are hidden."""
     return [
         gr.update(value=problem_markup(problem) if problem else "", visible=bool(problem)),
         gr.update(value=scores, visible=not problem),

@@ -8,7 +8,7 @@ from ..audio import AudioError, Recording, audio_duration, read_audio
 from ..decoding import open_sound
 
 
-# Samples of all channels per second of the limit: what a small compressed file unpacks to has to fit into memory.
+# Most samples of all channels per second of the limit, because a small compressed file may unpack to very many.
 _SAMPLES_PER_SECOND = 2 * 96_000
 
 
@@ -83,5 +83,5 @@ class Uploads:
                 self._current[session] = path
             if before is not None and before not in self._current.values():
                 before.unlink(missing_ok=True)
-                with suppress(OSError):  # Gradio gives each file a folder; this one holds another name of it
+                with suppress(OSError):  # another name of the file is in its folder
                     before.parent.rmdir()

@@ -85,7 +85,7 @@ def _run(app, listener: socket.socket) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Server whose open pages do not put off its end."""
+        """Server that ends although pages are open."""
 
         async def shutdown(self, sockets=None):
             app.state.close_streams()

@@ -1,7 +1,7 @@
 """CREMA-D: `AudioWAV/1001_DFA_ANG_XX.wav`, 16 kHz, and `VideoDemographics.csv`.
 
-Actor 1040, one of whose files lacks a letter in its name, is the first one. Ages and genders are those of the voices;
-race and ethnicity are Unknown.
+Actor 1040 comes first, because the name of one of that actor's files lacks a letter. Ages and genders are those of the
+voices; race and ethnicity are Unknown.
 """
 
 from pathlib import Path

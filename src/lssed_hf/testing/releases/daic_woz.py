@@ -1,4 +1,4 @@
-"""DAIC-WOZ: `300_P/300_AUDIO.wav` or `300_P.zip`, and four label files, none of it anybody's voice or health."""
+"""DAIC-WOZ: `300_P/300_AUDIO.wav` or `300_P.zip`, and four label files. No voice, score or label is a person's."""
 
 import os
 import zipfile
@@ -88,7 +88,7 @@ def _write_session(folder: Path, person: Person, index: int, seed: int, defects:
 
 
 def _damage(interview: Interview, number: int, index: int) -> Interview:
-    """Plant the defects that every session has, and those of this participant."""
+    """Plant the defects of every session, and the known ones of this participant."""
     samples, rows = interview.samples, list(interview.rows)
     before = 3.0  # seconds of talk before the interview
     if number == _MISALIGNED:
@@ -152,7 +152,7 @@ def _transcript(rows: Iterable[Row]) -> bytes:
 
 
 def _write_labels(folder: Path, people: Sequence[Person], missing: int | None, seed: int) -> None:
-    """Write the four label files, with their defects if a participant is to be listed whose session is missing."""
+    """Write the four label files; with a `missing` participant, who has no session, also the defects of the labels."""
     rng = np.random.default_rng([seed, 2])
     everyone = list(people)
     if missing is not None:

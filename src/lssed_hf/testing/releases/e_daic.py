@@ -1,4 +1,4 @@
-"""E-DAIC: `labels/`, and `data/600_P` or `data/300_P.tar.gz`, none of it anybody's voice or health."""
+"""E-DAIC: `labels/`, and `data/600_P` or `data/300_P.tar.gz`. No voice, score or label is a person's."""
 
 import gzip
 import io

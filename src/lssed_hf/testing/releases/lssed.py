@@ -1,4 +1,4 @@
-"""LSSED: `metadata_english_all.csv` and `wav_all/E0091_0003.wav`. None of it is LSSED's, and nobody was recorded."""
+"""LSSED: `metadata_english_all.csv` and `wav_all/E0091_0003.wav`. Nothing but the layout is LSSED's."""
 
 import os
 from collections.abc import Sequence
@@ -103,7 +103,7 @@ def _write_speaker(
 def _assign_emotions(
     emotions: list[str], num_speakers: int, utterances_per_speaker: int, rng: np.random.Generator
 ) -> list[list[str]]:
-    """Deal emotions to utterances: those of the benchmark to every speaker, then the rest by `_WEIGHTS`."""
+    """Deal emotions to utterances: the benchmark's to every speaker, then the rest by `_WEIGHTS`."""
     core = [emotion for emotion in BENCHMARK_EMOTIONS if emotion in emotions][:utterances_per_speaker]
     num_dealt = utterances_per_speaker - len(core)
     weights = np.array([_WEIGHTS.get(emotion, 1) for emotion in emotions])

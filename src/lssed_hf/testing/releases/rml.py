@@ -9,7 +9,7 @@ from ...corpora.rml import EMOTION_CODES
 from .common import Cast, claim, write_video
 
 
-_SUBJECTS = (8, 1, 6, 3, 2, 4, 5, 7)  # the test speaker and those with two languages first
+_SUBJECTS = (8, 1, 6, 3, 2, 4, 5, 7)  # the test speaker comes first, then the speakers of two languages
 _LANGUAGES = {1: ("english", "urdu"), 6: ("english", "mandarin")}
 
 
