@@ -1,18 +1,22 @@
 """Record what the commands of README.md print, as docs/terminal.md (`make terminal`).
 
-Every command runs in a pseudo-terminal, in a folder that starts empty. The voices are eSpeak NG's, so that anybody
-gets the same recordings. `--check` runs the commands again, trains for one epoch alone, and compares all but
-numbers and labels.
+Every command runs in a pseudo-terminal, in a folder that starts empty: in a fork of this process, which has imported
+the slow libraries once, but not lssed_hf. The voices are eSpeak NG's, so that anybody gets the same recordings.
+`--check` runs the commands again, trains for one epoch alone, and compares all but numbers and labels.
 """
 
 import argparse
+import importlib
 import os
 import pty
 import re
-import subprocess
+import shlex
 import sys
 import tempfile
+import traceback
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import NoReturn
 
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +42,11 @@ SESSION = {
         """python -c 'import lssed_hf; print(*lssed_hf.predict("my_recordings/clips/speaker01"), sep="\\n")'""",
     ],
 }
+#: Slow libraries that the commands import.
+LIBRARIES = (
+    *("datasets", "evaluate", "librosa", "matplotlib.pyplot", "onnxruntime", "sklearn.metrics", "silero_vad"),
+    *("torch.utils.tensorboard", "transformers.trainer", "transformers.pipelines"),
+)
 #: Lines of progress bars and logs, with times and folders of this machine.
 NOISE = re.compile(
     r"^\s*$|^\d{4}-\d\d-\d\d |it/s\]|examples/s\]|s/it\]|^\{'(loss|eval|train)|UserWarning|^  .intervals.|mtime "
@@ -50,6 +59,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if the page is not current")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        _import_libraries(Path(folder) / ".cache")
         text = session(Path(folder), "--num_train_epochs 1" if args.check else "")
     if args.check:
         current = _masked(OUTPUT.read_text(encoding="utf-8"))
@@ -73,31 +83,58 @@ def session(folder: Path, training_flags: str = "") -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _screen(command: str, folder: Path) -> list[str]:
-    """Return the lines that a command leaves on a terminal of 110 columns."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+def _import_libraries(cache: Path) -> None:
+    """Import what most commands import, in the environment of the session."""
+    os.environ |= {
         "COLUMNS": "110",
-        "HF_HOME": str(folder / ".cache"),
+        "HF_HOME": str(cache),
         "HF_HUB_OFFLINE": "1",
         "TQDM_DISABLE": "1",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     }
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(["bash", "-c", command], cwd=folder, env=environment, stdout=theirs, stderr=theirs)
-    os.close(theirs)
+    for name in LIBRARIES:
+        importlib.import_module(name)
+
+
+def _screen(command: str, folder: Path) -> list[str]:
+    """Return the lines that a command leaves on a terminal of 110 columns."""
+    sys.stdout.flush()
+    child, terminal = pty.fork()
+    if child == 0:
+        _run(shlex.split(command), folder)
     output = b""
     try:
-        while chunk := os.read(ours, 1 << 16):
+        while chunk := os.read(terminal, 1 << 16):
             output += chunk
     except OSError:  # Linux says so at the end of a terminal
         pass
-    os.close(ours)
-    process.wait()
+    os.close(terminal)
+    os.waitpid(child, 0)
     text = output.decode("utf-8").replace("\r\n", "\n").replace(str(ROOT / "src"), "...").replace(f"{folder}/", "")
     lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
     return [line for line in lines if not NOISE.search(line)]
+
+
+def _run(command: list[str], folder: Path) -> NoReturn:
+    """Run `python -c` or an installed script in this process, and end it."""
+    try:
+        os.chdir(folder)
+        sys.stdout, sys.stderr = (open(file, "w", buffering=1, encoding="utf-8", closefd=False) for file in (1, 2))
+        program = command[0]
+        sys.argv = command
+        if program == "python":
+            exec(command[2], {"__name__": "__main__"})
+        else:
+            (script,) = entry_points(group="console_scripts", name=program)
+            sys.exit(script.load()())
+    except SystemExit:
+        pass
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _masked(text: str) -> str:
