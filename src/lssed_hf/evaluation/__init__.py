@@ -23,7 +23,15 @@ __all__ = ["metric_path", *_MODULES]
 
 
 def metric_path() -> str:
-    """Return the directory of the metric for `evaluate.load`, which then works offline and from any directory."""
+    """Return the directory of the metric for `evaluate.load`, which then works offline and from any directory.
+
+    Examples:
+        >>> import evaluate
+        >>> import lssed_hf
+        >>> metric = evaluate.load(lssed_hf.metric_path())
+        >>> metric.compute(references=[0, 0, 1], predictions=[0, 1, 1])["unweighted_accuracy"]
+        0.75
+    """
     return str(Path(__file__).parent / "ser_metrics")
 
 

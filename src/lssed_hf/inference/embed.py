@@ -31,6 +31,12 @@ class Embedding:
         values: float32 (size,), or (num_frames, size) where frames were asked for; None where it could not be read.
         seconds: Length of the recording; None where it could not be read.
         error: Reason why the recording could not be read, else None.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lssed_hf import Embedding
+        >>> Embedding("clip.wav", np.zeros(256, np.float32), seconds=2.0)
+        Embedding('clip.wav', (256,))
     """
 
     file: str

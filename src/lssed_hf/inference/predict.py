@@ -41,7 +41,13 @@ class Prediction:
         seconds: Length of the recording; None where it could not be read.
         notes: Reasons to distrust the label, such as "clipped"; empty for most recordings.
         error: Reason why the recording could not be read, else None.
-        channel: "left" or "right" where one channel was classified, else None.
+        channel: "left" or "right" if one channel was classified, else None.
+
+    Examples:
+        >>> from lssed_hf import Prediction
+        >>> prediction = Prediction("clip.wav", "sad", {"angry": 0.25, "sad": 0.75}, seconds=2.0)
+        >>> prediction, prediction.score
+        (Prediction('clip.wav', sad 0.75), 0.75)
     """
 
     file: str

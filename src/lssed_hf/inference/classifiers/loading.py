@@ -144,6 +144,11 @@ def default_model(batch_size: int = 8, device=None) -> AudioClassifier:
     Args:
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one.
+
+    Examples:
+        >>> from lssed_hf import default_model
+        >>> default_model().labels
+        ['angry', 'neutral', 'happy', 'sad']
     """
     return AudioClassifier(DEFAULT_MODEL, batch_size, device)
 

@@ -46,6 +46,13 @@ def draw_timeline(
 
     Raises:
         ValueError: There are no segments.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lssed_hf import draw_timeline
+        >>> from lssed_hf.inference.timeline.scoring import TimelineSegment
+        >>> segments = [TimelineSegment(0, 3, np.array([0.8, 0.2])), TimelineSegment(3, 6, np.array([0.4, 0.6]))]
+        >>> draw_timeline(segments, ["angry", "sad"], title="interview.wav").savefig("timeline.png")
     """
     segments = list(segments)
     if not segments:

@@ -39,7 +39,7 @@ class Turn:
 
 
 def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = None) -> list[Turn]:
-    """Read the turns in a file, sorted by their start.
+    r"""Read the turns in a file, sorted by their start.
 
     | file | |
     |---|---|
@@ -57,6 +57,14 @@ def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = No
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file has another format or no turn, or a line has no usable times; the message names the line.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lssed_hf import read_turns
+        >>> lines = ["start,end,speaker", "0.0,2.5,anna", "2.5,4.0,ben"]
+        >>> size = Path("turns.csv").write_text("\n".join(lines))
+        >>> print(*read_turns("turns.csv"), sep=", ")
+        turn of anna from 0.0 to 2.5 s, turn of ben from 2.5 to 4.0 s
     """
     path = Path(path)
     if not path.is_file():
