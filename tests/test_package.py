@@ -1,8 +1,11 @@
 """The package as a whole: public names, one-way imports, the demo."""
 
 import ast
+import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ import lssed_hf
 
 SOURCE = Path(lssed_hf.__file__).parent
 
-# What stands on top of what: a module may import those of its own rank and below.
+# Modules and packages from the lowest: each may import those of its own rank and below.
 RANKS = [
     {"labels", "files", "ray_cluster", "scan", "decoding", "suggest", "unpack"},
     {"audio"},
@@ -30,27 +33,67 @@ RANKS = [
 STRANGERS = {("corpora", "models"), ("models", "corpora"), ("models", "labels"), ("models", "audio")}
 
 
-def relative_imports(path: Path) -> set[str]:
-    """Top-level modules of the package that a file imports."""
-    package = path.relative_to(SOURCE).parent.parts
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            targets = [(*base, *node.module.split("."))] if node.module else [(*base, n.name) for n in node.names]
-            found |= {target[0] for target in targets}
-    return found - {"__version__"}
+#: Module, by its path below the package without suffix -> modules that it imports anywhere, in functions as well.
+Imports = dict[tuple[str, ...], set[tuple[str, ...]]]
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_run_one_way(path):
-    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
-    if own == "__init__":
-        return
+@pytest.fixture(scope="module")
+def imports() -> Imports:
+    paths = {path.relative_to(SOURCE).with_suffix("").parts: path for path in SOURCE.rglob("*.py")}
+
+    def imported(module: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        for node in ast.walk(ast.parse(paths[module].read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom):
+                assert not isinstance(node, ast.Import) or "lssed_hf" not in [name.name for name in node.names]
+                continue
+            origin = tuple(node.module.split(".")) if node.module else ()
+            if node.level:
+                origin = (*module[: len(module) - node.level], *origin)
+            elif origin[0] == "lssed_hf":
+                origin = origin[1:]
+            else:
+                continue
+            for name in node.names:
+                # A module, a package, or a name in either.
+                places = ((*origin, name.name), (*origin, name.name, "__init__"), origin, (*origin, "__init__"))
+                yield next(place for place in places if place in paths)
+
+    return {module: set(imported(module)) - {module} for module in paths}
+
+
+def test_imports_run_one_way(imports):
     rank = {name: level for level, names in enumerate(RANKS) for name in names}
-    for other in relative_imports(path):
-        assert rank[other] <= rank[own], f"{path} imports {other}, which stands above it"
-        assert (own, other) not in STRANGERS, f"{own} knows nothing of {other}"
+    wrong = [
+        f"{'.'.join(module)} imports {'.'.join(other)}"
+        for module, others in imports.items()
+        for other in others
+        if "__init__" not in (module[0], other[0])
+        and (rank[other[0]] > rank[module[0]] or (module[0], other[0]) in STRANGERS)
+    ]
+    assert not wrong, "against the order:\n" + "\n".join(wrong)
+
+
+def test_imports_run_in_no_circle(imports):
+    """Neither among modules nor among the parts of a package, so that each can be read before those that use it."""
+    circles = []
+    for package in sorted({module[:depth] for module in imports for depth in range(len(module))}):
+        depth, reasons = len(package), {}
+        for module, others in imports.items():
+            for other in others:
+                if module[:depth] == other[:depth] == package and module[depth] != other[depth]:
+                    reasons[module[depth], other[depth]] = f"{'.'.join(module)} imports {'.'.join(other)}"
+        graph = TopologicalSorter()
+        for part, other in reasons:
+            graph.add(part, other)
+        try:
+            graph.prepare()
+        except CycleError as error:
+            circle = error.args[1][::-1]
+            circles += [
+                f"in {'.'.join(('lssed_hf', *package))}:",
+                *(reasons[step] for step in itertools.pairwise(circle)),
+            ]
+    assert not circles, "circles:\n" + "\n".join(circles)
 
 
 def test_every_public_name_can_be_had():

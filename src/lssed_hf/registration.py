@@ -58,7 +58,7 @@ def _register_class(family: str, auto_class: str) -> None:
 def _register_lssed() -> None:
     from datasets import packaged_modules
 
-    # `datasets` has no public registry. The builder replaces the hash of its code, "".
+    # `datasets` has no public registry. The builder puts the hash of its code in the place of "".
     packaged_modules._PACKAGED_DATASETS_MODULES["lssed"] = (f"{__package__}.corpora.lssed", "")
 
 
