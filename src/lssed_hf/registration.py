@@ -3,11 +3,12 @@
 transformers opens a saved folder by the `model_type` in its config.json: its Auto classes look for classes that are
 registered under that type. `datasets` finds the builder of `load_dataset("lssed", ...)` in a table of its own.
 
-Registering needs the classes, and importing those takes torch and transformers: seconds that nobody should pay who
-only reads a corpus. `register` therefore imports nothing. It arranges two things, so that any order of imports works:
+Registering needs the classes. Importing them takes torch and transformers, which cost seconds and hundreds of
+megabytes. Nobody who only reads a corpus should pay that, so `register` imports nothing. It arranges two things, and
+any order of imports works:
 
-1. Once a module of transformers with an Auto class is imported, our modules for that class are imported.
-2. Once one of our modules is imported, by 1 or by a user, its classes are registered.
+1. When a module of transformers with an Auto class has been imported, our modules for that class are imported.
+2. When one of our modules has been imported, by 1 or by a user, its classes are registered.
 """
 
 import importlib
@@ -63,7 +64,7 @@ def _register_lssed() -> None:
 
 
 def after_import(name: str, function: Callable[[], object]) -> None:
-    """Call a function once a module is imported: now if it is, else behind its import."""
+    """Call a function when a module has been imported: now if it is, else behind its import."""
     if name in sys.modules:
         function()
     else:
@@ -83,7 +84,7 @@ class _Follower:
 
     def _execute(self, name, execute, module):
         execute(module)
-        for function in self.functions.pop(name):
+        for function in self.functions.pop(name, ()):
             function()
 
 

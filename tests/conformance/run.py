@@ -1,7 +1,7 @@
 """Run transformers' own test suite on the models of this package: `make conformance`.
 
-The suite is part of the source distribution of transformers. That of the installed version is downloaded once into
-`.conformance/<version>/` at the root of the repository; nothing of it is kept in git. What is tested is in `suite.py`.
+The suite is part of the source distribution of transformers. The one of the installed version is downloaded once into
+`.conformance/<version>/` at the root of the repository, and git ignores it. `suite.py` says what is tested.
 Further arguments go to pytest, e.g. `run.py -rs -k batching`.
 """
 
@@ -47,7 +47,7 @@ STUBS = {
 
 
 def fetch(version: str) -> Path:
-    """Folder that holds transformers' tests of this version as the package `transformers_tests`; made if missing."""
+    """Return a folder with transformers' tests of this version as `transformers_tests`, which is made if missing."""
     folder = CACHE / version
     if folder.is_dir():
         return folder
@@ -83,8 +83,7 @@ def main() -> int:
         return 1
     sys.path.insert(0, str(folder))
     print(f"transformers {transformers.__version__}: {folder / PACKAGE}")
-    # --noconftest: the suite needs nothing of ours, and fixtures of ours should not change what it sees. Nor do our
-    # strict markers fit it.
+    # --noconftest, since our fixtures should not change what the suite sees. Our strict markers do not fit it either.
     options = ["--noconftest", "-p", "no:cacheprovider", "-o", "addopts=-q", "-W", "ignore", *sys.argv[1:]]
     return pytest.main([str(HERE / "suite.py"), *options])
 

@@ -1,4 +1,4 @@
-"""transformers' common tests on every model of this package. Run by `run.py`, which provides `transformers_tests`.
+"""transformers' common tests on every model of this package. `run.py` runs it and provides `transformers_tests`.
 
 To add a model, append a `Case` to `CASES`.
 """
@@ -44,19 +44,19 @@ BATCH_SIZE, FRAMES, MEL_BINS = 3, 21, 32
 
 @dataclass(frozen=True)
 class Case:
-    """A model and how to make a small one of it (under 1 M parameters; the suite checks that).
+    """Classes of a model, and arguments of a small one (under 1 M parameters, which the suite checks).
 
     Args:
-        name: prefix of the test classes.
-        config_class, config: of a small model with at most two layers.
-        model_class: the bare model.
-        classifier_class: the model for audio classification.
-        feature_extractor_class, feature_extractor: class and arguments, with `feature_size` equal to `MEL_BINS`.
-        hidden_shapes: of all `hidden_states` of a batch.
-        common_properties: attributes by which tools read sizes off any configuration.
-        inputs: makes a batch.
-        recogniser_class: the model for speech recognition, if there is one.
-        overrides: attributes and methods for the class of model tests. Each needs a comment that gives the reason.
+        name: Prefix of the test classes.
+        config_class, config: Class and fields of the configuration of a small model with at most two layers.
+        model_class: Model without a head.
+        classifier_class: Model for audio classification.
+        feature_extractor_class, feature_extractor: Class and arguments, with `feature_size` equal to `MEL_BINS`.
+        hidden_shapes: Shapes of all `hidden_states` of a batch.
+        common_properties: Attributes by which tools read sizes off any configuration.
+        inputs: Function that makes a batch.
+        recogniser_class: Model for speech recognition, if there is one.
+        overrides: Attributes and methods for the class of model tests. Each needs a comment that gives the reason.
     """
 
     name: str
@@ -203,7 +203,7 @@ CASES = [
 
 
 class ModelTester:
-    """What the mixins ask about the small model."""
+    """Source of the small model for the mixins."""
 
     batch_size, seq_length = BATCH_SIZE, FRAMES
     is_training = True

@@ -9,7 +9,7 @@ from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_networks(one_thread):
-    """All that stand here."""
+    """All networks of these tests."""
 
 
 @pytest.fixture

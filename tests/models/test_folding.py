@@ -89,7 +89,7 @@ class OddConfig(PreTrainedConfig):
 
 
 class Odd(PreTrainedModel):
-    """What a convolution and a batch norm can do beside following each other."""
+    """Convolutions and batch norms that do more than follow each other."""
 
     config: OddConfig
 

@@ -40,7 +40,7 @@ def make_espnet_asr() -> EspnetAsrForAudioClassification:
 
 @dataclass(frozen=True)
 class Family:
-    """A model, the files that carry its code, and what its classes are called."""
+    """A model, the files that carry its code, and the names of its classes."""
 
     make: Callable[[], PreTrainedModel]
     code: list[str]

@@ -1,4 +1,4 @@
-"""What FCN-Attention and the MTS networks have in common: padding, checkpoints, pipelines, training, compilers."""
+"""FCN-Attention and the MTS networks: padding, checkpoints, pipelines, training, compilers."""
 
 import copy
 import json

@@ -22,7 +22,7 @@ EXACT = {"rel": 0, "abs": 1e-10}
 
 
 def scores_of_extensions(scorer: CtcPrefixScorer, prefix: tuple[int, ...], item: int = 0) -> torch.Tensor:
-    """Of one prefix, reached token by token: (vocabulary,)."""
+    """Scores (vocabulary,) of one prefix, reached token by token."""
     state = tuple(part[item : item + 1] for part in scorer.start())
     items, last = torch.tensor([item]), torch.tensor([scorer.eos])
     for token in prefix:

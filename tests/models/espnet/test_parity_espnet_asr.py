@@ -1,4 +1,4 @@
-"""What ESPnet 202511 computes, and what its converted models compute here."""
+"""Outputs of ESPnet 202511, and of its converted models here."""
 
 import json
 
