@@ -1,15 +1,15 @@
-"""The worked examples of docs/contributing: their files are written into a copy of the package, run and tested there."""
+"""The worked examples of docs/contributing: their files are written into a copy of the package, run and tested."""
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from forking_python import ForkingPython
 from markdown_it import MarkdownIt
 
 
@@ -60,36 +60,60 @@ def checkout(tmp_path_factory, write_clip) -> Path:
     return folder
 
 
-def run(checkout: Path, *command: str) -> str:
-    """Run Python with the copy of the package, and return what it printed."""
-    environment = {**os.environ, "PYTHONPATH": str(checkout / "src"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *command], cwd=checkout, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+# In a fork: a module as `python -m` runs it, with the copy of the package.
+RUN_MODULE = """
+import runpy, sys, tempfile
+tempfile.tempdir = {folder!r}
+sys.path[:0] = [{folder!r}, {folder!r} + "/src"]
+sys.argv = {command!r}
+try:
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    assert not end.code, end.code
+"""
 
 
-def test_the_tests_of_the_examples_pass(checkout):
+@pytest.fixture(scope="module")
+def run_module(checkout) -> Iterator[Callable[..., str]]:
+    """Run a module with the copy of the package, and return what it printed."""
+    python = ForkingPython("datasets", "evaluate", "sklearn.metrics", "transformers.trainer", "transformers.models")
+
+    def run_module(*command: str) -> str:
+        code = RUN_MODULE.format(folder=str(checkout), command=list(command))
+        return python.run(code, cwd=checkout, PYTHONPATH=str(checkout / "src"))
+
+    yield run_module
+    python.close()
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_examples_pass(run_module):
     files = [file for page in PAGES for _, file, _ in blocks(page) if Path(file).name.startswith("test_")]
     assert len(files) == len(PAGES), "each page has one file of tests"
-    summary = run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
+    summary = run_module("pytest", "-q", "-p", "no:cacheprovider", *files)
     assert re.search(r"\d\d* passed", summary) or "[100%]" in summary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_commands_of_the_examples_run(page, checkout):
+def test_the_commands_of_the_examples_run(page, run_module):
     commands = [line for language, _, text in blocks(page) if language == "sh" for line in text.splitlines()]
     assert commands
     for line in commands:
         program, *arguments = shlex.split(line)
         assert program == "lssed-hf"
-        run(checkout, "-m", "lssed_hf", *arguments)
+        run_module("lssed_hf", *arguments)
+
+
+def check(checkout: Path, *command: str) -> None:
+    """Run Python on files of the copy, and fail where it finds fault."""
+    done = subprocess.run([sys.executable, *command], cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_examples_pass_the_linter(page, checkout):
     files = [file for language, file, _ in blocks(page) if language == "python" and file]
-    run(checkout, "-m", "ruff", "check", "--no-cache", *files)
-    run(checkout, "-m", "ruff", "format", "--check", "--no-cache", *files)
-    run(checkout, str(ROOT / "scripts" / "check_docstrings.py"), *files)
+    check(checkout, "-m", "ruff", "check", "--no-cache", *files)
+    check(checkout, "-m", "ruff", "format", "--check", "--no-cache", *files)
+    check(checkout, str(ROOT / "scripts" / "check_docstrings.py"), *files)

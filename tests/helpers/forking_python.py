@@ -23,12 +23,12 @@ class ForkingPython:
         """Run code in a new fork, and return what it printed.
 
         Raises:
-            AssertionError: The code raised an error or left with a status; the message is its standard error.
+            AssertionError: The code raised an error or left with a status; the message is what it printed.
         """
         request = {"code": code, "cwd": os.path.abspath(cwd), "environment": environment}
         print(json.dumps(request), file=self._process.stdin, flush=True)
         status, output, errors = json.loads(self._process.stdout.readline())
-        assert status == 0, errors
+        assert status == 0, output + errors
         return output
 
     def call(self, module: str, function: str, *arguments: str) -> str:
