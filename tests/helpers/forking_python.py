@@ -3,6 +3,7 @@
 As a program it takes the modules to import, and reads requests from standard input: one JSON object a line.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -76,8 +77,11 @@ def _run(code: str, cwd: str, environment: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # imports take a quarter less time
     for name in sys.argv[1:]:
         __import__(name)
+    gc.freeze()
+    gc.enable()
     for line in sys.stdin:
         print(json.dumps(_answer(json.loads(line))), flush=True)
     os._exit(0)  # tidying up what was imported would take seconds
