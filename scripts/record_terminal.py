@@ -6,6 +6,7 @@ the slow libraries once, but not lssed_hf. The voices are eSpeak NG's, so that a
 """
 
 import argparse
+import gc
 import importlib
 import os
 import pty
@@ -94,6 +95,7 @@ def _import_libraries(cache: Path) -> None:
     }
     for name in LIBRARIES:
         importlib.import_module(name)
+    gc.freeze()  # collections in forks would copy and walk all of it
 
 
 def _screen(command: str, folder: Path) -> list[str]:
