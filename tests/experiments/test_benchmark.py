@@ -1,17 +1,18 @@
 """A small benchmark end to end: what it writes, that it goes on where it was killed, and what it refuses."""
 
 import csv
+import inspect
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
-from tones import FLAGS, KILLED, write_ravdess
+from interruption import run_killed
+from tones import FLAGS, write_ravdess
 
 from lssed_hf import cli
 from lssed_hf.cli import benchmark as command
@@ -146,44 +147,53 @@ def test_nothing_finished_is_no_report(corpus, tmp_path, capsys):
     assert "Report" not in capsys.readouterr().out
 
 
-def test_killed_in_a_run_it_goes_on_there(finished, corpus, tmp_path):
-    # The second seed of the first system dies between the checkpoints of its steps 4 and 8.
-    out = tmp_path / "out"
-    argv = flags(corpus, out, "--models", *SYSTEMS, "--seeds", "0", "1")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(Path("pyresnet50") / "seed_1"), "6", "benchmark", *argv],
-        capture_output=True,
-        text=True,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+def test_killed_in_a_run_it_goes_on_there_in_a_process_of_its_own(
+    finished, corpus, tmp_path, monkeypatch, forking_python
+):
+    out = shutil.copytree(finished, tmp_path / "out")
+    argv = ["benchmark", *flags(corpus, out, "--models", *SYSTEMS, "--seeds", "0", "1")]
+    (out / "report.md").unlink()
     first, second = (out / "runs" / "pyresnet50" / f"seed_{seed}" for seed in (0, 1))
-    assert (first / "run.json").is_file() and not (second / "run.json").exists()
-    assert (second / "checkpoint-4").is_dir() and not (out / "report.md").exists()
+    shutil.rmtree(second)
     before = state_of(first)
+    # Between the checkpoints of steps 4 and 8.
+    run_killed(forking_python, 6, argv, str(Path("pyresnet50") / "seed_1"))
+    assert (second / "checkpoint-4").is_dir() and not (second / "run.json").exists()
+    assert not (out / "report.md").exists()
     # As a kill while a checkpoint is written leaves it: the Trainer writes the state last.
     shutil.copytree(second / "checkpoint-4", second / "checkpoint-6")
     (second / "checkpoint-6" / "trainer_state.json").unlink()
 
-    assert command.main(argv) == 0
-    assert state_of(first) == before
-    assert read(second / "run.json")["resumed"]
-    assert "| ≥ " in (out / "report.md").read_text(encoding="utf-8")
-    # The same scores as without the kill.
-    whole, resumed = read(finished / "results.json"), read(out / "results.json")
-    for one, other in zip(whole["systems"], resumed["systems"], strict=True):
-        assert [one[name] for name in SCORES] == [other[name] for name in SCORES]
-
-
-def test_a_run_in_a_process_of_its_own(finished, tmp_path, monkeypatch):
     monkeypatch.undo()
-    folder = tmp_path / "run"
-    folder.mkdir()
-    shutil.copy(finished / "runs" / "fast" / "seed_1" / "settings.json", folder)
-    runs.run_in_process(folder)
-    assert not (folder / "error.txt").exists(), (folder / "log.txt").read_text()
-    assert read(folder / "run.json")["num_parameters"] == 468
-    expected = finished / "runs" / "fast" / "seed_1" / "predictions.csv"
-    assert (folder / "predictions.csv").read_bytes() == expected.read_bytes()
+    assert cli.main(argv) == 0, (second / "log.txt").read_text()
+    assert state_of(first) == before
+    assert read(second / "run.json")["resumed"] and "going on from" in (second / "log.txt").read_text()
+    assert "| ≥ " in (out / "report.md").read_text(encoding="utf-8")
+    # The same answers as without the kill.
+    expected = finished / "runs" / "pyresnet50" / "seed_1" / "predictions.csv"
+    assert (second / "predictions.csv").read_bytes() == expected.read_bytes()
+
+
+def test_a_folder_that_was_begun_under_the_old_names_goes_on_under_them(finished, corpus, tmp_path, capsys):
+    out = shutil.copytree(finished, tmp_path / "out")
+    (out / "runs").rename(out / "cells")
+    for path in (out / "cells").rglob("run.json"):
+        path.rename(path.with_name("cell.json"))
+    old = out / "cells" / "fast" / "seed_1"
+    (old / "cell.json").unlink()
+    assert command.main(flags(corpus, out, "--models", *SYSTEMS, "--seeds", "0", "1")) == 0
+    assert capsys.readouterr().out.count("finished before") == 3
+    assert read(old / "cell.json")["num_parameters"] == 468
+    assert not (out / "runs").exists() and not list(out.rglob("run.json"))
+    results = read(out / "results.json")
+    (out / "results.json").unlink()
+    assert command.main(["--output_dir", str(out), "--report_only"]) == 0
+    assert read(out / "results.json") == results
+    for row, before in zip(results["systems"], read(finished / "results.json")["systems"], strict=True):
+        assert [row[name] for name in SCORES] == [before[name] for name in SCORES]
+    assert cli.main(["card", str(out), "--output_dir", str(tmp_path / "cards")]) == 0
+    names = {path.name for path in (tmp_path / "cards").iterdir()}
+    assert names == {f"out-{system}-seed_{seed}.md" for system in ("fast", "pyresnet50") for seed in (0, 1)}
 
 
 def test_a_process_that_dies_is_named_and_one_without_a_parent_ends(tmp_path, monkeypatch):
@@ -196,8 +206,8 @@ def test_a_process_that_dies_is_named_and_one_without_a_parent_ends(tmp_path, mo
     assert "ended with SIGKILL" in (tmp_path / "error.txt").read_text()
 
     monkeypatch.undo()
-    code = "import time; from lssed_hf.experiments import runs; runs._die_with_parent(); print(1, flush=True)"
-    command = [sys.executable, "-c", f"{code}; time.sleep(60)"]
+    code = f"import os, sys, threading, time\n{inspect.getsource(runs._die_with_parent)}"
+    command = [sys.executable, "-c", f"{code}\n_die_with_parent(); print(1, flush=True); time.sleep(60)"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         process.stdin.close()

@@ -2,63 +2,19 @@
 
 import hashlib
 import json
-import os
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
-import datasets
-import numpy as np
-import pyarrow as pa
 import pytest
 import torch
+from interruption import stopped_at
+from interviews import write_interviews
 from tiny_whisper import write_whisper
-from tones import FLAGS, KILLED
+from tones import FLAGS
 from transformers import WhisperFeatureExtractor, WhisperForAudioClassification, WhisperForConditionalGeneration
 
 from lssed_hf import PyResNetFeatureExtractor, cli
-from lssed_hf.audio import encode_audio
 from lssed_hf.cli import finetune_daic
-from lssed_hf.evaluation.run_results import read_run
 from lssed_hf.experiments import depression, runs
-
-
-def write_interviews(folder, flip=()):
-    """Participants of both classes in three splits, three turns each; labels of the splits in `flip` are exchanged."""
-    rng = np.random.default_rng(0)
-    features = datasets.Features(
-        {
-            "id": datasets.Value("string"),
-            "audio": datasets.Audio(sampling_rate=16000),
-            "depression": datasets.ClassLabel(names=["not_depressed", "depressed"]),
-            "gender_code": datasets.Value("string"),
-            "speaker_id": datasets.Value("string"),
-        }
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    number = 0
-    for split, size in (("train", 10), ("validation", 6), ("test", 4)):
-        rows = {name: [] for name in features}
-        for person in range(size):
-            depressed = int(person % 2 == 0)
-            number += 1
-            for turn in range(3):
-                frequency = (400 if depressed else 900) * rng.uniform(0.7, 1.5)
-                samples = 0.3 * np.sin(2 * np.pi * frequency * np.arange(6400) / 16000) + 0.02 * rng.normal(size=6400)
-                rows["id"].append(f"{number}_{turn}")
-                rows["audio"].append(
-                    {"bytes": encode_audio(samples.astype(np.float32), 16000), "path": f"{number}_{turn}.flac"}
-                )
-                rows["depression"].append(depressed if split not in flip else int(person < size // 2))
-                rows["gender_code"].append(str(person % 2))
-                rows["speaker_id"].append(str(number))
-        # Not from_dict, which would encode the audio once more, by torchcodec.
-        table = pa.Table.from_pydict(rows, schema=features.arrow_schema)
-        datasets.Dataset(table).to_parquet(folder / f"{split}-00000-of-00001.parquet")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -240,19 +196,19 @@ def test_windows_are_exchanged_and_features_normalised_anew(start, interviews, t
     assert WhisperFeatureExtractor().n_fft == 400
 
 
-def test_killed_it_goes_on_and_ends_with_the_same(finished, tmp_path):
+def test_interrupted_it_goes_on_and_ends_with_the_same(finished, tmp_path, capsys):
     whole, argv = finished
-    out = tmp_path / "out"
+    out = shutil.copytree(whole, tmp_path / "out")
     argv = [str(out) if text == str(whole) else text for text in argv]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, "ser-head/seed_1", "5", "finetune_daic", *argv], capture_output=True, text=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert not (out / "report.md").exists() and (out / "runs" / "ser" / "seed_1" / "run.json").is_file()
+    (out / "report.md").unlink()
+    run = out / "runs" / "ser-head" / "seed_1"
+    shutil.rmtree(run)
+    with stopped_at(5, "ser-head/seed_1"):
+        assert cli.main(["finetune-daic", *argv]) == 130
+    assert not (out / "report.md").exists() and list(run.glob("checkpoint-*")) and not (run / "run.json").exists()
     assert cli.main(["finetune-daic", *argv]) == 0
-    resumed, original = read(out / "results.json"), read(whole / "results.json")
-    shutil.rmtree(out)
-    assert resumed["systems"] == original["systems"]
+    assert read(run / "run.json")["resumed"]
+    assert read(out / "results.json")["systems"] == read(whole / "results.json")["systems"]
 
 
 @pytest.mark.parametrize(
@@ -275,29 +231,3 @@ def test_an_unknown_part_is_named(start, tmp_path, capsys):
     argv = ["--output_dir", str(tmp_path), "--models", str(start), "--train", "tail"]
     assert cli.main(["finetune-daic", *argv]) == 1
     assert "--train tail: it takes full, head or a number of stages" in capsys.readouterr().err
-
-
-def test_two_processes_end_with_the_figures_of_one(interviews, tmp_path):
-    # A network without batch norm, which each process would see a part of, and without dropout.
-    network = {"hidden_sizes": [4, 4, 4, 4, 8], "classifier_dropout": 0.0}
-    shared = ["--dataset_name", str(interviews), *FLAGS[2:], "--seeds", "0", "1", "--per_device_train_batch_size"]
-    shared = [text for text in shared if text != "0.05"]  # the rate of FLAGS is for another network
-    shared.remove("--learning_rate")
-    models = ["--models", f"fcn=fcn-attention-alexnet --config_overrides {shlex.quote(json.dumps(network))}"]
-    one, two = tmp_path / "one", tmp_path / "two"
-    assert cli.main(["finetune-daic", *shared, "8", *models, "--output_dir", str(one)]) == 0
-    script = Path(__file__).parents[2] / "scripts" / "finetune_daic.py"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
-    command += [*shared, "4", *models, "--output_dir", str(two), "--use_cpu", "true"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr[-3000:]
-    for seed in (0, 1):
-        folders = [out / "runs" / "fcn" / f"seed_{seed}" for out in (one, two)]
-        assert (
-            read(folders[1] / "trainer_state.json")["global_step"]
-            == read(folders[0] / "trainer_state.json")["global_step"]
-        )
-        runs = [read_run(folder) for folder in folders]
-        np.testing.assert_allclose(runs[1].probabilities, runs[0].probabilities, atol=1e-4)
-    first, second = (read(out / "results.json")["systems"][0]["participants"] for out in (one, two))
-    assert first == second

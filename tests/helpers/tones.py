@@ -14,29 +14,6 @@ FLAGS = [
     *("--crop_seconds", "0", "--learning_rate", "0.05", "--disable_tqdm", "true", "--report_to", "none"),
 ]
 
-# Does the runs of an experiment in this very process, and dies at a step of one, as a machine that loses power does.
-# Arguments: end of the run's folder, step, module of the command, its flags.
-KILLED = """
-import importlib, os, signal, sys
-from pathlib import Path
-from transformers import TrainerCallback
-from lssed_hf.experiments import runs
-from lssed_hf.training import network
-
-class Kill(TrainerCallback):
-    def on_step_end(self, args, state, control, **kwargs):
-        if args.output_dir.endswith(sys.argv[1]) and state.global_step == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-original = network.SpeechTrainer.__init__
-def patched(self, **kwargs):
-    original(self, **kwargs)
-    self.add_callback(Kill())
-network.SpeechTrainer.__init__ = patched
-runs.run_in_process = lambda folder, threads: runs.main([str(folder)])
-importlib.import_module(f"lssed_hf.cli.{sys.argv[3]}").main(sys.argv[4:])
-"""
-
 
 def _write_tone(path: Path, frequency: float, rng: np.random.Generator) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)

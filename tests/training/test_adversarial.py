@@ -2,17 +2,16 @@
 
 import copy
 import json
-import signal
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from interruption import stopped_at
 from safetensors.torch import load_file
 from tiny_training import TINY, network, speech_dataset
 from tiny_training import trainer as make_trainer
+from tones import write_ravdess
 from torch import nn
 from transformers import HfArgumentParser
 
@@ -30,28 +29,8 @@ BINS, CLASSES = 16, 2
 trainer = partial(make_trainer, adversarial_warmup_steps=0)
 EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=BINS, normalization="none")
 
+
 # Runs `lssed-hf train` and dies at a step, as a machine that loses power does.
-KILLED = """
-import os, signal, sys
-from transformers import TrainerCallback
-from lssed_hf.cli import train as train_command
-from lssed_hf.training import train
-
-class Kill(TrainerCallback):
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == int(sys.argv[1]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-class Killed(train.SpeechTrainer):
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.add_callback(Kill())
-
-train.SpeechTrainer = Killed
-train_command.main(sys.argv[2:])
-"""
-
-
 def task(num_clips: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Features (num_clips, 12 frames, BINS) and classes: 2 bins tell the class loudly, though at times wrongly, and 14
     bins tell it always, by a difference so small that FGSM turns it round."""
@@ -283,13 +262,10 @@ def test_the_flags(tmp_path):
         parse("--adversarial", "vanilla", "--adversarial_epsilon", "-0.1")
 
 
-def test_a_killed_run_ends_in_the_same_weights_and_reports_real_and_fake_scores(tmp_path):
-    pytest.importorskip("espeakng_loader")
-    from lssed_hf.testing.releases.lssed import write_synthetic_lssed
-
-    corpus = write_synthetic_lssed(tmp_path / "corpus", num_speakers=6, utterances_per_speaker=8)
+def test_an_interrupted_run_ends_in_the_same_weights_and_reports_real_and_fake_scores(tmp_path):
+    corpus = write_ravdess(tmp_path / "corpus")
     flags = [
-        *("--dataset_name", "lssed", "--data_dir", str(corpus), "--config_overrides", json.dumps(TINY)),
+        *("--dataset_name", "ravdess", "--data_dir", str(corpus), "--config_overrides", json.dumps(TINY)),
         *("--crop_seconds", "1", "--disable_tqdm", "true", "--report_to", "none", "--mixup", "0.3"),
         *("--max_steps", "6", "--per_device_train_batch_size", "4", "--gradient_accumulation_steps", "2"),
         *("--save_strategy", "steps", "--save_steps", "3", "--eval_strategy", "steps", "--eval_steps", "3"),
@@ -299,13 +275,14 @@ def test_a_killed_run_ends_in_the_same_weights_and_reports_real_and_fake_scores(
     train_command.main([*flags, "--output_dir", str(tmp_path / "whole")])
 
     # Step 5 lies between two checkpoints, and the warm-up ends after step 4, which runs again.
-    flags += ["--output_dir", str(tmp_path / "killed")]
-    killed = subprocess.run([sys.executable, "-c", KILLED, "5", *flags], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    flags += ["--output_dir", str(tmp_path / "stopped")]
+    with stopped_at(5), pytest.raises(KeyboardInterrupt):
+        train_command.main(flags)
+    assert (tmp_path / "stopped" / "checkpoint-3").is_dir()
+    assert not (tmp_path / "stopped" / "model.safetensors").exists()
     train_command.main(flags)
 
-    expected, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    expected, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "stopped"))
     assert expected.keys() == resumed.keys()
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 

@@ -4,9 +4,6 @@ import csv
 import io
 import json
 import re
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -14,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from huggingface_hub import ModelCard
+from interruption import stopped_at
 from safetensors.torch import load_file
 from tone_words import FLAGS, TINY, speak, write_tone_words
 from transformers import HfArgumentParser, pipeline
@@ -26,26 +24,6 @@ from lssed_hf.training.asr_arguments import AsrDataArguments, AsrModelArguments,
 
 
 pytest.importorskip("jiwer")
-
-# Runs the script and dies at a step, as a machine that loses power does.
-_KILLED = """
-import os, signal, sys
-from transformers import TrainerCallback
-from lssed_hf.cli import train_asr
-from lssed_hf.training import asr
-
-class Kill(TrainerCallback):
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == int(sys.argv[1]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-original = asr.AsrTrainer.__init__
-def patched(self, **kwargs):
-    original(self, **kwargs)
-    self.add_callback(Kill())
-asr.AsrTrainer.__init__ = patched
-train_asr.main(sys.argv[2:])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -148,14 +126,14 @@ def test_a_saved_recogniser_is_fine_tuned(trained, few, tmp_path, caplog):
         train_asr.main(["--dataset_name", str(few), "--output_dir", str(tmp_path / "no"), *FLAGS, *start])
 
 
-def test_a_killed_run_ends_in_the_same_weights(few, tmp_path):
+def test_an_interrupted_run_ends_in_the_same_weights(few, tmp_path):
     flags = ["--dataset_name", str(few), *FLAGS, "--num_train_epochs", "3"]
     flags += ["--save_strategy", "steps", "--save_steps", "3", "--eval_strategy", "steps", "--eval_steps", "3"]
     train_asr.main([*flags, "--output_dir", str(tmp_path / "whole")])
     # Step 5 lies between the checkpoints of steps 3 and 6, in the middle of an epoch of 3 steps.
-    command = [sys.executable, "-c", _KILLED, "5", *flags, "--output_dir", str(tmp_path / "model")]
-    killed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with stopped_at(5), pytest.raises(KeyboardInterrupt):
+        train_asr.main([*flags, "--output_dir", str(tmp_path / "model")])
+    assert (tmp_path / "model" / "checkpoint-3").is_dir()
     assert not (tmp_path / "model" / "model.safetensors").exists()
     train_asr.main([*flags, "--output_dir", str(tmp_path / "model")])
     expected, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "model"))
@@ -231,7 +209,9 @@ def test_the_warm_up_is_espnets():
 
 def test_the_first_update_already_learns(few, tmp_path):
     flags = ["--dataset_name", str(few), "--output_dir", str(tmp_path / "model"), *FLAGS]
-    train_asr.main([*flags, "--max_steps", "3", "--logging_steps", "1", "--learning_rate", "0.01", "--warmup_steps", "2"])
+    train_asr.main(
+        [*flags, "--max_steps", "3", "--logging_steps", "1", "--learning_rate", "0.01", "--warmup_steps", "2"]
+    )
     history = json.loads((tmp_path / "model" / "trainer_state.json").read_text())["log_history"]
     rates = [entry["learning_rate"] for entry in history if "learning_rate" in entry]
     assert rates == pytest.approx([0.005, 0.01, 0.01 * (2 / 3) ** 0.5])

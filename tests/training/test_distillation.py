@@ -8,44 +8,29 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from interruption import stopped_at
 from safetensors.torch import load_file
 from tiny_training import network, speech_dataset
 from tiny_training import trainer as make_trainer
 from tones import FLAGS, write_ravdess
 from torch import nn
-from transformers import HfArgumentParser, TrainerCallback
+from transformers import HfArgumentParser
 from transformers.modeling_outputs import BaseModelOutput
 
 from lssed_hf import PyResNetFeatureExtractor
 from lssed_hf.cli import train as train_command
 from lssed_hf.experiments.settings import recipe, training_settings
 from lssed_hf.hub.cards.facts import read_recipe
-from lssed_hf.training import train
 from lssed_hf.training.arguments import RecipeArguments
 from lssed_hf.training.classification_loss import ClassificationLoss, balanced_class_weights
 from lssed_hf.training.data import Augmentation, ClipCollator
 from lssed_hf.training.distillation import DistillationLoss, similarity_distance, soft_target_distance
-from lssed_hf.training.trainer import SpeechTrainer
 
 
 BINS, CLASSES = 8, 3
 trainer = partial(make_trainer, teacher=["somebody"])
 pytestmark = pytest.mark.usefixtures("one_thread")
 EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=BINS, normalization="none")
-
-
-class PowerCut(TrainerCallback):
-    """Ends the training in the middle of an epoch, between two checkpoints."""
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == 5:
-            raise KeyboardInterrupt
-
-
-class Interrupted(SpeechTrainer):
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.add_callback(PowerCut())
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -295,14 +280,13 @@ def same_weights(one, other) -> bool:
 
 
 @pytest.mark.parametrize("distill", ["logits", "features"])
-def test_an_interrupted_run_ends_in_the_same_weights(flags, tmp_path, monkeypatch, distill):
+def test_an_interrupted_run_ends_in_the_same_weights(flags, tmp_path, distill):
     flags += ["--distill", distill, "--mixup", "0.3", "--save_strategy", "steps", "--save_steps", "3"]
     flags += ["--eval_strategy", "steps", "--eval_steps", "3", "--load_best_model_at_end", "false"]
     train_command.main([*flags, "--output_dir", str(tmp_path / "whole")])
 
     own = [*flags, "--output_dir", str(tmp_path / "interrupted")]
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train, "SpeechTrainer", Interrupted)
+    with stopped_at(5), pytest.raises(KeyboardInterrupt):
         train_command.main(own)
     assert (tmp_path / "interrupted" / "checkpoint-3").is_dir()
     assert not (tmp_path / "interrupted" / "model.safetensors").exists()

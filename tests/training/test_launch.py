@@ -1,16 +1,21 @@
 """The configuration files for `accelerate launch`, and what they set going as far as a CPU can do it."""
 
-import os
+import json
 import runpy
-import subprocess
+import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
+from interviews import write_interviews
+from tones import FLAGS
 
-from lssed_hf import PyResNetForAudioClassification
+from lssed_hf import PyResNetForAudioClassification, cli
+from lssed_hf.evaluation.run_results import read_run
+from lssed_hf.experiments import runs
 
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -56,7 +61,11 @@ def test_errors_of_a_script_are_one_line(monkeypatch, capsys, tmp_path):
     assert ended.value.code == 1 and capsys.readouterr().err.splitlines()[-1].startswith("train_asr.py: error: ")
 
 
-SHARDED_STEP = """
+# A step of a network whose weights two processes share, then `finetune-daic` on the same two.
+LAUNCHED = """
+import runpy
+import sys
+
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
@@ -88,18 +97,59 @@ for expected, shard in zip(whole.parameters(), sharded.parameters(), strict=True
     torch.testing.assert_close(shard.grad.full_tensor(), expected.grad, rtol=1e-4, atol=1e-6)
 held = sum(parameter.to_local().numel() for parameter in sharded.parameters())
 print(f"rank {dist.get_rank()} holds {held / whole.num_parameters():.2f}", flush=True)
-dist.destroy_process_group()
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
 """
 
 
-def test_two_processes_that_share_the_weights_get_the_gradients_of_one(tmp_path):
+@pytest.fixture(scope="module")
+def finetune_flags(tmp_path_factory):
+    # A network without batch norm, which each process would see a part of, and without dropout.
+    network = {"hidden_sizes": [4, 4, 4, 4, 8], "classifier_dropout": 0.0}
+    flags = dict(zip(FLAGS[2::2], FLAGS[3::2]))
+    del flags["--learning_rate"]  # of another network
+    flags |= {"--dataset_name": str(write_interviews(tmp_path_factory.mktemp("data") / "interviews"))}
+    flags |= {"--models": f"fcn=fcn-attention-alexnet --config_overrides {shlex.quote(json.dumps(network))}"}
+    return [*(text for flag in flags.items() for text in flag), "--seeds", "0", "1", "--num_train_epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def launched(finetune_flags, forking_python, tmp_path_factory):
+    """Launch two processes as torchrun does, and return what they print and the output folder of `finetune-daic`."""
+    folder = tmp_path_factory.mktemp("launched")
+    (folder / "launched.py").write_text(LAUNCHED)
+    flags = [*finetune_flags, "--per_device_train_batch_size", "4", "--use_cpu", "true"]
+    argv = [
+        str(folder / "launched.py"),
+        str(SCRIPTS / "finetune_daic.py"),
+        "--output_dir",
+        str(folder / "out"),
+        *flags,
+    ]
+    return forking_python.run(f"import launching; launching.launch(2, {argv!r})"), folder / "out"
+
+
+def test_two_processes_that_share_the_weights_get_the_gradients_of_one(launched):
     """FSDP on two CPU processes (accelerate has it for accelerators only)."""
-    script = tmp_path / "step.py"
-    script.write_text(SHARDED_STEP)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
-    done = subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    printed, _ = launched
     # Both write at once, so their lines may run into each other.
-    assert all(f"rank {rank} holds 0.50" in done.stdout for rank in (0, 1)), done.stdout
+    assert all(f"rank {rank} holds 0.50" in printed for rank in (0, 1)), printed
+
+
+def test_two_processes_end_with_the_figures_of_one(launched, finetune_flags, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "run_in_process", lambda folder, num_threads: runs.main([str(folder)]))
+    _, two = launched
+    one = tmp_path / "one"
+    batch = ["--per_device_train_batch_size", "8"]
+    assert cli.main(["finetune-daic", *finetune_flags, *batch, "--output_dir", str(one)]) == 0
+
+    def read(path: Path) -> dict:
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    for seed in (0, 1):
+        folders = [out / "runs" / "fcn" / f"seed_{seed}" for out in (one, two)]
+        steps = [read(folder / "trainer_state.json")["global_step"] for folder in folders]
+        assert steps[0] == steps[1]
+        scored = [read_run(folder) for folder in folders]
+        np.testing.assert_allclose(scored[1].probabilities, scored[0].probabilities, atol=1e-4)
+    first, second = (read(out / "results.json")["systems"][0]["participants"] for out in (one, two))
+    assert first == second

@@ -1,15 +1,13 @@
 """Training end to end on a little synthetic speech: what it writes, and that it goes on exactly where it stopped."""
 
 import json
-import signal
-import subprocess
-import sys
 from itertools import pairwise
 
 import datasets
 import numpy as np
 import pytest
 import torch
+from interruption import run_killed, stopped_at
 from safetensors.torch import load_file
 from tones import FLAGS as TONE_FLAGS
 from tones import write_emodb, write_ravdess
@@ -38,27 +36,6 @@ TINY = {
     "hidden_sizes": [16, 16, 16, 16],
     "groups": [[1] * 4, [1] * 3, [1, 1], [1]],
 }
-
-# Runs `lssed-hf train` and dies at a step, as a machine that loses power does.
-_KILLED = """
-import os, signal, sys
-from transformers import TrainerCallback
-from lssed_hf.cli import train as train_command
-from lssed_hf.training import train
-from lssed_hf.training.arguments import DataArguments
-
-class Kill(TrainerCallback):
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == int(sys.argv[1]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-original = train.SpeechTrainer.__init__
-def patched(self, **kwargs):
-    original(self, **kwargs)
-    self.add_callback(Kill())
-train.SpeechTrainer.__init__ = patched
-train_command.main(sys.argv[2:])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +78,7 @@ def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags
 
 
 @pytest.mark.parametrize("sampling", ["random", "balanced", "by length"])
-def test_a_killed_run_ends_in_the_same_weights(flags, tmp_path, sampling):
+def test_a_stopped_run_ends_in_the_same_weights(flags, tmp_path, sampling, forking_python):
     flags += ["--save_strategy", "steps", "--save_steps", "3", "--eval_strategy", "steps", "--eval_steps", "3"]
     flags += ["--mixup", "0.3", "--time_mask", "8", "--freq_mask", "8", "--optim", "adamw_torch"]
     flags += ["--train_sampling_strategy", "group_by_length"] if sampling == "by length" else ["--sampling", sampling]
@@ -109,8 +86,12 @@ def test_a_killed_run_ends_in_the_same_weights(flags, tmp_path, sampling):
     train_command.main(whole)
 
     # Step 5 lies between the checkpoints of steps 3 and 6, in the middle of an epoch.
-    killed = subprocess.run([sys.executable, "-c", _KILLED, "5", *flags], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    if sampling == "random":
+        run_killed(forking_python, 5, ["train", *flags])
+    else:
+        with stopped_at(5), pytest.raises(KeyboardInterrupt):
+            train_command.main(flags)
+    assert (tmp_path / "model" / "checkpoint-3").is_dir()
     assert not (tmp_path / "model" / "model.safetensors").exists()
     train_command.main(flags)
 
