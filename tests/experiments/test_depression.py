@@ -7,8 +7,8 @@ import shutil
 import pytest
 import torch
 from interruption import stopped_at
-from interviews import write_interviews
 from tiny_whisper import write_whisper
+from tone_interviews import write_interviews
 from tones import FLAGS
 from transformers import WhisperFeatureExtractor, WhisperForAudioClassification, WhisperForConditionalGeneration
 

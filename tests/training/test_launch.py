@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
-from interviews import write_interviews
+from tone_interviews import write_interviews
 from tones import FLAGS
 
 from lssed_hf import PyResNetForAudioClassification, cli
