@@ -1,4 +1,4 @@
-"""A small benchmark end to end: what it writes, that it goes on where it was killed, and what it refuses."""
+"""A small benchmark end to end: its files, its continuation after a kill, and its refusals."""
 
 import csv
 import inspect
@@ -53,7 +53,7 @@ def read(path: Path):
 
 
 def state_of(folder: Path):
-    """Bytes and times of all files of a run."""
+    """Return bytes and times of all files of a run."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 

@@ -1,4 +1,4 @@
-"""Train here, test there, end to end."""
+"""Training on one corpus and test on another, end to end."""
 
 import json
 

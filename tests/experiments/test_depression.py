@@ -39,7 +39,7 @@ def read(path):
 
 @pytest.fixture(scope="module")
 def start(interviews, tmp_path_factory):
-    """A model to start from, trained on something else."""
+    """Train a model to start from on something else."""
     folder = tmp_path_factory.mktemp("start") / "ser"
     argv = ["--dataset_name", str(interviews), "--label_column_name", "gender_code", "--output_dir", str(folder)]
     assert cli.main(["train", *argv, *FLAGS]) == 0

@@ -32,7 +32,7 @@ def network(num_labels: int, seed: int = 0, batch_norm: bool = True, **changes):
 
 
 def speech_dataset(features: np.ndarray, labels, num_labels: int, **kwargs) -> SpeechDataset:
-    """Clips of features (num_clips, frames, num_mel_bins) that are taken as they are."""
+    """Return clips of features (num_clips, frames, num_mel_bins) that are taken as they are."""
     bins = features.shape[2]
     columns = {"values": [clip.ravel() for clip in features], "width": [bins] * len(features), "emotion": labels}
     schema = {

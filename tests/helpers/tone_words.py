@@ -30,7 +30,7 @@ FLAGS = [
 
 
 def speak(text: str, rng: np.random.Generator) -> np.ndarray:
-    """Samples at 16 kHz, about 0.15 s per letter."""
+    """Return samples at 16 kHz, about 0.15 s per letter."""
     parts = [np.zeros(800)]
     for letter in text:
         size = int(rng.integers(2000, 2800))
@@ -41,7 +41,7 @@ def speak(text: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def write_tone_words(folder: Path, sizes: dict[str, int], seed: int = 0, texts: Sequence[str | None] = ()) -> Path:
-    """Parquet files with columns `audio`, `text` ("Ab, cd!") and `speaker_id`, so many utterances in each split.
+    """Write Parquet files with columns `audio`, `text` ("Ab, cd!") and `speaker_id`, so many utterances in each split.
 
     The first of `train` have the transcripts `texts`, whatever is heard.
     """

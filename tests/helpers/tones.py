@@ -22,7 +22,7 @@ def _write_tone(path: Path, frequency: float, rng: np.random.Generator) -> None:
 
 
 def write_ravdess(folder: Path) -> Path:
-    """Two training actors, one for validation and three for test, four emotions, four clips each."""
+    """Write two training actors, one for validation and three for test, four emotions, four clips each."""
     rng = np.random.default_rng(0)
     for actor in (1, 2, 15, 17, 18, 19):
         for code, frequency in (("01", 300), ("03", 500), ("04", 900), ("05", 1500)):
@@ -33,7 +33,7 @@ def write_ravdess(folder: Path) -> Path:
 
 
 def write_emodb(folder: Path, codes: str = "NFTW") -> Path:
-    """Two speakers for each of training, validation and test; three clips of each emotion."""
+    """Write two speakers for each of training, validation and test; three clips of each emotion."""
     rng = np.random.default_rng(1)
     for speaker in ("03", "08", "15", "16", "12", "13"):
         for code, frequency in zip(codes, (400, 600, 1000, 2000)):

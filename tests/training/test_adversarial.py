@@ -1,4 +1,4 @@
-"""Adversarial training: its losses, its warm-up, and that neither accumulation nor a power cut changes the result."""
+"""Adversarial training: losses, warm-up, and results that neither accumulation nor a power cut changes."""
 
 import copy
 import json
@@ -32,8 +32,10 @@ EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=BINS, normalization="none")
 
 # Runs `lssed-hf train` and dies at a step, as a machine that loses power does.
 def task(num_clips: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features (num_clips, 12 frames, BINS) and classes: 2 bins tell the class loudly, though at times wrongly, and 14
-    bins tell it always, by a difference so small that FGSM turns it round."""
+    """Return features (num_clips, 12 frames, BINS) and classes.
+
+    Two bins tell the class loudly, at times wrongly. The other 14 always tell it, by a difference that FGSM turns round.
+    """
     rng = np.random.default_rng(seed)
     labels = rng.integers(CLASSES, size=num_clips)
     sign = (2 * labels - 1)[:, None, None]

@@ -1,4 +1,4 @@
-"""Training recognisers end to end on tones, and that it goes on exactly where it stopped."""
+"""Training of recognisers on tones, end to end, and from where it stopped."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory):
-    """Too few to learn from. One utterance has no transcript, one has only a full stop."""
+    """Write too few utterances to learn from. One has no transcript, one has only a full stop."""
     sizes = {"train": 20, "validation": 4, "test": 4}
     return write_tone_words(tmp_path_factory.mktemp("corpora") / "few", sizes, seed=1, texts=[None, "."])
 

@@ -30,7 +30,7 @@ PLAIN = PyResNetFeatureExtractor(num_mel_bins=BINS, normalization="none")
 
 
 def rows(clips: list[np.ndarray], labels: list[int] | None = None) -> datasets.Dataset:
-    """As `compute_features` gives them."""
+    """Return rows as `compute_features` gives them."""
     features = datasets.Features(
         {
             "values": datasets.Sequence(datasets.Value("float32")),
@@ -231,7 +231,7 @@ class TestCollator:
 
 
 class TestOtherExtractors:
-    """A waveform model of transformers: waveforms are cropped, and its own extractor makes the batch."""
+    """Check a waveform model of transformers: waveforms are cropped, and its own extractor makes the batch."""
 
     extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
     waveforms = rows([np.arange(n, dtype=np.float32)[:, None] for n in (1000, 400, 2000)])

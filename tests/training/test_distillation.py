@@ -1,4 +1,4 @@
-"""Distillation: its losses, what it makes of batches and labels, and training with a teacher from end to end."""
+"""Distillation: losses, batches and labels, and training with a teacher from end to end."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def task(num_clips: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features (num_clips, 12 frames, BINS) and classes: the bin of a class is loud."""
+    """Return features (num_clips, 12 frames, BINS) and classes: the bin of a class is loud."""
     rng = np.random.default_rng(seed)
     classes = rng.integers(CLASSES, size=num_clips)
     features = rng.normal(0, 1, (num_clips, 12, BINS))
@@ -259,7 +259,7 @@ def ravdess(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def teacher(ravdess, tmp_path_factory):
-    """A folder of a model that learnt the tones a little."""
+    """Train a model that learns the tones a little."""
     folder = tmp_path_factory.mktemp("models") / "teacher"
     train_command.main(["--dataset_name", "ravdess", "--data_dir", str(ravdess), "--output_dir", str(folder), *FLAGS])
     return folder

@@ -22,7 +22,7 @@ def model():
 
 
 def step(model):
-    """Parameters and buffers that a step of training changes."""
+    """Return the parameters and buffers that a step of training changes."""
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)

@@ -1,4 +1,4 @@
-"""The configuration files for `accelerate launch`, and what they set going as far as a CPU can do it."""
+"""Scripts, configuration files for `accelerate launch`, and training on two processes of a CPU."""
 
 import json
 import runpy
@@ -129,7 +129,7 @@ def launched(finetune_flags, forking_python, tmp_path_factory):
 
 
 def test_two_processes_that_share_the_weights_get_the_gradients_of_one(launched):
-    """FSDP on two CPU processes (accelerate has it for accelerators only)."""
+    """Check FSDP on two CPU processes (accelerate has it for accelerators only)."""
     printed, _ = launched
     # Both write at once, so their lines may run into each other.
     assert all(f"rank {rank} holds 0.50" in printed for rank in (0, 1)), printed

@@ -21,7 +21,7 @@ def tone(frequency: float = 440.0, seconds: float = 1.0) -> np.ndarray:
 
 
 def peak(waveform: np.ndarray) -> float:
-    """The strongest frequency, in Hz."""
+    """Return the strongest frequency in Hz."""
     spectrum = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform))))
     return float(np.argmax(spectrum) * RATE / len(waveform))
 

@@ -1,4 +1,4 @@
-"""The way transformers' own audio classification example trains: a plain Trainer, nothing of `lssed_hf.training`."""
+"""Training as in transformers' audio classification example: a plain Trainer, nothing of `lssed_hf.training`."""
 
 import evaluate
 import numpy as np

@@ -1,4 +1,4 @@
-"""Pretrained encoders: how they are opened, frozen, shortened, probed and fine-tuned, on tiny random ones."""
+"""Tiny random encoders, opened, frozen, shortened, probed and fine-tuned."""
 
 import json
 
@@ -144,7 +144,7 @@ def test_the_head_learns_at_a_rate_of_its_own(whisper):
 
 
 def states(seed: int, layers: int = 3, informative: int = 1, count: int = 120):
-    """Random hidden states, of which one layer knows the class."""
+    """Return random hidden states, of which one layer knows the class."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(4, size=count)
     values = rng.normal(size=(count, layers, 8)).astype(np.float32)

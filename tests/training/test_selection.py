@@ -101,7 +101,7 @@ def ravdess(tmp_path, own, write_clip):
 
 
 def added(data_args: DataArguments) -> list[tuple[str, str]]:
-    """Label and speaker of the training clips, with those of other corpora."""
+    """Return label and speaker of the training clips, with those of other corpora."""
     rows = with_extra_corpora(data_args.load(), data_args)["train"]
     names = rows.features[data_args.label_column_name].names
     labels = [names[label] for label in rows[data_args.label_column_name]]
@@ -109,7 +109,7 @@ def added(data_args: DataArguments) -> list[tuple[str, str]]:
 
 
 def test_own_recordings_beside_a_corpus(own, ravdess):
-    """They are read as the corpus is: in names of LSSED, and four of them."""
+    """Check that own recordings are read as the corpus is: under four names of LSSED."""
     text = (own / "metadata.csv").read_text()
     for old, new in {"mood": "label", "rage": "anger", "who": "speaker"}.items():
         text = text.replace(old, new)

@@ -36,7 +36,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(corpus, tmp_path_factory):
-    """A model of enrolments of two clips."""
+    """Train a model of enrolments of two clips."""
     folder = tmp_path_factory.mktemp("trained") / "model"
     flags = ["--speaker_normalization", "enrolment", "--enrolment_clips", "2"]
     assert cli.main(["train", *data(corpus), *FLAGS, *flags, "--output_dir", str(folder)]) == 0
@@ -48,7 +48,7 @@ def data(corpus):
 
 
 def rows_of(counts, seed=0):
-    """Rows of speakers with so many neutral clips each, and two sad ones, in random order."""
+    """Return rows of speakers with so many neutral clips each, and two sad ones, in random order."""
     rows = []
     for speaker, count in counts.items():
         labels = [0] * count + [1] * 2
@@ -142,7 +142,7 @@ def test_training_clips_are_normalised_by_their_speaker():
 
 
 def _features(clips, extractor):
-    """As `compute_features`, from arrays."""
+    """Return rows as of `compute_features` from arrays."""
     rows = []
     for clip in clips:
         values = extractor.extract(clip["audio"]["array"])

@@ -219,7 +219,7 @@ def test_what_it_cannot_do_is_said(ravdess, tmp_path, monkeypatch):
 
 
 def in_this_process(monkeypatch):
-    """Cells work here, where the stand-in is."""
+    """Do runs in this process, where the stand-in is."""
     from lssed_hf.experiments import runs
 
     monkeypatch.setattr(runs, "run_in_process", lambda folder, num_threads=None: runs.main([str(folder)]))

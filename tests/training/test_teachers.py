@@ -1,4 +1,4 @@
-"""What teachers say of clips: once, of whole clips, under the student's labels, and kept through a crash."""
+"""Predictions of teachers: once, for whole clips, under the student's labels, and kept through a crash."""
 
 import shutil
 import signal
@@ -61,7 +61,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.fixture
 def clips(tmp_path) -> datasets.Dataset:
-    """Clips of noise of different lengths, as a Dataset on disk, which is cached."""
+    """Write clips of noise of different lengths, as a Dataset on disk, which is cached."""
     paths = []
     for index in range(NUM_CLIPS):
         samples = np.random.default_rng(index).normal(0, 0.1, 1600 + 200 * (7 * index % NUM_CLIPS))
@@ -79,7 +79,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def heard(monkeypatch) -> list[int]:
-    """Numbers of clips that classifiers hear, pass by pass."""
+    """Record the numbers of clips that classifiers hear, pass by pass."""
     original, calls = AudioClassifier.logits, []
 
     def logits(self, batch):
@@ -184,7 +184,7 @@ def test_no_clips_and_no_teacher(folder, clips):
 
 
 class Fixed(Classifier):
-    """Scores without a network, as exported ones have them."""
+    """Classifier of scores without embeddings, as exported ones are."""
 
     def __init__(self, folder):
         self.config = load_classifier(folder).config
@@ -206,7 +206,7 @@ def test_whatever_gives_scores_is_a_teacher_and_embeddings_take_a_network(folder
 
 
 def pretrained(tmp_path, kind: str):
-    """A folder of a tiny classifier, and its embedding of a clip as a hand computes it."""
+    """Return the folder of a tiny classifier, and its embedding of a clip as a hand computes it."""
     torch.manual_seed(2)
     if kind == "whisper":
         sizes = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 16}

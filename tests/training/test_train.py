@@ -1,4 +1,4 @@
-"""Training end to end on a little synthetic speech: what it writes, and that it goes on exactly where it stopped."""
+"""Training end to end on a little synthetic speech, and from where it stopped."""
 
 import json
 from itertools import pairwise
