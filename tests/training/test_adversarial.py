@@ -34,7 +34,7 @@ EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=BINS, normalization="none")
 def task(num_clips: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return features (num_clips, 12 frames, BINS) and classes.
 
-    Two bins tell the class loudly, at times wrongly. The other 14 always tell it, by a difference that FGSM turns round.
+    Two bins tell the class loudly, at times wrongly. The other 14 always tell it, by a step that FGSM turns round.
     """
     rng = np.random.default_rng(seed)
     labels = rng.integers(CLASSES, size=num_clips)

@@ -14,7 +14,7 @@ SECONDS = (0.3, 0.5, 0.41, 0.01)
 
 @pytest.fixture
 def corpus(tmp_path):
-    """Write four clips of noise of different lengths and levels, one at 48 kHz, as a Dataset on disk (which is cached)."""
+    """Write four clips of noise of unlike lengths and levels, one at 48 kHz, as a (cached) Dataset on disk."""
     paths = []
     for index, seconds in enumerate(SECONDS):
         rate = 48000 if index == 1 else 16000
