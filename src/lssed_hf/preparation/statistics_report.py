@@ -1,12 +1,11 @@
 """Statistics of a corpus as Markdown, JSON and a picture."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..files import replacing
+from ..files import replacing, write_json
 from .statistics import UNKNOWN
 
 
@@ -38,9 +37,7 @@ def write_statistics(statistics: Mapping[str, Any], output_dir: Path) -> None:
     """Write `stats.json`, `stats.png` and `stats.md`, each file whole or not at all."""
     from .charts import plot_statistics  # matplotlib takes half a second to import
 
-    with replacing(output_dir / "stats.json") as path:
-        text = json.dumps(statistics, indent=2, ensure_ascii=False, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8")
+    write_json(output_dir / "stats.json", statistics, allow_nan=False)
     with replacing(output_dir / "stats.png") as path:
         plot_statistics(statistics, path)
     with replacing(output_dir / "stats.md") as path:
