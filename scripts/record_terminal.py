@@ -8,6 +8,7 @@ the slow libraries once, but not lssed_hf. The voices are eSpeak NG's, so that a
 import argparse
 import gc
 import importlib
+import io
 import os
 import pty
 import re
@@ -121,7 +122,9 @@ def _run(command: list[str], folder: Path) -> NoReturn:
     """Run `python -c` or an installed script in this process, and end it."""
     try:
         os.chdir(folder)
-        sys.stdout, sys.stderr = (open(file, "w", buffering=1, encoding="utf-8", closefd=False) for file in (1, 2))
+        sys.stdout, sys.stderr = (
+            io.TextIOWrapper(io.FileIO(file, "w"), encoding="utf-8", line_buffering=True) for file in (1, 2)
+        )
         program = command[0]
         sys.argv = command
         if program == "python":
