@@ -66,9 +66,10 @@ def list_models(pattern: str = "*") -> list[str]:
     """Return the names that `create_model` knows and that match a shell pattern.
 
     ```python
-    import lssed_hf
+    >>> import lssed_hf
 
-    lssed_hf.list_models("pyresnet*")  # ['pyresnet50', 'pyresnet101', 'pyresnet152', 'pyresnet-small']
+    >>> lssed_hf.list_models("pyresnet*")
+    ['pyresnet50', 'pyresnet101', 'pyresnet152', 'pyresnet-small']
     ```
     """
     return fnmatch.filter(_ZOO, pattern)
@@ -80,10 +81,11 @@ def create_model(
     """Build a network with random weights.
 
     ```python
-    import lssed_hf
+    >>> import lssed_hf
 
-    model = lssed_hf.create_model("pyresnet-small", labels=["angry", "neutral", "happy", "sad"])
-    model.config.id2label[0]  # 'angry'
+    >>> model = lssed_hf.create_model("pyresnet-small", labels=["angry", "neutral", "happy", "sad"])
+    >>> model.config.id2label[0]
+    'angry'
     ```
 
     Args:
