@@ -26,12 +26,6 @@ def corpus(tmp_path_factory):
     return write_ravdess(tmp_path_factory.mktemp("ravdess"))
 
 
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch):
-    # A process takes seconds to import everything.
-    monkeypatch.setattr(runs, "run_in_process", lambda folder, threads: runs.main([str(folder)]))
-
-
 def flags(corpus, output_dir, *more):
     return ["--corpus", "ravdess", "--data_dir", str(corpus), "--output_dir", str(output_dir), *FLAGS, *more]
 
@@ -42,9 +36,7 @@ SYSTEMS = ["pyresnet50", "fast=pyresnet50 --learning_rate 0.2"]
 @pytest.fixture(scope="module")
 def finished(corpus, tmp_path_factory):
     output_dir = tmp_path_factory.mktemp("benchmark") / "out"
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(runs, "run_in_process", lambda folder, threads: runs.main([str(folder)]))
-        assert command.main(flags(corpus, output_dir, "--models", *SYSTEMS, "--seeds", "0", "1")) == 0
+    assert command.main(flags(corpus, output_dir, "--models", *SYSTEMS, "--seeds", "0", "1")) == 0
     return output_dir
 
 
@@ -148,7 +140,7 @@ def test_nothing_finished_is_no_report(corpus, tmp_path, capsys):
 
 
 def test_killed_in_a_run_it_goes_on_there_in_a_process_of_its_own(
-    finished, corpus, tmp_path, monkeypatch, forking_python
+    finished, corpus, tmp_path, own_processes, forking_python
 ):
     out = shutil.copytree(finished, tmp_path / "out")
     argv = ["benchmark", *flags(corpus, out, "--models", *SYSTEMS, "--seeds", "0", "1")]
@@ -164,7 +156,6 @@ def test_killed_in_a_run_it_goes_on_there_in_a_process_of_its_own(
     shutil.copytree(second / "checkpoint-4", second / "checkpoint-6")
     (second / "checkpoint-6" / "trainer_state.json").unlink()
 
-    monkeypatch.undo()
     assert cli.main(argv) == 0, (second / "log.txt").read_text()
     assert state_of(first) == before
     assert read(second / "run.json")["resumed"] and "going on from" in (second / "log.txt").read_text()
@@ -196,8 +187,7 @@ def test_a_folder_that_was_begun_under_the_old_names_goes_on_under_them(finished
     assert names == {f"out-{system}-seed_{seed}.md" for system in ("fast", "pyresnet50") for seed in (0, 1)}
 
 
-def test_a_process_that_dies_is_named_and_one_without_a_parent_ends(tmp_path, monkeypatch):
-    monkeypatch.undo()
+def test_a_process_that_dies_is_named_and_one_without_a_parent_ends(tmp_path, monkeypatch, own_processes):
     dying = tmp_path / "python"
     dying.write_text("#!/bin/sh\nkill -9 $$\n")
     dying.chmod(0o755)

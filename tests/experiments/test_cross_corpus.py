@@ -19,13 +19,6 @@ def corpora(tmp_path_factory):
     return {"ravdess": write_ravdess(folder / "ravdess"), "emodb": write_emodb(folder / "emodb")}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def in_this_process():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(runs, "run_in_process", lambda folder, threads: runs.main([str(folder)]))
-        yield
-
-
 def flags(corpora, output_dir, *more):
     folders = [f"{name}={folder}" for name, folder in corpora.items()]
     return ["--corpora", *corpora, "--data_dirs", *folders, "--output_dir", str(output_dir), *FLAGS, *more]

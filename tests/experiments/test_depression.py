@@ -14,19 +14,12 @@ from transformers import WhisperFeatureExtractor, WhisperForAudioClassification,
 
 from lssed_hf import PyResNetFeatureExtractor, cli
 from lssed_hf.cli import finetune_daic
-from lssed_hf.experiments import depression, runs
+from lssed_hf.experiments import depression
 
 
 @pytest.fixture(scope="module")
 def interviews(tmp_path_factory):
     return write_interviews(tmp_path_factory.mktemp("interviews") / "synthetic_interviews")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def in_this_process():
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(runs, "run_in_process", lambda folder, threads: runs.main([str(folder)]))
-        yield
 
 
 def flags(interviews, output_dir, *more):
