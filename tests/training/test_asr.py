@@ -28,7 +28,7 @@ pytest.importorskip("jiwer")
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    sizes = {"train": 160, "validation": 12, "test": 24}
+    sizes = {"train": 120, "validation": 12, "test": 24}
     return write_tone_words(tmp_path_factory.mktemp("corpora") / "tones", sizes)
 
 
@@ -42,7 +42,8 @@ def few(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    recipe = ["--num_train_epochs", "15", "--learning_rate", "0.01", "--warmup_steps", "40"]
+    recipe = ["--num_train_epochs", "10", "--learning_rate", "0.012", "--warmup_steps", "25"]
+    recipe += ["--eval_strategy", "steps", "--eval_steps", "60", "--save_strategy", "steps", "--save_steps", "60"]
     specaug = ["--specaug", '{"apply_time_mask": false, "freq_mask_width_range": [0, 2]}']
     train_asr.main(["--dataset_name", str(corpus), "--output_dir", str(folder), *FLAGS, *recipe, *specaug])
     return folder

@@ -105,12 +105,11 @@ def test_updates_do_not_depend_on_gradient_accumulation(flags, tmp_path, mixup):
     # A frozen encoder keeps batch statistics, which do depend on the batch, out of it.
     at = flags.index("--per_device_train_batch_size")
     flags = [*flags[:at], *flags[at + 4 :], "--freeze_feature_encoder", "--mixup", mixup, "--max_steps", "3"]
-    for size, steps in ((8, 1), (4, 2), (2, 4)):
+    for size, steps in ((8, 1), (2, 4)):
         batch = ["--per_device_train_batch_size", str(size), "--gradient_accumulation_steps", str(steps)]
         train_command.main([*flags, *batch, "--output_dir", str(tmp_path / f"{size}x{steps}")])
     whole = weights(tmp_path / "8x1")["classifier.weight"]
-    for divided in ("4x2", "2x4"):
-        assert torch.allclose(weights(tmp_path / divided)["classifier.weight"], whole, atol=1e-6), divided
+    assert torch.allclose(weights(tmp_path / "2x4")["classifier.weight"], whole, atol=1e-6)
 
 
 def test_restart_ignores_earlier_checkpoints(flags, tmp_path):
