@@ -43,7 +43,7 @@ class ExperimentParser(CommandParser):
     def parse(self, argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
         """Return the arguments of the command, and the flags that are left for `lssed-hf train`.
 
-        With `--report_only` they are those that the folder was begun with, and those that are given now.
+        With `--report_only`, flags that the folder was begun with are read first, and flags that are given now win.
         """
         argv = list(sys.argv[1:] if argv is None else argv)
         args, flags = self.parse_known_args(argv)

@@ -7,7 +7,7 @@ from .experiment_parser import ExperimentParser
 
 
 DESCRIPTION = """Fine-tune models for depression detection on DAIC-WOZ, as in the paper's Table 6. Every model is
-trained once for each part that is trained of it (--train), front end (--front_ends) and seed, in a folder of its own
+trained once for each choice of trained layers (--train), front end (--front_ends) and seed, in a folder of its own
 (OUTPUT_DIR/runs/SYSTEM/seed_N); then all are scored by utterance and by participant. Epochs are chosen on a part of
 the training participants, and nothing else looks at labels outside of training. Stopped anywhere and started again,
 the command keeps what is finished and goes on with the rest. It takes all flags of `lssed-hf train` as well. A folder

@@ -62,7 +62,7 @@ def make_run(spec: Spec, seed: int, flags: Sequence[str], output_dir: Path, keep
     Args:
         spec: System to train.
         seed: Seed of the training.
-        flags: Flags of `lssed-hf train` for all systems. Those of the system replace them.
+        flags: Flags of `lssed-hf train` for all systems. The system's own flags replace them.
         output_dir: Folder of the benchmark.
         keep_model: Whether the finished run keeps its weights.
     """

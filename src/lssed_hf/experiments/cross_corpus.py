@@ -82,7 +82,7 @@ def make_runs(
 
 
 def _shared_labels(corpora: Mapping[str, "Corpus"], asked: Sequence[str] | None) -> list[str]:
-    """Return the classes that all corpora have, or those of them that were asked for."""
+    """Return the classes that all corpora have, or the ones that were asked for, if all have them."""
     first = next(iter(corpora.values()))
     shared = [label for label in first.labels if all(label in corpus.labels for corpus in corpora.values())]
     for label in asked or ():

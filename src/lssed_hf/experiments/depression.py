@@ -1,6 +1,6 @@
 """Fine-tuning for depression detection on DAIC-WOZ, as in the paper's Table 6: `lssed-hf finetune-daic`.
 
-Every model is trained once for each part that is trained of it, each front end and each seed. Epochs are chosen on
+Every model is trained once for each choice of its trained layers, each front end and each seed. Epochs are chosen on
 held-out training participants. Nothing else looks at labels outside of training.
 """
 

@@ -56,7 +56,7 @@ def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]
 
 
 def recipe(settings_of: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a section of a report, Markdown: the settings of all trainings, then those of each system.
+    """Return a section of a report, Markdown: the settings that all systems share, then the rest of each system's.
 
     Folders are left out, or named without their path.
 

@@ -23,7 +23,7 @@ def facts_path(run: Path) -> Path:
 
 
 def recorded_runs(output_dir: Path) -> dict[str, dict[str, Any]]:
-    """Return the small files of all scored runs below an output folder, or those packed in its `runs.json`.
+    """Return the small files of all scored runs below an output folder, from its `runs.json` if they are packed there.
 
     Returns:
         Path of the run, such as "runs/SYSTEM/seed_N" -> name of the file -> contents. The files are `results.json`

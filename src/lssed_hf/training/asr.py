@@ -77,13 +77,7 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
         model, processor = build_recogniser(model_args, splits["train"]["transcript"], args.output_dir)
 
     with args.main_process_first(desc="computing features"):
-        features = {
-            split: compute_features(rows, processor.feature_extractor, num_proc=data_args.preprocessing_num_workers)
-            for split, rows in splits.items()
-        }
-    if processor.feature_extractor.normalization == "global_mvn" and processor.feature_extractor.mean is None:
-        fit_normalization(processor.feature_extractor, features["train"])
-
+        features = _features(splits, processor.feature_extractor, data_args.preprocessing_num_workers)
     trainer = AsrTrainer(
         model=model,
         args=args,
@@ -112,6 +106,16 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
     _report(results, transcripts, rejected, data_args, model, args, normalization)
     trainer.create_model_card()
     return results
+
+
+def _features(
+    splits: Mapping[str, datasets.Dataset], feature_extractor: EspnetAsrFeatureExtractor, num_proc: int | None
+) -> dict[str, datasets.Dataset]:
+    """Compute the features of all splits, and fit the normalisation of the front end if it has none."""
+    features = {split: compute_features(rows, feature_extractor, num_proc=num_proc) for split, rows in splits.items()}
+    if feature_extractor.normalization == "global_mvn" and feature_extractor.mean is None:
+        fit_normalization(feature_extractor, features["train"])
+    return features
 
 
 def _score(
