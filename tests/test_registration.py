@@ -1,10 +1,13 @@
 """Auto classes know our models whatever is imported first, and `import lssed_hf` alone stays light."""
 
+import importlib.machinery
 import json
 import subprocess
 import sys
 
 import pytest
+
+from lssed_hf.registration import after_import
 
 
 CHECK = """
@@ -95,3 +98,27 @@ def test_datasets_know_lssed_in_any_order(forking_python, imports):
         "assert _PACKAGED_DATASETS_MODULES['lssed'][0] == 'lssed_hf.corpora.lssed'"
     )
     forking_python.run(f"import sys; assert 'datasets' not in sys.modules\n{imports}\n{code}")
+
+
+def test_a_module_of_any_finder_is_followed(monkeypatch):
+    """Editable installs and frozen programs have finders of their own."""
+
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            return importlib.machinery.ModuleSpec(name, self) if name == "module_of_a_finder" else None
+
+        def create_module(self, spec):
+            return None
+
+        def exec_module(self, module):
+            module.there = True
+
+    called = []
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    after_import("module_of_a_finder", lambda: called.append(sys.modules["module_of_a_finder"].there))
+    assert not called
+    try:
+        importlib.import_module("module_of_a_finder")
+    finally:
+        sys.modules.pop("module_of_a_finder", None)
+    assert called == [True]

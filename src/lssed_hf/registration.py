@@ -12,7 +12,6 @@ any order of imports works:
 """
 
 import importlib
-import importlib.machinery
 import importlib.util
 import sys
 from collections import defaultdict
@@ -77,7 +76,10 @@ class _Follower:
     functions: dict[str, list[Callable[[], object]]] = defaultdict(list)
 
     def find_spec(self, name, path=None, target=None):
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target) if name in self.functions else None
+        if name not in self.functions:
+            return None
+        found = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, found), None)
         if spec is not None:
             spec.loader.exec_module = partial(self._execute, name, spec.loader.exec_module)
         return spec

@@ -526,6 +526,8 @@ class TestRefusals:
     def test_a_folder_that_is_not_there(self, tmp_path, capsys):
         assert cli(["prepare", "ravdess", str(tmp_path / "gone"), str(tmp_path / "out")]) == 1
         assert "gone is not a folder" in capsys.readouterr().err
+        assert cli(["prepare", "lsed", str(tmp_path / "gone"), str(tmp_path / "out")]) == 1
+        assert "unknown corpus 'lsed'" in capsys.readouterr().err
 
 
 class TestCommand:

@@ -137,7 +137,8 @@ def _folders(corpus: str, data_dir: str | os.PathLike | None, output_dir: str | 
         FileNotFoundError: The corpus is not there.
         ValueError: The output folder lies in the corpus.
     """
-    given = corpus_builder(corpus).default_data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
+    builder_class = corpus_builder(corpus)
+    given = builder_class.default_data_dir() if data_dir is None else Path(data_dir).expanduser().resolve()
     if not given.is_dir():
         raise FileNotFoundError(f"{corpus}: {given} is not a folder")
     output_dir = Path(output_dir).expanduser().resolve()

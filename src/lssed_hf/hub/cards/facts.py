@@ -170,7 +170,7 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
         remote_code=bool(config.get("auto_map")),
         own_format=own_format(folder) is not None,
         notes=_SVM_NOTES if classical else (),
-        **{"versions": _config_versions(config), **recorded},
+        **{**recorded, "versions": recorded.get("versions") or _config_versions(config)},
     )
 
 
