@@ -74,7 +74,11 @@ def test_systems_are_scored_timed_and_drawn(places, tmp_path, monkeypatch):
     encoder = tmp_path / "systems" / "whisper_tiny__frozen" / "runs" / "ravdess" / "seed_0" / "encoder"
     assert results["megabytes"][which_one.TEACHER] > (encoder / "model.safetensors").stat().st_size / 1e6
     report = (tmp_path / "report.md").read_text()
-    assert report.count("| student |") == 2 and f"## Against {which_one.TEACHER}" in report and str(tmp_path) not in report
+    assert (
+        report.count("| student |") == 2
+        and f"## Against {which_one.TEACHER}" in report
+        and str(tmp_path) not in report
+    )
     settings = tmp_path / "systems" / "student" / "runs" / "emodb" / "seed_0" / "settings.json"
     (teacher,) = json.loads(settings.read_text())["settings"]["teacher"]
     assert Path(teacher).parts[-2:] == ("emodb", "seed_0"), "a teacher has heard the same corpus"
