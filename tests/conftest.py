@@ -48,7 +48,10 @@ SHARED_DATA = Path(os.environ.get("LSSED_HF_SHARED", Path(__file__).parents[2] /
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run files with slow tests first."""
+    """Mark tests by fixtures that start processes as slow, and run files with slow tests first."""
+    for item in items:
+        if {"forking_python", "ray_address"} & set(item.fixturenames):
+            item.add_marker("slow")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

@@ -110,7 +110,11 @@ def quick(monkeypatch, home, one_thread) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if page not in WORKED_EXAMPLES],
+    [
+        pytest.param(page, marks=pytest.mark.slow) if page.name == "inference.md" else page  # it exports networks
+        for page in PAGES
+        if page not in WORKED_EXAMPLES
+    ],
     ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
 def test_blocks_run(page, home, quick, monkeypatch):

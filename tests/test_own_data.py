@@ -134,7 +134,10 @@ def quick(monkeypatch, one_thread):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
-@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize(
+    "layout",
+    [name if name in ("CSV", "class folders") else pytest.param(name, marks=pytest.mark.slow) for name in LAYOUTS],
+)
 def test_train_evaluate_and_predict(tmp_path, layout, capfd, caplog):
     clips = Clips(tmp_path / "own")
     flags = ["--data_dir", str(clips.folder), *LAYOUTS[layout](clips)]

@@ -162,6 +162,7 @@ def test_output_that_nobody_reads_is_no_error(tmp_path):
     assert "Broken" not in errors and "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_the_demo_runs_end_to_end(tmp_path, capfd):
     pytest.importorskip("espeakng_loader")
     from lssed_hf import cli

@@ -49,6 +49,7 @@ def trained(recordings, tmp_path_factory):
     return output_dir, scores
 
 
+@pytest.mark.slow
 def test_training_from_python_keeps_the_labels(trained):
     output_dir, scores = trained
     assert scores["labels"] == ["angry", "calm"] and scores["num_utterances"] == 2
@@ -140,6 +141,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 def test_type_checkers_see_the_package(tmp_path):
     pytest.importorskip("mypy")
     script = tmp_path / "user.py"

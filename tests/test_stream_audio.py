@@ -36,7 +36,7 @@ def test_compressed_files_of_many_blocks(tmp_path, suffix):
     np.testing.assert_allclose(np.concatenate(list(stream_audio(path))), load_audio(path), atol=1e-6)
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.integers(4, 400), st.sampled_from([8000, 16000, 44100]), st.integers(7, 97))
 def test_the_size_of_blocks_changes_nothing(tmp_path_factory, length, rate, block):
     path = tmp_path_factory.mktemp("stream") / "clip.wav"

@@ -81,6 +81,7 @@ def rows_of(splits: datasets.DatasetDict) -> dict[str, dict]:
 
 
 class TestRelease:
+    @pytest.mark.slow
     def test_official_splits(self, release, load):
         splits = load(release)
         assert {name: len(rows) for name, rows in splits.items()} == {"train": 28, "validation": 14, "test": 14}

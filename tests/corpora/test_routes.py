@@ -131,6 +131,7 @@ def test_clips_at_16_kHz_are_stored_without_loss(raw, prepared, tmp_path):
                 np.testing.assert_array_equal(row["audio"], load_audio(raw / "wav_all" / f"{name}.wav"))
 
 
+@pytest.mark.slow
 def test_by_its_name_from_the_folder_beside_it(prepared, tmp_path):
     """Load it without our package, whose registered name would come first."""
     code = (

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 
 CODE = """
 import importlib, json, pkgutil, sys
@@ -23,6 +25,7 @@ print(json.dumps({"evaluation": names, "imported": sorted(set(sys.modules) - bef
 """
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_without_torch_and_the_rest_of_the_package():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -154,6 +154,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_evaluate_loads_it_offline_from_anywhere_without_the_package(tmp_path):
     # A process of its own, because evaluate and huggingface_hub read these variables when they are imported.
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}

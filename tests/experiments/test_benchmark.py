@@ -50,6 +50,7 @@ def state_of(folder: Path):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
+@pytest.mark.slow
 def test_two_systems_with_two_seeds(finished):
     written = {path.name for path in finished.iterdir()}
     assert {"report.md", "results.json", "table.tex", "table.png", "figure2.png", "runs"} <= written

@@ -35,6 +35,7 @@ def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_matrix_is_that_of_separate_evaluations(finished, corpora, tmp_path):
     results = read(finished / "results.json")
     assert results["corpora"] == ["ravdess", "emodb"] and results["labels"] == ["angry", "neutral", "happy", "sad"]
@@ -155,6 +156,7 @@ def test_one_source_and_one_target(finished, corpora, tmp_path):
     assert made["emodb", "ravdess", 4, 1].settings["max_train_speakers"] == 4
 
 
+@pytest.mark.slow
 def test_few_speakers_of_the_target(finished, corpora, capsys):
     before = (finished / "runs" / "emodb" / "seed_0" / "model.safetensors").stat().st_mtime_ns
     argv = flags(corpora, finished, "--few_shot", "2", "--few_shot_flags", "--num_train_epochs 1")

@@ -68,6 +68,7 @@ def overrides():
     return f"--config_overrides '{FLAGS[index + 1]}'"
 
 
+@pytest.mark.slow
 def test_starts_and_parts_are_compared(finished):
     out, _ = finished
     results = read(out / "results.json")

@@ -47,6 +47,7 @@ def test_every_system_has_flags_that_train_knows(places, tmp_path):
         training_settings([*recipe_study.BASE, *flags])
 
 
+@pytest.mark.slow
 def test_systems_are_scored_timed_and_drawn(places, tmp_path, monkeypatch):
     which_one = importlib.import_module("which_one")
     tiny = " ".join(["--config_overrides", NETWORK.replace(" ", ""), *(flag.replace(" ", "") for flag in QUICK)])
@@ -84,6 +85,7 @@ def test_systems_are_scored_timed_and_drawn(places, tmp_path, monkeypatch):
     assert Path(teacher).parts[-2:] == ("emodb", "seed_0"), "a teacher has heard the same corpus"
 
 
+@pytest.mark.slow
 def test_recipes_are_compared_and_teachers_hear_no_held_out_speaker(places, tmp_path, monkeypatch):
     recipe_study = importlib.import_module("recipe_study")
     monkeypatch.setattr(recipe_study, "NETWORK", NETWORK)

@@ -27,7 +27,9 @@ def test_every_section_is_recorded(golden):
     assert sorted(golden) == sorted(SECTIONS)
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "corpora" else name for name in SECTIONS]
+)
 def test_section(name, golden, folder, one_thread, monkeypatch):
     """Compute a section and compare it."""
     monkeypatch.setenv("COLUMNS", "100")

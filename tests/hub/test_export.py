@@ -73,6 +73,7 @@ def probabilities(folder, waveforms, batch_size=8):
     return np.stack(list(load_classifier(folder, batch_size=batch_size).probabilities(waveforms)))
 
 
+@pytest.mark.slow
 def test_onnx_gives_the_probabilities_of_pytorch(model, onnx_folder, waveforms):
     assert isinstance(load_classifier(onnx_folder), ExportedClassifier)
     expected = probabilities(model, waveforms, batch_size=1)
@@ -150,6 +151,7 @@ def test_an_exported_folder_cannot_be_exported_again(onnx_folder, tmp_path, caps
     assert "was exported already" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_int8_onnx_agrees_and_says_how_far(model, clips, waveforms, tmp_path, capsys):
     out = tmp_path / "int8"
     flags = ["--int8", "--calibration_data", str(clips), "--num_calibration_clips", "5"]
@@ -167,6 +169,7 @@ def test_int8_onnx_agrees_and_says_how_far(model, clips, waveforms, tmp_path, ca
     assert not {"prepared.onnx", "quantized.onnx"} & {path.name for path in out.iterdir()}
 
 
+@pytest.mark.slow
 def test_openvino_in_8_bits_agrees(model, clips, waveforms, tmp_path):
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")

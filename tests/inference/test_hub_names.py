@@ -97,6 +97,7 @@ def write_models(folder):
     save_svm(fit_svm(inputs, classes, LABELS, "eGeMAPSv02", "none", np.zeros(9), np.ones(9)), folder / "svm")
 
 
+@pytest.mark.slow
 def test_names_on_the_hub_open_as_their_folders_do(hub, tmp_path):
     write_models(hub.root / "me")
     clip = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)

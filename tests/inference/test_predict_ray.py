@@ -102,6 +102,7 @@ def test_no_room_for_the_model(folder, capsys, ray_address):
     assert "no machine of the Ray cluster has 64 CPUs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_started_again_needs_no_call_before(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     worker = ModelWorker(("model", 8, "cpu", False), folder, 1)

@@ -221,6 +221,7 @@ class TestPadding:
             assert torch.equal(model(clip).logits, filled)
 
 
+@pytest.mark.slow
 class TestCompilers:
     # Compilers unroll loops: more branches, blocks or stages take longer and show nothing else.
     SHORT = {

@@ -281,6 +281,7 @@ def killed_child(arguments: tuple, options: dict, patch) -> int:
     return child.exitcode
 
 
+@pytest.mark.slow
 class TestInterruptions:
     @pytest.fixture
     def whole(self, raw, tmp_path):

@@ -50,6 +50,7 @@ def killing(after: int, marker=None, name=None):
     return write
 
 
+@pytest.mark.slow
 def test_same_bytes_on_a_cluster_of_its_own(whole, tmp_path, capsys):
     folder, expected = whole
     arguments = [str(folder), str(tmp_path / "out"), "--utterances_per_shard", "5", "--engine", "ray"]

@@ -29,6 +29,7 @@ def test_every_corpus_has_a_layout():
     assert all(number > 0 for number in LAYOUTS.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", list_layouts())
 def test_each_layout_is_read_without_a_fault(layout, tmp_path):
     raw = synthesize(layout, tmp_path / "raw", num_speakers=FEWEST.get(layout, 2))

@@ -120,6 +120,7 @@ def test_emotions_are_audible(speaker):
 
 
 class TestCorpus:
+    @pytest.mark.slow
     def test_has_the_layout_of_lssed(self, corpus, rows):
         assert sorted(path.name for path in corpus.iterdir()) == ["README.txt", METADATA_NAME, "wav_all"]
         assert "not LSSED" in (corpus / "README.txt").read_text(encoding="utf-8")

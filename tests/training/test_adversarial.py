@@ -211,6 +211,7 @@ def test_training_in_bfloat16(tmp_path):
     assert all(parameter.dtype == torch.float32 for parameter in run.model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["vanilla", "similarity"])
 def test_adversarial_training_withstands_what_plain_training_does_not(tmp_path, variant):
     features, labels = map(torch.from_numpy, task(400, seed=100))
@@ -264,6 +265,7 @@ def test_the_flags(tmp_path):
         parse("--adversarial", "vanilla", "--adversarial_epsilon", "-0.1")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_in_the_same_weights_and_reports_real_and_fake_scores(tmp_path):
     corpus = write_ravdess(tmp_path / "corpus")
     flags = [

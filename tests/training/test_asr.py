@@ -49,6 +49,7 @@ def trained(corpus, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_it_learns_to_hear(trained):
     results = json.loads((trained / "results.json").read_text())
     assert set(results["test_sets"]) == {"tones validation", "tones test"}
@@ -127,6 +128,7 @@ def test_a_saved_recogniser_is_fine_tuned(trained, few, tmp_path, caplog):
         train_asr.main(["--dataset_name", str(few), "--output_dir", str(tmp_path / "no"), *FLAGS, *start])
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_in_the_same_weights(few, tmp_path):
     flags = ["--dataset_name", str(few), *FLAGS, "--num_train_epochs", "3"]
     flags += ["--save_strategy", "steps", "--save_steps", "3", "--eval_strategy", "steps", "--eval_steps", "3"]

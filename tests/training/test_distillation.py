@@ -177,6 +177,7 @@ def test_updates_do_not_depend_on_gradient_accumulation(tmp_path, mixup):
         torch.testing.assert_close(weights[2][name], value, atol=1e-5, rtol=1e-4, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distill", ["logits", "features"])
 def test_a_student_of_a_perfect_teacher_overcomes_wrong_labels(tmp_path, distill):
     features, classes = task(128, 0)
@@ -279,6 +280,7 @@ def same_weights(one, other) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distill", ["logits", "features"])
 def test_an_interrupted_run_ends_in_the_same_weights(flags, tmp_path, distill):
     flags += ["--distill", distill, "--mixup", "0.3", "--save_strategy", "steps", "--save_steps", "3"]

@@ -278,6 +278,7 @@ def test_networks_without_sequences_of_states_are_pointed_elsewhere(ravdess, tmp
         train_command.main([*flags, "--probe", "true", "--model_name_or_path", str(tmp_path / "model"), *FLAGS])
 
 
+@pytest.mark.slow
 def test_learned_layer_weights_and_fine_tuning(whisper, ravdess, tmp_path):
     flags = ["--dataset_name", "ravdess", "--data_dir", str(ravdess), "--model_name_or_path", str(whisper)]
     flags += [

@@ -235,6 +235,7 @@ def test_a_benchmark_takes_it(ravdess, tmp_path, monkeypatch):
     assert "egemaps-svm" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_cross_corpus_runs_take_it(ravdess, tmp_path, monkeypatch):
     in_this_process(monkeypatch)
     emodb = write_emodb(tmp_path / "emodb")

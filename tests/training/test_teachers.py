@@ -313,6 +313,7 @@ def test_unlabelled_clips_are_all_files_below_folders(tmp_path):
         unlabelled_clips([str(tmp_path / "empty")], LABELS)
 
 
+@pytest.mark.slow
 def test_neither_another_seed_nor_other_test_labels_ask_again(tmp_path, heard, monkeypatch):
     corpus = write_ravdess(tmp_path / "corpus")
     teacher = write_classifier(tmp_path / "teacher", ["angry", "neutral", "happy", "sad"])

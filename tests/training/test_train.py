@@ -77,6 +77,7 @@ def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags
     assert AutoModelForAudioClassification.from_pretrained(folder).config.id2label[0] == "angry"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["random", "balanced", "by length"])
 def test_a_stopped_run_ends_in_the_same_weights(flags, tmp_path, sampling, forking_python):
     flags += ["--save_strategy", "steps", "--save_steps", "3", "--eval_strategy", "steps", "--eval_steps", "3"]
@@ -100,6 +101,7 @@ def test_a_stopped_run_ends_in_the_same_weights(flags, tmp_path, sampling, forki
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixup", ["0", "0.3"])
 def test_updates_do_not_depend_on_gradient_accumulation(flags, tmp_path, mixup):
     # A frozen encoder keeps batch statistics, which do depend on the batch, out of it.
@@ -112,6 +114,7 @@ def test_updates_do_not_depend_on_gradient_accumulation(flags, tmp_path, mixup):
     assert torch.allclose(weights(tmp_path / "2x4")["classifier.weight"], whole, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_restart_ignores_earlier_checkpoints(flags, tmp_path):
     flags[flags.index("3")] = "1"
     train_command.main(flags)
@@ -161,6 +164,7 @@ def test_a_pretrained_classifier_gets_a_new_head(flags, tmp_path):
     assert PyResNetFeatureExtractor.from_pretrained(tmp_path / "model").std == [10.0] * 128, "statistics belong to it"
 
 
+@pytest.mark.slow
 def test_the_encoder_of_a_recogniser_trains_on_its_own_features(flags, tmp_path):
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16, "vocab_size": 9, "num_mel_bins": 40}
     at = flags.index("--config_overrides")

@@ -33,6 +33,7 @@ def start(model: Path, tmp_path: Path, *flags: str) -> subprocess.Popen:
     return subprocess.Popen(command, **pipes, text=True, env=environment, cwd=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_it_is_stopped_and_leaves_nothing(model_folders, tmp_path, make_speech, stop):
     clip = make_speech(tmp_path / "clip.wav").read_bytes()

@@ -252,6 +252,7 @@ class TestPadding:
             torch.testing.assert_close(batch.grad[row, : len(clip)], clip.grad, atol=1e-5, rtol=1e-3)
 
 
+@pytest.mark.slow
 class TestCompilers:
     def inputs(self):
         mask = torch.ones(3, 70, dtype=torch.int64)

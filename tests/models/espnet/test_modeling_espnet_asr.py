@@ -388,6 +388,7 @@ class TestSpecAugment:
         assert (first - second).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 class TestCompilers:
     # Legacy positions and recurrent layers depend on the lengths of the clips.
     @pytest.mark.parametrize("name", ["transformer", "conformer", "e_branchformer"])

@@ -257,6 +257,7 @@ class TestPadding:
             assert (state[1, :, :, valid:] == 0).all() and (state[1, :, :, valid - 1] != 0).any()
 
 
+@pytest.mark.slow
 class TestCompilers:
     def inputs(self):
         mask = torch.ones(3, 41, dtype=torch.int64)
