@@ -58,7 +58,9 @@ def test_errors_of_a_script_are_one_line(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["train_asr.py", *flags])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(SCRIPTS / "train_asr.py"), run_name="__main__")
-    assert ended.value.code == 1 and capsys.readouterr().err.splitlines()[-1].startswith("train_asr.py: error: ")
+    assert ended.value.code == 1 and capsys.readouterr().err.splitlines()[-1].startswith(
+        "scripts/train_asr.py: error: "
+    )
 
 
 # A step of a network whose weights two processes share, then `finetune-daic` on the same two.

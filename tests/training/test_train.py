@@ -59,7 +59,7 @@ def weights(folder):
     return load_file(folder / "model.safetensors")
 
 
-def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags, tmp_path, capsys):
+def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags, tmp_path, capsys, pictures):
     assert train_command.main(flags) == 0
 
     folder = tmp_path / "model"
@@ -70,6 +70,7 @@ def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags
     assert {"report.md", "confusion_matrix.png", "predictions.csv", "README.md"} <= {
         path.name for path in folder.iterdir()
     }
+    assert (folder / "confusion_matrix.png").stat().st_size > 1000
     assert json.loads((folder / "train_results.json").read_text())["peak_memory_mb"] > 100
     assert 'always "neutral"' in capsys.readouterr().out
     assert "Training started from random weights." in (folder / "README.md").read_text()
