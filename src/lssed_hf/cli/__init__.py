@@ -78,7 +78,7 @@ def script(command: str) -> NoReturn:
     """Run a command for a script that `accelerate launch` and `torchrun` can start, and end the process."""
     if command in COMMANDS:
         sys.exit(main([command, *sys.argv[1:]]))
-    sys.exit(_run(f"{command}.py", f"cli.{command}", sys.argv[1:]))
+    sys.exit(_run(f"scripts/{command}.py", f"cli.{command}", sys.argv[1:]))
 
 
 def _run(prog: str, module: str, argv: Sequence[str]) -> int:
