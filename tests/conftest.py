@@ -47,10 +47,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "all"))
 SHARED_DATA = Path(os.environ.get("LSSED_HF_SHARED", Path(__file__).parents[2] / "shared" / "data"))
 
 
+#: Fixtures that start processes, or train or export a network.
+SLOW_FIXTURES = {"forking_python", "ray_address", "finished", "onnx_folder", "trained"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by fixtures that start processes as slow, and run files with slow tests first."""
+    """Mark tests by their fixtures as slow, and run files with slow tests first."""
     for item in items:
-        if {"forking_python", "ray_address"} & set(item.fixturenames):
+        if SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker("slow")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)

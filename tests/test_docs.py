@@ -111,7 +111,7 @@ def quick(monkeypatch, home, one_thread) -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=pytest.mark.slow) if page.name == "inference.md" else page  # it exports networks
+        pytest.param(page, marks=pytest.mark.slow) if page.name in ("api.md", "inference.md") else page
         for page in PAGES
         if page not in WORKED_EXAMPLES
     ],

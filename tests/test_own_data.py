@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from pictures import without_pictures
 
 from lssed_hf import cli
 
@@ -132,6 +133,8 @@ LAYOUTS = {
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, one_thread):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with without_pictures():
+        yield
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ def rows_of(splits: datasets.DatasetDict) -> dict[str, dict]:
     return {row["id"]: row for rows in splits.values() for row in rows}
 
 
+@pytest.mark.slow
 class TestRelease:
-    @pytest.mark.slow
     def test_official_splits(self, release, load):
         splits = load(release)
         assert {name: len(rows) for name, rows in splits.items()} == {"train": 28, "validation": 14, "test": 14}

@@ -59,7 +59,7 @@ def test_clustering_by_speaker_widens_the_interval():
     assert clustered["high"] - clustered["low"] > 1.2 * (independent["high"] - independent["low"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.integers(0, 10_000), st.integers(20, 40), st.integers(2, 6))
 def test_intervals_are_ordered_bounded_and_hold_the_value(seed, num_speakers, num_labels):
     references, predictions, speakers = simulated(seed, num_speakers, 10, num_labels)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
@@ -70,7 +70,6 @@ def test_a_class_that_is_only_predicted_lowers_f1_but_not_ua():
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:A single label was found")
-@settings(max_examples=50, deadline=None)
 @given(label_pairs)
 def test_agrees_with_scikit_learn_and_with_the_definition(pairs):
     references, predictions = np.array(pairs).T
@@ -90,7 +89,6 @@ def test_agrees_with_scikit_learn_and_with_the_definition(pairs):
     )
 
 
-@settings(max_examples=50, deadline=None)
 @given(label_pairs, st.randoms(use_true_random=False))
 def test_order_of_utterances_and_number_of_labels_change_no_score(pairs, random):
     shuffled = random.sample(pairs, len(pairs))
@@ -100,7 +98,6 @@ def test_order_of_utterances_and_number_of_labels_change_no_score(pairs, random)
         assert 0 <= results[name] <= 1
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 10), min_size=1, max_size=40))
 def test_perfect_predictions_score_one(references):
     results = score(references, references, num_labels=11)

@@ -378,7 +378,7 @@ rows_of_a_split = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(rows_of_a_split, rows_of_a_split, rows_of_a_split)
 def test_totals_add_up(train, validation, test):
     stats = corpus_statistics(dataset(train=train, validation=validation, test=test), compare_lssed=True)

@@ -380,7 +380,7 @@ class TestSettings:
     )
 
     @given(st.sampled_from(sorted(read_config())), json_values)
-    @settings(max_examples=150)
+    @settings(max_examples=3 * settings.default.max_examples)
     def test_any_content_is_read_or_refused(self, key, value):
         config = {**read_config(), key: value}
         try:
@@ -394,7 +394,7 @@ class TestSettings:
                          for o in sorted(read_config()[s])]),
         json_values,
     )  # fmt: skip
-    @settings(max_examples=150)
+    @settings(max_examples=3 * settings.default.max_examples)
     def test_any_option_is_read_or_refused(self, place, value):
         config = read_config()
         config[place[0]] = {**config[place[0]], place[1]: value}

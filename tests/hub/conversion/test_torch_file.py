@@ -443,7 +443,7 @@ class TestOtherFiles:
         st.booleans(),
         st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4),
     )
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=2 * settings.default.max_examples)
     def test_any_damage_is_harmless(self, tmp_path_factory, legacy, changes):
         path = tmp_path_factory.mktemp("damage") / "m.pth"
         torch.save(nn.Conv2d(1, 2, 3), path, _use_new_zipfile_serialization=not legacy)

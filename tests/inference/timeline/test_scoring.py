@@ -269,7 +269,7 @@ def exported(model, tmp_path_factory):
 
 
 @pytest.mark.parametrize("rate, channels", [(16000, 1), (44100, 2), (8000, 3)])
-@pytest.mark.parametrize("kind", ["model", "exported"])
+@pytest.mark.parametrize("kind", ["model", pytest.param("exported", marks=pytest.mark.slow)])
 def test_a_stream_scores_as_windows_of_the_whole_file(request, tmp_path, kind, rate, channels):
     classifier = lssed_hf.load_classifier(request.getfixturevalue(kind), batch_size=3)
     path = tmp_path / "long.wav"

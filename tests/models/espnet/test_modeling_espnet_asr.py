@@ -259,6 +259,7 @@ class TestClassifier:
         changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
         assert changed == {"classifier.weight", "classifier.bias"}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("encoder_type", "rate", "steps"),
         [("conformer", 0.01, 40), ("transformer", 0.01, 40), ("e_branchformer", 0.01, 40), ("vgg_rnn", 0.003, 80)],
