@@ -1,5 +1,6 @@
 """Help, suggestions and the dispatch of the command line."""
 
+import os
 import re
 import subprocess
 import sys
@@ -46,6 +47,18 @@ def test_the_list_of_commands(capsys):
     listed = re.findall(r"^  ([\w-]+)  ", capsys.readouterr().out, re.MULTILINE)
     assert sorted(listed) == sorted(cli.COMMANDS)
     assert cli.main([]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["predict", "--help"], []])
+def test_a_reader_that_is_gone_is_no_error_to_report(argv):
+    """Close the pipe that the command prints to before it prints, as `lssed-hf --help | true` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as pipe:
+        command = [sys.executable, "-m", "lssed_hf", *argv]
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == "" and done.returncode in (0, 1, 2)  # argparse hides the error of a stream without buffer
 
 
 @pytest.mark.parametrize(

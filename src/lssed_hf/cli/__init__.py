@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from .. import __version__
@@ -59,11 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for an error, 2 for a command or flag that is not there."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
-        print(usage())
-        return 0 if argv else 2
+        status = _run("lssed-hf", lambda: print(usage()))
+        return status if argv else 2
     if argv[0] == "--version":
-        print(__version__)
-        return 0
+        return _run("lssed-hf", lambda: print(__version__))
     if argv[0] not in COMMANDS:
         suggestion = did_you_mean(argv[0], COMMANDS)
         print(
@@ -71,26 +70,32 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    return _run(f"lssed-hf {argv[0]}", COMMANDS[argv[0]][0], argv[1:])
+    return _run(f"lssed-hf {argv[0]}", lambda: _main_of(COMMANDS[argv[0]][0])(argv[1:]))
 
 
 def script(command: str) -> NoReturn:
     """Run a command for a script that `accelerate launch` and `torchrun` can start, and end the process."""
     if command in COMMANDS:
         sys.exit(main([command, *sys.argv[1:]]))
-    sys.exit(_run(f"scripts/{command}.py", f"cli.{command}", sys.argv[1:]))
+    sys.exit(_run(f"scripts/{command}.py", lambda: _main_of(f"cli.{command}")(sys.argv[1:])))
 
 
-def _run(prog: str, module: str, argv: Sequence[str]) -> int:
-    """Run the command of a module and return its exit status."""
+def _main_of(module: str) -> Callable[[Sequence[str]], int]:
+    return importlib.import_module(f"lssed_hf.{module}").main
+
+
+def _run(prog: str, function: Callable[[], int | None]) -> int:
+    """Call a function and return its exit status, None being 0; its errors become one line each."""
     if sys.stdout is None:  # it was closed
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
     warnings.formatwarning = lambda message, category, *place: f"{message}\n"  # without the line of the code
     try:
-        status = importlib.import_module(f"lssed_hf.{module}").main(argv)
-        _leave_process_group()
-        sys.stdout.flush()
-        return status
+        try:
+            status = function()
+            _leave_process_group()
+        finally:  # also behind --help, which ends in SystemExit
+            sys.stdout.flush()
+        return status or 0
     except BrokenPipeError:
         # The reader of the output is gone, as `| head` does. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
