@@ -64,6 +64,7 @@ def pytest_collection_finish() -> None:
     """Keep what is imported by now out of garbage collections, which take half of the time of a tiny training."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     gc.enable()
 
 

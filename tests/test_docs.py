@@ -111,7 +111,7 @@ def quick(monkeypatch, home, one_thread) -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=pytest.mark.slow) if page.name in ("api.md", "inference.md") else page
+        page if page.name == "README.md" else pytest.param(page, marks=pytest.mark.slow)
         for page in PAGES
         if page not in WORKED_EXAMPLES
     ],

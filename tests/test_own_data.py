@@ -179,6 +179,7 @@ def test_train_evaluate_and_predict(tmp_path, layout, capfd, caplog):
     assert [row["file"] for row in rows] == files and {row["label"] for row in rows} <= labels
 
 
+@pytest.mark.slow
 def test_a_damaged_clip_is_named_with_the_way_on(tmp_path, capfd):
     clips = Clips(tmp_path / "own")
     class_folders(clips)
@@ -217,6 +218,7 @@ def test_flags_that_do_not_fit(tmp_path, capfd):
     assert "no data: give --data_dir" in refused()
 
 
+@pytest.mark.slow
 def test_names_of_lssed(tmp_path, capfd):
     clips = Clips(tmp_path / "own")
     class_folders(clips)

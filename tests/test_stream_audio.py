@@ -72,6 +72,7 @@ def test_what_cannot_be_used_is_named(tmp_path):
             list(stream_audio(tmp_path / f"{name}.wav"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["WAV", "MP3", "unfinished WAV", "float WAV in the scale of integers"])
 def test_memory_does_not_grow_with_the_recording(tmp_path, format):
     peaks = []

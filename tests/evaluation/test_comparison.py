@@ -74,6 +74,7 @@ def test_an_answer_among_the_labels_stays_though_the_digits_of_the_csv_tie(make_
     assert (tied.restricted(LABELS).predictions == run.predictions).all()
 
 
+@pytest.mark.slow
 def test_the_validation_split_has_a_column_where_it_was_scored(make_run):
     facts = {"num_parameters": 5, "train_seconds": 1, "resumed": False}
     known = [{**facts, "validation_unweighted_accuracy": value} for value in (0.5, 0.7)]
@@ -126,6 +127,7 @@ def test_scores_and_tests_are_those_of_the_runs(make_run):
     assert mine["mcnemar"]["seed"] == 0
 
 
+@pytest.mark.slow
 def test_report_and_latex_of_a_comparison(make_run):
     systems = [
         System("a_50%", "pyresnet50", "", {0: make_run(0, 0.7)}, changed=True),
@@ -172,6 +174,7 @@ def test_what_cannot_be_compared_is_refused(make_run):
         compare_systems([])
 
 
+@pytest.mark.slow
 def test_losses_are_own_minus_other_and_both_test_sets_are_resampled(make_run):
     own, other = make_run(0, 0.8), make_run(1, 0.3, test_set=1, size=50)
     comparison = compare_corpora({("a", "a"): {0: own}, ("a", "b"): {0: other}}, LABELS)
@@ -203,6 +206,7 @@ def test_losses_are_own_minus_other_and_both_test_sets_are_resampled(make_run):
     check_latex(cross_corpus_latex(comparison), 9)
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn(make_run, tmp_path):
     run = make_run(0)
     rows = [

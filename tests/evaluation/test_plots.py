@@ -6,6 +6,7 @@ from matplotlib.image import imread
 from lssed_hf.evaluation.plots import plot_confusion_matrix, plot_trade_off
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_labels", [2, 11])
 def test_draws_a_png(tmp_path, num_labels):
     matrix = np.random.default_rng(0).integers(0, 20_000, (num_labels, num_labels))
@@ -44,6 +45,7 @@ def test_bad_matrices_are_refused(tmp_path, matrix, labels, message):
         plot_confusion_matrix(matrix, labels, tmp_path / "matrix.png")
 
 
+@pytest.mark.slow
 def test_trade_offs_have_a_column_per_test_set_and_a_row_per_cost(tmp_path):
     systems = [f"system {index}" for index in range(8)]
     score = {"mean": 0.6, "low": 0.5, "high": 0.7}

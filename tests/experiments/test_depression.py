@@ -108,6 +108,7 @@ def test_the_head_alone_leaves_the_encoder_as_it_was(finished, start):
     assert set(after) - same == {"classifier.weight", "classifier.bias"}
 
 
+@pytest.mark.slow
 def test_a_recogniser_of_transformers_is_a_start_like_any_other(interviews, tmp_path):
     whisper, out = write_whisper(tmp_path / "whisper"), tmp_path / "out"
     argv = flags(interviews, out, "--models", f"asr={whisper} --chunk_length 1", "--train", "full", "1", "head")
@@ -141,6 +142,7 @@ def digest(folder):
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_labels_of_scored_participants_change_no_weight_and_no_answer(interviews, tmp_path):
     shuffled = write_interviews(tmp_path / "shuffled", flip=("validation", "test"))
     outputs = []
@@ -164,6 +166,7 @@ def test_labels_of_scored_participants_change_no_weight_and_no_answer(interviews
     )
 
 
+@pytest.mark.slow
 def test_epochs_chosen_on_the_development_set_are_said_to_flatter(interviews, tmp_path):
     argv = flags(interviews, tmp_path, "--models", "pyresnet50", "--select_on", "development", "--max_steps", "1")
     with pytest.warns(UserWarning, match="then too high"):
@@ -173,6 +176,7 @@ def test_epochs_chosen_on_the_development_set_are_said_to_flatter(interviews, tm
     assert "validation_split_name" not in settings and settings["test_split_name"] == "validation"
 
 
+@pytest.mark.slow
 def test_windows_are_exchanged_and_features_normalised_anew(start, interviews, tmp_path):
     argv = ["--dataset_name", str(interviews), "--output_dir", str(tmp_path), "--models", f"ser={start}"]
     flags_without_overrides = FLAGS[FLAGS.index("--num_train_epochs") :]

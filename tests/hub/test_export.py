@@ -183,6 +183,7 @@ def test_openvino_in_8_bits_agrees(model, clips, waveforms, tmp_path):
     assert 0 < difference.max() < 0.1
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_mask_padding_is_run_by_length(waveforms, tmp_path):
     model = save_model(tmp_path / "model", "adv-vgg16", depths=[1, 1], hidden_sizes=[8, 8])
     facts = export.export_model(model, tmp_path / "out")
@@ -203,6 +204,7 @@ def test_a_front_end_of_one_length_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.slow
 def test_a_model_that_depends_on_the_length_is_refused(tmp_path, capsys):
     model = save_model(tmp_path / "model", "vgg11", **VGG)
     assert cli.main(["export", str(model), str(tmp_path / "out")]) == 1

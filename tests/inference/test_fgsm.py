@@ -210,6 +210,7 @@ def test_real_probabilities_are_those_of_the_classifier(model):
     np.testing.assert_allclose(untouched[:, 1], plain, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_scores_real_and_fake_clips(model, tmp_path, capsys):
     pytest.importorskip("espeakng_loader")
     from lssed_hf.testing.releases.lssed import write_synthetic_lssed

@@ -81,7 +81,7 @@ def test_same_rows_in_the_same_order_though_a_worker_is_killed(run, ray_address,
 
 def test_a_file_that_kills_every_worker_is_named(run, ray_address, monkeypatch):
     monkeypatch.setattr(predict_ray, "ModelWorker", killing(None, "04.wav"))
-    monkeypatch.setattr(predict_ray, "RETRIES", 1)
+    monkeypatch.setattr(predict_ray, "RETRIES", 0)
     status, table, [message] = run("--engine", "ray", "--ray_address", ray_address, "--num_proc", "1")
     assert (status, table) == (1, None)
     assert "clips/03.wav, clips/04.wav, clips/05.wav: given up" in message

@@ -121,6 +121,7 @@ def test_without_defects(tmp_path):
     assert {row.speaker_id for row in utterances} == {"300", "301"} and len(utterances) == 10
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     for write, arguments in ((write_synthetic_daic_woz, {"defects": False}), (write_synthetic_e_daic, {})):
         first, again, other = (

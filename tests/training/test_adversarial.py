@@ -164,6 +164,7 @@ def test_fake_clips_join_in_after_the_warm_up_and_never_in_evaluation(tmp_path, 
     assert scores["eval_loss"] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_warm_up_without_end_is_plain_training(tmp_path):
     weights = []
     for changes in ({}, {"adversarial": "similarity", "adversarial_warmup_steps": 99}):
@@ -173,6 +174,7 @@ def test_a_warm_up_without_end_is_plain_training(tmp_path):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixup", [0.0, 0.3])
 @pytest.mark.parametrize("variant", ["vanilla", "similarity"])
 def test_updates_do_not_depend_on_gradient_accumulation(tmp_path, variant, mixup):

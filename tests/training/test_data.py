@@ -1,3 +1,4 @@
+from dataclasses import fields, make_dataclass
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from transformers import Wav2Vec2FeatureExtractor
 
 from lssed_hf import PyResNetFeatureExtractor
+from lssed_hf.training.arguments import RecipeArguments, changes_of_flags
 from lssed_hf.training.data import (
     Augmentation,
     BalancedSampler,
@@ -22,6 +24,7 @@ from lssed_hf.training.data import (
     spec_augment,
     stretch_and_shift,
 )
+from lssed_hf.training.perturbation import Perturbation
 
 
 BINS = 8
@@ -210,6 +213,20 @@ class TestAugmentation:
         rng = np.random.default_rng(0)
         np.testing.assert_array_equal(stretch_and_shift(features, Augmentation(), rng), features)
         np.testing.assert_array_equal(spec_augment(features, Augmentation(), rng), features)
+
+
+class TestFlags:
+    @pytest.mark.parametrize("kind", [Augmentation, Perturbation])
+    def test_every_change_has_a_flag_with_the_same_default(self, kind):
+        flags = {field.name: field.default for field in fields(RecipeArguments)}
+        for field in fields(kind):
+            assert field.name in flags, f"{kind.__name__}.{field.name}"
+            assert flags[field.name] == field.default
+
+    def test_a_change_without_a_flag_is_named(self):
+        kind = make_dataclass("Augmentation", [("mix_up", float, 0.0)])
+        with pytest.raises(ValueError, match=r"Augmentation.mix_up has no flag: .*; did you mean mixup\?"):
+            changes_of_flags(kind, RecipeArguments(output_dir="unused"))
 
 
 class TestCollator:

@@ -299,6 +299,7 @@ def test_an_interrupted_run_ends_in_the_same_weights(flags, tmp_path, distill):
     assert same_weights(tmp_path / "whole", tmp_path / "interrupted")
 
 
+@pytest.mark.slow
 def test_records_and_cards_name_the_teacher_and_no_folder(flags, teacher, tmp_path):
     train_command.main([*flags, "--output_dir", str(tmp_path / "whole"), "--distill_weight", "0.75"])
     record = json.loads((tmp_path / "whole" / "training.json").read_text())
@@ -316,6 +317,7 @@ def test_records_and_cards_name_the_teacher_and_no_folder(flags, teacher, tmp_pa
     assert alone["teachers"] == [] and not [name for name in alone["settings"] if name.startswith("distill")]
 
 
+@pytest.mark.slow
 def test_clips_without_labels_are_learnt_from(flags, tmp_path, caplog):
     more = tmp_path / "more"
     more.mkdir()

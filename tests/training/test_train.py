@@ -137,6 +137,7 @@ def test_the_papers_recipe_is_the_default(tmp_path):
     assert (args.lr_step_epochs, args.lr_step_gamma, args.optim, args.momentum) == (20, 0.1, "sgd", 0.9)
 
 
+@pytest.mark.slow
 def test_the_learning_rate_drops_every_so_many_epochs(flags, tmp_path):
     train_command.main([*flags, "--lr_step_epochs", "1", "--logging_steps", "1"])
     history = json.loads((tmp_path / "model" / "trainer_state.json").read_text())["log_history"]
@@ -155,6 +156,7 @@ def test_validation_speakers_are_held_out_where_there_is_no_validation_split(fla
     assert "training clips are held out" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_pretrained_classifier_gets_a_new_head(flags, tmp_path):
     source = tmp_path / "pretrained"
     create_model("pyresnet50", num_labels=2, **TINY).save_pretrained(source)
@@ -193,6 +195,7 @@ def test_the_encoder_of_a_recogniser_trains_on_its_own_features(flags, tmp_path)
     assert all(torch.equal(tensor, before[name]) for name, tensor in after.items() if name.startswith("model."))
 
 
+@pytest.mark.slow
 def test_any_transformers_audio_classifier_trains(flags, tmp_path):
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 

@@ -69,6 +69,7 @@ class TestForms:
         lssed_hf.convert_checkpoint(tmp_path / "m.pth", tmp_path / "out")
         assert_same_logits(small, tmp_path / "out")
 
+    @pytest.mark.slow
     def test_pyresnet50_in_full(self, tmp_path, capsys):
         network = make_network(DEPTHS[50])
         torch.save(network, tmp_path / "PyResNet50.pth")
@@ -80,6 +81,7 @@ class TestForms:
         assert model.config == PyResNetForAudioClassification(model.config).config
         assert model.config.groups == [[1, 4, 8, 16], [1, 4, 8], [1, 4], [1]]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("depth", [101, 152])
     def test_deeper_ones(self, tmp_path, depth):
         network = make_network(DEPTHS[depth], **SMALL)

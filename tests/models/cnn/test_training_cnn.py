@@ -82,6 +82,7 @@ class FixedStatisticsSerCnnForAudioClassification(SerCnnForAudioClassification):
         return super().train(False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["resnet18", "vgg11"])
 def test_gradient_accumulation_gives_the_update_of_the_whole_batch(backbone, tmp_path):
     clips = [
@@ -134,6 +135,7 @@ def test_a_training_step_lowers_the_loss(tiny):
     assert losses[1] < losses[0]
 
 
+@pytest.mark.slow
 def test_small_networks_can_learn_their_training_clips(tiny):
     torch.manual_seed(0)
     features, labels = torch.randn(8, 64, MEL_BINS), torch.arange(8) % 4

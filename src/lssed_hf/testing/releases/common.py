@@ -120,12 +120,13 @@ def write_video(path: Path, samples: np.ndarray, sampling_rate: int = 48000, cha
     sound = resample(samples, sampling_rate)
     layout = "stereo" if channels == 2 else "mono"
     with av.open(str(path), "w") as container:
-        video = container.add_stream("mpeg4", rate=25)
+        video = container.add_stream("mpeg4", rate=5)
         video.width = video.height = 32
         codec = "aac" if path.suffix == ".mp4" else "pcm_s16le"
-        audio = container.add_stream(codec, rate=sampling_rate, layout=layout)
+        fast = {"aac_coder": "fast"} if codec == "aac" else {}
+        audio = container.add_stream(codec, rate=sampling_rate, layout=layout, options=fast)
         grey = np.full((32, 32, 3), 128, np.uint8)
-        for _ in range(max(1, int(len(sound) / sampling_rate * 25))):
+        for _ in range(max(1, int(len(sound) / sampling_rate * 5))):
             container.mux(video.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
         container.mux(video.encode())
         for first in range(0, len(sound), 1024):
