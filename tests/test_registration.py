@@ -100,6 +100,26 @@ def test_datasets_know_lssed_in_any_order(forking_python, imports):
     forking_python.run(f"import sys; assert 'datasets' not in sys.modules\n{imports}\n{code}")
 
 
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        (
+            "mts.configuration_mts.MTSConfig",
+            "the class MTSConfig; lssed_hf.models.mts.configuration_mts has MtsConfig",
+        ),
+        ("mt.configuration_mt.MtsConfig", "the module lssed_hf.models.mt.configuration_mt, and there is no lssed"),
+    ],
+)
+def test_a_wrong_line_in_the_table_of_families_is_named(forking_python, wrong, said):
+    code = (
+        "import lssed_hf\n"
+        f"lssed_hf.models.FAMILIES['mts']['AutoConfig'] = {wrong!r}\n"
+        "try:\n    from transformers import AutoConfig\n"
+        "except ImportError as error: print(error)"
+    )
+    assert f"lssed_hf.models.FAMILIES['mts'] names {said}" in forking_python.run(code)
+
+
 def test_a_module_of_any_finder_is_followed(monkeypatch):
     """Editable installs and frozen programs have finders of their own."""
 

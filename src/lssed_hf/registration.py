@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 
-from .models import FAMILIES, family_class, family_module
+from .models import FAMILIES, family_class, family_module, import_family_module
 
 
 _AUTO = "transformers.models.auto"
@@ -45,7 +45,8 @@ def register() -> None:
         for auto_class in auto_classes:
             auto_module, module = _AUTO_MODULES[auto_class], family_module(family, auto_class)
             after_import(module, partial(_register_class, family, auto_class))
-            after_import(_LAYERS if auto_module == _MODELS else auto_module, partial(importlib.import_module, module))
+            load = partial(import_family_module, family, auto_class)
+            after_import(_LAYERS if auto_module == _MODELS else auto_module, load)
 
 
 def _register_class(family: str, auto_class: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 _UNKNOWN = "unrecognized arguments: "  # argparse's words
-#: Word that people type -> flags with that meaning, whose spelling is not similar.
+#: Word that people type -> flags and values with that meaning, whose spelling is not similar.
 _SYNONYMS = {
     "device": ("--use_cpu",),
     "lr": ("--learning_rate",),
@@ -14,6 +14,11 @@ _SYNONYMS = {
     "out": ("--csv", "--output_dir"),
     "output": ("--csv", "--out", "--output_dir"),
     "data": ("--data_dir",),
+    "woman": ("female",),
+    "man": ("male",),
+    "elderly": ("old",),
+    "dev": ("validation",),
+    "eval": ("validation", "test"),
 }
 
 

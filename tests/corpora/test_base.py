@@ -4,8 +4,11 @@ import datasets
 import pytest
 
 import lssed_hf
-from lssed_hf import list_corpora, load_corpus
+from lssed_hf import corpora, list_corpora, load_corpus
 from lssed_hf.corpora import (
+    CorpusBuilder,
+    CorpusDataError,
+    Utterance,
     afew,
     corpus_builder,
     corpus_features,
@@ -19,6 +22,7 @@ from lssed_hf.corpora import (
     rml,
 )
 from lssed_hf.labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS, emotion_of_word
+from lssed_hf.preparation.prepare import prepare
 
 
 def test_schema():
@@ -156,3 +160,74 @@ def test_corpora_agree_with_the_spellings_of_emotions(table):
     """No word in the table of a corpus means another emotion elsewhere."""
     assert set(table.values()) <= set(EMOTIONS)
     assert all(emotion_of_word(name) in (None, emotion) for name, emotion in table.items())
+
+
+class Mistaken(CorpusBuilder):
+    """A corpus whose reader gives what the test says."""
+
+    fields: dict = {}
+    splits: list | None = None
+
+    def read_utterances(self, data_dir):
+        for path in sorted(data_dir.glob("*.wav")):
+            yield Utterance(**{"id": path.stem, "path": str(path), "emotion": "sad", "split": "train", **self.fields})
+
+    def assign_splits(self, utterances, scheme):
+        return super().assign_splits(utterances, scheme) if self.splits is None else self.splits
+
+
+@pytest.fixture
+def mistaken(clips, tmp_path, monkeypatch):
+    """Return a function that loads the corpus with the fields or splits that its reader gives."""
+    monkeypatch.setitem(corpora._CORPORA, "test_base", (__name__, "Mistaken"))  # datasets names it so
+
+    def load(splits=None, **fields):
+        monkeypatch.setattr(Mistaken, "fields", fields)
+        monkeypatch.setattr(Mistaken, "splits", splits)
+        return load_corpus("test_base", clips, cache_dir=tmp_path / "cache")
+
+    return load
+
+
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"gender": "woman"}, "gender='woman'; known are female, male; did you mean female?"),
+        ({"age_group": "elderly"}, "age_group='elderly'; known are young, middle_aged, old; did you mean old?"),
+        ({"split": "dev"}, "split='dev'; known are train, validation, test; did you mean validation?"),
+        ({"emotion": "disgust"}, f"emotion='disgust'; known are {', '.join(EMOTIONS)}; did you mean disgusted?"),
+        ({"emotion": "hapy"}, f"emotion='hapy'; known are {', '.join(EMOTIONS)}; did you mean happy?"),
+        ({"emotion": 3}, f"emotion=3; known are {', '.join(EMOTIONS)}"),
+        ({"emotion": None}, "no emotion; yield a Reject instead"),
+        ({"secondary_emotions": ("angry", "joy")}, "secondary_emotions='joy'"),
+        ({"splits": ["train", "dev", None]}, "split='dev'"),
+    ],
+)
+def test_a_mistake_of_a_reader_is_named(fields, said, mistaken, clips, tmp_path):
+    clip = "03-01-01-01-01-01-15" if "splits" in fields else "03-01-01-01-01-01-01"
+    with pytest.raises(CorpusDataError) as raised:
+        mistaken(**fields)
+    assert f"test_base: the reader gives {clip} {said}" in str(raised.value)
+    with pytest.raises(CorpusDataError, match="the reader gives"):
+        prepare("test_base", clips, tmp_path / "out")
+
+
+def test_as_many_splits_as_utterances(mistaken):
+    with pytest.raises(CorpusDataError, match="test_base: assign_splits gives 2 splits for 3 utterances"):
+        mistaken(splits=["train", "test"])
+
+
+def test_known_emotions_that_a_configuration_lacks_are_left_out_by_rule(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(Mistaken, "fields", {"emotion": "bored"})
+    builder = Mistaken(config_name="benchmark", cache_dir=str(tmp_path / "cache"))
+    utterances, rejects = builder.read(clips)
+    assert [builder.label_of(row) for row in utterances] == [None] * 3 and not rejects
+
+
+def test_a_wrong_line_in_the_table_is_named(monkeypatch):
+    monkeypatch.setitem(corpora._CORPORA, "rml", (".rml", "RML"))
+    with pytest.raises(ImportError, match=r"_CORPORA\['rml'\] names the class RML; lssed_hf.corpora.rml has Rml"):
+        corpus_builder("rml")
+    monkeypatch.setitem(corpora._CORPORA, "rml", (".rmls", "Rml"))
+    with pytest.raises(ImportError, match=r"_CORPORA\['rml'\] names the module lssed_hf.corpora.rmls, and"):
+        corpus_builder("rml")

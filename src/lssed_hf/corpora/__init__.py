@@ -1,11 +1,12 @@
 """Emotion corpora under one schema, and corpora of depression. `load_corpus` gives any of them as a `DatasetDict`."""
 
-import importlib
+import importlib.util
 import os
 from pathlib import Path
 
 import datasets
 
+from ..lookup import class_of_table, module_of_table
 from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
 
 
@@ -42,7 +43,8 @@ def corpus_builder(name: str) -> type[CorpusBuilder]:
     if name not in _CORPORA:
         raise ValueError(f"unknown corpus {name!r}; known are {', '.join(list_corpora())}")
     module, attribute = _CORPORA[name]
-    return getattr(importlib.import_module(module, __name__), attribute)
+    entry = f"{__name__}._CORPORA[{name!r}]"
+    return class_of_table(module_of_table(importlib.util.resolve_name(module, __name__), entry), attribute, entry)
 
 
 def load_corpus(

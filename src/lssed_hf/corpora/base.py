@@ -15,7 +15,8 @@ import datasets
 import pyarrow as pa
 
 from ..audio import encode_audio, load_audio
-from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
+from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS, emotion_of_word
+from ..suggest import did_you_mean
 from .source_files import source_hash
 
 
@@ -56,12 +57,25 @@ def corpus_features(emotions: Sequence[str] = EMOTIONS, vocabulary: Sequence[str
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Row of a corpus. Emotions, gender and age group are names of `lssed_hf.labels`.
+    """Row of a corpus. A field that the corpus does not know is None.
 
     Attributes:
+        id: Name of the utterance, which no other one in the corpus has.
         path: File of this utterance alone. Where `cut` is set, a longer recording: the utterance is the segment from
             `start` to `end` (seconds). Where `offset` is set, a table of features.
-        split: Split of the release. None: the builder assigns one.
+        emotion: Emotion, one of `lssed_hf.EMOTIONS`: angry, neutral, happy, sad, disappointed, bored, disgusted,
+            excited, surprised, fearful or other.
+        secondary_emotions: Further emotions, of the same names.
+        gender: Gender, female or male.
+        age_group: Age group, young, middle_aged or old.
+        age: Age in years.
+        speaker_id: Name of the speaker. Splits keep speakers apart by it.
+        session_id: Name of the recording session.
+        start: Start of the utterance in its recording, in seconds.
+        end: End of the utterance in its recording, in seconds.
+        transcript: Words that are said.
+        split: Split of the release, train, validation or test. None: the builder assigns one.
+        cut: Whether the utterance is a segment of `path`.
         offset: Byte at which the utterance's line in `path` begins.
         source: File and line of the metadata, for messages. Default: `path`.
     """
@@ -166,6 +180,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     SPLIT_SCHEMES: Sequence[str] = ("speaker",)
     #: Emotions that the corpus's usual 4-class protocol counts as another one, e.g. IEMOCAP's excited as happy.
     BENCHMARK_MERGES: Mapping[str, str] = {}
+    #: Emotions that `read_utterances` may give. Default: LSSED's. None: any labels, or none at all.
+    READER_EMOTIONS: Sequence[str] | None = EMOTIONS
     #: Column of `_features` with the label, a ClassLabel.
     LABEL_COLUMN = "emotion"
     HOMEPAGE = ""
@@ -234,7 +250,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
             Utterances to use, and utterances to leave out.
 
         Raises:
-            CorpusDataError: The folder is not this corpus, or holds nothing at all.
+            CorpusDataError: The folder is not this corpus, or holds nothing at all, or its reader gives a value that
+                no corpus has.
         """
         utterances: dict[str, Utterance] = {}
         rejects: list[Reject] = []
@@ -244,6 +261,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
             if isinstance(row, Reject):
                 rejects.append(row)
                 continue
+            self._check_values(row)
             folders = self.folders(data_dir) if folders is None else folders
             first, by_rule = utterances.get(row.id), False
             if not _is_utf8(row.path):
@@ -264,6 +282,42 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
             reasons = ", ".join({reject.reason for reject in rejects})
             raise CorpusDataError(f"{self.name}: no utterance in {data_dir}{reasons and f' ({reasons})'}")
         return list(utterances.values()), rejects
+
+    def divide(self, utterances: Sequence[Utterance], scheme: str) -> list[str | None]:
+        """Return the splits of `assign_splits`, checked.
+
+        Raises:
+            CorpusDataError: They are no splits, or not one for each utterance.
+        """
+        splits = self.assign_splits(utterances, scheme)
+        if len(splits) != len(utterances):
+            raise CorpusDataError(
+                f"{self.name}: assign_splits gives {len(splits)} splits for {len(utterances)} utterances"
+            )
+        for row, split in zip(utterances, splits):
+            self._check_value(row, "split", split, SPLITS)
+        return splits
+
+    def _check_values(self, row: Utterance) -> None:
+        """Check the names that the reader gives: an unknown one is the reader's mistake, and not of the data."""
+        if self.READER_EMOTIONS is not None:
+            if row.emotion is None:
+                raise CorpusDataError(f"{self.name}: the reader gives {row.id} no emotion; yield a Reject instead")
+            for field, values in (("emotion", (row.emotion,)), ("secondary_emotions", row.secondary_emotions)):
+                for value in values:
+                    self._check_value(row, field, value, self.READER_EMOTIONS)
+        self._check_value(row, "gender", row.gender, GENDERS)
+        self._check_value(row, "age_group", row.age_group, AGE_GROUPS)
+        self._check_value(row, "split", row.split, SPLITS)
+
+    def _check_value(self, row: Utterance, field: str, value: str | None, known: Sequence[str]) -> None:
+        if value is None or value in known:
+            return
+        meant = emotion_of_word(str(value)) if "emotion" in field else None
+        suggestion = f"; did you mean {meant}?" if meant in known else did_you_mean(str(value), known)
+        raise CorpusDataError(
+            f"{self.name}: the reader gives {row.id} {field}={value!r}; known are {', '.join(known)}{suggestion}"
+        )
 
     def label_of(self, utterance: Utterance) -> str | None:
         """Return the class of an utterance in this configuration, None where it is left out."""
@@ -324,7 +378,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         # Splits come before labels: so a test utterance of one configuration is never trained on in another.
         splits: dict[str | None, list[tuple[Utterance, str]]] = {split: [] for split in SPLITS}
         without_split, left_out = 0, Counter()
-        for row, split in zip(utterances, self.assign_splits(utterances, scheme)):
+        for row, split in zip(utterances, self.divide(utterances, scheme)):
             label = self.label_of(row)
             if split is None:
                 without_split += 1

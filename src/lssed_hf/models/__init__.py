@@ -4,7 +4,9 @@ A saved model folder carries copies of its family's modules. transformers copies
 families share no code.
 """
 
-import importlib
+from types import ModuleType
+
+from ..lookup import class_of_table, module_of_table
 
 
 def _spectrogram_family(folder: str, prefix: str) -> dict[str, str]:
@@ -40,7 +42,16 @@ def family_module(family: str, auto_class: str) -> str:
     return f"{__name__}.{FAMILIES[family][auto_class].rpartition('.')[0]}"
 
 
+def import_family_module(family: str, auto_class: str) -> ModuleType:
+    """Import and return the module with a family's class for an Auto class."""
+    return module_of_table(family_module(family, auto_class), _entry(family))
+
+
 def family_class(family: str, auto_class: str) -> type:
     """Import and return a family's class for an Auto class."""
-    module = importlib.import_module(family_module(family, auto_class))
-    return getattr(module, FAMILIES[family][auto_class].rpartition(".")[2])
+    name = FAMILIES[family][auto_class].rpartition(".")[2]
+    return class_of_table(import_family_module(family, auto_class), name, _entry(family))
+
+
+def _entry(family: str) -> str:
+    return f"{__name__}.FAMILIES[{family!r}]"

@@ -125,7 +125,7 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
     schemes = tuple(schemes or known)
     if unknown := [scheme for scheme in schemes if scheme not in known]:
         raise ValueError(f"split scheme {unknown[0]!r}; this {first.name} has {', '.join(known)}")
-    splits = list(zip(*(first.assign_splits(utterances, scheme) for scheme in schemes)))
+    splits = list(zip(*(first.divide(utterances, scheme) for scheme in schemes)))
 
     grouped: dict[tuple, list[tuple[Utterance, str]]] = defaultdict(list)
     for utterance, sides in zip(utterances, splits):

@@ -1,7 +1,7 @@
 """Flags of `lssed-hf train`: all hyper-parameters of a training. Defaults are the paper's recipe (section 3.2)."""
 
-from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NoReturn
 
 import torch
 from transformers import HfArgumentParser, TrainingArguments
@@ -9,7 +9,7 @@ from transformers.hf_argparser import HfArg
 
 from ..corpora.corpus_arguments import CorpusArguments
 from ..inference.speaker_normalization import SpeakerArguments
-from ..suggest import explain
+from ..suggest import did_you_mean, explain
 from .adversarial import DEFAULT_WEIGHTS
 from .data import Augmentation
 from .perturbation import Perturbation
@@ -266,11 +266,27 @@ class RecipeArguments(TrainingArguments):
 
     def augmentation(self) -> Augmentation:
         """Return the random changes to features of training clips."""
-        return Augmentation(**{name: getattr(self, name) for name in Augmentation.__dataclass_fields__})
+        return changes_of_flags(Augmentation, self)
 
     def perturbation(self) -> Perturbation:
         """Return the random changes to waveforms of copies of training clips."""
-        return Perturbation(**{name: getattr(self, name) for name in Perturbation.__dataclass_fields__})
+        return changes_of_flags(Perturbation, self)
+
+
+def changes_of_flags(kind: type, flags: RecipeArguments) -> Any:
+    """Return random changes of a dataclass, whose fields are flags of the same names.
+
+    Raises:
+        ValueError: A field has no flag.
+    """
+    names, known = ([field.name for field in fields(owner)] for owner in (kind, flags))
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{kind.__name__}.{name} has no flag: give RecipeArguments a field of that name, with its help"
+                f"{did_you_mean(name, known)}"
+            )
+    return kind(**{name: getattr(flags, name) for name in names})
 
 
 class FlagParser(HfArgumentParser):

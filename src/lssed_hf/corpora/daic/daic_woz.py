@@ -148,6 +148,7 @@ class DaicWoz(CorpusBuilder):
     BUILDER_CONFIG_CLASS = DaicWozConfig
     BUILDER_CONFIGS = [DaicWozConfig(name="default", description="depressed or not, by PHQ-8 score")]
     TRAINING_CONFIG_NAME = "default"
+    READER_EMOTIONS = None
     SPLIT_SCHEMES = ("official",)
     LABEL_COLUMN = "depression"
     HOMEPAGE = "https://dcapswoz.ict.usc.edu"

@@ -120,6 +120,7 @@ class FolderCorpus(CorpusBuilder):
     ]
     TRAINING_CONFIG_NAME = "default"
     SPLIT_SCHEMES = ("speaker", "random")
+    READER_EMOTIONS = None
     COLUMN_OPTIONS = {"audio": "audio_column", "emotion": "label_column", "speaker_id": "speaker_column"}
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
