@@ -23,7 +23,7 @@ from lssed_hf import cli
 
 GOLDEN = Path(__file__).with_name("golden.json")
 RATE = 16000
-#: Synthetic releases, each with as few speakers as show every split scheme.
+#: Synthetic releases (`lssed_hf.testing.synthesize`), each with as few speakers as show every split scheme.
 SPEAKERS = {
     "afew": 3,
     "crema_d": 5,
@@ -315,9 +315,9 @@ def rounded(value: object) -> object:
 
 
 def corpora(folder: Path) -> dict:
-    """Return the rows of every corpus in every configuration and split scheme."""
+    """Return the rows of every corpus with a synthetic release, in every configuration and split scheme."""
     found = {}
-    for name in lssed_hf.list_corpora():
+    for name in [name for name in lssed_hf.list_corpora() if LAYOUTS.get(name, name) in SPEAKERS]:
         configs, schemes = choices(name, folder)
         found[name] = {"configs": configs, "schemes": sorted(schemes)}
         for config in configs:
@@ -408,9 +408,10 @@ def flags_of(text: str) -> set[str]:
 
 
 def public_names(_: Path) -> dict:
-    """Return the public names of the package, and the kind of each."""
+    """Return the public names of the package with the kind of each, and the names of corpora."""
     names = sorted(lssed_hf.__all__)
-    return {"names": names, "kinds": {name: type(getattr(lssed_hf, name)).__name__ for name in names}}
+    kinds = {name: type(getattr(lssed_hf, name)).__name__ for name in names}
+    return {"names": names, "kinds": kinds, "corpora": lssed_hf.list_corpora()}
 
 
 SECTIONS: Mapping[str, Callable[[Path], dict]] = {
@@ -448,6 +449,15 @@ def shortened(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [shortened(one) for one in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def updated(recorded: object, found: object) -> object:
+    """Return a JSON value that was found anew, with the recorded parts where they differ by rounding alone."""
+    if not differences(recorded, found):
+        return recorded
+    if isinstance(recorded, dict) and isinstance(found, dict):
+        return {key: updated(recorded.get(key), value) for key, value in found.items()}
+    return found
 
 
 def differences(expected: object, found: object, place: str = "") -> list[str]:

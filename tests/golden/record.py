@@ -1,4 +1,7 @@
-"""Write golden.json anew, after a change that is meant to change what users see: `python tests/golden/record.py`."""
+"""Write golden.json anew, after a change that is meant to change what users see: `python tests/golden/record.py`.
+
+Numbers that differ by rounding alone stay as they are, so that the diff of the file shows the change and nothing else.
+"""
 
 import json
 import os
@@ -15,11 +18,12 @@ def main() -> None:
         sys.path.insert(0, str(Path(__file__).parent))
         import datasets
         import torch
-        from golden_sections import GOLDEN, SECTIONS, compute
+        from golden_sections import GOLDEN, SECTIONS, compute, updated
 
         datasets.disable_progress_bars()
         torch.set_num_threads(1)
-        sections = {name: compute(name, Path(folder)) for name in SECTIONS}
+        recorded = json.loads(GOLDEN.read_text(encoding="utf-8"))
+        sections = {name: updated(recorded.get(name), compute(name, Path(folder))) for name in SECTIONS}
         text = json.dumps(sections, indent=None, sort_keys=True, ensure_ascii=False).replace('}, "', '},\n"')
         GOLDEN.write_text(f"{text}\n", encoding="utf-8")
 

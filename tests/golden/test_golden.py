@@ -7,7 +7,12 @@ import pytest
 
 pytest.importorskip("espeakng_loader")
 
-from golden_sections import GOLDEN, SECTIONS, compute, differences
+from golden_sections import GOLDEN, SECTIONS, SPEAKERS, compute, differences, updated
+
+from lssed_hf.testing.synthesize import list_layouts
+
+
+ADVICE = "users see these changes; if you meant them, run `python tests/golden/record.py` and look at its diff:"
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +32,27 @@ def test_every_section_is_recorded(golden):
     assert sorted(golden) == sorted(SECTIONS)
 
 
+def test_every_synthetic_release_is_recorded():
+    """Compare the names of the releases."""
+    assert sorted(SPEAKERS) == list_layouts(), (
+        "give each layout a number of speakers in SPEAKERS of golden_sections.py"
+    )
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name == "corpora" else name for name in SECTIONS]
 )
 def test_section(name, golden, folder, one_thread, monkeypatch):
     """Compute a section and compare it."""
     monkeypatch.setenv("COLUMNS", "100")
-    assert differences(golden[name], compute(name, folder)) == []
+    found = differences(golden[name], compute(name, folder))
+    assert not found, "\n".join([ADVICE, *found])
+
+
+def test_a_new_record_keeps_what_differs_by_rounding_alone():
+    """Change one value, round another, and add a third."""
+    assert updated({"a": 1.0, "b": {"c": [0.5]}}, {"a": 2.0, "b": {"c": [0.5000001]}, "d": "new"}) == {
+        "a": 2.0,
+        "b": {"c": [0.5]},
+        "d": "new",
+    }
