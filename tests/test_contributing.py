@@ -25,14 +25,17 @@ def blocks(page: Path) -> Iterator[tuple[str, str, str]]:
             yield language, file, token.content
 
 
-def apply(diff: str, path: Path) -> None:
-    """Change a file by a diff without line numbers, whose context has to occur once."""
-    lines = diff.splitlines()
-    before = "\n".join(line[1:] for line in lines if line[0] in " -")
-    after = "\n".join(line[1:] for line in lines if line[0] in " +")
-    text = path.read_text(encoding="utf-8")
-    assert text.count(before) == 1, f"{path.name} holds {text.count(before)} times:\n{before}"
-    path.write_text(text.replace(before, after), encoding="utf-8")
+def apply(diff: str, text: str) -> str:
+    """Add the lines of a diff to a text, below its one line of context, which the text has to hold once.
+
+    More context would include lines that another contribution may move away from each other.
+    """
+    (mark, context), *added = ((line[0], line[1:]) for line in diff.splitlines())
+    assert mark == " " and added and {mark for mark, _ in added} == {"+"}, f"one line of context, on top:\n{diff}"
+    lines = text.split("\n")
+    assert lines.count(context) == 1, f"it is there {lines.count(context)} times: {context}"
+    position = lines.index(context) + 1
+    return "\n".join([*lines[:position], *(line for _, line in added), *lines[position:]])
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ def checkout(tmp_path_factory, write_clip) -> Path:
     for page in PAGES:
         for language, file, text in blocks(page):
             if language == "diff":
-                apply(text, folder / file)
+                (folder / file).write_text(apply(text, (folder / file).read_text(encoding="utf-8")), encoding="utf-8")
             elif file:
                 path = folder / file
                 assert not path.exists(), f"{page.name}: {file} is there already"
@@ -58,6 +61,17 @@ def checkout(tmp_path_factory, write_clip) -> Path:
             write_clip(clip, seconds=0.5, frequency=300 + 200 * number)
     write_clip(folder / "my_recordings" / "clip.wav", seconds=0.5)
     return folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_other_contributions_do_not_stand_in_the_way(page):
+    """Put foreign lines around the context of each change."""
+    for language, file, diff in blocks(page):
+        if language == "diff":
+            context, *added = (line[1:] for line in diff.splitlines())
+            text = (ROOT / file).read_text(encoding="utf-8")
+            crowded = text.replace(f"{context}\n", f"before\n{context}\nbehind\n")
+            assert "\n".join([context, *added, "behind"]) in apply(diff, crowded)
 
 
 # In a fork: a module as `python -m` runs it, with the copy of the package.
