@@ -144,7 +144,7 @@ def paragraphs(section: griffe.DocstringSection) -> Iterator[str]:
     if kind is griffe.DocstringSectionKind.examples:
         yield f"**{title}**"
         yield from (
-            text if what is griffe.DocstringSectionKind.text else f"```text\n{text}\n```" for what, text in value
+            text if what is griffe.DocstringSectionKind.text else f"```python\n{text}\n```" for what, text in value
         )
     elif kind is griffe.DocstringSectionKind.admonition:
         yield f"**{title}** {value.contents}"
