@@ -26,7 +26,7 @@ OUTPUT = ROOT / "docs" / "terminal.md"
 HEAD = """\
 # In a terminal
 
-A session with synthetic voices (eSpeak NG), which the built-in model has never heard. It shows what the commands
+A session with synthetic voices (eSpeak NG), which the built-in model was not trained on. It shows what the commands
 print, and says nothing about the quality of a model. `python scripts/record_terminal.py` recorded it, and a test runs
 it again.
 """

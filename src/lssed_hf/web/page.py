@@ -42,7 +42,7 @@ def build_page(queue: AnalysisQueue, facts: Mapping[str, ModelFacts], max_file_m
     about = {name: facts_markup(name, facts[name], len(queue.classifiers[name].labels)) for name in names}
 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, _KEPT_SECONDS)) as page:
-        gr.Markdown(f"# {TITLE}\nUpload or record speech, and see which emotion the model hears in it.")
+        gr.Markdown(f"# {TITLE}\nUpload or record speech, and see which emotion the model finds in it.")
         model = gr.Dropdown(
             names, value=names[0], label="Model", visible=len(names) > 1, interactive=True, filterable=False
         )
