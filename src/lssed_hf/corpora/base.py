@@ -12,9 +12,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pyarrow as pa
 
-from ..audio import encode_audio, load_audio
+from ..audio import encode_audio, load_audio, num_channels
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS, emotion_of_word
 from ..suggest import did_you_mean
 from .source_files import source_hash
@@ -184,6 +185,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     READER_EMOTIONS: Sequence[str] | None = EMOTIONS
     #: Column of `_features` with the label, a ClassLabel.
     LABEL_COLUMN = "emotion"
+    #: Channel that is read of files with several: "mix" (their mean), "left" or "right".
+    CHANNEL = "mix"
     HOMEPAGE = ""
     LICENSE = ""
     #: Sentence for the card of a prepared folder, where the licence forbids to pass the corpus on.
@@ -343,15 +346,27 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         return row
 
     def payload(self, utterance: Utterance) -> dict:
-        """Return the column with the speech: a path, or the encoded segment of a recording.
+        """Return the column with the speech: a path, or the encoded segment or channel of a recording.
 
         Raises:
-            AudioError: The segment cannot be cut out.
+            AudioError: The segment or channel cannot be read.
         """
-        if not utterance.cut:
+        if not utterance.cut and (self.CHANNEL == "mix" or num_channels(utterance.path) == 1):
             return {"audio": {"bytes": None, "path": utterance.path}}
-        samples = load_audio(utterance.path, SAMPLING_RATE, start=utterance.start, end=utterance.end)
-        return {"audio": {"bytes": encode_audio(samples, SAMPLING_RATE), "path": f"{utterance.id}.flac"}}
+        encoded = encode_audio(self.load_speech(utterance), SAMPLING_RATE)
+        return {"audio": {"bytes": encoded, "path": f"{utterance.id}.flac"}}
+
+    def load_speech(self, utterance: Utterance) -> np.ndarray:
+        """Decode an utterance: its file or segment, and of several channels the corpus's `CHANNEL`.
+
+        Returns:
+            float32 of shape (samples,) at 16 kHz.
+
+        Raises:
+            AudioError: It cannot be decoded.
+        """
+        times = {"start": utterance.start, "end": utterance.end} if utterance.cut else {}
+        return load_audio(utterance.path, SAMPLING_RATE, **times, channel=self.CHANNEL)
 
     def _features(self) -> datasets.Features:
         return corpus_features(self.config.emotions)

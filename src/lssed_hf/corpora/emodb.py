@@ -12,13 +12,13 @@ validation (15, 16) and test (12, 13), and six speakers for training.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..scan import AUDIO_SUFFIXES, find_audio_files
-from .base import CorpusBuilder, Reject, Utterance
+from .base import Reject, Utterance
 from .download import Archive, download_corpus
-from .splits import leave_one_out
+from .leave_out import LeaveOutCorpus
 
 
 EMOTION_CODES = {
@@ -53,14 +53,13 @@ DOWNLOAD = Archive(
     num_files=535,
     license="CC BY 4.0, https://zenodo.org/records/7447302",
 )
-_SPLITS = {"12": "test", "13": "test", "15": "validation", "16": "validation"}
-_LEAVE_OUT = "speaker_"  # a split scheme's name begins so and ends with a speaker
 NAME = re.compile(rf"({'|'.join(SPEAKERS)})([ab]\d\d)([{''.join(EMOTION_CODES)}])([a-z]?)")
 
 
-class Emodb(CorpusBuilder):
+class Emodb(LeaveOutCorpus):
     """EMO-DB (Burkhardt et al. 2005), free for research."""
 
+    SPLIT_OF_SPEAKER = {"12": "test", "13": "test", "15": "validation", "16": "validation"}
     HOMEPAGE = "http://emodb.bilderbar.info"
     LICENSE = "free for research"
 
@@ -87,15 +86,4 @@ class Emodb(CorpusBuilder):
                     gender=gender,
                     age=age,
                     speaker_id=speaker,
-                    split=_SPLITS.get(speaker, "train"),
                 )
-
-    def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
-        """Return the fixed split, and a scheme for each speaker that is there."""
-        speakers = sorted({row.speaker_id for row in utterances})
-        return (*self.SPLIT_SCHEMES, *(f"{_LEAVE_OUT}{speaker}" for speaker in speakers))
-
-    def assign_splits(self, utterances: Sequence[Utterance], scheme: str) -> list[str | None]:
-        if scheme.startswith(_LEAVE_OUT):
-            return leave_one_out([row.speaker_id for row in utterances], scheme.removeprefix(_LEAVE_OUT))
-        return super().assign_splits(utterances, scheme)

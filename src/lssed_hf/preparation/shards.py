@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..audio import encode_audio, load_audio
+from ..audio import encode_audio
 from ..corpora import CorpusBuilder, Reject, Utterance, corpus_builder
 from ..corpora.base import SAMPLING_RATE
 from ..files import replacing, sha256
@@ -171,8 +171,7 @@ class ShardWriter:
     def _payload(self, utterance: Utterance, tally: "_Tally") -> dict:
         if "audio" not in self.builder.info.features:
             return self.builder.payload(utterance)
-        times = {"start": utterance.start, "end": utterance.end} if utterance.cut else {}
-        samples = load_audio(utterance.path, SAMPLING_RATE, **times)
+        samples = self.builder.load_speech(utterance)
         if self.options.denoise:
             samples = _front_end().denoise(samples)
         samples = samples * self.options.gain
