@@ -1,7 +1,6 @@
 """Scored test sets, read back from the folders of evaluations to be compared."""
 
 import csv
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import read_json
 from .intervals import SCORES, bootstrap_scores, percentile_intervals
 from .ser_metrics.ser_metrics import score
 
@@ -90,7 +90,7 @@ def read_run(folder: str | os.PathLike) -> RunResults:
         ValueError: The files do not belong together.
     """
     folder = Path(folder)
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results = read_json(folder / "results.json")
     with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if len(rows) != results["num_utterances"]:

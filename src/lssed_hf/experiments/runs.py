@@ -6,7 +6,6 @@ on from its last checkpoint. The end of a process gives all its memory back, and
 does no harm to the other runs.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -26,7 +25,7 @@ import filelock
 import numpy as np
 from transformers import HfArgumentParser
 
-from ..files import write_json
+from ..files import read_json, write_json
 from ..hub.cards.model_card import write_model_card
 from ..hub.run_folders import facts_path
 from ..inference.evaluate import evaluate_model
@@ -58,7 +57,7 @@ class Run:
     def facts(self) -> dict[str, Any] | None:
         """Contents of `run.json`, None until the run is finished."""
         path = facts_path(self.folder)
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return read_json(path) if path.is_file() else None
 
     @property
     def problem(self) -> str | None:
@@ -79,7 +78,7 @@ def check_settings(runs: Sequence[Run]) -> None:
         path = run.folder / "settings.json"
         if not path.is_file():
             continue
-        begun = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        begun = read_json(path)["settings"]
         if changed := differences(begun, run.settings):
             raise ValueError(
                 f"{run.folder} was begun with other settings: {'; '.join(changed)}. Ask for the same again, choose "
@@ -177,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def work_in_folder(folder: Path) -> None:
     """Do the work that `settings.json` asks for, write `run.json`, and delete what a finished run does not keep."""
-    asked = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    asked = read_json(folder / "settings.json")
     facts = WORKS[asked["work"]](folder, asked["settings"])
     write_json(facts_path(folder), facts)
     for checkpoint in folder.glob("checkpoint-*"):
@@ -211,7 +210,7 @@ def evaluate_run(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("its model is not trained")
     data_args, splits, labels = data_arguments(settings), settings["splits"], settings["labels"]
     dataset = data_args.load()
-    trained = json.loads((folder.parent / "settings.json").read_text(encoding="utf-8"))["settings"]
+    trained = read_json(folder.parent / "settings.json")["settings"]
     (speaker_args,) = HfArgumentParser(SpeakerArguments).parse_dict({**trained, **settings}, allow_extra_keys=True)
     rows = datasets.concatenate_datasets([dataset[split] for split in splits])
     names = np.asarray(rows.features[data_args.label_column_name].names)

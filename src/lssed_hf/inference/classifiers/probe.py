@@ -1,6 +1,5 @@
 """Inference with linear probes on frozen encoders, from `lssed-hf train --probe`."""
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, SequenceFeatureExtractor
 
+from ...files import read_json
 from ...models.encoders import encoder_of
 from .classifier import Classifier
 from .inputs import model_inputs
@@ -93,7 +93,7 @@ class ProbeClassifier(Classifier):
         self.config = model.config
         self.batch_size = batch_size
         try:
-            self.layer = int(json.loads((folder / MARKER).read_text(encoding="utf-8"))["layer"])
+            self.layer = int(read_json(folder / MARKER)["layer"])
             weights = load_file(folder / WEIGHTS)
             self.weight, self.bias = weights["weight"].to(self.device), weights["bias"].to(self.device)
         except Exception as error:  # the errors of safetensors have a base class of their own

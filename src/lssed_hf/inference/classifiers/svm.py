@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import json
 import logging
 import math
 import os
@@ -16,6 +15,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedConfig
 
+from ...files import read_json, write_json
 from .classifier import Classifier
 from .speaker_statistics import STD_SHARE, SpeakerStatistics
 
@@ -262,7 +262,7 @@ def save_svm(svm: SupportVectorMachine, folder: str | os.PathLike) -> None:
         "speaker_normalization": svm.speaker_normalization,
         "license_note": LICENSE_NOTE,
     }
-    (folder / SVM_MARKER).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / SVM_MARKER, content)
 
 
 def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
@@ -277,7 +277,7 @@ def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
         if not file.is_file():
             raise FileNotFoundError(f"{file} is missing: train the model again (a benchmark needs --keep_models)")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         svm = SupportVectorMachine(
             content["feature_set"],
             [content["id2label"][str(index)] for index in range(len(content["id2label"]))],
