@@ -25,19 +25,22 @@ from lssed_hf.training.svm import fit_svm
 
 COMMIT = "0123456789" * 4
 LABELS = ["angry", "sad"]
-#: Run in a process of its own, as the Hub's variables are read on import: one JSON line.
+#: Run in a process of its own, as the Hub's variables are read on import: two JSON lines, with the Hub and without.
 OPEN = """
 import json, sys
+import huggingface_hub
 import numpy as np
 from lssed_hf import load_classifier
 from lssed_hf.training.prediction_cache import model_digest
 clip = np.load(sys.argv[1])
-answers = {
-    name: [type(opened).__name__, opened.labels, next(iter(opened.probabilities([clip]))).tolist()]
-    for name in ("me/probe", "me/network")
-    for opened in [load_classifier(name)]
-}
-print(json.dumps({"answers": answers, "digest": model_digest("me/svm")}))
+for offline in (False, True):
+    huggingface_hub.constants.HF_HUB_OFFLINE = offline
+    answers = {
+        name: [type(opened).__name__, opened.labels, next(iter(opened.probabilities([clip]))).tolist()]
+        for name in ("me/probe", "me/network")
+        for opened in [load_classifier(name)]
+    }
+    print(json.dumps({"answers": answers, "digest": model_digest("me/svm")}), flush=True)
 """
 
 
@@ -103,14 +106,13 @@ def test_names_on_the_hub_open_as_their_folders_do(hub, tmp_path):
     clip = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
     np.save(tmp_path / "clip.npy", clip)
 
-    def opened(**variables):
-        environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "NO_PROXY": "127.0.0.1", **variables}
-        command = [sys.executable, "-c", OPEN, tmp_path / "clip.npy"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
-
-    found = opened(HF_ENDPOINT=hub.url, HF_HUB_OFFLINE="0")
+    environment = {"HF_HOME": str(tmp_path / "cache"), "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-c", OPEN, tmp_path / "clip.npy"]
+    done = subprocess.run(
+        command, env={**os.environ, **environment, "NO_PROXY": "127.0.0.1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found, offline = map(json.loads, done.stdout.splitlines()[-2:])
     for name, kind in (("me/probe", "ProbeClassifier"), ("me/network", "AudioClassifier")):
         here = load_classifier(hub.root / name)
         assert found["answers"][name][:2] == [kind, here.labels] and type(here).__name__ == kind
@@ -118,4 +120,4 @@ def test_names_on_the_hub_open_as_their_folders_do(hub, tmp_path):
     assert found["digest"] == model_digest(str(hub.root / "me" / "svm"))
     # Nothing is fetched twice, and what is there needs no network.
     assert len(hub.fetched) == len(set(hub.fetched)) > 0
-    assert opened(HF_HUB_OFFLINE="1") == found
+    assert offline == found

@@ -2,14 +2,16 @@
 
 import json
 import os
-import re
 import runpy
 import shutil
 import signal
 import socket
-import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,36 +26,59 @@ from lssed_hf.web.serve import serve
 ROOT = Path(__file__).parents[2]
 
 
-def start(model: Path, tmp_path: Path, *flags: str) -> subprocess.Popen:
-    pytest.importorskip("gradio")
-    command = [sys.executable, "-u", "-m", "lssed_hf", "serve", str(model), *flags]
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    environment.pop("GRADIO_TEMP_DIR", None)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, **pipes, text=True, env=environment, cwd=tmp_path)
+#: In a fork: the command, in a fresh folder for temporary files; its number goes into a file.
+SERVE = """
+import os, pathlib, sys, tempfile
+os.environ.pop("GRADIO_TEMP_DIR", None)
+tempfile.tempdir = {folder!r}
+sys.path.insert(0, {src!r})
+pathlib.Path("pid").write_text(str(os.getpid()))
+from lssed_hf import cli
+try:
+    status = cli.main(["serve", {model!r}, "--port", "{port}"])
+except SystemExit as end:
+    status = end.code
+assert not status, status
+"""
 
 
-@pytest.mark.slow
+def free_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return unused.getsockname()[1]
+
+
+def wait_for(address: str, done: Callable[[], bool]) -> str:
+    """The page at an address, as soon as somebody serves it."""
+    while not done():
+        try:
+            return urllib.request.urlopen(address).read().decode()
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise AssertionError("it ended before it served")
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_it_is_stopped_and_leaves_nothing(model_folders, tmp_path, make_speech, stop):
+def test_it_serves_until_it_is_stopped_and_leaves_nothing(model_folders, tmp_path, make_speech, forking_python, stop):
+    pytest.importorskip("gradio")
     clip = make_speech(tmp_path / "clip.wav").read_bytes()
-    process = start(model_folders["three"], tmp_path)
-    try:
-        line = process.stdout.readline()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+ serves three; Ctrl-C stops it\n", line)
-        address = line.split()[0]
-        assert "Speech emotion recognition" in urllib.request.urlopen(address).read().decode()
-        answer = json.load(urllib.request.urlopen(f"{address}/api/classify", clip))
-        assert answer["model"] == "three" and len(answer["labels"]) == 3
-        assert [path.name for path in tmp_path.iterdir() if path.name.startswith("lssed_hf_serve_")]
-        with urllib.request.urlopen(f"{address}/gradio_api/heartbeat/somebody"):  # an open tab does not hold it up
-            process.send_signal(stop)
-            printed, errors = process.communicate(timeout=300)
-        assert process.returncode == 0 and printed == "", "one line is all it says"
-        assert "Traceback" not in errors
-    finally:
-        process.kill()
-        process.wait()
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    names = {"folder": str(tmp_path), "src": str(ROOT / "src"), "model": str(model_folders["three"]), "port": port}
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(forking_python.run, SERVE.format(**names), tmp_path)
+        try:
+            assert "Speech emotion recognition" in wait_for(address, served.done)
+            answer = json.load(urllib.request.urlopen(f"{address}/api/classify", clip))
+            assert answer["model"] == "three" and len(answer["labels"]) == 3
+            assert [path.name for path in tmp_path.iterdir() if path.name.startswith("lssed_hf_serve_")]
+            with urllib.request.urlopen(f"{address}/gradio_api/heartbeat/somebody"):  # an open tab does not hold it up
+                os.kill(int((tmp_path / "pid").read_text()), stop)
+                printed = served.result(timeout=300)
+        finally:
+            if not served.done():
+                os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert printed == f"{address} serves three; Ctrl-C stops it\n", "one line is all it says"
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("lssed_hf_serve_")]
 
 
