@@ -38,7 +38,8 @@ SECTIONS = {
         *("create_model", "list_models", "PyResNetFeatureExtractor", "PyResNetConfig", "PyResNetModel"),
         *("PyResNetForAudioClassification", "SerCnnConfig", "SerCnnModel", "SerCnnForAudioClassification"),
         *("FcnAttentionConfig", "FcnAttentionModel", "FcnAttentionForAudioClassification", "MtsConfig", "MtsModel"),
-        *("MtsForAudioClassification", "convert_checkpoint"),
+        *("MtsForAudioClassification", "WhisperStatisticsConfig", "WhisperStatisticsModel"),
+        *("WhisperStatisticsForAudioClassification", "convert_checkpoint"),
     ),
     "Speech recognition": (
         *(

@@ -42,6 +42,15 @@ from .models.pyresnet.modeling_pyresnet import PyResNetForAudioClassification as
 from .models.pyresnet.modeling_pyresnet import PyResNetModel as PyResNetModel
 from .models.registry import create_model as create_model
 from .models.registry import list_models as list_models
+from .models.whisper_statistics.configuration_whisper_statistics import (
+    WhisperStatisticsConfig as WhisperStatisticsConfig,
+)
+from .models.whisper_statistics.modeling_whisper_statistics import (
+    WhisperStatisticsForAudioClassification as WhisperStatisticsForAudioClassification,
+)
+from .models.whisper_statistics.modeling_whisper_statistics import (
+    WhisperStatisticsModel as WhisperStatisticsModel,
+)
 from .training.features import fit_normalization as fit_normalization
 from .training.train import train as train
 

@@ -193,6 +193,26 @@ def test_a_network_that_does_not_mask_padding_is_run_by_length(waveforms, tmp_pa
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("format", "int8"), [("onnx", False), ("openvino", True)])
+def test_a_truncated_whisper_is_exported_for_any_length(format, int8, clips, waveforms, tmp_path):
+    for package in export.PACKAGES[format]:
+        pytest.importorskip(package)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    fields = {**sizes, "pooled_layers": [1], "max_frames": 24, "margin_frames": 2}  # two blocks in 20000 samples
+    model = save_model(tmp_path / "model", "whisper_statistics", num_mel_bins=MEL_BINS, **fields)
+    calibration = [clips] if int8 else []
+    facts = export.export_model(model, tmp_path / "out", format, int8=int8, calibration_data=calibration)
+    assert facts["float32_parity"]["max_logit_difference"] <= 1e-4 and not facts["by_length"]
+    expected = probabilities(model, waveforms, batch_size=1)
+    assert np.ptp(expected, axis=0).max() > 0.05
+    # In 8 bits the deviation of the clip of one frame is all rounding.
+    compared = [not int8 or len(waveform) > 400 for waveform in waveforms]
+    for batch_size in (1, 8):
+        difference = np.abs(probabilities(tmp_path / "out", waveforms, batch_size) - expected)[compared]
+        assert difference.max() < (0.1 if int8 else 1e-5)
+
+
 def test_a_front_end_of_one_length_is_refused(tmp_path):
     from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
 

@@ -18,6 +18,7 @@ from lssed_hf import (
     EspnetAsrForAudioClassification,
     PyResNetFeatureExtractor,
     PyResNetForAudioClassification,
+    create_model,
 )
 
 
@@ -36,6 +37,15 @@ def make_espnet_asr() -> EspnetAsrForAudioClassification:
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 24, "num_mel_bins": 32, "vocab_size": 9}
     return EspnetAsrForAudioClassification(EspnetAsrConfig(**sizes, id2label=ID2LABEL))
+
+
+def make_whisper_statistics() -> PreTrainedModel:
+    torch.manual_seed(0)
+    sizes = {"num_mel_bins": 32, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    model = create_model("whisper_statistics", labels=list(ID2LABEL.values()), **sizes)
+    with torch.no_grad():
+        model.embedding_std.fill_(0.01)  # or all clips would get almost the same scores
+    return model
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,11 @@ FAMILIES = {
     ),
     "cnn with fully connected layers": Family(
         lambda: make_tiny_cnn("vgg11", id2label=ID2LABEL), ["configuration_cnn.py", "modeling_cnn.py"], "SerCnn"
+    ),
+    "whisper_statistics": Family(
+        make_whisper_statistics,
+        ["configuration_whisper_statistics.py", "modeling_whisper_statistics.py"],
+        "WhisperStatistics",
     ),
     "espnet": Family(
         make_espnet_asr,

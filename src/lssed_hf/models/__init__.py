@@ -25,6 +25,7 @@ FAMILIES = {
     "cnn": _spectrogram_family("cnn", "SerCnn"),
     "fcn_attention": _spectrogram_family("fcn_attention", "FcnAttention"),
     "mts": _spectrogram_family("mts", "Mts"),
+    "whisper_statistics": _spectrogram_family("whisper_statistics", "WhisperStatistics"),
     "espnet": {
         "AutoConfig": "espnet.configuration_espnet_asr.EspnetAsrConfig",
         "AutoFeatureExtractor": "espnet.feature_extraction_espnet_asr.EspnetAsrFeatureExtractor",

@@ -59,7 +59,13 @@ _ZOO = {
 _ZOO |= {name: (name, {}) for name in FAMILIES.keys() - {family for family, _ in _ZOO.values()}}
 
 # Name -> parameters of its front end that differ from the family's.
-_FRONT_ENDS = {"pyresnet-small": {"num_mel_bins": 64}}
+_FRONT_ENDS = {
+    "pyresnet-small": {"num_mel_bins": 64},
+    "whisper_statistics": {
+        **{"num_mel_bins": 80, "n_fft": 400, "hop_length": 160, "do_denoise": False, "gain": 1.0},
+        **{"mean": [-40.0] * 80, "std": [40.0] * 80},  # in dB; the unit of Whisper's log-mel values is 40 dB
+    },
+}
 
 
 def list_models(pattern: str = "*") -> list[str]:
