@@ -195,7 +195,8 @@ def test_a_saved_probe_gives_what_was_fitted(model, ravdess, tmp_path, request):
     splits = corpus_flags.load_splits("ravdess", "benchmark", ravdess)
     args = arguments(folder, chunk_length=1 if short else None)
     train_states, validation_states = (
-        module.mean_states(splits[name], args, "audio", "emotion") for name in ("train", "validation")
+        (module.cached_states(splits[name], args, "audio", module._mean_states), np.asarray(splits[name]["emotion"]))
+        for name in ("train", "validation")
     )
     probe = fit_probe(train_states, validation_states, 4)
     assert (probe.layer, probe.C) == (chosen["layer"], chosen["C"])

@@ -19,7 +19,9 @@ from .perturbation import Perturbation
 class DataArguments(CorpusArguments):
     """Data set to train and test on."""
 
-    train_split_name: str = HfArg(default="train", help="Split to train on, or several: train+validation.")
+    train_split_name: str = HfArg(
+        default="train", help="Split to train on, or several: train+validation; all for the clips of all splits."
+    )
     validation_split_name: str = HfArg(
         default="validation",
         help="Split for model selection. Where it is missing, --validation_fraction of the training speakers is used.",
@@ -35,7 +37,9 @@ class DataArguments(CorpusArguments):
         default=None, help="Train on the clips of so many training speakers only, drawn by --seed; more include fewer."
     )
     validation_fraction: float = HfArg(
-        default=0.1, help="Share of the training clips to hold out where there is no validation split."
+        default=0.1,
+        help="Share of the training clips to hold out where there is no validation split; 0 for none, where --probe "
+        "has nothing to choose.",
     )
     preprocessing_num_workers: int | None = HfArg(default=None, help="Processes for computing features.")
 
@@ -74,17 +78,29 @@ class ModelArguments(SpeakerArguments):
         help="Leave a pretrained encoder as it is, and fit a logistic regression on the mean of one of its layers, "
         "which the validation split chooses. Flags of gradient descent do not count.",
     )
+    probe_pooling: Literal["mean", "statistics"] = HfArg(
+        default="mean",
+        help="With --probe: what is taken of a layer, its mean over 30 s; or mean and deviation over the clip alone, "
+        "of a Whisper encoder, which is then cut behind the layer.",
+    )
     probe_layer: int | None = HfArg(
         default=None, help="With --probe: the layer, 0 for what goes into the first one, instead of a choice."
     )
     probe_C: float | None = HfArg(
         default=None, help="With --probe: the inverse strength of regularisation, instead of a choice."
     )
+    probe_range: float | None = HfArg(
+        default=None,
+        help="With --probe_pooling statistics: pool only frames at most so many dB below the loudest one, which leaves "
+        "pauses out.",
+    )
     trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
 
     def __post_init__(self):
-        if not self.probe and (self.probe_layer, self.probe_C) != (None, None):
-            raise ValueError("--probe_layer and --probe_C go with --probe true")
+        if not self.probe and (self.probe_layer, self.probe_C, self.probe_pooling) != (None, None, "mean"):
+            raise ValueError("--probe_layer, --probe_C and --probe_pooling go with --probe true")
+        if self.probe_range is not None and self.probe_pooling != "statistics":
+            raise ValueError("--probe_range goes with --probe_pooling statistics")
         if self.probe_C is not None and self.probe_C <= 0:
             raise ValueError(f"--probe_C must be above 0, got {self.probe_C}")
 

@@ -9,9 +9,9 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import datasets
@@ -20,7 +20,6 @@ import torch
 from safetensors.torch import save_file
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from transformers import SequenceFeatureExtractor
 
 from ..audio import load_audio
 from ..evaluation.ser_metrics.ser_metrics import score
@@ -111,40 +110,43 @@ def _regression(states: np.ndarray, labels: np.ndarray, C: float, num_labels: in
     return weight, bias
 
 
-def mean_states(
-    dataset: datasets.Dataset, model_args: ModelArguments, audio_column: str, label_column: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means over time of all hidden states, float32 (N, layers, hidden_size), and the labels (N,).
-
-    The states are cached by `datasets`.
+def cached_states(
+    dataset: datasets.Dataset,
+    model_args: ModelArguments,
+    audio_column: str,
+    states_function: Callable[[str], tuple[Callable[[np.ndarray], np.ndarray], int]],
+) -> np.ndarray:
+    """Return pooled states of all layers, float32 (N, layers, size). They are cached by `datasets`.
 
     Args:
-        dataset: Clips with encoded labels.
+        dataset: Clips.
         model_args: Encoder and front end.
         audio_column: Name of the column with the audio.
-        label_column: Name of the column with the label.
+        states_function: Function of settings (fields of `ModelArguments`, JSON) that returns two things: a function
+            from a waveform (samples,) to states (layers, size), and its sampling rate in Hz.
     """
-    names = ("model_name_or_path", "config_overrides", "feature_extractor_overrides", "chunk_length")
-    settings = {name: getattr(model_args, name) for name in (*names, "trust_remote_code")}
-    settings = json.dumps(settings)
+    names = ("model_name_or_path", "config_overrides", "feature_extractor_overrides", "chunk_length", "probe_layer")
+    settings = {name: getattr(model_args, name) for name in (*names, "probe_pooling", "probe_range", "trust_remote_code")}
+    if model_args.probe_pooling == "mean":
+        settings["probe_layer"] = None  # the states of all layers are at hand anyway
+    settings = json.dumps({"probe": True, **settings})
 
     def predict(batch: dict[str, list]) -> dict[str, list]:
-        encoder, feature_extractor = _encoder(settings)
-        waveforms = (load_audio(clip, feature_extractor.sampling_rate) for clip in batch[audio_column])
-        return {
-            "states": [pooled_states(encoder, feature_extractor, waveform).cpu().numpy() for waveform in waveforms]
-        }
+        states, sampling_rate = states_function(settings)
+        return {"states": [states(load_audio(clip, sampling_rate)) for clip in batch[audio_column]]}
 
     features = datasets.Features({"states": datasets.Sequence(datasets.Sequence(datasets.Value("float32")))})
     digest = model_digest(model_args.model_name_or_path, model_args.trust_remote_code)
     rows = cached_predictions(dataset, predict, features, [settings, digest], "Running the encoder", audio_column)
-    return np.stack(list(rows.with_format("numpy")["states"])), np.asarray(dataset[label_column])
+    return np.stack(list(rows.with_format("numpy")["states"]))
 
 
 @cache
-def _encoder(settings: str) -> tuple[torch.nn.Module, SequenceFeatureExtractor]:
+def _mean_states(settings: str) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
     model, feature_extractor = load_pretrained(ModelArguments(**json.loads(settings)), {})
-    return encoder_of(model).eval(), feature_extractor
+    encoder = encoder_of(model).eval()
+    states = partial(pooled_states, encoder, feature_extractor)
+    return lambda waveform: states(waveform).cpu().numpy(), feature_extractor.sampling_rate
 
 
 def train_probe(
@@ -168,7 +170,11 @@ def train_probe(
     splits = [dataset[split] for split in (data_args.train_split_name, data_args.validation_split_name)]
     labels = splits[0].features[data_args.label_column_name].names
     train, validation = (
-        mean_states(rows, model_args, data_args.audio_column_name, data_args.label_column_name) for rows in splits
+        (
+            cached_states(rows, model_args, data_args.audio_column_name, _mean_states),
+            np.asarray(rows[data_args.label_column_name]),
+        )
+        for rows in splits
     )
     grid = GRID if model_args.probe_C is None else [model_args.probe_C]
     probe = fit_probe(train, validation, len(labels), model_args.probe_layer, grid)

@@ -15,6 +15,11 @@ from .arguments import DataArguments
 
 logger = logging.getLogger(__name__)
 
+#: `--train_split_name` for the clips of all splits, of which the validation split is held out.
+ALL_SPLITS = "all"
+#: Column of the training split with the name of each clip's corpus, where there are several.
+CORPUS_COLUMN = "corpus"
+
 
 def training_splits(
     data_args: DataArguments, seed: int, dataset: datasets.DatasetDict | None = None
@@ -31,16 +36,21 @@ def training_splits(
     """
     label_column = data_args.label_column_name
     dataset = data_args.load() if dataset is None else encode_labels(dataset, label_column)
+    if data_args.train_split_name == ALL_SPLITS:
+        dataset = datasets.DatasetDict({ALL_SPLITS: datasets.concatenate_datasets(list(dataset.values()))})
+        dataset = with_extra_corpora(dataset, data_args)
     dataset = with_validation(dataset, data_args, seed, label_column)
     if data_args.max_train_speakers is not None:
         dataset[data_args.train_split_name] = few_speakers(dataset[data_args.train_split_name], data_args, seed)
-    return with_extra_corpora(dataset, data_args)
+    return dataset if data_args.train_split_name == ALL_SPLITS else with_extra_corpora(dataset, data_args)
 
 
 def with_validation(
     dataset: datasets.DatasetDict, data_args: DataArguments, seed: int, label_column: str | None = None
 ) -> datasets.DatasetDict:
     """Return the splits with one for validation, held out from the training split where it is missing.
+
+    With a `validation_fraction` of 0, nothing is held out.
 
     Whole speakers are held out. Where fewer than two are known, clips of every class are drawn at random, with a
     warning. Clips of unknown speakers, and classes of one clip, stay in the training split.
@@ -57,7 +67,7 @@ def with_validation(
     """
     dataset = _joined(dataset, data_args)
     train_split, validation_split = data_args.train_split_name, data_args.validation_split_name
-    if validation_split not in dataset:
+    if validation_split not in dataset and data_args.validation_fraction:
         rows = dataset[train_split]
         held_out = _held_out_clips(rows, data_args, seed, label_column)
         logger.info(f"no split {validation_split!r}: {held_out.sum()} of {len(rows)} training clips are held out")
@@ -153,7 +163,9 @@ def held_out_speakers(speakers: Sequence[str], labels: Sequence, fraction: float
 
 
 def with_extra_corpora(dataset: datasets.DatasetDict, data_args: DataArguments) -> datasets.DatasetDict:
-    """Add the training clips of `data_args.extra_corpora` to those of the training split.
+    """Add the training clips of `data_args.extra_corpora` to those of the training split, with a column of corpora.
+
+    With `ALL_SPLITS`, all clips of the corpora are training clips.
 
     Labels are matched by name, whatever the case. Speakers of other corpora are named after their corpus. All corpora
     are read in the same configuration.
@@ -167,13 +179,16 @@ def with_extra_corpora(dataset: datasets.DatasetDict, data_args: DataArguments) 
     speaker, rows = data_args.speaker_column_name, dataset[data_args.train_split_name]
     columns = [audio, label, *([speaker] if speaker in rows.column_names else [])]
     features = datasets.Features({column: rows.features[column] for column in columns})
-    parts = [rows.select_columns(columns)]
+    parts = [rows.select_columns(columns).add_column(CORPUS_COLUMN, [data_args.dataset_name or ""] * len(rows))]
     for text in data_args.extra_corpora:
         name, _, folder = text.partition("=")
         other = encode_labels(_load_extra(name, folder or None, data_args), label)
-        if "train" not in other:
+        if data_args.train_split_name == ALL_SPLITS:
+            other = datasets.concatenate_datasets(list(other.values()))
+        elif "train" in other:
+            other = other["train"]
+        else:
             raise ValueError(f"--extra_corpora {name} has no split 'train'; it has {', '.join(other)}")
-        other = other["train"]
         names, labels = other.features[label].names, np.asarray(other[label])
         numbers = np.array(label_numbers(names, rows.features[label].names))
         if unknown := sorted(names[number].lower() for number in np.unique(labels) if numbers[number] < 0):
@@ -187,7 +202,8 @@ def with_extra_corpora(dataset: datasets.DatasetDict, data_args: DataArguments) 
             added[speaker] = [person if person is None else f"{name}_{person}" for person in known]
         part = other.select_columns([audio]).cast_column(audio, features[audio])
         part = datasets.concatenate_datasets([part, datasets.Dataset.from_dict(added)], axis=1)
-        parts.append(part.select_columns(columns).cast(features))
+        part = part.select_columns(columns).cast(features)
+        parts.append(part.add_column(CORPUS_COLUMN, [name] * len(part)))
     logger.info(f"training clips by corpus: {', '.join(str(len(part)) for part in parts)}")
     return datasets.DatasetDict({**dataset, data_args.train_split_name: datasets.concatenate_datasets(parts)})
 

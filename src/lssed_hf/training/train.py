@@ -27,6 +27,7 @@ from .probe import train_probe
 from .recipes import with_recipe
 from .record import Outcome
 from .selection import training_splits
+from .statistics import train_statistics
 from .svm import train_classical
 from .teachers import Teacher
 
@@ -150,10 +151,13 @@ def train_model(
     set_seed(args.seed)
     try:
         splits = training_splits(data_args, args.seed, dataset)
+        _check_validation(data_args, model_args, splits)
         if model_args.model_name_or_path not in CLASSICAL and not model_args.probe:
             outcome = train_network(data_args, model_args, args, splits, teachers, checkpoint)
         elif args.process_index == 0:
-            train_other = train_probe if model_args.probe else train_classical
+            train_other = train_classical
+            if model_args.probe:
+                train_other = train_statistics if model_args.probe_pooling == "statistics" else train_probe
             outcome = train_other(data_args, model_args, args, splits)
         if args.process_index != 0:
             return Outcome()
@@ -170,9 +174,21 @@ def _check_flags(model_args: ModelArguments, args: RecipeArguments) -> None:
             raise ValueError(f"--output_dir {args.output_dir} is the teacher's folder: choose another one")
     if args.teacher and model_args.probe:
         raise ValueError("--teacher is for networks: --probe fits a regression, which learns from labels alone")
-    if model_args.probe and model_args.speaker_normalization != "none":
+    if model_args.probe and model_args.probe_pooling == "mean" and model_args.speaker_normalization != "none":
         raise ValueError(
-            "--speaker_normalization is for networks: --probe takes an encoder and its front end as they are"
+            "--speaker_normalization is for networks: --probe takes an encoder and its front end as they are, unless "
+            "with --probe_pooling statistics"
+        )
+
+
+def _check_validation(data_args: DataArguments, model_args: ModelArguments, splits: datasets.DatasetDict) -> None:
+    if data_args.validation_split_name in splits:
+        return
+    fixed = model_args.probe_layer is not None and model_args.probe_C is not None
+    if not model_args.probe or model_args.probe_pooling != "statistics" or not fixed:
+        raise ValueError(
+            "--validation_fraction 0 leaves no clips to choose a model by: it is for --probe true --probe_pooling "
+            "statistics with both --probe_layer and --probe_C"
         )
 
 

@@ -129,8 +129,7 @@ class Classifier(ABC):
             ValueError: The statistics belong to another front end, the model has no mean and deviation of mel bins, or
                 the classifier is a speaker's already.
         """
-        if self.statistics is not None:
-            raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
+        self._check_free()
         if not self.wants_speaker and not self._warned:
             self._warned = True
             logger.warning(
@@ -141,6 +140,10 @@ class Classifier(ABC):
         classifier.feature_extractor = speaker_front_end(self.feature_extractor, statistics)
         classifier.statistics = statistics
         return classifier
+
+    def _check_free(self) -> None:
+        if self.statistics is not None:
+            raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
 
     def _warn_without_speaker(self) -> None:
         if self.wants_speaker and self.statistics is None and not self._warned:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+from transformers import PreTrainedConfig
 
 from ...scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from . import exported, probe
@@ -15,6 +16,7 @@ from . import svm as classical
 from .classifier import Classifier
 from .network import AudioClassifier
 from .speaker_statistics import choose_speaker, read_speakers
+from .statistics import StatisticsClassifier
 
 
 logger = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ def load_classifier(
         trust_remote_code: Whether code from the folder or repository may run.
 
     Returns:
-        An `AudioClassifier`, a `ProbeClassifier`, an `SVMClassifier` or an `ExportedClassifier`.
+        An `AudioClassifier`, a `StatisticsClassifier`, a `ProbeClassifier`, an `SVMClassifier` or an `ExportedClassifier`.
 
     Raises:
         FileNotFoundError: There is no such folder or repository, or one of its files is missing.
@@ -77,7 +79,14 @@ def load_classifier(
             f"{folder} holds no classifier: neither config.json, as a folder of transformers, nor {exported.MARKER}, "
             f"as one that lssed-hf export wrote; it holds {found}"
         )
-    return AudioClassifier(path, batch_size, device, trust_remote_code)
+    kind = StatisticsClassifier if _model_type(folder) == "whisper_statistics" else AudioClassifier
+    return kind(path, batch_size, device, trust_remote_code)
+
+
+def _model_type(folder: Path) -> str | None:
+    """Return the `model_type` of a folder of transformers or of a name on the Hub."""
+    settings, _ = PreTrainedConfig.get_config_dict(folder)
+    return settings.get("model_type")
 
 
 def find_model(path: str | os.PathLike) -> Path:

@@ -30,6 +30,9 @@ class WhisperStatisticsConfig(PreTrainedConfig):
             Width of the feed-forward networks.
         pooled_layers (`list[int]`, *optional*, defaults to `[2]`):
             Layers whose states are pooled, side by side. 0 is the input of the first layer.
+        pooled_range (`float`, *optional*):
+            Pool only positions whose level (mean of the log-mel values) is at most so many dB below that of the loudest
+            one, which leaves pauses out. Default: all positions of the clip.
         max_frames (`int`, *optional*, defaults to 3000):
             Most frames that attend to each other: 30 s, what Whisper was trained on. Longer clips are cut into blocks
             of that length, and the statistics are those of all blocks.
@@ -57,6 +60,7 @@ class WhisperStatisticsConfig(PreTrainedConfig):
     num_attention_heads: int = 6
     intermediate_size: int = 1536
     pooled_layers: list[int] | tuple[int, ...] = (2,)
+    pooled_range: float | None = None
     max_frames: int = 3000
     margin_frames: int = 50
     weight_bits: int = 32
@@ -91,6 +95,8 @@ class WhisperStatisticsConfig(PreTrainedConfig):
                 f"margin_frames={self.margin_frames} must be 0 or more, and max_frames={self.max_frames} even and "
                 "above 0"
             )
+        if self.pooled_range is not None and self.pooled_range < 0:
+            raise ValueError(f"pooled_range={self.pooled_range} must be 0 dB or more")
         if self.weight_bits not in (8, 32):
             raise ValueError(f"weight_bits={self.weight_bits} is neither 8 nor 32")
 

@@ -22,8 +22,8 @@ AUTO_MAP = {
     "AutoModel": "modeling_whisper_statistics.WhisperStatisticsModel",
     "AutoModelForAudioClassification": "modeling_whisper_statistics.WhisperStatisticsForAudioClassification",
 }
-#: Range of Whisper's log-mel values below a clip's peak: 80 dB at 40 dB a unit.
-LOG_MEL_RANGE = 2.0
+#: Decibels of a unit of Whisper's log-mel values, and the range of these below a clip's peak: 80 dB.
+LOG_MEL_UNIT, LOG_MEL_RANGE = 40.0, 2.0
 
 
 class WhisperStatisticsInt8Linear(nn.Module):
@@ -116,6 +116,7 @@ class WhisperStatisticsPreTrainedModel(PreTrainedModel):
             init.zeros_(module.embedding_mean)
             init.ones_(module.embedding_std)
             init.zeros_(module.class_means)
+            init.zeros_(module.within_variance)
 
 
 class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
@@ -187,8 +188,8 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
             attention_mask = torch.ones(input_features.shape[:2], device=input_features.device)
         lengths = attention_mask.long().sum(dim=1).clamp(min=1)
         features, mask = self._with_margin(input_features.to(self.dtype), lengths)
-        states, own = self._states(features, mask), (lengths + 1) // 2
-        pooled = self._statistics([states[layer] for layer in self.config.pooled_layers], own)
+        states, weights = self._states(features, mask), self._weights(features, lengths)
+        pooled = self._statistics([states[layer] for layer in self.config.pooled_layers], weights)
         return BaseModelOutputWithPoolingAndNoAttention(
             last_hidden_state=states[-1],
             pooler_output=pooled,
@@ -230,10 +231,18 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
             states = [state.reshape(batch, -1, size)[:, :length] for state in states]
         return [state * mask[:, :, None].to(state.dtype) for state in states]
 
-    def _statistics(self, states: list[torch.Tensor], lengths: torch.Tensor) -> torch.Tensor:
-        """Return means and deviations over the clip's own positions."""
-        own = torch.arange(states[0].shape[1], device=lengths.device) < lengths[:, None]
-        weights = (own / lengths[:, None]).to(states[0].dtype)[:, :, None]
+    def _weights(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the weight of each position in the statistics, (batch, positions): alike for those that count."""
+        loudness = F.avg_pool1d(features.mean(dim=2)[:, None], 2, ceil_mode=True)[:, 0]
+        counted = torch.arange(loudness.shape[1], device=lengths.device) < ((lengths + 1) // 2)[:, None]
+        if self.config.pooled_range is not None:
+            peak = loudness.masked_fill(~counted, -torch.inf).amax(dim=1, keepdim=True)
+            counted = counted & (loudness >= peak - self.config.pooled_range / LOG_MEL_UNIT)
+        return counted.to(features.dtype) / counted.sum(dim=1, keepdim=True)
+
+    def _statistics(self, states: list[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:
+        """Return weighted means and deviations over time."""
+        weights = F.pad(weights, (0, states[0].shape[1] - weights.shape[1]))[:, :, None]
         pooled = []
         for state in states:
             mean = (weights * state).sum(dim=1)
@@ -245,9 +254,9 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
 class WhisperStatisticsForAudioClassification(WhisperStatisticsPreTrainedModel):
     """Truncated Whisper encoder with a linear classifier on standardised statistics.
 
-    The embedding is standardised by `embedding_mean` and `embedding_std`, which a speaker's own may replace.
-    `class_means` are the means of the classes in standardised embeddings of speakers with zero mean: the part of a
-    speaker's mean that is emotion and not voice.
+    The embedding is standardised by `embedding_mean` and `embedding_std`, which a speaker's own may replace. Two facts
+    tell a speaker's voice from the emotions in it: `class_means`, the means of the classes in standardised embeddings
+    of speakers with zero mean, and `within_variance`, the variance of logits of one speaker's clips of one class.
 
     ```python
     >>> import torch
@@ -268,6 +277,7 @@ class WhisperStatisticsForAudioClassification(WhisperStatisticsPreTrainedModel):
         self.register_buffer("embedding_mean", torch.zeros(config.embedding_size))
         self.register_buffer("embedding_std", torch.ones(config.embedding_size))
         self.register_buffer("class_means", torch.zeros(config.num_labels, config.embedding_size))
+        self.register_buffer("within_variance", torch.zeros(()))
         self.classifier = nn.Linear(config.embedding_size, config.num_labels)
         self.post_init()
 

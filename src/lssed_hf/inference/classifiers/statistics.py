@@ -1,0 +1,177 @@
+"""Inference with truncated Whisper encoders, whose embeddings a speaker's own statistics can standardise.
+
+A speaker's mean embedding is voice, microphone and emotion together. Subtracting it takes the voice away, and the
+emotion too where the clips have mostly one. So a speaker's statistics are shrunk towards the corpus's, by the amount
+and by the variety of the speech; `measure_offset` says how.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from .network import AudioClassifier
+from .speaker_statistics import SpeakerStatistics, extraction_settings
+
+
+#: Weight of the prior of a speaker's mean and deviation, in clips.
+PRIOR_CLIPS = 5
+#: Share of the expected spread between emotions from which on clips count as varied.
+ENOUGH_VARIETY = 0.25
+_STEPS = 20
+_LEAST_STD = 0.1
+
+
+def measure_offset(
+    embeddings: np.ndarray, weight: np.ndarray, bias: np.ndarray, class_means: np.ndarray, within_variance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the offset and the deviation of a speaker, (size,) both, in standardised embeddings.
+
+    The prior of a speaker is offset 0 and deviation 1, and it weighs as much as `PRIOR_CLIPS` clips (maximum a
+    posteriori, Gauvain and Lee 1994). There are two estimates of the offset:
+
+    - The mean of the clips, which is right if the speaker shows all emotions alike.
+    - The mean of what is left when each clip's class mean is subtracted. Classes and offset are found in turn, from
+      offset 0 on (classification EM, Celeux and Govaert 1992).
+
+    Which of them counts depends on the variety of the clips: the variance of their logits beyond that of clips of one
+    emotion, as a share of the variance that all emotions would add. Clips of one emotion have about 0, whatever the
+    emotion is, and no label is needed.
+
+    Args:
+        embeddings: Standardised embeddings of the speaker's clips, (clips, size).
+        weight: Weights of the classifier, (num_labels, size).
+        bias: Biases of the classifier, (num_labels,).
+        class_means: Means of the classes for speakers of mean 0, (num_labels, size).
+        within_variance: Variance of the logits of clips of one speaker and one emotion, summed over logits.
+    """
+    count, size = embeddings.shape
+    share = count / (count + PRIOR_CLIPS)
+    between = np.square(class_means).mean(axis=0)
+    offset, deviation = np.zeros(size), np.ones(size)
+    for _ in range(_STEPS):
+        classes = ((embeddings - offset) / deviation @ weight.T + bias).argmax(axis=1)
+        rest = embeddings - class_means[classes]
+        offset = share * rest.mean(axis=0)
+        variance = np.square(rest - offset).mean(axis=0) + between  # as if all emotions had been shown
+        deviation = np.maximum(np.sqrt(share * variance + 1 - share), _LEAST_STD)
+
+    plain = share * embeddings.mean(axis=0)
+    plain_deviation = np.maximum(np.sqrt(share * embeddings.var(axis=0) + 1 - share), _LEAST_STD)
+    trust = min(1.0, _variety(embeddings, weight, class_means, within_variance) / ENOUGH_VARIETY)
+    squares = trust * np.square(plain_deviation) + (1 - trust) * np.square(deviation)
+    return trust * plain + (1 - trust) * offset, np.sqrt(squares)
+
+
+def _variety(embeddings: np.ndarray, weight: np.ndarray, class_means: np.ndarray, within_variance: float) -> float:
+    """Return the variance between emotions as a share of that of all emotions, 0 to 1."""
+    centred = weight - weight.mean(axis=0)
+    between = (class_means @ centred.T).var(axis=0).sum()
+    if len(embeddings) < 2 or between <= 0:
+        return 0.0
+    variance = (embeddings @ centred.T).var(axis=0, ddof=1).sum()
+    return float(np.clip((variance - within_variance) / between, 0, 1))
+
+
+class StatisticsClassifier(AudioClassifier):
+    """Truncated Whisper encoder of `lssed-hf train --probe_pooling statistics`; see `AudioClassifier`.
+
+    Attributes:
+        corpus_model: Model with the mean and deviation of its corpus; `model` may have those of a speaker.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.corpus_model = self.model
+
+    @property
+    def wants_speaker(self) -> bool:
+        """False: the model serves speakers who are known and speakers who are not."""
+        return False
+
+    @property
+    def front_end(self) -> dict[str, Any]:
+        """Digest of all that a speaker's statistics depend on: front end, encoder and head."""
+        config = self.corpus_model.config
+        names = ("pooled_layers", "num_attention_heads", "max_frames", "margin_frames")
+        extractor = self.feature_extractor
+        settings = {
+            **extraction_settings(extractor),
+            **{name: getattr(extractor, name) for name in ("normalization", "mean", "std")},
+            **{name: getattr(config, name) for name in names},
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        for name, tensor in sorted(self.corpus_model.state_dict().items()):
+            digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+        return {"embedding": digest.hexdigest()}
+
+    def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
+        """Measure the mean and deviation of a speaker's embeddings, as if all emotions were alike in them.
+
+        Args:
+            waveforms: Clips of the speaker, float32 (samples,), at `sampling_rate`.
+
+        Raises:
+            ValueError: There are no clips.
+        """
+        samples: list[int] = []
+
+        def counted() -> Iterator[np.ndarray]:
+            for waveform in waveforms:
+                samples.append(len(waveform))
+                yield waveform
+
+        embeddings = np.array(list(self.embeddings(counted())))
+        if not samples:
+            raise ValueError("a speaker's baseline needs at least one recording")
+        mean, std, weight, bias, class_means = (
+            tensor.detach().double().cpu().numpy()
+            for tensor in (
+                self.corpus_model.embedding_mean,
+                self.corpus_model.embedding_std,
+                self.corpus_model.classifier.weight,
+                self.corpus_model.classifier.bias,
+                self.corpus_model.class_means,
+            )
+        )
+        within = float(self.model.within_variance)
+        offset, deviation = measure_offset((embeddings - mean) / std, weight, bias, class_means, within)
+        seconds = sum(samples) / self.sampling_rate
+        return SpeakerStatistics(tuple(mean + std * offset), tuple(std * deviation), len(samples), seconds)
+
+    def for_speaker(self, statistics: SpeakerStatistics) -> "StatisticsClassifier":
+        """Return the classifier with a speaker's own mean and deviation of embeddings. The encoder is shared.
+
+        Args:
+            statistics: Statistics of the speaker, from `speaker_statistics`.
+
+        Raises:
+            ValueError: The statistics belong to another model, or the classifier is a speaker's already.
+        """
+        self._check_free()
+        if len(statistics.mean) != self.model.config.embedding_size:
+            raise ValueError(
+                f"the speaker's statistics are of {len(statistics.mean)} values and the model's embedding has "
+                f"{self.model.config.embedding_size}: take those of this model, which lssed-hf enroll gives"
+            )
+        classifier = copy.copy(self)
+        classifier.model = copy.copy(self.model)
+        classifier.model._buffers = dict(self.model._buffers)
+        classifier.model.embedding_mean = torch.tensor(statistics.mean, dtype=torch.float32, device=self.device)
+        classifier.model.embedding_std = torch.tensor(statistics.std, dtype=torch.float32, device=self.device)
+        classifier.statistics = statistics
+        return classifier
+
+    def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
+        """Yield the statistics of each clip before they are standardised, in order; with `frames` the states."""
+        for waveform in waveforms:
+            inputs = self.inputs([waveform])
+            with torch.inference_mode():
+                output = self.model.whisper_statistics(**inputs)
+            own = (inputs.input_features.shape[1] + 1) // 2  # without those of the margin
+            values = output.last_hidden_state[0, :own] if frames else output.pooler_output[0]
+            yield values.float().cpu().numpy()
