@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     statistics = classifier.speaker_statistics(waveforms)
     replaced = add_speaker(args.speakers, args.speaker, statistics, classifier.front_end)
-    if not classifier.wants_speaker:
+    if not classifier.suits_speakers:
         print(
             "The model was not trained on clips normalised speaker by speaker (lssed-hf train "
             "--speaker_normalization), and may lose much by a speaker's own statistics",

@@ -64,6 +64,11 @@ class Classifier(ABC):
         return wants_speaker(self.feature_extractor)
 
     @property
+    def suits_speakers(self) -> bool:
+        """True if a speaker's own statistics are likely to help the model."""
+        return self.wants_speaker
+
+    @property
     def front_end(self) -> dict[str, Any]:
         """Settings of the front end that speaker statistics depend on, as JSON; for `read_speakers`.
 

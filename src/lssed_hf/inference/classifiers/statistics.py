@@ -94,15 +94,18 @@ class StatisticsClassifier(AudioClassifier):
         return False
 
     @property
+    def suits_speakers(self) -> bool:
+        """True: `measure_offset` takes a speaker's mean away only as far as it is voice."""
+        return True
+
+    @property
     def front_end(self) -> dict[str, Any]:
         """Digest of all that a speaker's statistics depend on: front end, encoder and head."""
-        config = self.corpus_model.config
-        names = ("pooled_layers", "num_attention_heads", "max_frames", "margin_frames")
-        extractor = self.feature_extractor
+        config, extractor = self.corpus_model.config, self.feature_extractor
         settings = {
             **extraction_settings(extractor),
             **{name: getattr(extractor, name) for name in ("normalization", "mean", "std")},
-            **{name: getattr(config, name) for name in names},
+            **{name: getattr(config, name) for name in type(config).__annotations__},
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for name, tensor in sorted(self.corpus_model.state_dict().items()):
@@ -138,7 +141,7 @@ class StatisticsClassifier(AudioClassifier):
                 self.corpus_model.class_means,
             )
         )
-        within = float(self.model.within_variance)
+        within = float(self.corpus_model.within_variance)
         offset, deviation = measure_offset((embeddings - mean) / std, weight, bias, class_means, within)
         seconds = sum(samples) / self.sampling_rate
         return SpeakerStatistics(tuple(mean + std * offset), tuple(std * deviation), len(samples), seconds)
