@@ -89,18 +89,22 @@ class ModelArguments(SpeakerArguments):
     probe_C: float | None = HfArg(
         default=None, help="With --probe: the inverse strength of regularisation, instead of a choice."
     )
+    probe_statistics: list[str] = field(
+        default_factory=lambda: ["mean", "std"],
+        metadata={"help": "With --probe_pooling statistics: those over time that are pooled, 'mean', 'std' or both."},
+    )
     probe_range: float | None = HfArg(
         default=None,
-        help="With --probe_pooling statistics: pool only frames at most so many dB below the loudest one, which leaves "
-        "pauses out.",
+        help="With --probe_pooling statistics: pool only frames at most so many dB below the loudest one, which "
+        "leaves pauses out.",
     )
     trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
 
     def __post_init__(self):
         if not self.probe and (self.probe_layer, self.probe_C, self.probe_pooling) != (None, None, "mean"):
             raise ValueError("--probe_layer, --probe_C and --probe_pooling go with --probe true")
-        if self.probe_range is not None and self.probe_pooling != "statistics":
-            raise ValueError("--probe_range goes with --probe_pooling statistics")
+        if self.probe_pooling != "statistics" and (self.probe_range, self.probe_statistics) != (None, ["mean", "std"]):
+            raise ValueError("--probe_range and --probe_statistics go with --probe_pooling statistics")
         if self.probe_C is not None and self.probe_C <= 0:
             raise ValueError(f"--probe_C must be above 0, got {self.probe_C}")
 

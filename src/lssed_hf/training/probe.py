@@ -125,8 +125,17 @@ def cached_states(
         states_function: Function of settings (fields of `ModelArguments`, JSON) that returns two things: a function
             from a waveform (samples,) to states (layers, size), and its sampling rate in Hz.
     """
-    names = ("model_name_or_path", "config_overrides", "feature_extractor_overrides", "chunk_length", "probe_layer")
-    settings = {name: getattr(model_args, name) for name in (*names, "probe_pooling", "probe_range", "trust_remote_code")}
+    names = (
+        *(
+            "model_name_or_path",
+            "config_overrides",
+            "feature_extractor_overrides",
+            "chunk_length",
+            "trust_remote_code",
+        ),
+        *("probe_layer", "probe_pooling", "probe_statistics", "probe_range"),
+    )
+    settings = {name: getattr(model_args, name) for name in names}
     if model_args.probe_pooling == "mean":
         settings["probe_layer"] = None  # the states of all layers are at hand anyway
     settings = json.dumps({"probe": True, **settings})

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import datasets
 import numpy as np
@@ -217,14 +218,14 @@ def _views(head: Head, clips: Embeddings, both: bool) -> list[np.ndarray]:
 
 
 def truncated_whisper(
-    encoder: WhisperEncoder, num_layers: int | None = None, pooled_range: float | None = None
+    encoder: WhisperEncoder, num_layers: int | None = None, **settings: Any
 ) -> WhisperStatisticsModel:
     """Return the first layers of Whisper's encoder, which pool all of them.
 
     Args:
         encoder: Encoder of Whisper.
         num_layers: Number of layers to keep. Default: all.
-        pooled_range: See `WhisperStatisticsConfig`.
+        **settings: Further fields of `WhisperStatisticsConfig`.
 
     Raises:
         ValueError: The encoder is not Whisper's, or has fewer layers.
@@ -243,7 +244,7 @@ def truncated_whisper(
         num_attention_heads=encoder.config.encoder_attention_heads,
         intermediate_size=encoder.config.encoder_ffn_dim,
         pooled_layers=list(range(num_layers + 1)),
-        pooled_range=pooled_range,
+        **settings,
         max_frames=2 * encoder.config.max_source_positions,
     )
     model = WhisperStatisticsModel(config)
@@ -274,7 +275,9 @@ def _statistics(settings: str) -> tuple[Callable[[np.ndarray], np.ndarray], int]
 def _encoder(model_args: ModelArguments) -> tuple[WhisperStatisticsModel, PyResNetFeatureExtractor]:
     pretrained, _ = load_pretrained(model_args, {})
     encoder = encoder_of(pretrained)
-    model = truncated_whisper(pretrained if encoder is None else encoder, model_args.probe_layer)
+    encoder = pretrained if encoder is None else encoder
+    pooling = {"pooled_statistics": model_args.probe_statistics, "pooled_range": model_args.probe_range}
+    model = truncated_whisper(encoder, model_args.probe_layer, **pooling)
     return model, whisper_front_end(model.config.num_mel_bins)
 
 

@@ -53,7 +53,8 @@ def load_classifier(
         trust_remote_code: Whether code from the folder or repository may run.
 
     Returns:
-        An `AudioClassifier`, a `StatisticsClassifier`, a `ProbeClassifier`, an `SVMClassifier` or an `ExportedClassifier`.
+        An `AudioClassifier`, a `StatisticsClassifier`, a `ProbeClassifier`, an `SVMClassifier` or an
+        `ExportedClassifier`.
 
     Raises:
         FileNotFoundError: There is no such folder or repository, or one of its files is missing.

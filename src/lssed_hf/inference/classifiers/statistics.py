@@ -21,7 +21,7 @@ from .speaker_statistics import SpeakerStatistics, extraction_settings
 #: Weight of the prior of a speaker's mean and deviation, in clips.
 PRIOR_CLIPS = 5
 #: Share of the expected spread between emotions from which on clips count as varied.
-ENOUGH_VARIETY = 0.25
+ENOUGH_VARIETY = 0.125
 _STEPS = 20
 _LEAST_STD = 0.1
 

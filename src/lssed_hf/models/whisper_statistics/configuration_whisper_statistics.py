@@ -30,9 +30,11 @@ class WhisperStatisticsConfig(PreTrainedConfig):
             Width of the feed-forward networks.
         pooled_layers (`list[int]`, *optional*, defaults to `[2]`):
             Layers whose states are pooled, side by side. 0 is the input of the first layer.
+        pooled_statistics (`list[str]`, *optional*, defaults to `["mean", "std"]`):
+            Statistics over time of each pooled layer: `"mean"`, `"std"` or both.
         pooled_range (`float`, *optional*):
-            Pool only positions whose level (mean of the log-mel values) is at most so many dB below that of the loudest
-            one, which leaves pauses out. Default: all positions of the clip.
+            Pool only positions whose level (mean of the log-mel values) is at most so many dB below that of the
+            loudest one, which leaves pauses out. Default: all positions of the clip.
         max_frames (`int`, *optional*, defaults to 3000):
             Most frames that attend to each other: 30 s, what Whisper was trained on. Longer clips are cut into blocks
             of that length, and the statistics are those of all blocks.
@@ -60,6 +62,7 @@ class WhisperStatisticsConfig(PreTrainedConfig):
     num_attention_heads: int = 6
     intermediate_size: int = 1536
     pooled_layers: list[int] | tuple[int, ...] = (2,)
+    pooled_statistics: list[str] | tuple[str, ...] = ("mean", "std")
     pooled_range: float | None = None
     max_frames: int = 3000
     margin_frames: int = 50
@@ -67,12 +70,13 @@ class WhisperStatisticsConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         self.pooled_layers = list(self.pooled_layers)
+        self.pooled_statistics = list(self.pooled_statistics)
         super().__post_init__(**kwargs)
 
     @property
     def embedding_size(self) -> int:
-        """Length of the embedding: mean and deviation of each pooled layer."""
-        return 2 * self.hidden_size * len(self.pooled_layers)
+        """Length of the embedding: all statistics of each pooled layer."""
+        return self.hidden_size * len(self.pooled_statistics) * len(self.pooled_layers)
 
     def validate_fields(self):
         """Check that the network can be built."""
@@ -95,6 +99,8 @@ class WhisperStatisticsConfig(PreTrainedConfig):
                 f"margin_frames={self.margin_frames} must be 0 or more, and max_frames={self.max_frames} even and "
                 "above 0"
             )
+        if self.pooled_statistics not in (["mean"], ["std"], ["mean", "std"]):
+            raise ValueError(f"pooled_statistics={self.pooled_statistics} must be mean, std, or mean and std")
         if self.pooled_range is not None and self.pooled_range < 0:
             raise ValueError(f"pooled_range={self.pooled_range} must be 0 dB or more")
         if self.weight_bits not in (8, 32):

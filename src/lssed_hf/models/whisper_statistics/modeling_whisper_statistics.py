@@ -247,7 +247,9 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
         for state in states:
             mean = (weights * state).sum(dim=1)
             variance = (weights * (state - mean[:, None]).square()).sum(dim=1)
-            pooled += [mean, variance.clamp(min=1e-8).sqrt()]  # ONNX Runtime would drop so small a summand
+            # ONNX Runtime would drop so small a summand.
+            found = {"mean": mean, "std": variance.clamp(min=1e-8).sqrt()}
+            pooled += [found[name] for name in self.config.pooled_statistics]
         return torch.cat(pooled, dim=1)
 
 
