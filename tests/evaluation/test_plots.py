@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from lssed_hf.evaluation.plots import plot_confusion_matrix, plot_trade_off
+from lssed_hf.evaluation.calibration import calibration
+from lssed_hf.evaluation.plots import plot_confusion_matrix, plot_reliability, plot_trade_off
 
 
 @pytest.mark.slow
@@ -55,3 +56,20 @@ def test_trade_offs_have_a_column_per_test_set_and_a_row_per_cost(tmp_path):
     flat = imread(plot_trade_off(scores, {"milliseconds": costs["milliseconds"]}, tmp_path / "one.png"))
     narrow = imread(plot_trade_off({"one": scores["one"]}, costs, tmp_path / "narrow.png"))
     assert one.shape[0] > 1.4 * flat.shape[0] and one.shape[1] > 1.4 * narrow.shape[1]
+
+
+@pytest.mark.slow
+def test_reliability_has_a_line_for_each_system(tmp_path):
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([0.5] * 3, size=200)
+    one = calibration(probabilities, rng.integers(3, size=200))
+    lone = calibration(np.array([[0.9, 0.1]]), [0])  # a point alone
+    path = plot_reliability({"one": one, "other": lone}, tmp_path / "both.png")
+    both, single = imread(path), imread(plot_reliability({"one": one}, tmp_path / "one.png"))
+    assert path == tmp_path / "both.png" and min(both.shape[:2]) > 500
+
+    def colours(picture):
+        return {tuple(colour) for colour in (picture[..., :3].reshape(-1, 3) * 255).round().astype(int).tolist()}
+
+    saturated = [{colour for colour in colours(x) if max(colour) - min(colour) > 90} for x in (both, single)]
+    assert len(saturated[0]) > len(saturated[1]) > 0

@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from lssed_hf.evaluation.intervals import SCORES, bootstrap_intervals, bootstrap_scores
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
-from lssed_hf.evaluation.significance import holm, mcnemar, paired_differences
+from lssed_hf.evaluation.significance import holm, mcnemar, paired_differences, two_sided
 
 
 SIZE, SPEAKERS = 60, 5
@@ -185,3 +185,10 @@ def test_bad_input_is_refused(data, changes, message):
     arguments = {"predictions": first, "other_predictions": second, "groups": speakers, "num_labels": 3}
     with pytest.raises(ValueError, match=message):
         paired_differences(references, **(arguments | changes))
+
+
+def test_two_sided_p_of_resamples():
+    assert two_sided(np.array([0.1] * 99)) == pytest.approx(0.02)  # (0 + 1) / 100 on either side
+    assert two_sided(np.array([0.1] * 90 + [-0.1] * 9)) == pytest.approx(0.2)
+    assert two_sided(np.array([-0.1] * 90 + [0.1] * 9)) == pytest.approx(0.2)
+    assert two_sided(np.zeros(99)) == 1.0  # no difference counts for both sides

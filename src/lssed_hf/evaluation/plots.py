@@ -345,6 +345,38 @@ def plot_roc(
     return Path(path)
 
 
+def plot_reliability(calibrations: Mapping[str, Mapping[str, Any]], path: str | os.PathLike) -> Path:
+    """Draw how often predictions are right against their confidence, one line per system, as a PNG.
+
+    Args:
+        calibrations: Result of `calibration` by name of the system.
+        path: File to write; its folder must exist.
+
+    Returns:
+        The path.
+    """
+    figure = Figure(figsize=(5.4, 5.0), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=_LINE, linewidth=1.2, zorder=1)
+    for number, (name, row) in enumerate(calibrations.items()):
+        colour = _CURVES[number % len(_CURVES)]
+        points = [(bin["confidence"], bin["accuracy"], bin["count"]) for bin in row["bins"]]
+        confidences, accuracies, counts = (np.array(values) for values in zip(*points))
+        axes.plot(confidences, accuracies, "-", color=colour, zorder=2, label=f"{name} (ECE {row['ece']:.2f})")
+        axes.scatter(confidences, accuracies, s=10 + 120 * counts / counts.max(), color=colour, zorder=3)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("confidence", fontsize=10, color=_FAINT_INK)
+    axes.set_ylabel("accuracy", fontsize=10, color=_FAINT_INK)
+    axes.grid(color=_LINE, linewidth=0.7)
+    axes.tick_params(length=0, labelcolor=_INK)
+    axes.spines[:].set_visible(False)
+    axes.legend(frameon=False, fontsize=9.5, labelcolor=_INK, loc="upper left")
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return Path(path)
+
+
 def plot_people(
     scores: Mapping[str, np.ndarray],
     references: np.ndarray,

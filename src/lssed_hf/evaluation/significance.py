@@ -72,7 +72,7 @@ def paired_differences(
     )
     p_values = _swap_test(by_speaker, num_resamples, seed)
     for index, name in enumerate(SCORES):
-        result[name] |= {"p": float(p_values[index]), "p_bootstrap": _two_sided(differences[index])}
+        result[name] |= {"p": float(p_values[index]), "p_bootstrap": two_sided(differences[index])}
     return result
 
 
@@ -90,7 +90,8 @@ def _swap_test(by_speaker: np.ndarray, num_swaps: int, seed: int) -> np.ndarray:
     return (as_large + 1) / (num_swaps + 1)
 
 
-def _two_sided(differences: np.ndarray) -> float:
+def two_sided(differences: np.ndarray) -> float:
+    """Return the two-sided p of no difference, from resampled differences (num_resamples,)."""
     beyond = min((differences <= _ROUNDING).sum(), (differences >= -_ROUNDING).sum())
     return float(min(1.0, 2 * (beyond + 1) / (len(differences) + 1)))
 

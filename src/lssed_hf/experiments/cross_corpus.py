@@ -56,11 +56,11 @@ def make_runs(
     """
     settings = {corpus: training_settings(flags) for corpus, flags in flags_of.items()}
     corpora = {corpus: Corpus(settings[corpus]) for corpus in settings}
-    labels = _shared_labels(corpora, labels)
+    labels = shared_labels(corpora, labels)
     runs = {}
     for source in sources:
         for seed in seeds:
-            folder = runs_folder(output_dir) / _folder_name(source) / f"seed_{seed}"
+            folder = runs_folder(output_dir) / folder_name(source) / f"seed_{seed}"
             training = {**settings[source], "seed": seed, "output_dir": str(folder)}
             runs[source, None, seed] = Run(f"{source}, seed {seed}", folder, "train", training)
             for target in dict.fromkeys([source, *targets]):
@@ -74,14 +74,14 @@ def make_runs(
                 }
                 runs[source, target, seed] = Run(
                     f"{source}, seed {seed}, on {target} ({split})",
-                    folder / f"on_{_folder_name(target)}_{split}",
+                    folder / f"on_{folder_name(target)}_{split}",
                     "evaluate",
                     tested,
                 )
     return runs
 
 
-def _shared_labels(corpora: Mapping[str, "Corpus"], asked: Sequence[str] | None) -> list[str]:
+def shared_labels(corpora: Mapping[str, "Corpus"], asked: Sequence[str] | None) -> list[str]:
     """Return the classes that all corpora have, or the ones that were asked for, if all have them."""
     first = next(iter(corpora.values()))
     shared = [label for label in first.labels if all(label in corpus.labels for corpus in corpora.values())]
@@ -122,9 +122,9 @@ def make_few_shot_runs(
         for source in (None, *(corpus for corpus in sources if corpus != target)):
             for number in numbers:
                 for seed in seeds:
-                    system = "scratch" if source is None else _folder_name(source)
+                    system = "scratch" if source is None else folder_name(source)
                     start = runs_folder(output_dir) / system / f"seed_{seed}"
-                    folder = start / f"few_shot_{_folder_name(target)}_{number}"
+                    folder = start / f"few_shot_{folder_name(target)}_{number}"
                     own = settings if source is None else {**tuning, "model_name_or_path": str(start.absolute())}
                     own = {**own, "seed": seed, "output_dir": str(folder), "max_train_speakers": number}
                     title = f"{start_name(source)}, {number} speaker(s) of {target}, seed {seed}"
@@ -143,6 +143,7 @@ class Corpus:
         splits: Names of all splits.
         test_split: Name of the split to test on.
         train_counts: Number of training clips by class.
+        counts: Number of all clips by class.
         labels: Classes that both the training clips and the test clips have.
 
     Raises:
@@ -164,6 +165,7 @@ class Corpus:
             return Counter(names[label] for label in dataset[split][arguments.label_column_name])
 
         self.train_counts = count(arguments.train_split_name)
+        self.counts = sum(map(count, self.splits), Counter())
         self.labels = [name for name in names if self.train_counts[name] and count(self.test_split)[name]]
 
     def majority(self, labels: Sequence[str]) -> str:
@@ -171,7 +173,8 @@ class Corpus:
         return max(labels, key=lambda label: self.train_counts[label])
 
 
-def _folder_name(corpus: str) -> str:
+def folder_name(corpus: str) -> str:
+    """Return the name of a corpus for a folder."""
     return re.sub(r"[^\w.-]+", "_", corpus.strip("/."))
 
 

@@ -31,6 +31,7 @@ from ..hub.run_folders import facts_path
 from ..inference.evaluate import evaluate_model
 from ..inference.speaker_normalization import SpeakerArguments
 from ..training.arguments import DataArguments, FlagParser
+from ..training.selection import ALL_SPLITS
 from ..training.train import train_model
 from .settings import differences
 
@@ -191,7 +192,7 @@ def train_run(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     data_args, model_args, args = FlagParser().parse_dict({**settings, "output_dir": str(folder)})
     resumed = any(folder.glob("checkpoint-*")) and not args.restart
     trained = train_model(data_args, model_args, args)
-    if not trained.results:
+    if not trained.results and data_args.train_split_name != ALL_SPLITS:
         raise ValueError(f"{data_args.dataset_name} has no split {data_args.test_split_name!r} to score on")
     return {
         "num_parameters": trained.num_parameters,
