@@ -47,7 +47,14 @@ def parser() -> CommandParser:
     data.add_argument(
         "--min_speech", type=float, default=0.25, metavar="SHARE", help="of a recording to be speech (default: 0.25)"
     )
-    add_speaker_arguments(parser.add_argument_group("speaker"))
+    speaker = parser.add_argument_group("speaker")
+    add_speaker_arguments(speaker)
+    speaker.add_argument(
+        "--speaker_from",
+        metavar="path|recording|FILE",
+        help="normalise by all recordings of a speaker, without labels: path for folders of one speaker each, "
+        "recording for one speaker each, or a CSV file with the columns file and speaker",
+    )
     hardware = parser.add_argument_group("model and hardware")
     hardware.add_argument("--batch_size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")
     add_model_arguments(hardware)
@@ -70,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..inference.prediction_formats import printable
 
     check_speaker_arguments(args)
+    if args.speaker_from is not None and (args.speakers is not None or args.engine == "ray" or "-" in args.arguments):
+        raise ValueError("--speaker_from goes neither with --speakers, nor with --engine ray, nor with standard input")
     model, inputs = split_model(args.arguments)
     labels, predictions = _classify(args, model, _sources(args, inputs))
     form = args.format or (None if args.csv else "table" if sys.stdout.isatty() else "csv")
@@ -107,7 +116,7 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
     from tqdm.auto import tqdm
 
     from ..inference.classifiers.loading import load_speaker_classifier
-    from ..inference.predict import predict_files, unscored_notes
+    from ..inference.predict import predict_by_speaker, predict_files, speakers_of_paths, unscored_notes
 
     model = (model_name, args.batch_size, args.device, args.trust_remote_code)
     speaker = (args.speakers, args.speaker)
@@ -121,7 +130,12 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
             labels, results = stack.enter_context(predict_on_ray(sources, model, speaker, settings, **cluster))
         else:
             classifier = load_speaker_classifier(model, speaker)
-            labels, results = classifier.labels, predict_files(classifier, sources, **settings)
+            labels = classifier.labels
+            if args.speaker_from is None:
+                results = predict_files(classifier, sources, **settings)
+            else:
+                speakers = speakers_of_paths(sources, args.speaker_from)
+                results = predict_by_speaker(classifier, sources, speakers, **settings)
         return labels, list(tqdm(results, total=len(sources), desc="Classifying", unit="file", disable=None))
 
 

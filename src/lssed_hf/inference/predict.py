@@ -1,5 +1,6 @@
 """Predictions for recordings: `lssed_hf.predict`, and how recordings are read, cut and classified."""
 
+import csv
 import itertools
 import os
 from collections import deque
@@ -77,6 +78,7 @@ def predict(
     min_speech: float = MIN_SPEECH,
     speakers: str | os.PathLike | None = None,
     speaker: str | None = None,
+    speaker_from: str | os.PathLike | None = None,
     batch_size: int = 8,
     device: str | None = None,
     trust_remote_code: bool = False,
@@ -99,6 +101,9 @@ def predict(
         min_speech: Share of a recording, 0 to 1, below which it counts as mostly no speech.
         speakers: File of `lssed-hf enroll`, to normalise by a speaker's own statistics.
         speaker: Name of the speaker in that file, by default the only one there.
+        speaker_from: Where the speaker of each recording is told, to normalise by all recordings of the speaker:
+            "path" for folders of one speaker each, "recording" for one speaker each, or a CSV file with the columns
+            `file` and `speaker`. No labels are needed.
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one.
         trust_remote_code: Whether code from the model's repository may run.
@@ -117,12 +122,17 @@ def predict(
         raise ValueError(f"min_speech={min_speech} must be between 0 and 1")
     if speaker is not None and (speakers is None or isinstance(model, Classifier)):
         raise ValueError("speaker names one in the file speakers, for a model by its name; give both, or neither")
+    if speaker_from is not None and speakers is not None:
+        raise ValueError("speakers and speaker_from are two origins of a speaker's statistics; give one")
     paths = find_recordings(inputs)
     unscored = unscored_notes(vad, model is None)
     if not isinstance(model, Classifier):
         path = None if speakers is None else Path(speakers)
         model = load_speaker_classifier((model, batch_size, device, trust_remote_code), (path, speaker))
-    return list(predict_files(model, paths, channel=channel, unscored=unscored, min_speech=min_speech))
+    settings = {"channel": channel, "unscored": unscored, "min_speech": min_speech}
+    if speaker_from is None:
+        return list(predict_files(model, paths, **settings))
+    return list(predict_by_speaker(model, paths, speakers_of_paths(paths, os.fspath(speaker_from)), **settings))
 
 
 def predict_files(
@@ -166,6 +176,88 @@ def predict_files(
             yield recordings.popleft().prediction(labels, unscored)
     for recording in recordings:
         yield recording.prediction(labels, unscored)
+
+
+def predict_by_speaker(
+    classifier: Classifier,
+    paths: Sequence[str | os.PathLike],
+    speakers: Sequence[str | None],
+    *,
+    channel: str = "mix",
+    unscored: Collection[str] = UNSCORED,
+    min_speech: float = MIN_SPEECH,
+) -> Iterator[Prediction]:
+    """Yield the prediction for each recording, in order, normalised by all recordings of its speaker.
+
+    Recordings are read twice: first for the statistics of the speakers, which need no labels.
+
+    Args:
+        classifier: Classifier that takes speakers' own statistics.
+        paths: Recordings.
+        speakers: Speaker of each recording, None where unknown.
+        channel: See `predict_files`.
+        unscored: See `predict_files`.
+        min_speech: See `predict_files`.
+
+    Raises:
+        ValueError: The classifier takes no statistics of speakers.
+    """
+    classifier.front_end  # noqa: B018, raises ValueError
+    rows: dict[int, list[Prediction]] = {}
+    for speaker in dict.fromkeys(speakers):
+        numbers = [number for number, name in enumerate(speakers) if name == speaker]
+        own = [paths[number] for number in numbers]
+        model = classifier
+        if speaker is not None:
+            waveforms = _scored(own, channel, classifier.sampling_rate, min_speech, unscored)
+            if (first := next(waveforms, None)) is not None:
+                model = classifier.for_speaker(classifier.speaker_statistics(itertools.chain([first], waveforms)))
+        settings = {"channel": channel, "unscored": unscored, "min_speech": min_speech}
+        # A recording has a row for each of its channels.
+        by_file = itertools.groupby(predict_files(model, own, **settings), key=lambda prediction: prediction.file)
+        rows.update((number, list(predictions)) for number, (_, predictions) in zip(numbers, by_file, strict=True))
+    for number in range(len(paths)):
+        yield from rows[number]
+
+
+def _scored(
+    paths: Sequence[Source], channel: str, rate: int, min_speech: float, unscored: Collection[str]
+) -> Iterator[np.ndarray]:
+    """Yield pieces (samples,) of the recordings that get a label."""
+    for recording in _opened(paths, channel, rate, min_speech):
+        pieces = list(recording.pieces)
+        if recording.error is None and set(unscored).isdisjoint(recording.listener.notes):
+            yield from pieces
+
+
+def speakers_of_paths(paths: Sequence[Path], speaker_from: str) -> list[str | None]:
+    """Return the speaker of each recording.
+
+    Args:
+        paths: Recordings.
+        speaker_from: "path" for folders of one speaker each, "recording" for one speaker each, or a CSV file with the
+            columns `file` (relative to the CSV file) and `speaker`.
+
+    Raises:
+        FileNotFoundError: There is no such CSV file.
+        ValueError: The CSV file lacks a column or a recording.
+    """
+    if speaker_from == "path":
+        return [str(Path(path).parent) for path in paths]
+    if speaker_from == "recording":
+        return [str(path) for path in paths]
+    table = Path(speaker_from)
+    if not table.is_file():
+        raise FileNotFoundError(f"--speaker_from {speaker_from}: neither path, nor recording, nor a CSV file")
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    if rows and not {"file", "speaker"} <= rows[0].keys():
+        raise ValueError(f"{table} has the columns {', '.join(rows[0])}: file and speaker are needed")
+    speaker_of = {os.path.realpath(table.parent / row["file"]): row["speaker"] or None for row in rows}
+    missing = [str(path) for path in paths if os.path.realpath(path) not in speaker_of]
+    if missing:
+        raise ValueError(f"{table} has no row for {len(missing)} of the recordings, such as {missing[0]}")
+    return [speaker_of[os.path.realpath(path)] for path in paths]
 
 
 def find_recordings(inputs: str | os.PathLike | Sequence[str | os.PathLike]) -> list[Path]:
