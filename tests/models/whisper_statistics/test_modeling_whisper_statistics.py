@@ -174,10 +174,46 @@ class TestPadding:
         torch.testing.assert_close(output.pooler_output[0, 32:48], own.mean(dim=0), atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(output.pooler_output[0, 48:], own.std(dim=0, correction=0), atol=1e-5, rtol=1e-5)
 
+    @pytest.mark.parametrize("margin", [0, MARGIN])
+    @pytest.mark.parametrize("level", [0.0, 20.0])
+    def test_changes_nothing_where_pauses_are_left_out(self, margin, level):
+        model = make(pooled_range=level, margin_frames=margin)
+        clips, batch, mask = padded_batch(self.LENGTHS)
+        with torch.no_grad():
+            alone = torch.cat([model.base_model(clip[None]).pooler_output for clip in clips])
+            together = model.base_model(batch, attention_mask=mask).pooler_output
+        torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
     @pytest.mark.parametrize("shape", [(100, MEL_BINS), (2, 1, 100, MEL_BINS), (1, 100, MEL_BINS + 1)])
     def test_features_of_another_shape_are_refused(self, model, shape):
         with pytest.raises(ValueError, match=r"\(batch, frames, 8\) is expected"):
             model(torch.randn(shape))
+
+
+class TestStatistics:
+    def test_a_range_leaves_pauses_out(self):
+        clip = torch.zeros(1, 60, MEL_BINS)  # a unit is 40 dB
+        clip[:, 20:40] = -1.0
+        clip[:, 50:60] = -0.5
+        whole, near, loud = (make(pooled_range=level, pooled_layers=[2]).base_model for level in (None, 30.0, 10.0))
+        with torch.no_grad():
+            outputs = [model(clip) for model in (whole, near, loud)]
+        own = outputs[0].last_hidden_state[0, :30]
+        chosen = [range(30), [*range(10), *range(20, 30)], [*range(10), *range(20, 25)]]
+        for output, positions in zip(outputs, chosen, strict=True):
+            expected = torch.cat([own[positions].mean(dim=0), own[positions].std(dim=0, correction=0)])
+            torch.testing.assert_close(output.pooler_output[0], expected, atol=1e-5, rtol=1e-5)
+
+    def test_one_of_both(self):
+        clip = torch.randn(1, 60, MEL_BINS)
+        with torch.no_grad():
+            whole = make()
+            both = whole.base_model(clip).pooler_output[0].unflatten(0, (2, 2, 16))  # layers, statistics, size
+            for number, name in enumerate(("mean", "std")):
+                model = make(pooled_statistics=[name])
+                model.base_model.load_state_dict(whole.base_model.state_dict())
+                assert model.config.embedding_size == 32 and model.classifier.in_features == 32
+                torch.testing.assert_close(model.base_model(clip).pooler_output[0], both[:, number].flatten())
 
 
 class TestEightBits:
@@ -330,8 +366,9 @@ class TestCompilers:
                 expected = model(features, attention_mask=mask).logits
                 torch.testing.assert_close(compiled(features, attention_mask=mask).logits, expected)
 
-    @pytest.mark.parametrize("weight_bits", [32, 8])
-    def test_exports_for_any_batch_and_length(self, model, weight_bits):
+    @pytest.mark.parametrize(("weight_bits", "level"), [(32, None), (8, None), (32, 30.0)])
+    def test_exports_for_any_batch_and_length(self, weight_bits, level):
+        model = make(pooled_range=level)
         model = model.quantize() if weight_bits == 8 else model
         _, features, mask = padded_batch([120, 100], 0.0)
         shape = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("frames", min=100)}
@@ -359,6 +396,9 @@ class TestCompilers:
         ({"max_frames": 201}, "max_frames=201 even"),
         ({"max_frames": 0}, "max_frames=0 even and above 0"),
         ({"margin_frames": -1}, "margin_frames=-1 must be 0 or more"),
+        ({"pooled_range": -1.0}, "pooled_range=-1.0 must be 0 dB or more"),
+        ({"pooled_statistics": ["max"]}, "pooled_statistics=.'max'. must be mean, std, or mean and std"),
+        ({"pooled_statistics": []}, "pooled_statistics=.. must be mean, std, or mean and std"),
         ({"weight_bits": 4}, "weight_bits=4 is neither 8 nor 32"),
     ],
 )

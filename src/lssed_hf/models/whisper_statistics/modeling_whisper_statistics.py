@@ -188,7 +188,8 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
             attention_mask = torch.ones(input_features.shape[:2], device=input_features.device)
         lengths = attention_mask.long().sum(dim=1).clamp(min=1)
         features, mask = self._with_margin(input_features.to(self.dtype), lengths)
-        states, weights = self._states(features, mask), self._weights(features, lengths)
+        states = self._states(features, mask)
+        weights = self._weights(features, lengths, states[0].shape[1])
         pooled = self._statistics([states[layer] for layer in self.config.pooled_layers], weights)
         return BaseModelOutputWithPoolingAndNoAttention(
             last_hidden_state=states[-1],
@@ -231,23 +232,25 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
             states = [state.reshape(batch, -1, size)[:, :length] for state in states]
         return [state * mask[:, :, None].to(state.dtype) for state in states]
 
-    def _weights(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return the weight of each position in the statistics, (batch, positions): alike for those that count."""
-        loudness = F.avg_pool1d(features.mean(dim=2)[:, None], 2, ceil_mode=True)[:, 0]
-        counted = torch.arange(loudness.shape[1], device=lengths.device) < ((lengths + 1) // 2)[:, None]
+    def _weights(self, features: torch.Tensor, lengths: torch.Tensor, count: int) -> torch.Tensor:
+        """Return the weight of each of `count` positions in the statistics, (batch, positions): alike, or 0."""
+        positions = torch.arange(count, device=lengths.device)
+        counted = positions < ((lengths + 1) // 2)[:, None]
         if self.config.pooled_range is not None:
-            peak = loudness.masked_fill(~counted, -torch.inf).amax(dim=1, keepdim=True)
+            levels, last = features.mean(dim=2), lengths[:, None] - 1
+            pair = [levels.gather(1, torch.minimum(2 * positions + more, last)) for more in (0, 1)]
+            loudness = (pair[0] + pair[1]) / 2
+            peak = torch.where(counted, loudness, loudness[:, :1]).amax(dim=1, keepdim=True)
             counted = counted & (loudness >= peak - self.config.pooled_range / LOG_MEL_UNIT)
         return counted.to(features.dtype) / counted.sum(dim=1, keepdim=True)
 
     def _statistics(self, states: list[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:
         """Return weighted means and deviations over time."""
-        weights = F.pad(weights, (0, states[0].shape[1] - weights.shape[1]))[:, :, None]
-        pooled = []
+        weights, pooled = weights[:, :, None], []
         for state in states:
             mean = (weights * state).sum(dim=1)
             variance = (weights * (state - mean[:, None]).square()).sum(dim=1)
-            # ONNX Runtime would drop so small a summand.
+            # As a summand it would be dropped by ONNX Runtime.
             found = {"mean": mean, "std": variance.clamp(min=1e-8).sqrt()}
             pooled += [found[name] for name in self.config.pooled_statistics]
         return torch.cat(pooled, dim=1)
