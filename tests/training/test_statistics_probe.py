@@ -373,6 +373,11 @@ def test_encoders_of_other_models_are_refused(flags, tmp_path, write, name):
     [
         ({"probe_pooling": "statistics"}, "--probe_layer, --probe_C and --probe_pooling go with --probe true"),
         ({"probe": True, "probe_pooling": "statistics", "probe_C": 0}, "--probe_C must be above 0"),
+        (
+            {"probe": True, "probe_range": 30},
+            "--probe_range and --probe_statistics go with --probe_pooling statistics",
+        ),
+        ({"probe": True, "probe_statistics": ["mean"]}, "go with --probe_pooling statistics"),
     ],
 )
 def test_flags_that_do_not_go_together(given, message):
@@ -386,3 +391,11 @@ def test_the_choice_is_logged(flags, tmp_path, caplog):
     assert any(message.startswith("layer 1, C 0.1, validation UA ") for message in caplog.messages)
     assert read(tmp_path / "config.json")["pooled_layers"] == [1]
     assert read(tmp_path / "results.json").get("speaker_normalization") is None
+
+
+def test_statistics_and_range_are_saved_with_the_model(flags, tmp_path):
+    more = ["--probe_statistics", "std", "--probe_range", "30"]
+    train_command.main([*flags, *FIXED, *more, "--output_dir", str(tmp_path)])
+    config = read(tmp_path / "config.json")
+    assert (config["pooled_statistics"], config["pooled_range"]) == (["std"], 30)
+    assert load_file(tmp_path / "model.safetensors")["classifier.weight"].shape == (4, 16)

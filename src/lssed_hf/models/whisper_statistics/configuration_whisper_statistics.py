@@ -48,7 +48,7 @@ class WhisperStatisticsConfig(PreTrainedConfig):
 
     >>> model = WhisperStatisticsForAudioClassification(WhisperStatisticsConfig(num_labels=4))
     >>> model.num_parameters()
-    4084996
+    4086532
     ```
     """
 
