@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def cached_predictions(
 ) -> datasets.Dataset:
     """Return one row of `features` for each clip. `datasets` caches them by clips, key and code.
 
+    Clips count by their content, so those of one corpus are found again in other mixtures of corpora.
+
     Args:
         clips: Dataset with an audio column.
         predict: Function of a batch of undecoded clips that returns their rows.
@@ -63,12 +66,28 @@ def cached_predictions(
                 remove_columns=[audio_column],
                 features=features,
                 # By itself, `datasets` would hash the function with all that it holds.
-                new_fingerprint=Hasher.hash([shard._fingerprint, audio_column, *key, code]),
+                new_fingerprint=Hasher.hash([_content(shard[audio_column]), audio_column, *key, code]),
                 desc=f"{title}, {index}/{number}",
             )
             for index, shard in enumerate(shards, start=1)
         ]
     )
+
+
+def _content(clips: Sequence[dict]) -> list[str | tuple[str, int, int] | None]:
+    """Return a hash of each clip's bytes; of a file its name, size and time of change, None where it is missing."""
+    found = []
+    for clip in clips:
+        if clip["bytes"] is not None:
+            found.append(hashlib.sha256(clip["bytes"]).hexdigest())
+            continue
+        try:
+            status = os.stat(clip["path"])
+        except (OSError, TypeError):  # a missing file or no name: reading the clip gives the reason
+            found.append(None)
+        else:
+            found.append((clip["path"], status.st_size, status.st_mtime_ns))
+    return found
 
 
 def model_digest(name: str, trust_remote_code: bool = False) -> str:

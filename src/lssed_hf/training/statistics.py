@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 import datasets
@@ -283,11 +284,19 @@ def _encoder(model_args: ModelArguments) -> tuple[WhisperStatisticsModel, PyResN
 
 def _embeddings(rows: datasets.Dataset, data_args: DataArguments, model_args: ModelArguments) -> Embeddings:
     wanted = model_args.speaker_normalization != "none" or data_args.speaker_column_name in rows.column_names
+    corpora = rows[CORPUS_COLUMN] if CORPUS_COLUMN in rows.column_names else [""] * len(rows)
+    # Corpus by corpus, so that the cache serves other mixtures of them too.
+    blocks = [[number for number, _ in block] for _, block in groupby(enumerate(corpora), key=lambda pair: pair[1])]
     return Embeddings(
-        cached_states(rows, model_args, data_args.audio_column_name, _statistics),
+        np.concatenate(
+            [
+                cached_states(rows.select(block), model_args, data_args.audio_column_name, _statistics)
+                for block in blocks
+            ]
+        ),
         np.asarray(rows[data_args.label_column_name]),
         speakers_of(rows, data_args.speaker_column_name) if wanted else [None] * len(rows),
-        rows[CORPUS_COLUMN] if CORPUS_COLUMN in rows.column_names else [""] * len(rows),
+        corpora,
     )
 
 
