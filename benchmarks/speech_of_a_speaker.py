@@ -22,7 +22,7 @@ from lssed_hf import load_classifier, load_corpus
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 from lssed_hf.evaluation.text_tables import markdown_table
 from lssed_hf.files import write_json
-from lssed_hf.inference.classifiers.statistics import StatisticsClassifier, measure_offset
+from lssed_hf.inference.classifiers.statistics import LEAST_STD, StatisticsClassifier, measure_offset
 from lssed_hf.inference.speaker_normalization import waveforms_of
 
 
@@ -42,34 +42,31 @@ class Corpus:
     """
 
     def __init__(self, model: StatisticsClassifier, rows):
-        network, names = model.model, rows.features["emotion"].names
+        names = rows.features["emotion"].names
         self.labels = np.array([model.labels.index(names[label]) for label in rows["emotion"]])
         self.num_labels = len(model.labels)
         speakers = np.array(rows["speaker_id"])
         self.clips = [np.flatnonzero(speakers == speaker) for speaker in np.unique(speakers)]
-        tensors = (network.embedding_mean, network.embedding_std, network.classifier.weight, network.classifier.bias)
-        mean, std, self.weight, self.bias, self.class_means = (
-            tensor.detach().double().numpy() for tensor in (*tensors, network.class_means)
-        )
-        self.within_variance = float(network.within_variance)
+        self.head = model.head()
+        mean, std = self.head.pop("mean"), self.head.pop("std")
         waveforms = waveforms_of(rows, "audio", model.sampling_rate)
         self.embeddings = (np.array(list(model.embeddings(waveforms))) - mean) / std
 
     def offset(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the offset and deviation of a speaker from some clips."""
-        return measure_offset(self.embeddings[clips], self.weight, self.bias, self.class_means, self.within_variance)
+        return measure_offset(self.embeddings[clips], **self.head)
 
     def plain(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and deviation of some clips."""
         chosen = self.embeddings[clips]
-        return chosen.mean(axis=0), np.maximum(chosen.std(axis=0), 0.1)
+        return chosen.mean(axis=0), np.maximum(chosen.std(axis=0), LEAST_STD)
 
     def unweighted_accuracy(self, draws: Iterator[Draw], statistics: Callable | None) -> float:
         """Return UA over the clips that draws score, each normalised by its speaker's clips."""
         references, predictions = [], []
         for clips, scored in draws:
             offset, deviation = (0.0, 1.0) if statistics is None else statistics(clips)
-            logits = (self.embeddings[scored] - offset) / deviation @ self.weight.T + self.bias
+            logits = (self.embeddings[scored] - offset) / deviation @ self.head["weight"].T + self.head["bias"]
             references.append(self.labels[scored])
             predictions.append(logits.argmax(axis=1))
         joined = np.concatenate(references), np.concatenate(predictions)

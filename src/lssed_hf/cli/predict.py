@@ -116,7 +116,7 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
     from tqdm.auto import tqdm
 
     from ..inference.classifiers.loading import load_speaker_classifier
-    from ..inference.predict import predict_by_speaker, predict_files, speakers_of_paths, unscored_notes
+    from ..inference.predict import predict_recordings, unscored_notes
 
     model = (model_name, args.batch_size, args.device, args.trust_remote_code)
     speaker = (args.speakers, args.speaker)
@@ -131,11 +131,7 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
         else:
             classifier = load_speaker_classifier(model, speaker)
             labels = classifier.labels
-            if args.speaker_from is None:
-                results = predict_files(classifier, sources, **settings)
-            else:
-                speakers = speakers_of_paths(sources, args.speaker_from)
-                results = predict_by_speaker(classifier, sources, speakers, **settings)
+            results = predict_recordings(classifier, sources, args.speaker_from, **settings)
         return labels, list(tqdm(results, total=len(sources), desc="Classifying", unit="file", disable=None))
 
 

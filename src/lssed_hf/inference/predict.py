@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -130,9 +131,7 @@ def predict(
         path = None if speakers is None else Path(speakers)
         model = load_speaker_classifier((model, batch_size, device, trust_remote_code), (path, speaker))
     settings = {"channel": channel, "unscored": unscored, "min_speech": min_speech}
-    if speaker_from is None:
-        return list(predict_files(model, paths, **settings))
-    return list(predict_by_speaker(model, paths, speakers_of_paths(paths, os.fspath(speaker_from)), **settings))
+    return list(predict_recordings(model, paths, speaker_from, **settings))
 
 
 def predict_files(
@@ -178,6 +177,25 @@ def predict_files(
         yield recording.prediction(labels, unscored)
 
 
+def predict_recordings(
+    classifier: Classifier, sources: Sequence[Source], speaker_from: str | os.PathLike | None, **settings: Any
+) -> Iterator[Prediction]:
+    """Return the predictions of `predict_files`, or with `speaker_from` (see `predict`) of `predict_by_speaker`.
+
+    Args:
+        classifier: Classifier of `load_classifier`.
+        sources: Paths; without `speaker_from` also mappings with `path` and `bytes`.
+        speaker_from: See `predict`.
+        **settings: Settings of `predict_files`.
+
+    Raises:
+        FileNotFoundError, ValueError: See `speakers_of_paths`.
+    """
+    if speaker_from is None:
+        return predict_files(classifier, sources, **settings)
+    return predict_by_speaker(classifier, sources, speakers_of_paths(sources, os.fspath(speaker_from)), **settings)
+
+
 def predict_by_speaker(
     classifier: Classifier,
     paths: Sequence[str | os.PathLike],
@@ -202,10 +220,12 @@ def predict_by_speaker(
     Raises:
         ValueError: The classifier takes no statistics of speakers.
     """
-    classifier.front_end  # noqa: B018, raises ValueError
+    classifier.check_speakers()
+    numbers_of: dict[str | None, list[int]] = {}
+    for number, speaker in enumerate(speakers):
+        numbers_of.setdefault(speaker, []).append(number)
     rows: dict[int, list[Prediction]] = {}
-    for speaker in dict.fromkeys(speakers):
-        numbers = [number for number, name in enumerate(speakers) if name == speaker]
+    for speaker, numbers in numbers_of.items():
         own = [paths[number] for number in numbers]
         model = classifier
         if speaker is not None:

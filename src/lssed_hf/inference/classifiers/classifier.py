@@ -75,8 +75,16 @@ class Classifier(ABC):
         Raises:
             ValueError: The model takes no statistics of a speaker.
         """
-        check_front_end(self.feature_extractor)
+        self.check_speakers()
         return extraction_settings(self.feature_extractor)
+
+    def check_speakers(self) -> None:
+        """Check that the model takes statistics of speakers.
+
+        Raises:
+            ValueError: It takes none; the message says why.
+        """
+        check_front_end(self.feature_extractor)
 
     @abstractmethod
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
@@ -119,6 +127,7 @@ class Classifier(ABC):
             ValueError: There are no clips, they are silent, or the model has no mean and deviation of mel bins, as
                 models that read waveforms do not.
         """
+        self.check_speakers()
         return measure_speaker(self.feature_extractor, waveforms)
 
     def for_speaker(self, statistics: SpeakerStatistics) -> "Classifier":
@@ -134,6 +143,7 @@ class Classifier(ABC):
             ValueError: The statistics belong to another front end, the model has no mean and deviation of mel bins, or
                 the classifier is a speaker's already.
         """
+        self.check_speakers()
         self._check_free()
         if not self.wants_speaker and not self._warned:
             self._warned = True

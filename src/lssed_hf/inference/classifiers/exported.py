@@ -2,10 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ from transformers import AutoConfig, AutoFeatureExtractor
 
 from .classifier import Classifier
 from .inputs import model_inputs
-from .speaker_statistics import SpeakerStatistics
 
 
 #: File that makes a folder an exported one. `ExportSettings` and docs/inference.md describe its contents.
@@ -67,25 +65,13 @@ class ExportedClassifier(Classifier):
         self.feature_extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=trust_remote_code)
         self.batch_size = batch_size
 
-    @property
-    def front_end(self) -> dict[str, Any]:
-        self._check_speakers()
-        return super().front_end
-
-    def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
-        self._check_speakers()
-        return super().speaker_statistics(waveforms)
-
-    def for_speaker(self, statistics: SpeakerStatistics) -> Classifier:
-        self._check_speakers()
-        return super().for_speaker(statistics)
-
-    def _check_speakers(self) -> None:
+    def check_speakers(self) -> None:
         if self.config.model_type == "whisper_statistics":
             raise ValueError(
                 f"{self.name} takes no speaker's own statistics: they standardise embeddings, which an exported "
                 "network does not give; name the model that it was exported from"
             )
+        super().check_speakers()
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
         return run_network(self.network, self.settings, model_inputs(self.feature_extractor, batch, "np"))

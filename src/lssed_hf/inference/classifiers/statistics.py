@@ -22,8 +22,9 @@ from .speaker_statistics import SpeakerStatistics, extraction_settings
 PRIOR_CLIPS = 5
 #: Share of the expected spread between emotions from which on clips count as varied.
 ENOUGH_VARIETY = 0.125
+#: Least deviation of a speaker's standardised embeddings.
+LEAST_STD = 0.1
 _STEPS = 20
-_LEAST_STD = 0.1
 
 
 def measure_offset(
@@ -58,10 +59,10 @@ def measure_offset(
         rest = embeddings - class_means[classes]
         offset = share * rest.mean(axis=0)
         variance = np.square(rest - offset).mean(axis=0) + between  # as if all emotions had been shown
-        deviation = np.maximum(np.sqrt(share * variance + 1 - share), _LEAST_STD)
+        deviation = np.maximum(np.sqrt(share * variance + 1 - share), LEAST_STD)
 
     plain = share * embeddings.mean(axis=0)
-    plain_deviation = np.maximum(np.sqrt(share * embeddings.var(axis=0) + 1 - share), _LEAST_STD)
+    plain_deviation = np.maximum(np.sqrt(share * embeddings.var(axis=0) + 1 - share), LEAST_STD)
     trust = min(1.0, _variety(embeddings, weight, class_means, within_variance) / ENOUGH_VARIETY)
     squares = trust * np.square(plain_deviation) + (1 - trust) * np.square(deviation)
     return trust * plain + (1 - trust) * offset, np.sqrt(squares)
@@ -112,6 +113,22 @@ class StatisticsClassifier(AudioClassifier):
             digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
         return {"embedding": digest.hexdigest()}
 
+    def check_speakers(self) -> None:
+        """Accept statistics of any speaker: embeddings are standardised whatever the front end is."""
+
+    def head(self) -> dict[str, np.ndarray]:
+        """Return what follows the embedding, float64: `mean`, `std`, and the arguments of `measure_offset`."""
+        model = self.corpus_model
+        tensors = {
+            "mean": model.embedding_mean,
+            "std": model.embedding_std,
+            "weight": model.classifier.weight,
+            "bias": model.classifier.bias,
+            "class_means": model.class_means,
+            "within_variance": model.within_variance,
+        }
+        return {name: tensor.detach().double().cpu().numpy() for name, tensor in tensors.items()}
+
     def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
         """Measure the mean and deviation of a speaker's embeddings, as if all emotions were alike in them.
 
@@ -131,18 +148,9 @@ class StatisticsClassifier(AudioClassifier):
         embeddings = np.array(list(self.embeddings(counted())))
         if not samples:
             raise ValueError("a speaker's baseline needs at least one recording")
-        mean, std, weight, bias, class_means = (
-            tensor.detach().double().cpu().numpy()
-            for tensor in (
-                self.corpus_model.embedding_mean,
-                self.corpus_model.embedding_std,
-                self.corpus_model.classifier.weight,
-                self.corpus_model.classifier.bias,
-                self.corpus_model.class_means,
-            )
-        )
-        within = float(self.corpus_model.within_variance)
-        offset, deviation = measure_offset((embeddings - mean) / std, weight, bias, class_means, within)
+        head = self.head()
+        mean, std = head.pop("mean"), head.pop("std")
+        offset, deviation = measure_offset((embeddings - mean) / std, **head)
         seconds = sum(samples) / self.sampling_rate
         return SpeakerStatistics(tuple(mean + std * offset), tuple(std * deviation), len(samples), seconds)
 

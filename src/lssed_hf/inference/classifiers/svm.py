@@ -187,6 +187,9 @@ class SVMClassifier(Classifier):
     def front_end(self) -> dict[str, str]:
         return {"feature_set": self.svm.feature_set}
 
+    def check_speakers(self) -> None:
+        """Accept statistics of any speaker: functionals are standardised whatever the settings are."""
+
     def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
         """Measure mean and deviation of each functional over clips of one speaker.
 
@@ -214,8 +217,7 @@ class SVMClassifier(Classifier):
         Raises:
             ValueError: The statistics belong to another feature set, or the classifier is a speaker's already.
         """
-        if self.statistics is not None:
-            raise ValueError("this classifier is a speaker's already: call for_speaker of the one it was made from")
+        self._check_free()
         if len(statistics.mean) != len(self.svm.mean):
             raise ValueError(
                 f"the speaker's statistics are of {len(statistics.mean)} values, and {self.svm.feature_set} has "
