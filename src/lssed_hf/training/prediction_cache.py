@@ -1,6 +1,7 @@
 """Cache of what a saved model computes from clips, in shards that outlive a crash."""
 
 import hashlib
+import itertools
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from ..hub.run_folders import LAYOUTS
 from ..inference import classifiers
 from ..inference.classifiers.loading import find_model
 from ..inference.classifiers.probe import ENCODER
+from .selection import CORPUS_COLUMN
 
 
 #: Number of clips whose predictions are kept or lost together.
@@ -38,7 +40,7 @@ def cached_predictions(
 ) -> datasets.Dataset:
     """Return one row of `features` for each clip. `datasets` caches them by clips, key and code.
 
-    Clips count by their content, so those of one corpus are found again in other mixtures of corpora.
+    Clips count by their content, so those of one corpus (column `CORPUS_COLUMN`) are found again in other mixtures.
 
     Args:
         clips: Dataset with an audio column.
@@ -53,9 +55,14 @@ def cached_predictions(
     """
     if len(clips) == 0:
         raise ValueError("there are no clips that a model could be asked about")
+    corpora = clips[CORPUS_COLUMN] if CORPUS_COLUMN in clips.column_names else [None] * len(clips)
     clips = clips.select_columns([audio_column]).cast_column(audio_column, datasets.Audio(decode=False))
-    number = math.ceil(len(clips) / SHARD)
-    shards = [clips.shard(number, index, contiguous=True) for index in range(number)]
+    # No shard has clips of two corpora, so that those of one are the same in other mixtures.
+    shards = []
+    for _, block in itertools.groupby(range(len(clips)), key=corpora.__getitem__):
+        rows = clips.select(list(block))
+        number = math.ceil(len(rows) / SHARD)
+        shards += [rows.shard(number, index, contiguous=True) for index in range(number)]
     code = _code_digest(predict)
     return datasets.concatenate_datasets(
         [
@@ -67,7 +74,7 @@ def cached_predictions(
                 features=features,
                 # By itself, `datasets` would hash the function with all that it holds.
                 new_fingerprint=Hasher.hash([_content(shard[audio_column]), audio_column, *key, code]),
-                desc=f"{title}, {index}/{number}",
+                desc=f"{title}, {index}/{len(shards)}",
             )
             for index, shard in enumerate(shards, start=1)
         ]

@@ -97,16 +97,31 @@ def fit_probe(
 def _regression(states: np.ndarray, labels: np.ndarray, C: float, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Return weights and biases of a regression on standardised states, for states as they are."""
     mean, std = states.mean(axis=0, dtype=np.float64), np.maximum(states.std(axis=0, dtype=np.float64), 1e-6)
+    weight, bias = fit_regression((states - mean) / std, labels, C, num_labels)
+    weight /= std
+    return weight, bias - weight @ mean
+
+
+def fit_regression(
+    inputs: np.ndarray, labels: np.ndarray, C: float, num_labels: int, sample_weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit a logistic regression, and return weights (num_labels, size) and biases (num_labels,).
+
+    Args:
+        inputs: Standardised inputs, (clips, size).
+        labels: Class numbers, (clips,). A class without clips is never predicted.
+        C: Inverse strength of regularisation (scikit-learn's C).
+        num_labels: Number of classes.
+        sample_weight: Weight of each clip, (clips,). Default: 1.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        regression = LogisticRegression(C=C, max_iter=1000).fit((states - mean) / std, labels)
+        regression = LogisticRegression(C=C, max_iter=1000).fit(inputs, labels, sample_weight=sample_weight)
     coef, intercept = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:  # of two classes it has the second one's row alone
         coef, intercept = np.concatenate([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
-    weight = np.zeros((num_labels, states.shape[1]))
-    bias = np.full(num_labels, -100.0)  # a class without training clips is never predicted
-    weight[regression.classes_] = coef / std
-    bias[regression.classes_] = intercept - (coef / std) @ mean
+    weight, bias = np.zeros((num_labels, inputs.shape[1])), np.full(num_labels, -100.0)
+    weight[regression.classes_], bias[regression.classes_] = coef, intercept
     return weight, bias
 
 
@@ -126,14 +141,8 @@ def cached_states(
             from a waveform (samples,) to states (layers, size), and its sampling rate in Hz.
     """
     names = (
-        *(
-            "model_name_or_path",
-            "config_overrides",
-            "feature_extractor_overrides",
-            "chunk_length",
-            "trust_remote_code",
-        ),
-        *("probe_layer", "probe_pooling", "probe_statistics", "probe_range"),
+        *("model_name_or_path", "config_overrides", "feature_extractor_overrides", "chunk_length"),
+        *("probe_layer", "probe_pooling", "probe_statistics", "probe_range", "trust_remote_code"),
     )
     settings = {name: getattr(model_args, name) for name in names}
     if model_args.probe_pooling == "mean":

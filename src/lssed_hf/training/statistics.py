@@ -9,22 +9,19 @@ import dataclasses
 import json
 import logging
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
 from typing import Any
 
 import datasets
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ..evaluation.calibration import fit_temperature
 from ..evaluation.ser_metrics.ser_metrics import score
+from ..inference.classifiers.statistics import LEAST_STD
 from ..inference.speaker_normalization import speakers_of
 from ..models.encoders import encoder_of
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
@@ -36,7 +33,7 @@ from ..models.whisper_statistics.modeling_whisper_statistics import (
 )
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .pretrained import label_maps, load_pretrained
-from .probe import GRID, cached_states
+from .probe import GRID, cached_states, fit_regression
 from .record import Outcome, record_training
 from .selection import CORPUS_COLUMN
 
@@ -89,7 +86,7 @@ class Embeddings:
         for rows in self.rows_of_speakers():
             own = values[rows]
             if self.speakers[rows[0]] is not None and len(own) > 1:
-                values[rows] = (own - own.mean(axis=0)) / np.maximum(own.std(axis=0), 0.1)
+                values[rows] = (own - own.mean(axis=0)) / np.maximum(own.std(axis=0), LEAST_STD)
         return values
 
 
@@ -134,15 +131,7 @@ def fit_head(train: Embeddings, num_labels: int, layer: int, C: float, both: boo
     inputs = (values - mean) / std
     if both:
         inputs, weights = np.concatenate([inputs, train.by_speaker(layer, mean, std)]), np.tile(weights, 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        regression = LogisticRegression(C=C, max_iter=1000)
-        regression.fit(inputs, np.resize(labels, len(inputs)), sample_weight=weights)
-    coef, intercept = regression.coef_, regression.intercept_
-    if len(regression.classes_) == 2:  # of two classes it has the second one's row alone
-        coef, intercept = np.concatenate([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
-    weight, bias = np.zeros((num_labels, len(mean))), np.full(num_labels, -100.0)  # a class without clips is never one
-    weight[regression.classes_], bias[regression.classes_] = coef, intercept
+    weight, bias = fit_regression(inputs, np.resize(labels, len(inputs)), C, num_labels, weights)
     class_means = _class_means(train, layer, mean, std, num_labels)
     return Head(layer, C, mean, std, weight, bias, class_means, _within_variance(train, layer, weight / std))
 
@@ -285,15 +274,8 @@ def _encoder(model_args: ModelArguments) -> tuple[WhisperStatisticsModel, PyResN
 def _embeddings(rows: datasets.Dataset, data_args: DataArguments, model_args: ModelArguments) -> Embeddings:
     wanted = model_args.speaker_normalization != "none" or data_args.speaker_column_name in rows.column_names
     corpora = rows[CORPUS_COLUMN] if CORPUS_COLUMN in rows.column_names else [""] * len(rows)
-    # Corpus by corpus, so that the cache serves other mixtures of them too.
-    blocks = [[number for number, _ in block] for _, block in groupby(enumerate(corpora), key=lambda pair: pair[1])]
     return Embeddings(
-        np.concatenate(
-            [
-                cached_states(rows.select(block), model_args, data_args.audio_column_name, _statistics)
-                for block in blocks
-            ]
-        ),
+        cached_states(rows, model_args, data_args.audio_column_name, _statistics),
         np.asarray(rows[data_args.label_column_name]),
         speakers_of(rows, data_args.speaker_column_name) if wanted else [None] * len(rows),
         corpora,
