@@ -47,7 +47,7 @@ def compare_corpora(
             "target": target,
             "seeds": list(by_seed),
             "num_utterances": len(run.ids),
-            "num_speakers": None if run.speakers is None else len(set(run.speakers) - {None}),
+            "num_speakers": run.num_speakers,
             "majority": {name: run.results["majority"][name] for name in SCORES},
             **scores,
             **fairness(by_seed),

@@ -1,6 +1,6 @@
 """Scores of systems on corpora that were left out of their training: numbers, Markdown and LaTeX."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from .calibration import calibration
 from .intervals import SCORES, bootstrap_scores, percentile_intervals
 from .run_results import RunResults, mean_and_std, score_runs
+from .ser_metrics.ser_metrics import score
 from .significance import holm, two_sided
 from .text_tables import latex_table, markdown_table, score_cell
 
@@ -75,20 +76,19 @@ def _system(
         resamples.append(resampled)
         rows[corpus] = {
             "num_utterances": len(run.ids),
-            "num_speakers": None if run.speakers is None else len(set(run.speakers) - {None}),
+            "num_speakers": run.num_speakers,
             **scores,
             "calibration": _calibration([by_corpus[corpus]]),
             "confusion_matrix": _confusion(by_corpus[corpus].values()),
         }
     mean = None
     if len(rows) == len(corpora):
-        together = None if any(row is None for row in resamples) else np.mean(resamples, axis=0)
-        mean = percentile_intervals(np.mean(means, axis=0), together)
-        for score in SCORES:
-            by_seed = [rows[corpus][score]["by_seed"] for corpus in corpora]
+        mean, _ = _mean_over_corpora(means, resamples)
+        for name_of_score in SCORES:
+            by_seed = [rows[corpus][name_of_score]["by_seed"] for corpus in corpora]
             shared = set.intersection(*(set(scores) for scores in by_seed))
             seeds = [float(np.mean([scores[seed] for scores in by_seed])) for seed in sorted(shared)]
-            mean[score] |= {"std": mean_and_std(seeds)["std"] if seeds else None}
+            mean[name_of_score] |= {"std": mean_and_std(seeds)["std"] if seeds else None}
     return {
         "name": name,
         "seeds": sorted({seed for by_seed in by_corpus.values() for seed in by_seed}),
@@ -106,12 +106,18 @@ def _calibration(groups: Sequence[Mapping[int, RunResults]]) -> dict[str, Any]:
     )
 
 
-def _confusion(runs) -> list[list[int]]:
-    first = next(iter(runs))
-    counts = np.zeros((len(first.labels), len(first.labels)), dtype=int)
-    for run in runs:
-        np.add.at(counts, (run.references, run.predictions), 1)
-    return counts.tolist()
+def _confusion(runs: Iterable[RunResults]) -> list[list[int]]:
+    """Return the confusion matrix, summed over runs."""
+    scores = (score(run.references, run.predictions, len(run.labels)) for run in runs)
+    return sum(np.array(result["confusion_matrix"]) for result in scores).tolist()
+
+
+def _mean_over_corpora(
+    values: Sequence[np.ndarray], resamples: Sequence[np.ndarray | None]
+) -> tuple[dict[str, dict[str, float | None]], np.ndarray | None]:
+    """Return mean scores with intervals, and the resampled means, None where a corpus has one speaker alone."""
+    together = None if any(row is None for row in resamples) else np.mean(resamples, axis=0)
+    return percentile_intervals(np.mean(values, axis=0), together), together
 
 
 def _difference(
@@ -130,9 +136,8 @@ def _difference(
         )
         values.append(scores[0] - scores[1])
         resamples.append(None if resampled is None else resampled[0] - resampled[1])
-    together = None if any(row is None for row in resamples) else np.mean(resamples, axis=0)
-    interval = percentile_intervals(np.mean(values, axis=0), together)[UA]
-    return {**interval, "p": None if together is None else two_sided(together[1])}
+    intervals, together = _mean_over_corpora(values, resamples)
+    return {**intervals[UA], "p": None if together is None else two_sided(together[1])}
 
 
 def left_out_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -42,6 +42,11 @@ class RunResults:
         """Class names, (C,)."""
         return self.results["labels"]
 
+    @property
+    def num_speakers(self) -> int | None:
+        """Number of known speakers, None if all are unknown."""
+        return None if self.speakers is None else len(set(self.speakers) - {None})
+
     def on(self, ids: Sequence[str]) -> "RunResults":
         """Return the run on some of its utterances, in the order of `ids`. `results` still cover all utterances.
 
