@@ -14,11 +14,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from lssed_hf.corpora.emodb import SPEAKERS
 from lssed_hf.evaluation.few_shot import compare_few_shot, few_shot_markdown, few_shot_panels
 from lssed_hf.evaluation.plots import plot_curves
+from lssed_hf.evaluation.report import joined_runs
 from lssed_hf.evaluation.run_results import RunResults, read_run
 from lssed_hf.experiments import runs
 from lssed_hf.experiments.benchmark import parse_systems
@@ -81,7 +80,7 @@ def write_report(made: dict[tuple[str, int, int, str], Run], output_dir: Path) -
     for (start, number, seed, _), run in made.items():
         key = (None if start == SCRATCH else start), "emodb", number
         folds.setdefault(key, {}).setdefault(seed, []).append(read_run(run.folder))
-    curves = {key: {seed: joined(parts) for seed, parts in by_seed.items()} for key, by_seed in folds.items()}
+    curves = {key: {seed: joined_runs(parts) for seed, parts in by_seed.items()} for key, by_seed in folds.items()}
     rows = compare_few_shot(curves)
     write_json(output_dir / "results.json", {"corpus": "emodb", "few_shot": rows})
     plot_curves(few_shot_panels(rows), output_dir / "few_speakers.png", xlabel="training speakers")
@@ -91,19 +90,6 @@ def write_report(made: dict[tuple[str, int, int, str], Run], output_dir: Path) -
     text += f"## Recipe\n\n{recipe(dict(reversed(first.items())))}\n"
     (output_dir / "report.md").write_text(text, encoding="utf-8")
     print(text)
-
-
-def joined(folds: Sequence[RunResults]) -> RunResults:
-    """Join the test sets of several folds."""
-    return RunResults(
-        folds[0].results,
-        [name for fold in folds for name in fold.ids],
-        np.concatenate([fold.references for fold in folds]),
-        np.concatenate([fold.predictions for fold in folds]),
-        np.concatenate([fold.probabilities for fold in folds]),
-        [speaker for fold in folds for speaker in fold.speakers],
-        {name: [value for fold in folds for value in fold.groups[name]] for name in folds[0].groups},
-    )
 
 
 if __name__ == "__main__":

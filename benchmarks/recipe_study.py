@@ -111,7 +111,8 @@ def main() -> None:
             check_settings([*teachers.values(), *rest])
             do_runs(list(teachers.values()), args.jobs)
             do_runs(rest, args.jobs)
-        report = write_benchmark(runs, args.output_dir, "base")
+        folds = {spec: {seed: [run] for seed, run in by_seed.items()} for spec, by_seed in runs.items()}
+        report = write_benchmark(folds, args.output_dir, "base")
         print(f"Report: {report and report.path}")
 
 

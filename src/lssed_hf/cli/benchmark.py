@@ -6,17 +6,19 @@ from .experiment_parser import ExperimentParser
 
 
 DESCRIPTION = """Train and score systems under one recipe, side by side as in the paper's Table 5. Every system is
-trained once per seed, in a folder of its own (OUTPUT_DIR/runs/SYSTEM/seed_N). Stopped anywhere and started again, the
-command keeps what is finished and goes on with the rest. It takes all flags of `lssed-hf train` as well, for every
-system."""
+trained once per seed, in a folder of its own (OUTPUT_DIR/runs/SYSTEM/seed_N), or once per seed and test speaker
+(--protocol leave-one-speaker-out). Stopped anywhere and started again, the command keeps what is finished and goes on
+with the rest. It takes all flags of `lssed-hf train` as well, for every system."""
 EXAMPLE = r"""--corpus ravdess --data_dir RAVDESS --seeds 0 1 --output_dir outputs/benchmark \
              --models pyresnet50 resnet18 "adv=vgg16 --adversarial similarity" --num_train_epochs 30"""
+#: Flags of `train` that this command sets, and what takes their place.
+INSTEAD = {"--model_name_or_path": "--models", "--test_speaker": "--protocol leave-one-speaker-out"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = _parser()
-    from ..experiments.benchmark import make_run, parse_systems, write_benchmark
+    from ..experiments.benchmark import make_runs, parse_systems, write_benchmark
 
     args, flags = parser.parse(argv)
     parser.require(args, "models")
@@ -24,26 +26,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--jobs must be 1 or more, got {args.jobs}")
     specs = parse_systems(args.models)
     parser.check_systems([*filter(None, [args.reference]), *(args.figure2 or ())], [spec.name for spec in specs])
-    system_runs = {
-        spec: {seed: make_run(spec, seed, flags, args.output_dir, args.keep_models) for seed in args.seeds}
-        for spec in specs
-    }
+    leave_one_out = args.protocol == "leave-one-speaker-out"
+    system_runs = make_runs(specs, args.seeds, flags, args.output_dir, args.keep_models, leave_one_out)
     return parser.run(
         args,
-        [run for by_seed in system_runs.values() for run in by_seed.values()],
+        [run for by_seed in system_runs.values() for folds in by_seed.values() for run in folds],
         lambda: write_benchmark(system_runs, args.output_dir, args.reference, args.figure2),
         args.jobs,
     )
 
 
 def _parser() -> ExperimentParser:
-    parser = ExperimentParser("benchmark", DESCRIPTION, EXAMPLE, {"--model_name_or_path": "--models"})
+    parser = ExperimentParser("benchmark", DESCRIPTION, EXAMPLE, INSTEAD)
     parser.add_argument(
         "--models",
         nargs="+",
         metavar="SYSTEM",
         help="names of lssed_hf.list_models(), or folders or Hub names of audio classifiers; or NAME=MODEL FLAGS, in "
         "quotes, for a system of that name with flags of its own, e.g. 'adv=vgg16 --adversarial similarity'",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=("split", "leave-one-speaker-out"),
+        default="split",
+        help="test on the test split, or on each speaker in turn with a model of all the others (default: split)",
     )
     parser.add_argument(
         "--jobs",

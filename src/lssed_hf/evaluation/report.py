@@ -13,6 +13,7 @@ from ..files import replacing, write_json
 from .fairness import SPEAKER_NOTE, group_indices, speaker_recalls, speaker_rows
 from .intervals import SCORES, bootstrap_intervals, majority_row
 from .plots import plot_confusion_matrix
+from .run_results import RunResults
 from .ser_metrics.ser_metrics import check_labels, score
 from .text_tables import markdown_table, score_cell
 
@@ -119,6 +120,31 @@ def _group_scores(
         scores["per_class_recall"] = scores.pop("metrics")["per_class_recall"]
         by_attribute[attribute].append({"value": value, **scores})
     return by_attribute
+
+
+def joined_runs(runs: Sequence[RunResults]) -> RunResults:
+    """Return runs on different utterances as one run, scored on all of them. A single run stays as it is.
+
+    Args:
+        runs: Runs of one system, such as one for each speaker who is left out of the training.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    first = runs[0]
+    ids = [name for run in runs for name in run.ids]
+    references, predictions, probabilities = (
+        np.concatenate([getattr(run, name) for run in runs]) for name in ("references", "predictions", "probabilities")
+    )
+    speakers = [speaker for run in runs for speaker in run.speakers or [None] * len(run.ids)]
+    groups = {
+        name: [value for run in runs for value in run.groups.get(name, [None] * len(run.ids))]
+        for name in dict.fromkeys(name for run in runs for name in run.groups)
+    }
+    # The digits of the CSV may tie, so the predictions are scored and not the probabilities.
+    rows = np.eye(len(first.labels))[predictions]
+    results = evaluate_predictions(references, rows, first.labels, ids=ids, speakers=speakers, groups=groups)
+    known = None if all(speaker is None for speaker in speakers) else speakers
+    return RunResults(results, ids, references, predictions, probabilities, known, groups)
 
 
 def adversarial_scores(real: Mapping[str, Any], fake: Mapping[str, Any], epsilon: float) -> dict[str, Any]:

@@ -10,9 +10,13 @@ from typing import Any
 
 from ..evaluation.comparison import System, compare_systems, comparison_latex, comparison_markdown, table_cells
 from ..evaluation.plots import plot_confusion_matrices, plot_scores
-from ..evaluation.run_results import read_run
+from ..evaluation.report import joined_runs
+from ..evaluation.run_results import mean_and_std, read_run
+from ..evaluation.text_tables import markdown_table, score_cell
 from ..files import replacing, write_json
 from ..hub.run_folders import runs_folder
+from ..inference.speaker_normalization import speakers_of
+from .cross_corpus import folder_name
 from .experiment_report import Report, failures_of, missing_section, write_text
 from .runs import Run, data_arguments
 from .settings import recipe, training_settings
@@ -33,8 +37,8 @@ class Spec:
     flags: tuple[str, ...] = ()
 
 
-#: Runs by system and seed.
-SystemRuns = Mapping[Spec, Mapping[int, Run]]
+#: Runs by system and seed: one, or one for each test speaker.
+SystemRuns = Mapping[Spec, Mapping[int, Sequence[Run]]]
 
 
 def parse_systems(texts: Sequence[str]) -> list[Spec]:
@@ -56,7 +60,14 @@ def parse_systems(texts: Sequence[str]) -> list[Spec]:
     return specs
 
 
-def make_run(spec: Spec, seed: int, flags: Sequence[str], output_dir: Path, keep_model: bool = False) -> Run:
+def make_run(
+    spec: Spec,
+    seed: int,
+    flags: Sequence[str],
+    output_dir: Path,
+    keep_model: bool = False,
+    test_speaker: str | None = None,
+) -> Run:
     """Return the run that trains a system with a seed.
 
     Args:
@@ -65,11 +76,61 @@ def make_run(spec: Spec, seed: int, flags: Sequence[str], output_dir: Path, keep
         flags: Flags of `lssed-hf train` for all systems. The system's own flags replace them.
         output_dir: Folder of the benchmark.
         keep_model: Whether the finished run keeps its weights.
+        test_speaker: Speaker to leave out of the training and to test on. Default: the corpus's own splits.
     """
-    folder = runs_folder(output_dir) / spec.name / f"seed_{seed}"
-    own = ["--model_name_or_path", spec.model, "--seed", str(seed), "--output_dir", str(folder)]
-    settings = training_settings([*flags, *spec.flags, *own])
-    return Run(f"{spec.name}, seed {seed}", folder, "train", settings, keep_model)
+    folder, title = runs_folder(output_dir) / spec.name, spec.name
+    own = ["--model_name_or_path", spec.model, "--seed", str(seed)]
+    if test_speaker is not None:
+        folder, title = folder / f"without_{folder_name(test_speaker)}", f"{title} without speaker {test_speaker}"
+        own += ["--test_speaker", test_speaker]
+    folder = folder / f"seed_{seed}"
+    settings = training_settings([*flags, *spec.flags, *own, "--output_dir", str(folder)])
+    return Run(f"{title}, seed {seed}", folder, "train", settings, keep_model)
+
+
+def make_runs(
+    specs: Sequence[Spec],
+    seeds: Sequence[int],
+    flags: Sequence[str],
+    output_dir: Path,
+    keep_models: bool = False,
+    leave_one_speaker_out: bool = False,
+) -> dict[Spec, dict[int, list[Run]]]:
+    """Return the runs of all systems and seeds, see `SystemRuns`.
+
+    Args:
+        specs: Systems to train.
+        seeds: Seeds of the trainings.
+        flags: Flags of `lssed-hf train` for all systems.
+        output_dir: Folder of the benchmark.
+        keep_models: Whether finished runs keep their weights.
+        leave_one_speaker_out: Whether to test on each speaker of the corpus in turn.
+
+    Raises:
+        ValueError: The corpus has fewer than two known speakers, or clips of unknown speakers.
+    """
+    speakers = _speakers(flags) if leave_one_speaker_out else [None]
+    return {
+        spec: {
+            seed: [make_run(spec, seed, flags, output_dir, keep_models, speaker) for speaker in speakers]
+            for seed in seeds
+        }
+        for spec in specs
+    }
+
+
+def _speakers(flags: Sequence[str]) -> list[str]:
+    """Return the names of the speakers of a corpus, sorted."""
+    data_args = data_arguments(training_settings(flags))
+    splits = data_args.load().values()
+    names = {name for rows in splits for name in speakers_of(rows, data_args.speaker_column_name)}
+    if None in names or len(names) < 2:
+        unknown = " and clips of unknown ones" if None in names else ""
+        raise ValueError(
+            "--protocol leave-one-speaker-out needs the speaker of every clip, and two speakers at least; "
+            f"{data_args.dataset_name} has {len(names - {None})}{unknown}"
+        )
+    return sorted(names)
 
 
 def write_benchmark(
@@ -93,8 +154,8 @@ def write_benchmark(
     systems = [system for spec, by_seed in system_runs.items() if (system := _system(spec, by_seed))]
     if not systems:
         return None
-    failures = failures_of(run for by_seed in system_runs.values() for run in by_seed.values())
-    first_runs = {spec.name: next(iter(by_seed.values())) for spec, by_seed in system_runs.items()}
+    failures = failures_of(run for by_seed in system_runs.values() for folds in by_seed.values() for run in folds)
+    first_runs = {spec.name: next(iter(by_seed.values()))[0] for spec, by_seed in system_runs.items()}
     corpus = data_arguments(next(iter(first_runs.values())).settings).dataset_name
     finished = [system.name for system in systems]
     comparison = compare_systems(systems, reference if reference in finished else None)
@@ -114,27 +175,59 @@ def write_benchmark(
     write_text(
         output_dir / "report.md",
         f"# {len(systems)} system{'' if len(systems) == 1 else 's'} on {corpus}\n\n"
-        f"{comparison_markdown(comparison, corpus, 'table.png', 'figure2.png')}{missing_section(failures)}"
+        f"{comparison_markdown(comparison, corpus, 'table.png', 'figure2.png')}"
+        f"{_folds_section(comparison, system_runs)}{missing_section(failures)}"
         f"\n## Recipe\n\n{recipe({name: run.settings for name, run in first_runs.items()})}\n",
     )
     return Report(output_dir / "report.md", *table_cells(comparison))
 
 
-def _system(spec: Spec, by_seed: Mapping[int, Run]) -> System | None:
-    """Return a system with the results of its finished runs, or None if it has none."""
-    finished = {seed: run for seed, run in by_seed.items() if not run.problem}
+def _system(spec: Spec, by_seed: Mapping[int, Sequence[Run]]) -> System | None:
+    """Return a system with the results of its finished seeds, or None if it has none.
+
+    The clips of all test speakers of a seed count as one test set.
+    """
+    finished = {seed: folds for seed, folds in by_seed.items() if not any(run.problem for run in folds)}
     if not finished:
         return None
-    settings = next(iter(finished.values())).settings
+    settings = next(iter(finished.values()))[0].settings
     return System(
         spec.name,
         spec.model,
         # Without the folders of this machine.
         shlex.join(Path(flag).name if os.path.isabs(flag) else flag for flag in spec.flags),
-        {seed: read_run(run.folder) for seed, run in finished.items()},
-        [run.facts for run in finished.values()],
+        {seed: joined_runs([read_run(run.folder) for run in folds]) for seed, folds in finished.items()},
+        [_joined_facts([run.facts for run in folds]) for folds in finished.values()],
         "config_overrides" in settings,
         settings.get("adversarial", "none") != "none",
+    )
+
+
+def _joined_facts(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the facts of a run, or of several with their seconds together and their mean UA on validation clips."""
+    validation = [facts["validation_unweighted_accuracy"] for facts in folds]
+    return {
+        "num_parameters": folds[0]["num_parameters"],
+        "train_seconds": sum(facts["train_seconds"] for facts in folds),
+        "resumed": any(facts["resumed"] for facts in folds),
+        "validation_unweighted_accuracy": None if None in validation else mean_and_std(validation)["mean"],
+    }
+
+
+def _folds_section(comparison: Mapping[str, Any], system_runs: SystemRuns) -> str:
+    """Return the section of a report on scores by test speaker, Markdown, or nothing without such a protocol."""
+    if all(len(folds) == 1 for by_seed in system_runs.values() for folds in by_seed.values()):
+        return ""
+    rows = []
+    for row in comparison["systems"]:
+        scores = [speaker["unweighted_accuracy"]["value"] for speaker in row["speakers"]["by_speaker"]]
+        over_speakers = mean_and_std(scores)
+        rows.append([row["name"], f"{_ua(row):.3f}", score_cell(over_speakers["mean"], std=over_speakers["std"])])
+    table = markdown_table(["system", "UA of all clips", "mean UA of the test speakers"], rows)
+    return (
+        f"\n## Leave one speaker out\n\n{table}\n\nEach speaker is tested by a model that was trained and selected "
+        "without. All other tables score the clips of all test speakers together. ± is one sample deviation over "
+        "speakers. The UA of a speaker is over the classes that the speaker has.\n"
     )
 
 

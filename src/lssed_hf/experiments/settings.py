@@ -63,7 +63,7 @@ def recipe(settings_of: Mapping[str, Mapping[str, Any]]) -> str:
     Args:
         settings_of: Settings of one training of each system, by name of the system.
     """
-    left_out = {"seed", "output_dir", "data_dir"}
+    left_out = {"seed", "output_dir", "data_dir", "test_speaker"}
     kept = {
         name: {key: value for key, value in settings.items() if key not in left_out}
         for name, settings in settings_of.items()

@@ -33,8 +33,8 @@ _LEFT_OUT = (
     *("output_dir", "logging", "log_", "report_to", "run_name", "hub_", "push_to_hub", "trackio", "project"),
     *("disable_tqdm", "restart", "resume_from", "save_", "dataloader_", "preprocessing_num_workers", "do_", "debug"),
     *("data_dir", "dataset_", "split_scheme", "use_cpu", "local_rank", "ddp_", "trust_remote_code", "include_"),
-    *("label_pattern", "speaker_pattern", "teacher", "unlabelled_dir", "extra_corpora", "remove_unused_columns"),
-    *("greater_is_better", "gradient_checkpointing", "activation_checkpointing"),
+    *("label_pattern", "speaker_pattern", "test_speaker", "teacher", "unlabelled_dir", "extra_corpora"),
+    *("greater_is_better", "gradient_checkpointing", "activation_checkpointing", "remove_unused_columns"),
 )
 _STANDARD = {field.name: field for field in dataclasses.fields(TrainingArguments)}
 

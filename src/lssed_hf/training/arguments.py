@@ -27,6 +27,9 @@ class DataArguments(CorpusArguments):
         help="Split for model selection. Where it is missing, --validation_fraction of the training speakers is used.",
     )
     test_split_name: str = HfArg(default="test", help="Split that the final model is scored on, once.")
+    test_speaker: str | None = HfArg(
+        default=None, help="Test on all clips of this speaker, and train on those of all others, whatever the splits."
+    )
     extra_corpora: list[str] | None = field(
         default=None,
         metadata={

@@ -36,13 +36,35 @@ def training_splits(
     """
     label_column = data_args.label_column_name
     dataset = data_args.load() if dataset is None else encode_labels(dataset, label_column)
-    if data_args.train_split_name == ALL_SPLITS:
+    if data_args.test_speaker is not None:
+        dataset = leave_speaker_out(dataset, data_args)
+    elif data_args.train_split_name == ALL_SPLITS:
         dataset = datasets.DatasetDict({ALL_SPLITS: datasets.concatenate_datasets(list(dataset.values()))})
         dataset = with_extra_corpora(dataset, data_args)
     dataset = with_validation(dataset, data_args, seed, label_column)
     if data_args.max_train_speakers is not None:
         dataset[data_args.train_split_name] = few_speakers(dataset[data_args.train_split_name], data_args, seed)
     return dataset if data_args.train_split_name == ALL_SPLITS else with_extra_corpora(dataset, data_args)
+
+
+def leave_speaker_out(dataset: datasets.DatasetDict, data_args: DataArguments) -> datasets.DatasetDict:
+    """Return the clips of `data_args.test_speaker` for test and all other clips for training.
+
+    Raises:
+        ValueError: No clip is by that speaker, all are, or splits are named that are not there any more.
+    """
+    if data_args.train_split_name == ALL_SPLITS or "+" in data_args.train_split_name:
+        raise ValueError(
+            "--test_speaker trains on the other speakers' clips of all splits: leave out --train_split_name"
+        )
+    rows = datasets.concatenate_datasets(list(dataset.values()))
+    speakers = np.array([speaker or "" for speaker in _speakers(rows, data_args.speaker_column_name)])
+    is_test = speakers == data_args.test_speaker
+    if not is_test.any() or is_test.all():
+        known = ", ".join(np.unique(speakers[speakers != ""])) or "none"
+        raise ValueError(f"--test_speaker {data_args.test_speaker}: speakers of {data_args.dataset_name} are {known}")
+    chosen = {data_args.train_split_name: ~is_test, data_args.test_split_name: is_test}
+    return datasets.DatasetDict({split: rows.select(np.flatnonzero(mask)) for split, mask in chosen.items()})
 
 
 def with_validation(
@@ -240,4 +262,11 @@ def few_speakers(rows: datasets.Dataset, data_args: DataArguments, seed: int) ->
     return rows.select(np.flatnonzero(np.isin(speakers, chosen)))
 
 
-__all__ = ["few_speakers", "held_out_speakers", "training_splits", "with_extra_corpora", "with_validation"]
+__all__ = [
+    "few_speakers",
+    "held_out_speakers",
+    "leave_speaker_out",
+    "training_splits",
+    "with_extra_corpora",
+    "with_validation",
+]
