@@ -7,8 +7,8 @@
 
 Each model is tested on the corpus that was left out of its training. Clips for the statistics are drawn without regard
 to their labels; the other clips of the speaker are scored, or all of them where few are left. For `one emotion` each
-speaker has the clips of one emotion alone, which are scored too, in six draws; `one emotion, without` scores the same
-clips without statistics of speakers, and `one emotion, plain mean` with their plain mean and deviation.
+speaker has the clips of one emotion alone, which are scored too, each emotion in turn; `one emotion, without` scores
+the same clips without statistics of speakers, and `one emotion, plain mean` with their plain mean and deviation.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from lssed_hf.inference.speaker_normalization import waveforms_of
 
 
 AMOUNTS = (1, 2, 5, 20)
-#: Draws of clips, and of one emotion for each speaker.
-DRAWS, DRAWS_OF_AN_EMOTION = 4, 6
+#: Draws of clips.
+DRAWS = 4
 #: Numbers of the clips that the statistics come from, and of those that are scored, for one speaker.
 Draw = tuple[np.ndarray, np.ndarray]
 
@@ -80,10 +80,9 @@ class Corpus:
                 yield order[:count], order[count:] if count < 0.7 * len(clips) else order
 
     def one_emotion(self) -> Iterator[Draw]:
-        """Yield draws of one emotion of each speaker."""
-        for seed in range(DRAWS_OF_AN_EMOTION):
-            for number, clips in enumerate(self.clips):
-                label = np.random.default_rng([seed, number]).choice(np.unique(self.labels[clips]))
+        """Yield the clips of each emotion of each speaker."""
+        for clips in self.clips:
+            for label in np.unique(self.labels[clips]):
                 chosen = clips[self.labels[clips] == label]
                 yield chosen, chosen
 

@@ -197,6 +197,15 @@ class TestClassifier:
         with pytest.raises(ValueError, match="this classifier is a speaker's already"):
             own.for_speaker(own.statistics)
 
+    def test_logits_of_a_known_speaker_have_their_own_temperature(self, home):
+        clips = [speech(seed) for seed in range(4)]
+        classifier = load_classifier(home / "model")
+        statistics = classifier.speaker_statistics(clips)
+        plain, own = classifier.logits(clips), classifier.for_speaker(statistics).logits(clips)
+        classifier.model.speaker_temperature.fill_(0.5)
+        np.testing.assert_allclose(classifier.for_speaker(statistics).logits(clips), own / 0.5, rtol=1e-5)
+        np.testing.assert_array_equal(classifier.logits(clips), plain)
+
     def test_no_warning_says_that_it_was_not_trained_so(self, classifier, caplog):
         own = classifier.for_speaker(classifier.speaker_statistics([speech(0)]))
         list(own.probabilities([speech(1)]))

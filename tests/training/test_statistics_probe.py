@@ -161,6 +161,19 @@ class TestCalibration:
 
         assert log_loss(softer) < log_loss(head)
 
+    def test_clips_of_known_speakers_have_a_temperature_of_their_own(self):
+        train, test = made_up(0, shift=2.0, count=960), made_up(1, shift=2.0, count=960)
+        head = module.calibrated(fit_head(train, 3, 1, 1.0, both=True), train, 3, both=True)
+        assert head.speaker_temperature < 0.8  # what is known of speakers makes sure
+
+        def log_loss(logits):
+            return -np.log(softmax(logits, axis=1)[np.arange(len(logits)), test.labels]).mean()
+
+        _, by_speaker = module._views(head, test, both=True)
+        assert log_loss(by_speaker / head.speaker_temperature) < log_loss(by_speaker)
+        unknown = dataclasses.replace(train, speakers=[None] * 960)
+        assert module.calibrated(fit_head(unknown, 3, 1, 1.0, both=False), unknown, 3, False).speaker_temperature == 1
+
     def test_corpora_are_left_out_where_there_are_several(self):
         """The clips of one corpus have labels of their own, so nothing that is learnt elsewhere is right there."""
         train = made_up(0)

@@ -21,7 +21,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ..evaluation.calibration import fit_temperature
 from ..evaluation.ser_metrics.ser_metrics import score
-from ..inference.classifiers.statistics import LEAST_STD
+from ..inference.classifiers.statistics import LEAST_STD, measure_offset
 from ..inference.speaker_normalization import speakers_of
 from ..models.encoders import encoder_of
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
@@ -103,6 +103,7 @@ class Head:
         bias: Biases of the regression, (num_labels,).
         class_means: Mean of each class in standardised embeddings of speakers with zero mean, (num_labels, size).
         within_variance: Variance of the logits of one speaker's clips of one class, summed over logits.
+        speaker_temperature: Temperature of the logits of clips that are standardised by their speaker.
     """
 
     layer: int
@@ -113,6 +114,7 @@ class Head:
     bias: np.ndarray
     class_means: np.ndarray
     within_variance: float
+    speaker_temperature: float = 1.0
 
 
 def fit_head(train: Embeddings, num_labels: int, layer: int, C: float, both: bool) -> Head:
@@ -161,7 +163,7 @@ def _within_variance(train: Embeddings, layer: int, weight: np.ndarray) -> float
 
 
 def calibrated(head: Head, train: Embeddings, num_labels: int, both: bool) -> Head:
-    """Return the head with a temperature that fits clips of corpora that it was not trained on.
+    """Return the head with temperatures that fit clips of corpora that it was not trained on.
 
     Each corpus is left out in turn, and a head fitted to the others gives logits of its clips. With a single corpus,
     fifths of its speakers take the place of corpora. A training set of one speaker is not calibrated.
@@ -170,41 +172,52 @@ def calibrated(head: Head, train: Embeddings, num_labels: int, both: bool) -> He
         head: Head that was fitted to all training clips.
         train: Training clips.
         num_labels: Number of classes.
-        both: Whether the head learnt from each clip standardised by its speaker as well.
+        both: Whether clips that are standardised by their speaker have a temperature of their own.
     """
     groups = np.unique(train.corpora, return_inverse=True)[1]
     if groups.max() == 0:
         groups = np.empty(len(train.labels), dtype=int)
         for number, rows in enumerate(train.rows_of_speakers()):
             groups[rows] = number % 5
-    logits, labels, weights = [], [], []
+    logits: list[list[np.ndarray]] = [[], []]
+    labels, weights = [], []
     for group in np.unique(groups) if groups.max() else ():
         others = train.select(np.flatnonzero(groups != group))
         known = np.unique(others.labels)
         left_out = train.select(np.flatnonzero((groups == group) & np.isin(train.labels, known)))
         if len(known) < 2 or not len(left_out.labels):  # nothing to learn, or nothing that can be known
             continue
-        fitted = fit_head(others, num_labels, head.layer, head.C, both)
-        views = _views(fitted, left_out, both)
-        logits += [view @ fitted.weight.T + fitted.bias for view in views]
-        labels += [left_out.labels] * len(views)
-        weights += [np.full(len(left_out.labels), 1 / len(left_out.labels))] * len(views)
-    if not logits:
+        for found, view in zip(logits, _views(fit_head(others, num_labels, head.layer, head.C, both), left_out, both)):
+            found.append(view)
+        labels.append(left_out.labels)
+        weights.append(np.full(len(left_out.labels), 1 / len(left_out.labels)))
+    if not labels:
         return head
-    temperature = fit_temperature(np.concatenate(logits), np.concatenate(labels), np.concatenate(weights))
-    logger.info(f"temperature {temperature:.2f}")
+    references, weights = np.concatenate(labels), np.concatenate(weights)
+    plain, speaker = (fit_temperature(np.concatenate(view), references, weights) if view else 1.0 for view in logits)
+    logger.info(f"temperature {plain:.2f}, of known speakers {speaker:.2f}")
     return dataclasses.replace(
         head,
-        weight=head.weight / temperature,
-        bias=head.bias / temperature,
-        within_variance=head.within_variance / temperature**2,
+        weight=head.weight / plain,
+        bias=head.bias / plain,
+        within_variance=head.within_variance / plain**2,
+        speaker_temperature=speaker / plain if both else 1.0,
     )
 
 
 def _views(head: Head, clips: Embeddings, both: bool) -> list[np.ndarray]:
-    """Return standardised embeddings: by the head's mean and deviation, and with `both` by each speaker's own too."""
+    """Return logits of clips, and with `both` those of clips that are standardised by their speaker, as in use."""
     plain = (clips.values[:, head.layer] - head.mean) / head.std
-    return [plain, clips.by_speaker(head.layer, head.mean, head.std)] if both else [plain]
+    views = [plain]
+    if both:
+        views.append(plain.copy())
+        for rows in clips.rows_of_speakers():
+            if clips.speakers[rows[0]] is not None:
+                offset, deviation = measure_offset(
+                    plain[rows], head.weight, head.bias, head.class_means, head.within_variance
+                )
+                views[1][rows] = (plain[rows] - offset) / deviation
+    return [view @ head.weight.T + head.bias for view in views]
 
 
 def truncated_whisper(
@@ -330,7 +343,7 @@ def _validation_score(head: Head, validation: Embeddings | None, num_labels: int
     if validation is None:
         return 0.0
     scores = [
-        score(validation.labels, (view @ head.weight.T + head.bias).argmax(axis=1), num_labels)["unweighted_accuracy"]
+        score(validation.labels, view.argmax(axis=1), num_labels)["unweighted_accuracy"]
         for view in _views(head, validation, both)
     ]
     return float(np.mean(scores))
@@ -348,6 +361,7 @@ def classifier_of(
         "embedding_std": head.std,
         "class_means": head.class_means,
         "within_variance": np.float64(head.within_variance),
+        "speaker_temperature": np.float64(head.speaker_temperature),
         "classifier.weight": head.weight,
         "classifier.bias": head.bias,
     }

@@ -21,7 +21,7 @@ from .speaker_statistics import SpeakerStatistics, extraction_settings
 #: Weight of the prior of a speaker's mean and deviation, in clips.
 PRIOR_CLIPS = 5
 #: Share of the expected spread between emotions from which on clips count as varied.
-ENOUGH_VARIETY = 0.125
+ENOUGH_VARIETY = 1 / 6
 #: Least deviation of a speaker's standardised embeddings.
 LEAST_STD = 0.1
 _STEPS = 20
@@ -157,6 +157,8 @@ class StatisticsClassifier(AudioClassifier):
     def for_speaker(self, statistics: SpeakerStatistics) -> "StatisticsClassifier":
         """Return the classifier with a speaker's own mean and deviation of embeddings. The encoder is shared.
 
+        Logits are divided by the model's `speaker_temperature`, so that confidence is right for known speakers too.
+
         Args:
             statistics: Statistics of the speaker, from `speaker_statistics`.
 
@@ -172,10 +174,17 @@ class StatisticsClassifier(AudioClassifier):
         classifier = copy.copy(self)
         classifier.model = copy.copy(self.model)
         classifier.model._buffers = dict(self.model._buffers)
+        classifier.model._modules = {**self.model._modules, "classifier": self._head_of_speakers()}
         classifier.model.embedding_mean = torch.tensor(statistics.mean, dtype=torch.float32, device=self.device)
         classifier.model.embedding_std = torch.tensor(statistics.std, dtype=torch.float32, device=self.device)
         classifier.statistics = statistics
         return classifier
+
+    def _head_of_speakers(self) -> torch.nn.Linear:
+        head = copy.deepcopy(self.model.classifier).requires_grad_(False)
+        for parameter in head.parameters():
+            parameter /= self.model.speaker_temperature
+        return head
 
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         """Yield the statistics of each clip before they are standardised, in order; with `frames` the states."""

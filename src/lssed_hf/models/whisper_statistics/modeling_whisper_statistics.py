@@ -117,6 +117,7 @@ class WhisperStatisticsPreTrainedModel(PreTrainedModel):
             init.ones_(module.embedding_std)
             init.zeros_(module.class_means)
             init.zeros_(module.within_variance)
+            init.ones_(module.speaker_temperature)
 
 
 class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
@@ -259,9 +260,10 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
 class WhisperStatisticsForAudioClassification(WhisperStatisticsPreTrainedModel):
     """Truncated Whisper encoder with a linear classifier on standardised statistics.
 
-    The embedding is standardised by `embedding_mean` and `embedding_std`, which a speaker's own may replace. Two facts
-    tell a speaker's voice from the emotions in it: `class_means`, the means of the classes in standardised embeddings
-    of speakers with zero mean, and `within_variance`, the variance of logits of one speaker's clips of one class.
+    The embedding is standardised by `embedding_mean` and `embedding_std`. A speaker's own may replace them; logits are
+    then to be divided by `speaker_temperature`. Two facts tell a speaker's voice from the emotions in it:
+    `class_means`, the means of the classes in standardised embeddings of speakers with zero mean, and
+    `within_variance`, the variance of logits of one speaker's clips of one class.
 
     ```python
     >>> import torch
@@ -283,6 +285,7 @@ class WhisperStatisticsForAudioClassification(WhisperStatisticsPreTrainedModel):
         self.register_buffer("embedding_std", torch.ones(config.embedding_size))
         self.register_buffer("class_means", torch.zeros(config.num_labels, config.embedding_size))
         self.register_buffer("within_variance", torch.zeros(()))
+        self.register_buffer("speaker_temperature", torch.ones(()))
         self.classifier = nn.Linear(config.embedding_size, config.num_labels)
         self.post_init()
 
