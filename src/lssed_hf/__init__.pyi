@@ -51,6 +51,7 @@ from .models.whisper_statistics.modeling_whisper_statistics import (
 from .models.whisper_statistics.modeling_whisper_statistics import (
     WhisperStatisticsModel as WhisperStatisticsModel,
 )
+from .training.adapt import adapt as adapt
 from .training.features import fit_normalization as fit_normalization
 from .training.train import train as train
 

@@ -169,7 +169,7 @@ class TestCalibration:
         def log_loss(logits):
             return -np.log(softmax(logits, axis=1)[np.arange(len(logits)), test.labels]).mean()
 
-        _, by_speaker = module._views(head, test, both=True)
+        _, by_speaker = head.logits(test, both=True)
         assert log_loss(by_speaker / head.speaker_temperature) < log_loss(by_speaker)
         unknown = dataclasses.replace(train, speakers=[None] * 960)
         assert module.calibrated(fit_head(unknown, 3, 1, 1.0, both=False), unknown, 3, False).speaker_temperature == 1

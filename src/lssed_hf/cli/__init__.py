@@ -22,6 +22,7 @@ GROUPS = {
     },
     "models": {
         "train": ("cli.train", "train any audio classifier on your recordings or on any corpus"),
+        "adapt": ("cli.adapt", "fit a model to a few labelled recordings of yours, in a minute"),
         "evaluate": ("cli.evaluate", "score a model on your recordings or on a split of a corpus"),
         "export": ("cli.export", "write a model for ONNX Runtime or OpenVINO, in 8 bits too"),
         "convert": ("cli.convert", "turn a released PyResNet or an ESPnet2 recogniser into a folder for transformers"),

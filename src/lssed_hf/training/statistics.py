@@ -116,6 +116,23 @@ class Head:
     within_variance: float
     speaker_temperature: float = 1.0
 
+    def views(self, clips: Embeddings, both: bool) -> list[np.ndarray]:
+        """Return standardised embeddings of clips, and with `both` also standardised by their speaker, as in use."""
+        views = [(clips.values[:, self.layer] - self.mean) / self.std]
+        if both:
+            views.append(views[0].copy())
+            for rows in clips.rows_of_speakers():
+                if clips.speakers[rows[0]] is not None:
+                    offset, deviation = measure_offset(
+                        views[0][rows], self.weight, self.bias, self.class_means, self.within_variance
+                    )
+                    views[1][rows] = (views[0][rows] - offset) / deviation
+        return views
+
+    def logits(self, clips: Embeddings, both: bool) -> list[np.ndarray]:
+        """Return the logits of `views`, (clips, num_labels) each, before any temperature of speakers."""
+        return [view @ self.weight.T + self.bias for view in self.views(clips, both)]
+
 
 def fit_head(train: Embeddings, num_labels: int, layer: int, C: float, both: bool) -> Head:
     """Fit a head to one layer.
@@ -187,7 +204,8 @@ def calibrated(head: Head, train: Embeddings, num_labels: int, both: bool) -> He
         left_out = train.select(np.flatnonzero((groups == group) & np.isin(train.labels, known)))
         if len(known) < 2 or not len(left_out.labels):  # nothing to learn, or nothing that can be known
             continue
-        for found, view in zip(logits, _views(fit_head(others, num_labels, head.layer, head.C, both), left_out, both)):
+        fitted = fit_head(others, num_labels, head.layer, head.C, both)
+        for found, view in zip(logits, fitted.logits(left_out, both)):
             found.append(view)
         labels.append(left_out.labels)
         weights.append(np.full(len(left_out.labels), 1 / len(left_out.labels)))
@@ -203,21 +221,6 @@ def calibrated(head: Head, train: Embeddings, num_labels: int, both: bool) -> He
         within_variance=head.within_variance / plain**2,
         speaker_temperature=speaker / plain if both else 1.0,
     )
-
-
-def _views(head: Head, clips: Embeddings, both: bool) -> list[np.ndarray]:
-    """Return logits of clips, and with `both` those of clips that are standardised by their speaker, as in use."""
-    plain = (clips.values[:, head.layer] - head.mean) / head.std
-    views = [plain]
-    if both:
-        views.append(plain.copy())
-        for rows in clips.rows_of_speakers():
-            if clips.speakers[rows[0]] is not None:
-                offset, deviation = measure_offset(
-                    plain[rows], head.weight, head.bias, head.class_means, head.within_variance
-                )
-                views[1][rows] = (plain[rows] - offset) / deviation
-    return [view @ head.weight.T + head.bias for view in views]
 
 
 def truncated_whisper(
@@ -344,7 +347,7 @@ def _validation_score(head: Head, validation: Embeddings | None, num_labels: int
         return 0.0
     scores = [
         score(validation.labels, view.argmax(axis=1), num_labels)["unweighted_accuracy"]
-        for view in _views(head, validation, both)
+        for view in head.logits(validation, both)
     ]
     return float(np.mean(scores))
 

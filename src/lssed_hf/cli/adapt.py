@@ -1,0 +1,98 @@
+"""`lssed-hf adapt`: refit the head of a model on a few labelled recordings."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .dataclass_parser import DataclassParser
+from .experiment_parser import aligned
+
+
+DESCRIPTION = """Fit a model to a few labelled recordings of your own, in a minute: its head is refitted, and stays
+near the old one where the labels are the same. The scores before and after come from cross-validation on your
+recordings. Labels and speakers are found as by `lssed-hf train`."""
+EXAMPLE = "outputs/mine my_recordings --output_dir outputs/adapted"
+
+GROUPS = {
+    "data": (
+        *("arguments", "speaker_from", "dataset_name", "data_dir", "dataset_config_name", "label_set", "label_map"),
+        *("label_pattern", "speaker_pattern", "audio_column_name", "label_column_name", "speaker_column_name"),
+    ),
+    "output": ("output_dir",),
+    "hardware": ("device", "trust_remote_code"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    from transformers.hf_argparser import HfArg
+
+    from ..corpora.corpus_arguments import CorpusArguments
+    from ..training.adapt import adapt
+
+    @dataclass
+    class AdaptArguments(CorpusArguments):
+        """Recordings to adapt to, and where the adapted model goes."""
+
+        output_dir: str | None = HfArg(default=None, help="Folder for the adapted model.")
+        speaker_from: str | None = HfArg(
+            default=None,
+            help="Where the speaker of each recording is told, if not by the data: path for folders of one speaker "
+            "each, recording for one speaker each, or a CSV file with the columns file and speaker.",
+        )
+        device: str | None = HfArg(default=None, help="Such as cpu or cuda:0. Default: the GPU if there is one.")
+        trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
+
+    parser = DataclassParser("adapt", DESCRIPTION, EXAMPLE, (AdaptArguments,), GROUPS)
+    parser.usage = "%(prog)s [MODEL] FOLDER --output_dir DIR [flags]"
+    parser.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="[MODEL] FOLDER",
+        help="folder of the recordings; in front of it the folder or Hub name of a model (default: the built-in one)",
+    )
+    args, rest = parser.parse(argv)
+    named = args.dataset_name is not None or args.data_dir is not None
+    if args.output_dir is None:
+        parser.error("the following arguments are required: --output_dir")
+    if not 1 - named <= len(rest.arguments) <= 2 - named:
+        parser.error("name the folder of your recordings, and no more than a model in front of it")
+    if not named:
+        args = dataclasses.replace(args, data_dir=rest.arguments.pop())
+    model = rest.arguments[0] if rest.arguments else None
+    results = adapt(
+        data=args.dataset_name,
+        model=model,
+        **{
+            field.name: getattr(args, field.name) for field in dataclasses.fields(args) if field.name != "dataset_name"
+        },
+    )
+    print(_summary(results))
+    for note in results["notes"]:
+        print(f"Note: {note}", file=sys.stderr)
+    print(f"Classify recordings: lssed-hf predict {args.output_dir} RECORDING ...")
+    return 0
+
+
+def _summary(results: Mapping[str, Any]) -> str:
+    """Return what the clips are, and the table of scores."""
+    counts = ", ".join(f"{count} {label}" for label, count in results["clips_by_label"].items())
+    speakers = f" of {results['num_speakers']} speakers" if results["num_speakers"] else ""
+    renamed = {name: label for name, label in (results["matched_labels"] or {}).items() if name != label}
+    lines = [f"{results['num_clips']} clips{speakers}: {counts}"]
+    if renamed:
+        lines.append(f"Labels: {', '.join(f'{name} is {label}' for name, label in renamed.items())}")
+    rows = [
+        [view, *(_cell(scores[name], sign) for name, sign in (("before", ""), ("after", ""), ("change", "+")))]
+        for view, scores in results["unweighted_accuracy"].items()
+    ]
+    header = [f"UA by {results['num_folds']} folds of {results['folds']}", "before", "after", "change"]
+    return "\n".join([*lines, "", aligned(header, rows), ""])
+
+
+def _cell(score: Mapping[str, Any] | None, sign: str) -> str:
+    from ..evaluation.text_tables import score_cell
+
+    return "n/a" if score is None else score_cell(score["value"], score["low"], score["high"], form=f"{sign}.3f")
