@@ -293,9 +293,12 @@ def _notes(results: dict[str, Any], model_labels: Sequence[str]) -> list[str]:
         notes.append(f"{results['num_speakers']} speakers: intervals are too narrow")
     if results["confidence"] is None:
         notes.append("too few clips for cross-validation: how good the adapted model is, is unknown")
-    changes = [scores["change"] for scores in results["unweighted_accuracy"].values() if scores["change"]]
-    if changes and max(change["value"] for change in changes) <= 0:
-        notes.append("the adapted model does no better on these clips than the model as it is, which you may keep")
+    changes = {view: scores["change"] for view, scores in results["unweighted_accuracy"].items() if scores["change"]}
+    if worse := [view for view, change in changes.items() if change["value"] <= 0]:
+        notes.append(
+            f"{' and '.join(worse)}, the adapted model does no better on these clips than the model as it is, which "
+            "you may keep"
+        )
     if results["temperatures"] is None:
         notes.append(f"fewer than {ENOUGH_CLIPS} clips: confidence is not calibrated anew")
     return notes
