@@ -32,7 +32,7 @@ SECTIONS = {
         *("predict", "Prediction", "load_classifier", "default_model", "DEFAULT_MODEL", "embed", "Embedding"),
         *("score_timeline", "read_turns", "draw_timeline", "load_audio", "AudioError"),
     ),
-    "Training and scores": ("train", "evaluate", "metric_path", "fit_normalization"),
+    "Training and scores": ("train", "adapt", "evaluate", "metric_path", "fit_normalization"),
     "Corpora": ("load_corpus", "list_corpora", "EMOTIONS", "BENCHMARK_EMOTIONS"),
     "Models": (
         *("create_model", "list_models", "PyResNetFeatureExtractor", "PyResNetConfig", "PyResNetModel"),
