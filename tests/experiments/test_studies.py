@@ -1,14 +1,16 @@
-"""The two studies of benchmarks/: which system to pick, and which recipe, on tones."""
+"""Studies of benchmarks/ on tones: which system to pick, which recipe, and how far a few labelled clips go."""
 
 import importlib
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_whisper import write_whisper
 from tones import FLAGS, write_emodb, write_ravdess
 
+from lssed_hf import cli
 from lssed_hf.experiments.settings import training_settings
 
 
@@ -102,3 +104,36 @@ def test_recipes_are_compared_and_teachers_hear_no_held_out_speaker(places, tmp_
             "train, test": 0,
             "validation, test": 0,
         }
+
+
+def test_a_few_labelled_clips_are_drawn_from_speakers_who_are_not_tested(places, tmp_path, monkeypatch):
+    few_shot = importlib.import_module("few_shot_left_out")
+    monkeypatch.setattr(few_shot, "AMOUNTS", (1, 2))
+    monkeypatch.setattr(few_shot, "DRAWS", 2)
+    probe = "--probe true --probe_pooling statistics --probe_layer 1 --probe_C 0.1 --validation_fraction 0"
+    systems = [f"tiny={places['encoder']} {probe} --speaker_normalization all"]
+    corpora = [f"{name}={places[name]}" for name in ("ravdess", "emodb")]
+    argv = ["cross-corpus", "--leave_one_out", "--corpora", "ravdess", "emodb", "--data_dirs", *corpora]
+    left_out = tmp_path / "left_out"
+    assert cli.main([*argv, "--models", *systems, "--output_dir", str(left_out), "--report_to", "none"]) == 0
+    out = tmp_path / "few_shot"
+    monkeypatch.setattr(
+        sys, "argv", ["study", str(left_out), "tiny", "--data_dirs", *corpora, "--output_dir", str(out)]
+    )
+    few_shot.main()
+    results = json.loads((out / "results.json").read_text())
+    rows = {(row["corpus"], row["way"], row["clips_of_each_class"]): row for row in results["few_shot"]}
+    # Each speaker has as many clips of each emotion, so the mean of both halves is the score of all.
+    tested = json.loads(
+        (left_out / "runs" / "tiny" / "without_emodb" / "seed_0" / "on_it_none" / "results.json").read_text()
+    )
+    as_it_is = rows["emodb", few_shot.ADAPTED, 0]["unweighted_accuracy"][few_shot.WITHOUT_SPEAKERS]
+    assert as_it_is["value"] == pytest.approx(tested["metrics"]["unweighted_accuracy"])
+    assert {way for _, way, amount in rows if amount == 1} == {few_shot.ADAPTED, few_shot.NEW}
+    assert {way for _, way, amount in rows if amount == 2} == {few_shot.ADAPTED, few_shot.CHOSEN, few_shot.NEW}
+    assert (out / "few_shot.png").is_file() and str(tmp_path) not in (out / "report.md").read_text()
+
+    clips = few_shot.Embeddings(np.zeros((24, 1, 2)), np.arange(24) % 4, [f"s{n // 4}" for n in range(24)], [""] * 24)
+    for order, test in few_shot.halves(clips, draw=0):
+        labelled = {clips.speakers[row] for row in order}
+        assert len(labelled) == 3 and labelled.isdisjoint(test.speakers) and len(set(test.speakers)) == 3
