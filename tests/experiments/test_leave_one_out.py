@@ -211,3 +211,10 @@ def test_nothing_is_reported_before_a_test_is_finished(tmp_path):
     made = {key: runs.Run("x", tmp_path / "x", "evaluate", {"labels": ["angry"]})}
     assert leave_one_out.write_leave_one_out(made, ["a", "b"], tmp_path) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_a_teacher_may_be_another_system(corpora, tmp_path):
+    specs = parse_systems(["big=vgg11", "small=pyresnet-small --teacher big /elsewhere"])
+    made = make_runs(specs, flags_of(corpora), [], [3], tmp_path)
+    expected = [str(tmp_path / "runs" / "big" / "without_emodb" / "seed_3"), "/elsewhere"]
+    assert made["small", "emodb", 3].settings["teacher"] == expected

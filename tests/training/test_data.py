@@ -208,6 +208,16 @@ class TestAugmentation:
         change = stretch_and_shift(features, Augmentation(gain_db=gain), np.random.default_rng(seed)) - features
         assert np.ptp(change) < 1e-5 and abs(change).max() <= gain + 1e-5
 
+    @pytest.mark.parametrize("bins", [8, 64])
+    def test_a_filter_is_smooth_and_alike_in_all_frames(self, bins):
+        features, changed = np.zeros((5, bins), np.float32), []
+        for seed in range(50):
+            rng = np.random.default_rng(seed)
+            changed.append(stretch_and_shift(features, Augmentation(eq_db=6.0), rng))
+            assert changed[-1].dtype == np.float32 and (changed[-1] == changed[-1][0]).all()
+        assert 4 < np.abs(changed).max() <= 6
+        assert np.abs(np.diff(changed, axis=2)).max() <= 12 * 5 / (bins - 1) + 1e-5
+
     def test_none_by_default(self):
         features = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
         rng = np.random.default_rng(0)
@@ -288,6 +298,13 @@ class TestBalancedSampler:
         drawn = np.bincount(list(BalancedSampler(self.labels)), minlength=1000)[-10:]
         assert drawn.min() > 10 and drawn.max() < 70
 
+    def test_corpora_are_drawn_by_the_root_of_their_size_and_their_classes_alike(self):
+        labels, corpora = np.array([0] * 300 + [1] * 100 + [0] * 20 + [2] * 80), ["a"] * 400 + ["b"] * 100
+        probabilities = BalancedSampler(labels, corpora=corpora).probabilities
+        by_class = [probabilities[:300].sum(), probabilities[300:400].sum(), probabilities[400:420].sum()]
+        np.testing.assert_allclose(by_class, [1 / 3, 1 / 3, 1 / 6])
+        assert probabilities.sum() == pytest.approx(1)
+
     def test_a_function_of_seed_and_epoch(self):
         sampler, other = BalancedSampler(self.labels, seed=1), BalancedSampler(self.labels, seed=1)
         first = list(sampler)
@@ -317,6 +334,32 @@ class TestLengthSampler:
         sampler.set_epoch(1)
         assert list(sampler) != first
         assert list(LengthSampler(list(range(100)), 4, seed=1)) != first
+
+
+def test_shares_of_the_draws_are_normalised_by_speakers_and_by_recordings():
+    extractor, speaker = (
+        PyResNetFeatureExtractor(num_mel_bins=BINS, mean=[mean] * BINS, std=[10.0] * BINS) for mean in (-40, -240)
+    )
+    shares = {"speaker_share": 0.5, "recording_share": 0.25}
+    clips = SpeechDataset(
+        RANDOM,
+        extractor,
+        "emotion",
+        front_ends=[speaker] * len(FRAMES),
+        augmentation=Augmentation(eq_db=2.0),
+        **shares,
+    )
+    means = []
+    for epoch in range(100):
+        clips.set_epoch(epoch)
+        means += [item["values"].mean(axis=0) for item in everything(clips)]
+    by_speaker = np.mean(means, axis=1) > 10
+    assert 0.4 < by_speaker.mean() < 0.6
+    means = np.array(means)
+    assert len(np.unique(means[by_speaker], axis=0)) == len(FRAMES), "no filter where a speaker's statistics are"
+    assert len(np.unique(means[~by_speaker], axis=0)) == (~by_speaker).sum()
+    whole = SpeechDataset(RANDOM, extractor, "emotion")
+    assert_same(everything(clips.unchanged()), everything(whole))
 
 
 def test_lengths_are_those_of_the_crops():

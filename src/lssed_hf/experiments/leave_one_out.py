@@ -50,7 +50,8 @@ def make_runs(
     """Return the runs of all systems, seeds and corpora, in the order of work.
 
     A training takes the clips of all splits of its corpora. A system that is trained with `--speaker_normalization` is
-    tested with speakers' own statistics (of all their clips, without labels), and without.
+    tested with speakers' own statistics (of all their clips, without labels), and without. A `--teacher` that names an
+    earlier system is the one trained on the same corpora with the same seed.
 
     Args:
         specs: Systems.
@@ -66,13 +67,15 @@ def make_runs(
     corpora = {corpus: Corpus(training_settings([*flags, *own])) for corpus, own in data_flags.items()}
     labels = shared_labels(corpora, labels)
     runs: dict[tuple[str, str, int] | LeftOutTest, Run] = {}
+    trained: list[str] = []
     for spec in specs:
         for left_out in data_flags:
             first, *others = (corpus for corpus in data_flags if corpus != left_out)
             more = [f"{corpus}={corpora[corpus].settings.get('data_dir', '')}" for corpus in others]
             counts = sum((corpora[corpus].counts for corpus in (first, *others)), Counter())
             for seed in seeds:
-                folder = runs_folder(output_dir) / spec.name / f"without_{folder_name(left_out)}" / f"seed_{seed}"
+                run_folder = f"without_{folder_name(left_out)}/seed_{seed}"
+                folder = runs_folder(output_dir) / spec.name / run_folder
                 settings = training_settings(
                     [
                         *data_flags[first],
@@ -83,6 +86,11 @@ def make_runs(
                         *("--seed", str(seed), "--output_dir", str(folder)),
                     ]
                 )
+                if "teacher" in settings:
+                    settings["teacher"] = [
+                        str(runs_folder(output_dir) / name / run_folder) if name in trained else name
+                        for name in settings["teacher"]
+                    ]
                 title = f"{spec.name} without {left_out}, seed {seed}"
                 runs[spec.name, left_out, seed] = Run(title, folder, "train", settings)
                 kinds = {spec.name: "none"}
@@ -99,6 +107,7 @@ def make_runs(
                     runs[LeftOutTest(name, left_out, seed)] = Run(
                         f"{name}, on {left_out}, seed {seed}", folder / f"on_it_{kind}", "evaluate", tested
                     )
+        trained.append(spec.name)
     return runs
 
 

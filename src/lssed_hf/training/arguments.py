@@ -177,8 +177,12 @@ class RecipeArguments(TrainingArguments):
     class_weighting: Literal["none", "balanced"] = field(
         default="none", metadata={"help": "'balanced': weigh the loss of a class by its inverse frequency."}
     )
-    sampling: Literal["random", "balanced"] = field(
-        default="random", metadata={"help": "'balanced': draw every class equally often, with replacement."}
+    sampling: Literal["random", "balanced", "corpora"] = field(
+        default="random",
+        metadata={
+            "help": "'balanced': draw every class equally often, with replacement; 'corpora': the same within each "
+            "corpus, and corpora by the root of their number of clips."
+        },
     )
     crop_seconds: float = field(default=5.0, metadata={"help": "Random crops of training clips; 0 for whole clips."})
     freq_mask: int = field(default=0, metadata={"help": "SpecAugment: widest mask in mel bins, 0 for none."})
@@ -188,6 +192,7 @@ class RecipeArguments(TrainingArguments):
     freq_shift: int = field(default=0, metadata={"help": "Random shift along the mel axis, in bins."})
     time_stretch: float = field(default=0.0, metadata={"help": "Random change of speed, 0.1 for +-10 %%."})
     gain_db: float = field(default=0.0, metadata={"help": "Random change of level, in decibels."})
+    eq_db: float = field(default=0.0, metadata={"help": "Random smooth filter, in decibels."})
     mixup: float = field(default=0.0, metadata={"help": "Parameter of mixup's Beta distribution, 0 for none."})
     perturbed_copies: int | None = field(
         default=None,
@@ -202,6 +207,28 @@ class RecipeArguments(TrainingArguments):
     reverberation: float = field(default=0.0, metadata={"help": "Longest reverberation time of a copy, in seconds."})
     noise_snr: float | None = field(
         default=None, metadata={"help": "Lowest signal-to-noise ratio of a copy in dB; up to 20 dB more are drawn."}
+    )
+    speaker_share: float = field(
+        default=1.0,
+        metadata={
+            "help": "With --speaker_normalization: share of the draws of training clips that are normalised by their "
+            "speaker, the others by the corpus."
+        },
+    )
+    recording_share: float = field(
+        default=0.0,
+        metadata={
+            "help": "Share of the draws of training clips from which a random part of the clip's own mean of each mel "
+            "bin is subtracted, in place of other normalisation."
+        },
+    )
+    refit_head: bool = field(
+        default=False,
+        metadata={
+            "help": "Of PyResNets: fit the head anew at the end, a logistic regression on embeddings that are "
+            "standardised by all training clips and, with --speaker_normalization all, by their speaker's. A "
+            "speaker's own statistics are then those of embeddings."
+        },
     )
     adversarial: Literal["none", "vanilla", "similarity"] = field(
         default="none",
@@ -265,6 +292,8 @@ class RecipeArguments(TrainingArguments):
                 "--perturbed_copies needs at least one of --speed, --pitch_shift, --reverberation and --noise_snr"
             )
         self._check_distillation()
+        if min(self.speaker_share, self.recording_share) < 0 or self.speaker_share > 1 or self.recording_share > 1:
+            raise ValueError("--speaker_share and --recording_share must be between 0 and 1")
         if self.adversarial == "none":
             return
         defaults = DEFAULT_WEIGHTS[self.adversarial]
@@ -284,8 +313,8 @@ class RecipeArguments(TrainingArguments):
             raise ValueError("--teacher and --adversarial are two losses of which a training can have one")
         if self.unlabelled_dir and not self.teacher:
             raise ValueError("--unlabelled_dir needs a --teacher: without one, nothing is learnt from those clips")
-        if self.unlabelled_dir and self.sampling == "balanced":
-            raise ValueError("--sampling balanced goes by labels, which the clips of --unlabelled_dir do not have")
+        if self.unlabelled_dir and self.sampling != "random":
+            raise ValueError(f"--sampling {self.sampling} goes by labels, which --unlabelled_dir does not have")
 
     def augmentation(self) -> Augmentation:
         """Return the random changes to features of training clips."""

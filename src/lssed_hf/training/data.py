@@ -4,6 +4,8 @@ Every random draw is a function of seed, epoch and index alone. A resumed run th
 uninterrupted one would have seen, for any number of loader workers.
 """
 
+import copy
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,9 @@ from transformers import SequenceFeatureExtractor, TrainerCallback
 
 from ..inference.classifiers.inputs import model_inputs
 from .features import FrameExtractor, decibel, is_cacheable
+
+
+_EQ_POINTS = 6  # of the mel axis where a random filter draws its gains
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Augmentation:
         freq_shift: Largest shift along the mel axis in bins, up or down, as of another voice.
         time_stretch: Largest change of speed, 0.1 for factors of 0.9 to 1.1.
         gain_db: Largest change of level in decibels, up or down (logarithmic features only).
+        eq_db: Largest change of a random smooth filter in decibels, up or down, as of another microphone: gains of
+            six points of the mel axis, with straight lines between them (after FilterAugment, Nam et al. 2022).
         mixup: Parameter of mixup's Beta distribution (Zhang et al. 2018), 0 for none.
     """
 
@@ -39,6 +46,7 @@ class Augmentation:
     freq_shift: int = 0
     time_stretch: float = 0.0
     gain_db: float = 0.0
+    eq_db: float = 0.0
     mixup: float = 0.0
 
 
@@ -57,6 +65,9 @@ class SpeechDataset(torch.utils.data.Dataset):
         copies: Perturbed versions of the same rows. Every time, a clip is drawn from `dataset` and these.
         teachers: Predictions of each teacher for the unchanged clips, (clips, size). Mixup mixes them too.
         front_ends: Front end of each row, whose `normalize` replaces that of `feature_extractor`.
+        speaker_share: Share of the draws that are normalised by `front_ends`.
+        recording_share: Share of the draws from which a random part of the clip's own mean is subtracted instead.
+        corpora: Corpus of each row, for `BalancedSampler`. Default: one corpus.
     """
 
     def __init__(
@@ -71,6 +82,9 @@ class SpeechDataset(torch.utils.data.Dataset):
         copies: Sequence[datasets.Dataset] = (),
         teachers: Sequence[np.ndarray] = (),
         front_ends: Sequence[FrameExtractor] | None = None,
+        corpora: Sequence[str] | None = None,
+        speaker_share: float = 1.0,
+        recording_share: float = 0.0,
     ):
         # Arrow's format has a fraction of numpy's overhead.
         self.versions = [rows.select_columns(["values", "width"]).with_format("arrow") for rows in (dataset, *copies)]
@@ -79,6 +93,9 @@ class SpeechDataset(torch.utils.data.Dataset):
         if self.soft and not teachers:
             raise ValueError(f"{(self.labels < 0).sum()} clips have no {label_column}, and nothing else to learn from")
         self.teachers = teachers
+        self.corpora = corpora
+        self.speaker_share = speaker_share
+        self.recording_share = recording_share
         self.feature_extractor = feature_extractor
         self.front_ends = front_ends
         self.cacheable = is_cacheable(feature_extractor)
@@ -100,6 +117,14 @@ class SpeechDataset(torch.utils.data.Dataset):
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, which all draws depend on."""
         self.epoch = epoch
+
+    def unchanged(self) -> "SpeechDataset":
+        """Return the same clips, whole, without random changes and normalised by the corpus."""
+        clips = copy.copy(self)
+        clips.versions = self.versions[:1]
+        clips.augmentation = clips.crop_length = clips.front_ends = None
+        clips.recording_share = 0.0
+        return clips
 
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, self.epoch, index])
@@ -131,14 +156,24 @@ class SpeechDataset(torch.utils.data.Dataset):
         version = int(rng.integers(len(self.versions))) if len(self.versions) > 1 else 0
         row = self.versions[version][index]
         values = row["values"].combine_chunks().flatten().to_numpy().reshape(-1, row["width"][0].as_py())
-        if self.augmentation is not None:
-            values = stretch_and_shift(values, self.augmentation, rng, decibel(self.feature_extractor))
+        front_end, own_mean, augmentation = self.feature_extractor, 0.0, self.augmentation
+        mixed = self.speaker_share < 1 or self.recording_share > 0
+        draw = rng.random() if mixed else 0.0
+        if self.front_ends is not None and draw < self.speaker_share:
+            front_end = self.front_ends[index]
+            if mixed and augmentation is not None:  # a filter would only spoil the speaker's normalisation
+                augmentation = dataclasses.replace(augmentation, eq_db=0.0, gain_db=0.0)
+        elif draw >= 1 - self.recording_share:
+            own_mean = rng.random()
+        if augmentation is not None:
+            values = stretch_and_shift(values, augmentation, rng, decibel(self.feature_extractor))
+        if own_mean:
+            values = values - own_mean * (values.mean(axis=0) - np.asarray(front_end.mean, np.float32))
         if self.crop_length is not None and len(values) > self.crop_length:
             start = int(rng.integers(len(values) - self.crop_length + 1))
             values = values[start : start + self.crop_length]
         if not self.cacheable:
             return values[:, 0].copy()  # what Arrow holds cannot be written to
-        front_end = self.feature_extractor if self.front_ends is None else self.front_ends[index]
         values = front_end.normalize(values).astype(np.float32)
         return values if self.augmentation is None else spec_augment(values, self.augmentation, rng)
 
@@ -159,7 +194,7 @@ def by_length(rows: datasets.Dataset) -> datasets.Dataset:
 def stretch_and_shift(
     features: np.ndarray, augmentation: Augmentation, rng: np.random.Generator, decibel: float = 1.0
 ) -> np.ndarray:
-    """Change speed, level and the position on the mel axis of (frames, num_mel_bins) log-mel features."""
+    """Change speed, level, spectrum and the position on the mel axis of (frames, num_mel_bins) log-mel features."""
     if augmentation.time_stretch:
         factor = rng.uniform(1 - augmentation.time_stretch, 1 + augmentation.time_stretch)
         length = max(1, round(len(features) * factor))
@@ -174,6 +209,11 @@ def stretch_and_shift(
         features = features[:, bins]
     if augmentation.gain_db:
         features = features + np.float32(decibel * rng.uniform(-augmentation.gain_db, augmentation.gain_db))
+    if augmentation.eq_db:
+        bins = features.shape[1]
+        gains = rng.uniform(-augmentation.eq_db, augmentation.eq_db, _EQ_POINTS)
+        curve = np.interp(np.arange(bins), np.linspace(0, bins - 1, _EQ_POINTS), gains)
+        features = features + (decibel * curve).astype(np.float32)
     return features
 
 
@@ -253,11 +293,22 @@ class LengthSampler(torch.utils.data.Sampler):
 
 
 class BalancedSampler(torch.utils.data.Sampler):
-    """Sampler with replacement that draws every class equally often. An epoch has as many draws as clips."""
+    """Sampler with replacement that draws every class equally often. An epoch has as many draws as clips.
 
-    def __init__(self, labels: np.ndarray, seed: int = 0):
-        counts = np.bincount(labels)
-        self.probabilities = 1 / counts[labels] / np.count_nonzero(counts)
+    Args:
+        labels: Class number of each clip.
+        seed: Seed of the draws.
+        corpora: Corpus of each clip. Corpora are drawn by the root of their number of clips, and the classes of each
+            one equally often. Default: one corpus.
+    """
+
+    def __init__(self, labels: np.ndarray, seed: int = 0, corpora: Sequence[str] | None = None):
+        corpora = [""] * len(labels) if corpora is None else corpora
+        _, corpus, sizes = np.unique(corpora, return_inverse=True, return_counts=True)
+        cells, cell, counts = np.unique([corpus, labels], axis=1, return_inverse=True, return_counts=True)
+        num_classes = np.bincount(cells[0])
+        weights = np.sqrt(sizes)[corpus] / num_classes[corpus] / counts[cell.ravel()]
+        self.probabilities = weights / weights.sum()
         self.seed = seed
         self.epoch = 0
 

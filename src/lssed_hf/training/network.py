@@ -1,5 +1,6 @@
 """Training of networks by gradient descent."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -9,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
+import numpy as np
 import torch
 from transformers import PreTrainedModel, SequenceFeatureExtractor, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from ..inference.classifiers.network import no_loading_bar
-from ..inference.speaker_normalization import scored_rows, statistics_rows
+from ..inference.speaker_normalization import scored_rows, speakers_of, statistics_rows
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
@@ -22,12 +24,17 @@ from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze
 from .pretrained import label_maps, load_pretrained
 from .record import Outcome, record_training
+from .selection import CORPUS_COLUMN
 from .speaker_front_ends import front_ends_of, set_speaker_normalization, speaker_front_ends
+from .statistics import Embeddings, fit_head, set_head
 from .teachers import Teacher, predict_with_teachers, unlabelled_clips
 from .trainer import SpeechTrainer
 
 
 logger = logging.getLogger(__name__)
+
+_HEAD_C = 1e-3  # inverse strength of regularisation of `--refit_head`
+_NEW_SPEAKERS = 0.5  # distance between class means of new speakers, as a share of that of training clips
 
 
 def train_network(
@@ -53,8 +60,9 @@ def train_network(
     """
     train_split = data_args.train_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
-    model, feature_extractor = build_model(model_args, labels)
-    set_speaker_normalization(feature_extractor, model_args)
+    model, feature_extractor = build_model(model_args, labels, args.refit_head)
+    if not args.refit_head:
+        set_speaker_normalization(feature_extractor, model_args)
     if not is_cacheable(feature_extractor) and args.augmentation() != Augmentation():
         raise ValueError(
             "masks, shifts, stretching, gain and mixup work on the features of this package, but "
@@ -62,6 +70,7 @@ def train_network(
             "with --recipe small add --mixup 0"
         )
     train_clips, validation_clips = speech_datasets(data_args, model_args, args, dataset, teachers, feature_extractor)
+    num_validation = 0 if validation_clips is None else len(validation_clips)
     trainer = SpeechTrainer(
         model=model,
         args=args,
@@ -72,7 +81,7 @@ def train_network(
         processing_class=feature_extractor,
     )
     logger.info(
-        f"{model.num_parameters():,} parameters, {len(train_clips)} training and {len(validation_clips)} validation "
+        f"{model.num_parameters():,} parameters, {len(train_clips)} training and {num_validation} validation "
         f"clips, {args.world_size} process(es)"
     )
     if trainer.is_world_process_zero():
@@ -81,20 +90,35 @@ def train_network(
         record_training(data_args, model_args, args, dataset, model.num_parameters(), teachers, num_unlabelled)
     with no_loading_bar():  # one for each checkpoint that is written
         trained = trainer.train(resume_from_checkpoint=checkpoint)
+        if args.refit_head:
+            refit_head(model, train_clips, dataset[train_split], data_args, model_args.speaker_normalization != "none")
         trainer.save_model()
-    outcome = Outcome(model.num_parameters(), {**trained.metrics, **peak_memory()}, trainer.evaluate())
+    metrics = {} if validation_clips is None else trainer.evaluate()
+    outcome = Outcome(model.num_parameters(), {**trained.metrics, **peak_memory()}, metrics)
     trainer.save_metrics("train", outcome.train_metrics)
     trainer.save_metrics("eval", outcome.validation_metrics)
     trainer.save_state()
     return outcome
 
 
-def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
+def build_model(
+    model_args: ModelArguments, labels: Sequence[str], standardize_embedding: bool = False
+) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """Return a network of the zoo with random weights, or a pretrained classifier, and its front end.
 
     The head of a pretrained classifier is replaced where its labels differ.
+
+    Args:
+        model_args: Model to train.
+        labels: Classes.
+        standardize_embedding: Whether the model has to standardise its embedding before the head.
+
+    Raises:
+        ValueError: The model cannot standardise its embedding, and has to.
     """
     maps = label_maps(labels)
+    if standardize_embedding:
+        maps["standardize_embedding"] = True
     name = model_args.model_name_or_path
     if name in list_models():
         model = create_model(name, **maps, **json.loads(model_args.config_overrides or "{}"))
@@ -103,6 +127,8 @@ def build_model(model_args: ModelArguments, labels: Sequence[str]) -> tuple[PreT
         )
     else:
         model, feature_extractor = load_pretrained(model_args, maps)
+    if standardize_embedding and not hasattr(model, "embedding_mean"):
+        raise ValueError(f"--refit_head is for PyResNets, and {name} is a {type(model).__name__}")
     if model_args.freeze_feature_encoder:
         if hasattr(model, "freeze_feature_encoder"):
             model.freeze_feature_encoder()
@@ -120,8 +146,10 @@ def speech_datasets(
     dataset: datasets.DatasetDict,
     teachers: Sequence[Teacher],
     feature_extractor: SequenceFeatureExtractor,
-) -> tuple[SpeechDataset, SpeechDataset]:
+) -> tuple[SpeechDataset, SpeechDataset | None]:
     """Return the training and the validation clips, and fit the normalisation of the front end if it has none.
+
+    Without a validation split there are no validation clips.
 
     The arguments are those of `train_network`, and the front end.
     """
@@ -150,10 +178,16 @@ def speech_datasets(
         if args.unlabelled_dir:
             clips.append(unlabelled_clips(args.unlabelled_dir, labels, data_args.audio_column_name, label_column))
         predictions = predict_with_teachers(
-            teachers, clips, args.distill, labels, args.distill_temperature, data_args.audio_column_name
+            teachers,
+            clips,
+            args.distill,
+            labels,
+            args.distill_temperature,
+            data_args.audio_column_name,
+            speaker_rows[train_split],
         )
         versions = [[features_of(rows, copy) for rows in clips] for copy in range(args.perturbed_copies + 1)]
-        validation_rows = features_of(dataset[validation_split])
+        validation_rows = features_of(dataset[validation_split]) if validation_split in dataset else None
     labelled = versions[0][0]
     if is_cacheable(feature_extractor) and feature_extractor.mean is None:
         fit_normalization(feature_extractor, labelled)
@@ -170,11 +204,47 @@ def speech_datasets(
         copies=copies,
         teachers=predictions,
         front_ends=row_front_ends(clean, labelled, train_split),
+        corpora=dataset[train_split][CORPUS_COLUMN] if CORPUS_COLUMN in dataset[train_split].column_names else None,
+        speaker_share=args.speaker_share,
+        recording_share=args.recording_share,
     )
+    if validation_rows is None:
+        return train_clips, None
     scored = scored_rows(len(validation_rows), speaker_rows[validation_split], model_args)
     sorted_rows = by_length(validation_rows.select(scored))
-    front_ends = row_front_ends(sorted_rows, validation_rows, validation_split)
+    front_ends = None if args.refit_head else row_front_ends(sorted_rows, validation_rows, validation_split)
     return train_clips, SpeechDataset(sorted_rows, feature_extractor, label_column, front_ends=front_ends)
+
+
+def refit_head(
+    model: PreTrainedModel,
+    train_clips: SpeechDataset,
+    rows: datasets.Dataset,
+    data_args: DataArguments,
+    by_speaker: bool,
+) -> None:
+    """Fit the head of a PyResNet anew, on embeddings of whole training clips.
+
+    Args:
+        model: Trained network, which standardises its embedding.
+        train_clips: Training clips, those of `rows` first.
+        rows: Labelled training clips.
+        data_args: Names of columns.
+        by_speaker: Whether to learn from embeddings standardised by their speaker as well.
+    """
+    clips = train_clips.unchanged()
+    model.eval()
+    with torch.inference_mode():
+        inputs = (torch.from_numpy(clips[number]["values"])[None].to(model.device) for number in range(len(rows)))
+        embeddings = torch.cat([model.base_model(values).pooler_output for values in inputs])
+    known = Embeddings(
+        embeddings.float().cpu().numpy()[:, None],
+        np.asarray(rows[data_args.label_column_name]),
+        speakers_of(rows, data_args.speaker_column_name) if by_speaker else [None] * len(rows),
+        [""] * len(rows) if train_clips.corpora is None else train_clips.corpora,
+    )
+    head = fit_head(known, model.config.num_labels, 0, _HEAD_C, by_speaker)
+    set_head(model, dataclasses.replace(head, class_means=_NEW_SPEAKERS * head.class_means))
 
 
 def find_checkpoint(args: TrainingArguments) -> str | None:

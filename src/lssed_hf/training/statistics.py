@@ -17,6 +17,7 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ..evaluation.calibration import fit_temperature
@@ -359,6 +360,12 @@ def classifier_of(
     settings = {**encoder.config.to_dict(), "pooled_layers": [head.layer], **label_maps(labels)}
     model = WhisperStatisticsForAudioClassification(WhisperStatisticsConfig(**settings))
     model.whisper_statistics.load_state_dict(encoder.state_dict())
+    set_head(model, head)
+    return model.eval()
+
+
+def set_head(model: PreTrainedModel, head: Head) -> None:
+    """Put a head into a classifier that standardises its embeddings."""
     values = {
         "embedding_mean": head.mean,
         "embedding_std": head.std,
@@ -371,4 +378,3 @@ def classifier_of(
     model.load_state_dict(
         {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}, strict=False
     )
-    return model.eval()

@@ -1,8 +1,10 @@
 """Teachers of a distillation: their predictions for training clips, computed once and cached."""
 
+import hashlib
+import json
 import os
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from ..hub.training_record import start_facts
 from ..inference import AudioClassifier, load_classifier
 from ..inference.classifiers.classifier import Classifier
 from ..inference.classifiers.probe import ProbeClassifier
+from ..inference.classifiers.statistics import StatisticsClassifier, measure_offset
 from ..labels import label_numbers
 from ..models.registry import list_models
 from ..scan import expand_paths
@@ -48,7 +51,12 @@ class Teacher:
         return {**start_facts(self.name), "digest": self.digest}
 
     def probabilities(
-        self, clips: datasets.Dataset, labels: Sequence[str], temperature: float = 1.0, audio_column: str = "audio"
+        self,
+        clips: datasets.Dataset,
+        labels: Sequence[str],
+        temperature: float = 1.0,
+        audio_column: str = "audio",
+        speakers: Mapping[str, Sequence[int]] | None = None,
     ) -> np.ndarray:
         """Return softmax(z / T) of the logits z of each whole clip, float32 (clips, labels).
 
@@ -60,11 +68,16 @@ class Teacher:
             labels: Classes of the result.
             temperature: T.
             audio_column: Name of the column with the audio.
+            speakers: Numbers of the clips of each speaker. A teacher that standardises its embeddings does so by all
+                clips of the speaker. Default: every clip is judged on its own.
 
         Raises:
             ValueError: One of `labels` is not a class of the teacher.
             AudioError, FileNotFoundError: A clip cannot be used. The message names its file.
         """
+        if speakers and isinstance(self._classifier, StatisticsClassifier):
+            logits = self._logits_by_speaker(clips, labels, audio_column, speakers) / temperature
+            return torch.from_numpy(logits).softmax(dim=1).float().numpy()
         rows = self._predictions(
             clips, "logits", audio_column, lambda classifier: self._columns(classifier.labels, labels)
         )
@@ -83,23 +96,49 @@ class Teacher:
         """
         return np.stack(self._predictions(clips, "features", audio_column, self._check_network)["prediction"])
 
+    def _logits_by_speaker(
+        self, clips: datasets.Dataset, labels: Sequence[str], audio_column: str, speakers: Mapping[str, Sequence[int]]
+    ) -> np.ndarray:
+        columns = self._columns(self._classifier.labels, labels)
+        head = self._classifier.head()
+        mean, std = head.pop("mean"), head.pop("std")
+        # Teachers with one encoder share its embeddings, as those of an experiment that leaves corpora out do.
+        found = self._predictions(clips, "features", audio_column, self._check_network, self._encoder_digest())
+        embeddings = (np.stack(found["prediction"]) - mean) / std
+        for rows in speakers.values():
+            offset, deviation = measure_offset(embeddings[rows], **head)
+            embeddings[rows] = (embeddings[rows] - offset) / deviation
+        return (embeddings @ head["weight"].T + head["bias"])[:, columns]
+
+    def _encoder_digest(self) -> str:
+        """Return a digest of all that embeddings depend on: settings and weights below the head."""
+        config, extractor = self._classifier.config, self._classifier.feature_extractor
+        settings = {name: getattr(config, name) for name in type(config).__annotations__}
+        digest = hashlib.sha256(json.dumps([settings, extractor.to_dict()], sort_keys=True, default=list).encode())
+        for name, tensor in sorted(self._classifier.model.base_model.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def _classifier(self) -> Classifier:
+        return load_classifier(self.name, trust_remote_code=self.trust_remote_code)
+
     def _predictions(
         self,
         clips: datasets.Dataset,
         kind: Literal["logits", "features"],
         audio_column: str,
         check: Callable[[Classifier], Any],
+        digest: str | None = None,
     ) -> datasets.Dataset:
-        """Return rows of `prediction` and `labels`. The classifier passes `check` before it predicts anything."""
+        """Return rows of `prediction` and `labels`. The classifier passes `check` before it predicts anything.
 
-        @cache
-        def opened() -> Classifier:
-            classifier = load_classifier(self.name, trust_remote_code=self.trust_remote_code)
-            check(classifier)
-            return classifier
+        They are cached by a digest of the classifier, or by another one.
+        """
 
         def predict(batch: dict[str, list]) -> dict[str, list]:
-            classifier = opened()
+            classifier = self._classifier
+            check(classifier)
             waveforms = (load_audio(clip, classifier.sampling_rate) for clip in batch[audio_column])
             found = list(classifier.probabilities(waveforms) if kind == "logits" else classifier.embeddings(waveforms))
             return {"prediction": found, "labels": [classifier.labels] * len(found)}
@@ -111,7 +150,7 @@ class Teacher:
             }
         )
         title = f"Asking {Path(self.name).name}"
-        rows = cached_predictions(clips, predict, features, [self.digest, kind], title, audio_column)
+        rows = cached_predictions(clips, predict, features, [digest or self.digest, kind], title, audio_column)
         return rows.with_format("numpy")
 
     def _columns(self, classes: Sequence[str], labels: Sequence[str]) -> list[int]:
@@ -139,6 +178,7 @@ def predict_with_teachers(
     labels: Sequence[str],
     temperature: float,
     audio_column: str = "audio",
+    speakers: Mapping[str, Sequence[int]] | None = None,
 ) -> list[np.ndarray]:
     """Return the predictions of each teacher, (clips, size), for the rows of all datasets one behind the other.
 
@@ -149,17 +189,19 @@ def predict_with_teachers(
         labels: Classes of the probabilities.
         temperature: Temperature of the probabilities.
         audio_column: Name of the column with the audio.
+        speakers: Numbers of the rows of each speaker in the first dataset, see `Teacher.probabilities`.
 
     Raises:
         ValueError, AudioError, FileNotFoundError: See `Teacher`.
     """
 
-    def predict(teacher: Teacher, rows: datasets.Dataset) -> np.ndarray:
+    def predict(teacher: Teacher, number: int) -> np.ndarray:
         if distill == "features":
-            return teacher.embeddings(rows, audio_column)
-        return teacher.probabilities(rows, labels, temperature, audio_column)
+            return teacher.embeddings(clips[number], audio_column)
+        known = None if number else speakers
+        return teacher.probabilities(clips[number], labels, temperature, audio_column, known)
 
-    return [np.concatenate([predict(teacher, rows) for rows in clips]) for teacher in teachers]
+    return [np.concatenate([predict(teacher, number) for number in range(len(clips))]) for teacher in teachers]
 
 
 def unlabelled_clips(

@@ -151,7 +151,7 @@ def train_model(
     set_seed(args.seed)
     try:
         splits = training_splits(data_args, args.seed, dataset)
-        _check_validation(data_args, model_args, splits)
+        _check_validation(data_args, model_args, args, splits)
         if model_args.model_name_or_path not in CLASSICAL and not model_args.probe:
             outcome = train_network(data_args, model_args, args, splits, teachers, checkpoint)
         elif args.process_index == 0:
@@ -181,14 +181,21 @@ def _check_flags(model_args: ModelArguments, args: RecipeArguments) -> None:
         )
 
 
-def _check_validation(data_args: DataArguments, model_args: ModelArguments, splits: datasets.DatasetDict) -> None:
+def _check_validation(
+    data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments, splits: datasets.DatasetDict
+) -> None:
     if data_args.validation_split_name in splits:
         return
-    fixed = model_args.probe_layer is not None and model_args.probe_C is not None
-    if not model_args.probe or model_args.probe_pooling != "statistics" or not fixed:
+    if model_args.probe:
+        fixed = model_args.probe_layer is not None and model_args.probe_C is not None
+        needed = model_args.probe_pooling != "statistics" or not fixed
+    else:
+        needed = args.load_best_model_at_end or args.eval_strategy != "no"
+    if needed or model_args.model_name_or_path in CLASSICAL:
         raise ValueError(
             "--validation_fraction 0 leaves no clips to choose a model by: it is for --probe true --probe_pooling "
-            "statistics with both --probe_layer and --probe_C"
+            "statistics with both --probe_layer and --probe_C, and for networks with --eval_strategy no and "
+            "--load_best_model_at_end false, as in --recipe small"
         )
 
 

@@ -85,8 +85,10 @@ class SpeechTrainer(CardTrainer):
         return super().compute_loss(forward if adversarial else model, inputs, return_outputs, num_items_in_batch)
 
     def _get_train_sampler(self, train_dataset=None):
-        if self.args.sampling == "balanced":
-            return BalancedSampler((train_dataset or self.train_dataset).labels, self.args.seed)
+        if self.args.sampling != "random":
+            clips = train_dataset or self.train_dataset
+            corpora = clips.corpora if self.args.sampling == "corpora" else None
+            return BalancedSampler(clips.labels, self.args.seed, corpora)
         return super()._get_train_sampler(train_dataset)
 
     def _get_eval_sampler(self, eval_dataset):

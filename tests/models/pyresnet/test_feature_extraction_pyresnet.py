@@ -271,6 +271,14 @@ class TestChain:
         assert free.max() - free.min() > top_db
         np.testing.assert_allclose(limited, np.maximum(free, free.max() - top_db), rtol=1e-6)
 
+    def test_level_and_pauses_around_the_speech_do_not_matter_with_a_speech_range(self):
+        extractor = PyResNetFeatureExtractor(normalization="none", speech_range=30.0, do_denoise=False)
+        pause = noise(2 * RATE, scale=1e-5)
+        alone, around = extractor.extract(bursts()), extractor.extract(0.1 * np.concatenate([pause, bursts(), pause]))
+        assert abs(len(around) - len(alone)) <= 2 and abs(around.mean() - alone.mean()) < 2
+        np.testing.assert_allclose(extractor.extract(0.1 * bursts()), alone, atol=1e-3)
+        assert extractor.extract(np.zeros(RATE, np.float32)).shape == (1 + RATE // 512, 128)
+
     def test_silence_is_the_floor_of_the_decibels(self):
         features = PLAIN(np.zeros(RATE, np.float32), sampling_rate=RATE).input_features[0]
         assert features.shape == (32, 128) and np.abs(features + 100).max() < 1e-4

@@ -66,7 +66,7 @@ class ExportedClassifier(Classifier):
         self.batch_size = batch_size
 
     def check_speakers(self) -> None:
-        if self.config.model_type == "whisper_statistics":
+        if self.config.model_type == "whisper_statistics" or getattr(self.config, "standardize_embedding", False):
             raise ValueError(
                 f"{self.name} takes no speaker's own statistics: they standardise embeddings, which an exported "
                 "network does not give; name the model that it was exported from"

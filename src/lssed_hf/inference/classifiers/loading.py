@@ -80,14 +80,14 @@ def load_classifier(
             f"{folder} holds no classifier: neither config.json, as a folder of transformers, nor {exported.MARKER}, "
             f"as one that lssed-hf export wrote; it holds {found}"
         )
-    kind = StatisticsClassifier if _model_type(folder) == "whisper_statistics" else AudioClassifier
+    kind = StatisticsClassifier if _standardizes_embedding(folder) else AudioClassifier
     return kind(path, batch_size, device, trust_remote_code)
 
 
-def _model_type(folder: Path) -> str | None:
-    """Return the `model_type` of a folder of transformers or of a name on the Hub."""
+def _standardizes_embedding(folder: Path) -> bool:
+    """Return whether a model standardises embeddings: a folder of transformers or a name on the Hub."""
     settings, _ = PreTrainedConfig.get_config_dict(folder)
-    return settings.get("model_type")
+    return settings.get("model_type") == "whisper_statistics" or bool(settings.get("standardize_embedding"))
 
 
 def find_model(path: str | os.PathLike) -> Path:

@@ -1,4 +1,6 @@
-"""Inference with truncated Whisper encoders, whose embeddings a speaker's own statistics can standardise.
+"""Inference with networks whose embeddings a speaker's own statistics can standardise.
+
+These are truncated Whisper encoders, and PyResNets of `lssed-hf train --refit_head`.
 
 A speaker's mean embedding is voice, microphone and emotion together. Subtracting it takes the voice away, and the
 emotion too where the clips have mostly one. So a speaker's statistics are shrunk towards the corpus's, by the amount
@@ -79,7 +81,7 @@ def _variety(embeddings: np.ndarray, weight: np.ndarray, class_means: np.ndarray
 
 
 class StatisticsClassifier(AudioClassifier):
-    """Truncated Whisper encoder of `lssed-hf train --probe_pooling statistics`; see `AudioClassifier`.
+    """Network of `lssed-hf train --probe_pooling statistics` or `--refit_head`; see `AudioClassifier`.
 
     Attributes:
         corpus_model: Model with the mean and deviation of its corpus; `model` may have those of a speaker.
@@ -166,10 +168,11 @@ class StatisticsClassifier(AudioClassifier):
             ValueError: The statistics belong to another model, or the classifier is a speaker's already.
         """
         self._check_free()
-        if len(statistics.mean) != self.model.config.embedding_size:
+        size = len(self.model.embedding_mean)
+        if len(statistics.mean) != size:
             raise ValueError(
-                f"the speaker's statistics are of {len(statistics.mean)} values and the model's embedding has "
-                f"{self.model.config.embedding_size}: take those of this model, which lssed-hf enroll gives"
+                f"the speaker's statistics are of {len(statistics.mean)} values and the model's embedding has {size}: "
+                "take those of this model, which lssed-hf enroll gives"
             )
         classifier = copy.copy(self)
         classifier.model = copy.copy(self.model)
@@ -188,10 +191,13 @@ class StatisticsClassifier(AudioClassifier):
 
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         """Yield the statistics of each clip before they are standardised, in order; with `frames` the states."""
+        if frames and self.config.model_type != "whisper_statistics":
+            yield from super().embeddings(waveforms, frames)
+            return
         for waveform in waveforms:
             inputs = self.inputs([waveform])
             with torch.inference_mode():
-                output = self.model.whisper_statistics(**inputs)
+                output = self.model.base_model(**inputs)
             own = (inputs.input_features.shape[1] + 1) // 2  # without those of the margin
             values = output.last_hidden_state[0, :own] if frames else output.pooler_output[0]
             yield values.float().cpu().numpy()

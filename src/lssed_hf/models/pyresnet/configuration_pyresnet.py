@@ -32,6 +32,9 @@ class PyResNetConfig(PreTrainedConfig):
             Whether the last batch norm of each block starts at a scale of 0, so that a new network begins as its
             shortcuts alone (Goyal et al. 2017, section 5.1). The authors' definition has it off. On small corpora and
             in bfloat16 training hardly works without it, because gradients grow towards the input.
+        standardize_embedding (`bool`, *optional*, defaults to `False`):
+            Whether the pooled vector is standardised before the classifier, by statistics of the corpus that a
+            speaker's own may replace.
 
     ```python
     >>> from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
@@ -54,6 +57,7 @@ class PyResNetConfig(PreTrainedConfig):
     num_frequency_rows: int = 4
     classifier_dropout: float = 0.0
     zero_init_residual: bool = False
+    standardize_embedding: bool = False
 
     def __post_init__(self, **kwargs):
         self.hidden_sizes = list(self.hidden_sizes)

@@ -64,6 +64,11 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             Whether to convert power to decibels, `10 log10(max(1e-10, power))`.
         top_db (`float`, *optional*, defaults to 80.0):
             Decibels below the clip's peak at which values are clipped, `None` for no clipping.
+        speech_range (`float`, *optional*):
+            Make clips independent of the level and of the pauses around the speech. Frames count as speech whose level
+            (mean of the decibels) is at most so much below the loud frames' (95th percentile). The mean over speech
+            becomes 0 dB, and frames before the first and behind the last one are left out, but for one on each side.
+            Default: levels and frames stay as they are.
         normalization (`str`, *optional*, defaults to `"corpus"`):
             Normalisation:
 
@@ -100,6 +105,7 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         f_max: float = 8000.0,
         log_mel: bool = True,
         top_db: float | None = 80.0,
+        speech_range: float | None = None,
         normalization: str = "corpus",
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
@@ -127,6 +133,7 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
         self.f_max = f_max
         self.log_mel = log_mel
         self.top_db = top_db
+        self.speech_range = speech_range
         self.normalization = normalization
         self.mean = None if mean is None else [float(value) for value in mean]
         self.std = None if std is None else [float(value) for value in std]
@@ -276,6 +283,8 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
             features *= np.float32(10 / math.log(10))
             if self.top_db is not None:
                 np.maximum(features, features.max() - np.float32(self.top_db), out=features)
+            if self.speech_range is not None:
+                features = _level_speech(features, self.speech_range)
         return features
 
     def normalize(self, features: np.ndarray) -> np.ndarray:
@@ -365,6 +374,14 @@ class PyResNetFeatureExtractor(SequenceFeatureExtractor):
                 "channels): down-mix it first, e.g. x.mean(axis=1)"
             )
         return [_mono(clip, index) for index, clip in enumerate(clips)]
+
+
+def _level_speech(features: np.ndarray, speech_range: float) -> np.ndarray:
+    """Return the frames of speech in decibels around their mean level, with one frame before and behind them."""
+    levels = features.mean(axis=1)
+    speech = levels >= np.quantile(levels, 0.95) - speech_range
+    first, last = np.flatnonzero(speech)[[0, -1]]
+    return features[max(0, first - 1) : last + 2] - levels[speech].mean()
 
 
 class _Kept(threading.local):

@@ -163,6 +163,11 @@ class PyResNetPreTrainedModel(PreTrainedModel):
             init.kaiming_uniform_(module.weight, a=math.sqrt(5))
             bound = 1 / math.sqrt(module.in_features)
             init.uniform_(module.bias, -bound, bound)
+        elif isinstance(module, PyResNetForAudioClassification) and module.config.standardize_embedding:
+            for buffer in (module.embedding_mean, module.class_means, module.within_variance):
+                init.zeros_(buffer)
+            for buffer in (module.embedding_std, module.speaker_temperature):
+                init.ones_(buffer)
 
 
 class PyResNetModel(PyResNetPreTrainedModel):
@@ -275,6 +280,10 @@ class PyResNetModel(PyResNetPreTrainedModel):
 class PyResNetForAudioClassification(PyResNetPreTrainedModel):
     """PyResNet with a linear classifier on its pooled features (`fc` of the released networks).
 
+    With `standardize_embedding` the pooled features are standardised by `embedding_mean` and `embedding_std`. A
+    speaker's own may replace them; logits are then to be divided by `speaker_temperature`. `class_means` and
+    `within_variance` tell a speaker's voice from the emotions in it.
+
     ```python
     >>> import torch
     >>> from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
@@ -292,12 +301,24 @@ class PyResNetForAudioClassification(PyResNetPreTrainedModel):
         self.num_labels = config.num_labels
         self.pyresnet = PyResNetModel(config)
         self.dropout = nn.Dropout(config.classifier_dropout)
+        if config.standardize_embedding:
+            self.register_buffer("embedding_mean", torch.zeros(config.hidden_size))
+            self.register_buffer("embedding_std", torch.ones(config.hidden_size))
+            self.register_buffer("class_means", torch.zeros(config.num_labels, config.hidden_size))
+            self.register_buffer("within_variance", torch.zeros(()))
+            self.register_buffer("speaker_temperature", torch.ones(()))
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
     def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
         """See [`PyResNetModel.freeze_feature_encoder`]."""
         self.pyresnet.freeze_feature_encoder(num_stages)
+
+    def classify(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Return the logits (batch, num_labels) of embeddings (batch, hidden_size) that are not standardised yet."""
+        if self.config.standardize_embedding:
+            embeddings = (embeddings - self.embedding_mean) / self.embedding_std
+        return self.classifier(self.dropout(embeddings))
 
     @can_return_tuple
     def forward(
@@ -321,7 +342,7 @@ class PyResNetForAudioClassification(PyResNetPreTrainedModel):
         outputs = self.pyresnet(
             input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states
         )
-        logits = self.classifier(self.dropout(outputs.pooler_output))
+        logits = self.classify(outputs.pooler_output)
         # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
