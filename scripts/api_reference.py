@@ -29,8 +29,8 @@ extractors what their base classes have.
 #: Sections and their names, those that people call first on top.
 SECTIONS = {
     "Recordings": (
-        *("predict", "Prediction", "load_classifier", "default_model", "DEFAULT_MODEL", "embed", "Embedding"),
-        *("score_timeline", "read_turns", "draw_timeline", "load_audio", "AudioError"),
+        *("predict", "Prediction", "load_classifier", "list_pretrained", "default_model", "DEFAULT_MODEL"),
+        *("embed", "Embedding", "score_timeline", "read_turns", "draw_timeline", "load_audio", "AudioError"),
     ),
     "Training and scores": ("train", "adapt", "evaluate", "metric_path", "fit_normalization"),
     "Corpora": ("load_corpus", "list_corpora", "EMOTIONS", "BENCHMARK_EMOTIONS"),

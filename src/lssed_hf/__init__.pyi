@@ -5,9 +5,10 @@ from .corpora import list_corpora as list_corpora
 from .corpora import load_corpus as load_corpus
 from .evaluation import metric_path as metric_path
 from .hub.conversion.convert import convert_checkpoint as convert_checkpoint
-from .inference.classifiers.loading import DEFAULT_MODEL as DEFAULT_MODEL
 from .inference.classifiers.loading import default_model as default_model
 from .inference.classifiers.loading import load_classifier as load_classifier
+from .inference.classifiers.pretrained import DEFAULT_MODEL as DEFAULT_MODEL
+from .inference.classifiers.pretrained import list_pretrained as list_pretrained
 from .inference.embed import Embedding as Embedding
 from .inference.embed import embed as embed
 from .inference.evaluate import evaluate as evaluate

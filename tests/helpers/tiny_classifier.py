@@ -10,8 +10,8 @@ TINY = {"depths": [1], "embedding_size": 4, "hidden_sizes": [8], "kernel_sizes":
 
 
 def write_classifier(folder: Path, labels: Sequence[str], normalization: str = "utterance") -> Path:
-    """Save a PyResNet and its feature extractor; with the normalization "speaker", that has statistics."""
+    """Save a PyResNet and its feature extractor, which has statistics unless it normalises each utterance."""
     create_model("pyresnet50", id2label=dict(enumerate(labels)), **TINY).save_pretrained(folder)
-    statistics = {"mean": [-50.0] * 128, "std": [20.0] * 128} if normalization == "speaker" else {}
+    statistics = {"mean": [-50.0] * 128, "std": [20.0] * 128} if normalization != "utterance" else {}
     PyResNetFeatureExtractor(normalization=normalization, **statistics).save_pretrained(folder)
     return folder

@@ -11,7 +11,7 @@ import torch
 from scipy.special import softmax
 
 from lssed_hf import cli, load_classifier
-from lssed_hf.inference.classifiers import exported
+from lssed_hf.inference.classifiers import exported, statistics
 from lssed_hf.inference.classifiers.speaker_statistics import SpeakerStatistics, read_speakers
 from lssed_hf.inference.classifiers.statistics import StatisticsClassifier, measure_offset
 from lssed_hf.models.registry import create_feature_extractor, create_model
@@ -167,6 +167,19 @@ class TestClassifier:
         [frames] = classifier.embeddings(clips[1:], frames=True)
         assert frames.shape == (16, 16)  # 0.31 s, 50 a second, without the margin
         np.testing.assert_allclose(frames.mean(axis=0), embeddings[1, :16], atol=1e-5)
+
+    def test_a_clip_that_was_measured_is_not_computed_again(self, home, monkeypatch):
+        classifier = load_classifier(home / "model")
+        clips, passes = [speech(seed) for seed in range(4)], []
+        inputs = classifier.inputs
+        monkeypatch.setattr(classifier, "inputs", lambda batch: passes.append(len(batch)) or inputs(batch))
+        own = classifier.for_speaker(classifier.speaker_statistics(clips))
+        assert sum(passes) == 4
+        assert own.logits([*clips, clips[0][::2]]).shape == (5, 3) and sum(passes) == 5
+        monkeypatch.setattr(statistics, "_KEPT", 2)
+        classifier.logits([speech(9)])
+        classifier.logits(clips)
+        assert sum(passes) > 6
 
     def test_a_speakers_statistics_are_measured_around_the_corpus_s(self, classifier):
         clips = [speech(seed) for seed in range(4)]

@@ -159,7 +159,7 @@ def test_a_space_without_models_shows_the_built_in_one(tmp_path, monkeypatch, se
     ((app, _),) = served
     assert models_of(app) == ["built-in model"]
     (facts,) = (row["props"] for row in AppConfig(app).components if row["props"].get("elem_id") == "facts")
-    assert "UA 0.70 on eight RAVDESS actors it had not heard" in facts["value"]
+    assert "on corpora that were left out of the training" in facts["value"]
 
 
 def test_the_space_asks_for_what_the_package_asks_for():

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     corpus, model = args.output_dir.resolve() / "synthetic_lssed", args.output_dir.resolve() / "model"
     test = _make_corpus(corpus, args.num_speakers)
-    print("3. Train a small PyResNet and score it on speakers it never heard")
+    print("3. Train a small PyResNet and score it on speakers outside its training")
     from . import train
 
     status = train.main(

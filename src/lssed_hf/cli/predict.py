@@ -47,6 +47,13 @@ def parser() -> CommandParser:
     data.add_argument(
         "--min_speech", type=float, default=0.25, metavar="SHARE", help="of a recording to be speech (default: 0.25)"
     )
+    data.add_argument(
+        "--min_confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="give no label, but the note unsure, where the most probable class has less than P (default: 0)",
+    )
     speaker = parser.add_argument_group("speaker")
     add_speaker_arguments(speaker)
     speaker.add_argument(
@@ -71,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError("--batch_size, --num_proc and --cpus_per_proc must be 1 or more")
     if not 0 <= args.min_speech <= 1:
         raise ValueError(f"--min_speech {args.min_speech} must be between 0 and 1")
+    if not 0 <= args.min_confidence <= 1:
+        raise ValueError(f"--min_confidence {args.min_confidence} must be between 0 and 1")
 
     from ..inference.classifiers.loading import split_model
     from ..inference.classifiers.speaker_statistics import check_speaker_arguments
@@ -116,12 +125,13 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
     from tqdm.auto import tqdm
 
     from ..inference.classifiers.loading import load_speaker_classifier
+    from ..inference.classifiers.pretrained import is_built_in
     from ..inference.predict import predict_recordings, unscored_notes
 
     model = (model_name, args.batch_size, args.device, args.trust_remote_code)
     speaker = (args.speakers, args.speaker)
-    unscored = unscored_notes(args.vad, model_name is None)
-    settings = {"channel": args.channel, "unscored": unscored, "min_speech": args.min_speech}
+    settings = {name: getattr(args, name) for name in ("channel", "min_speech", "min_confidence")}
+    settings["unscored"] = unscored_notes(args.vad, is_built_in(model_name))
     with ExitStack() as stack:
         if args.engine == "ray":
             from ..inference.predict_ray import predict_on_ray
@@ -162,5 +172,7 @@ def _summary(predictions: Sequence) -> str:
     failed = sum(one.error is not None for one in predictions)
     parts = [f"{labelled} of {len(predictions)} recordings classified"]
     parts += [f"{failed} could not be read"] if failed else []
-    silent = len(predictions) - labelled - failed
+    unsure = sum("unsure" in one.notes for one in predictions)
+    silent = len(predictions) - labelled - failed - unsure
+    parts += [f"{unsure} unsure"] if unsure else []
     return ", ".join([*parts, *([f"{silent} without speech or too short"] if silent else [])])

@@ -45,7 +45,11 @@ def parser() -> CommandParser:
         "--window_seconds", type=float, default=3.0, metavar="S", help="length of a window (default: 3)"
     )
     windows.add_argument("--hop_seconds", type=float, default=1.0, metavar="S", help="window to window (default: 1)")
-    windows.add_argument("--vad", action="store_true", help="leave windows without speech unscored (Silero VAD)")
+    windows.add_argument(
+        "--vad",
+        action=argparse.BooleanOptionalAction,
+        help="leave windows without speech unscored (Silero VAD); the default with a built-in model",
+    )
     windows.add_argument(
         "--min_speech",
         type=float,
@@ -65,6 +69,12 @@ def parser() -> CommandParser:
         "transcript",
     )
     add_speaker_arguments(speaker)
+    speaker.add_argument(
+        "--own_baseline",
+        action=argparse.BooleanOptionalAction,
+        help="normalise each speaker of the turns, or without turns the whole recording, by its own speech, without "
+        "labels (default: with models that suit it, such as the built-in encoder-small)",
+    )
     hardware = parser.add_argument_group("model and hardware")
     hardware.add_argument(
         "--batch_size", type=int, default=8, metavar="N", help="windows per forward pass (default: 8)"
@@ -79,10 +89,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.batch_size < 1:
         raise ValueError("--batch_size must be 1 or more")
 
+    from ..inference.classifiers.pretrained import is_built_in
     from ..inference.classifiers.speaker_statistics import check_speaker_arguments
     from ..inference.timeline.envelope import Envelope
 
     check_speaker_arguments(args)
+    if args.vad is None:
+        args.vad = is_built_in(args.model)
     _check_outputs(args)
     envelope = Envelope() if args.figure else None
     labels, segments = _score(args, envelope)
@@ -117,6 +130,7 @@ def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[
         min_speech=args.min_speech,
         turns=turns,
         speakers=speakers,
+        own_baseline=args.own_baseline,
         channel=args.channel,
         envelope=envelope,
     )
@@ -184,4 +198,5 @@ def _settings(args: argparse.Namespace) -> dict:
         "turns": str(args.turns) if args.turns else None,
         "speakers": str(args.speakers) if args.speakers else None,
         "speaker": args.speaker,
+        "own_baseline": args.own_baseline,
     }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from .dataclass_parser import DataclassParser
 
 
-DESCRIPTION = """Train a speech recogniser on transcribed speech, and score it once on clips that it has not heard. Any
+DESCRIPTION = """Train a speech recogniser on transcribed speech, and score it once on clips outside its training. Any
 flag of transformers' TrainingArguments works too. Where not said otherwise, defaults are those of ESPnet's
 LibriSpeech conformer recipe."""
 EXAMPLE = "--dataset_name ravdess --data_dir RAVDESS --output_dir outputs/asr"

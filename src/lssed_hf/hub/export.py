@@ -34,6 +34,7 @@ from ..inference.classifiers.exported import (
     run_network,
 )
 from ..inference.classifiers.inputs import model_inputs
+from ..inference.classifiers.loading import find_model
 from ..models.folding import fold_batch_norm, merge_small_groups
 from ..scan import expand_paths
 from .quantization import errors_only, quantize_onnx, quantize_openvino
@@ -170,7 +171,7 @@ def _versions(format: str) -> dict[str, str]:
 
 
 def _open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool) -> _Source:
-    name = os.fspath(model_name_or_path)
+    name = os.fspath(find_model(model_name_or_path))
     if Path(name, MARKER).is_file():
         raise ValueError(f"{name} was exported already; give the folder of its model")
     extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)

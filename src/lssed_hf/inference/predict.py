@@ -16,7 +16,8 @@ from ..audio import num_channels, stream_audio
 from ..scan import expand_paths
 from .classifiers.classifier import Classifier
 from .classifiers.loading import load_speaker_classifier
-from .quality import LONG, MIN_SPEECH, MOSTLY_NO_SPEECH, NO_SPEECH, SILENT, TOO_SHORT, Listener
+from .classifiers.pretrained import is_built_in
+from .quality import LONG, MIN_SPEECH, MOSTLY_NO_SPEECH, NO_SPEECH, SILENT, TOO_SHORT, UNSURE, Listener
 
 
 #: Source of a recording: a path, or an undecoded `Audio` row with its bytes.
@@ -38,8 +39,9 @@ class Prediction:
 
     Attributes:
         file: Name of the recording, as it was given; "-" for standard input.
-        label: Most probable class; None where the recording could not be read or holds no speech.
-        probabilities: Probability of each class; empty where `label` is None.
+        label: Most probable class; None where the recording could not be read or holds no speech, or the model is
+            unsure.
+        probabilities: Probability of each class; empty where no model was asked.
         seconds: Length of the recording; None where it could not be read.
         notes: Reasons to distrust the label, such as "clipped"; empty for most recordings.
         error: Reason why the recording could not be read, else None.
@@ -77,6 +79,7 @@ def predict(
     channel: str = "mix",
     vad: bool | None = None,
     min_speech: float = MIN_SPEECH,
+    min_confidence: float = 0.0,
     speakers: str | os.PathLike | None = None,
     speaker: str | None = None,
     speaker_from: str | os.PathLike | None = None,
@@ -95,11 +98,13 @@ def predict(
 
     Args:
         inputs: Audio file, folder that is searched for them, pattern such as `"rec/*.wav"`, or a list of these.
-        model: Folder or Hub name of a classifier, or one that is open; by default the built-in model.
+        model: Folder or Hub name of a classifier, a name of `list_pretrained`, or a classifier that is open; by
+            default the first of `list_pretrained`.
         channel: Channel of stereo recordings: "mix" (their mean), "left", "right", or "each" for a prediction of each.
-        vad: Whether recordings that are mostly no speech get no label. By default the built-in model gives no label to
-            recordings without any speech, and other models only note it.
+        vad: Whether recordings that are mostly no speech get no label. By default models of `list_pretrained` give no
+            label to recordings without any speech, and other models only note it.
         min_speech: Share of a recording, 0 to 1, below which it counts as mostly no speech.
+        min_confidence: Probability, 0 to 1, below which the most probable class is no label: the note is "unsure".
         speakers: File of `lssed-hf enroll`, to normalise by a speaker's own statistics.
         speaker: Name of the speaker in that file, by default the only one there.
         speaker_from: Where the speaker of each recording is told, to normalise by all recordings of the speaker:
@@ -121,16 +126,18 @@ def predict(
         raise ValueError(f"channel={channel!r} is none of {', '.join(CHANNELS)}")
     if not 0 <= min_speech <= 1:
         raise ValueError(f"min_speech={min_speech} must be between 0 and 1")
+    if not 0 <= min_confidence <= 1:
+        raise ValueError(f"min_confidence={min_confidence} must be between 0 and 1")
     if speaker is not None and (speakers is None or isinstance(model, Classifier)):
         raise ValueError("speaker names one in the file speakers, for a model by its name; give both, or neither")
     if speaker_from is not None and speakers is not None:
         raise ValueError("speakers and speaker_from are two origins of a speaker's statistics; give one")
     paths = find_recordings(inputs)
-    unscored = unscored_notes(vad, model is None)
+    unscored = unscored_notes(vad, is_built_in(model))
     if not isinstance(model, Classifier):
         path = None if speakers is None else Path(speakers)
         model = load_speaker_classifier((model, batch_size, device, trust_remote_code), (path, speaker))
-    settings = {"channel": channel, "unscored": unscored, "min_speech": min_speech}
+    settings = {"channel": channel, "unscored": unscored, "min_speech": min_speech, "min_confidence": min_confidence}
     return list(predict_recordings(model, paths, speaker_from, **settings))
 
 
@@ -141,6 +148,7 @@ def predict_files(
     channel: str = "mix",
     unscored: Collection[str] = UNSCORED,
     min_speech: float = MIN_SPEECH,
+    min_confidence: float = 0.0,
 ) -> Iterator[Prediction]:
     """Yield the prediction for each recording, in order.
 
@@ -153,6 +161,7 @@ def predict_files(
         channel: Channel of stereo recordings: "mix" (their mean), "left", "right", or "each" for a prediction of each.
         unscored: Notes with which a recording gets no label.
         min_speech: Share of a recording, 0 to 1, below which it is noted as mostly no speech.
+        min_confidence: Probability below which a recording gets the note "unsure" and no label.
     """
     labels, rate = classifier.labels, classifier.sampling_rate
     recordings: deque[_Recording] = deque()
@@ -172,9 +181,9 @@ def predict_files(
         recording, length = pending.popleft()
         recording.rows.append((length, row))
         while recordings and recordings[0].handed_over and not (pending and pending[0][0] is recordings[0]):
-            yield recordings.popleft().prediction(labels, unscored)
+            yield recordings.popleft().prediction(labels, unscored, min_confidence)
     for recording in recordings:
-        yield recording.prediction(labels, unscored)
+        yield recording.prediction(labels, unscored, min_confidence)
 
 
 def predict_recordings(
@@ -204,6 +213,7 @@ def predict_by_speaker(
     channel: str = "mix",
     unscored: Collection[str] = UNSCORED,
     min_speech: float = MIN_SPEECH,
+    min_confidence: float = 0.0,
 ) -> Iterator[Prediction]:
     """Yield the prediction for each recording, in order, normalised by all recordings of its speaker.
 
@@ -216,6 +226,7 @@ def predict_by_speaker(
         channel: See `predict_files`.
         unscored: See `predict_files`.
         min_speech: See `predict_files`.
+        min_confidence: See `predict_files`.
 
     Raises:
         ValueError: The classifier takes no statistics of speakers.
@@ -232,9 +243,11 @@ def predict_by_speaker(
             waveforms = _scored(own, channel, classifier.sampling_rate, min_speech, unscored)
             if (first := next(waveforms, None)) is not None:
                 model = classifier.for_speaker(classifier.speaker_statistics(itertools.chain([first], waveforms)))
-        settings = {"channel": channel, "unscored": unscored, "min_speech": min_speech}
+        settings = {"channel": channel, "min_speech": min_speech, "min_confidence": min_confidence}
         # A recording has a row for each of its channels.
-        by_file = itertools.groupby(predict_files(model, own, **settings), key=lambda prediction: prediction.file)
+        by_file = itertools.groupby(
+            predict_files(model, own, unscored=unscored, **settings), key=lambda prediction: prediction.file
+        )
         rows.update((number, list(predictions)) for number, (_, predictions) in zip(numbers, by_file, strict=True))
     for number in range(len(paths)):
         yield from rows[number]
@@ -334,17 +347,20 @@ class _Recording:
             self.error = str(error)
         self.read_whole = True
 
-    def prediction(self, labels: list[str], unscored: Collection[str]) -> Prediction:
+    def prediction(self, labels: list[str], unscored: Collection[str], min_confidence: float) -> Prediction:
         channel = None if self.channel == "mix" else self.channel
         if self.error is not None:
             return Prediction(self.file, error=self.error, channel=channel)
         notes = (*self.listener.notes, *self.decoder_notes)
-        facts = {"seconds": self.listener.seconds, "notes": notes, "channel": channel}
+        facts = {"seconds": self.listener.seconds, "channel": channel}
         if not self.rows or not set(unscored).isdisjoint(notes):
-            return Prediction(self.file, **facts)
+            return Prediction(self.file, notes=notes, **facts)
         lengths, rows = zip(*self.rows)
         mean = np.average(rows, axis=0, weights=lengths)
-        return Prediction(self.file, labels[int(mean.argmax())], dict(zip(labels, map(float, mean))), **facts)
+        label, probabilities = labels[int(mean.argmax())], dict(zip(labels, map(float, mean)))
+        if probabilities[label] < min_confidence:
+            return Prediction(self.file, None, probabilities, notes=(UNSURE, *notes), **facts)
+        return Prediction(self.file, label, probabilities, notes=notes, **facts)
 
 
 def _opened(sources: Iterable[Source], channel: str, rate: int, min_speech: float) -> Iterator[_Recording]:

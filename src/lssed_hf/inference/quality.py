@@ -13,6 +13,7 @@ SHORTEST = 0.1
 LONG = 30.0
 OVER_LONG = "over 30 s, see `lssed-hf timeline`"
 SILENT, TOO_SHORT, NO_SPEECH, MOSTLY_NO_SPEECH = "silent", "too short", "no speech", "mostly no speech"
+UNSURE = "unsure"
 #: Default share of a recording that has to be speech.
 MIN_SPEECH = 0.25
 
@@ -91,6 +92,7 @@ __all__ = [
     "SHORTEST",
     "SILENT",
     "TOO_SHORT",
+    "UNSURE",
     "Listener",
     "signal_notes",
 ]

@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from ..inference.classifiers.loading import find_model
+from ..inference.classifiers.pretrained import list_pretrained
 from ..models.encoders import encoder_of
 from ..models.registry import list_models
 from ..suggest import did_you_mean
@@ -43,9 +44,12 @@ def load_pretrained(
         ValueError: The files hold no weights for the encoder, or `--chunk_length` does not fit the model.
     """
     name = model_args.model_name_or_path
-    if not os.path.isdir(name) and "/" not in name:
-        raise ValueError(f"unknown model {name!r}{did_you_mean(name, list_models())} (lssed_hf.list_models() has all)")
-    find_model(name)
+    known = [*list_models(), *list_pretrained()]
+    if not os.path.isdir(name) and "/" not in name and name not in known:
+        raise ValueError(
+            f"unknown model {name!r}{did_you_mean(name, known)} (lssed_hf.list_models() and list_pretrained() have all)"
+        )
+    name = find_model(name)
     remote = {"trust_remote_code": model_args.trust_remote_code}
     overrides = {**json.loads(model_args.config_overrides or "{}"), **label_maps, **overrides}
     config = AutoConfig.from_pretrained(name, **overrides, **remote)

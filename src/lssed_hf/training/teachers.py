@@ -16,6 +16,7 @@ from ..audio import load_audio
 from ..hub.training_record import start_facts
 from ..inference import AudioClassifier, load_classifier
 from ..inference.classifiers.classifier import Classifier
+from ..inference.classifiers.pretrained import list_pretrained
 from ..inference.classifiers.probe import ProbeClassifier
 from ..inference.classifiers.statistics import StatisticsClassifier, measure_offset
 from ..labels import label_numbers
@@ -42,7 +43,7 @@ class Teacher:
     def __init__(self, name: str, trust_remote_code: bool = False):
         self.name = name
         self.trust_remote_code = trust_remote_code
-        if not os.path.isdir(name) and name in list_models():
+        if not os.path.isdir(name) and name in list_models() and name not in list_pretrained():
             raise ValueError(f"--teacher {name} has random weights: name a folder or Hub name of a trained classifier")
         self.digest = model_digest(name, trust_remote_code)
 

@@ -5,19 +5,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard
 from yaml import YAMLError
 
-from ..inference.classifiers.loading import DEFAULT_MODEL
+from ..inference.classifiers.pretrained import DEFAULT_MODEL, is_built_in, pretrained_folder
 
 
 NO_SCORE = "no score recorded"
 _CAVEAT = "It may do worse on other speakers, languages and microphones: test it on your own clips first."
-# Test set of the first evaluation in the built-in model's card.
-_DEFAULT_TEST = "eight RAVDESS actors it had not heard"
-_DEFAULT_CAVEAT = "It was trained on acted speech: on everyday speech it is often wrong."
+_BUILT_IN_TEST = "corpora that were left out of the training"
+_BUILT_IN_CAVEAT = "It was trained on acted speech: on everyday speech it is often wrong."
 
 
 @dataclass(frozen=True)
@@ -36,37 +36,37 @@ class ModelFacts:
 
 
 def read_model_facts(path: str | os.PathLike | None = None) -> ModelFacts:
-    """Read the first score in a model folder: from its card, else from `results.json`.
+    """Read the first score in a model folder: from its card, else from `results.json`. Of built-in models: the mean.
 
     Args:
-        path: Folder of a model, a name on the Hub (nothing is fetched, so no score is found), or None for the built-in
-            model.
+        path: Folder of a model, a name of `list_pretrained`, a name on the Hub (nothing is fetched, so no score is
+            found), or None for the default model.
     """
-    if path is None:
-        score = _card_score(Path(DEFAULT_MODEL, "README.md"), _DEFAULT_TEST) or NO_SCORE
-        return ModelFacts(score, _DEFAULT_CAVEAT, speech_only=True)
+    if is_built_in(path):
+        folder = Path(DEFAULT_MODEL) if path is None else pretrained_folder(path)
+        scores = [result.metric_value for result in _card_results(folder / "README.md") if _is_ua(result)]
+        return ModelFacts(f"UA {fmean(scores):.2f} on {_BUILT_IN_TEST}", _BUILT_IN_CAVEAT, speech_only=True)
     folder = Path(path)
     return ModelFacts(_card_score(folder / "README.md") or _results_score(folder / "results.json") or NO_SCORE)
 
 
-def _card_score(card: Path, test: str | None = None) -> str | None:
-    """Return the UA in a card's metadata, else its first score; None without any.
-
-    Args:
-        card: Path of the card.
-        test: Name of the test set for people (default: the one in the card).
-    """
-    if not card.is_file():
-        return None
-    try:
-        results = ModelCard.load(card).data.eval_results or []
-    except (ValueError, KeyError, TypeError, AttributeError, YAMLError):  # a card is free text: many have no score
-        return None
+def _card_score(card: Path) -> str | None:
+    """Return the UA in a card's metadata, else its first score; None without any."""
+    results = _card_results(card)
     best = next(filter(_is_ua, results), results[0] if results else None)
     if best is None or not isinstance(best.metric_value, (int, float)):
         return None
     metric = "UA" if _is_ua(best) else best.metric_name or best.metric_type
-    return f"{metric} {best.metric_value:.2f} on {test or _test_set(best.dataset_name, best.dataset_split)}"
+    return f"{metric} {best.metric_value:.2f} on {_test_set(best.dataset_name, best.dataset_split)}"
+
+
+def _card_results(card: Path) -> list[EvalResult]:
+    if not card.is_file():
+        return []
+    try:
+        return ModelCard.load(card).data.eval_results or []
+    except (ValueError, KeyError, TypeError, AttributeError, YAMLError):  # a card is free text: many have no score
+        return []
 
 
 def _is_ua(result: EvalResult) -> bool:

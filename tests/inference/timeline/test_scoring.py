@@ -1,5 +1,6 @@
 """`score_timeline`: windows over a recording that is streamed."""
 
+import copy
 import sys
 import tracemalloc
 import types
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from tiny_classifier import write_classifier
 
 import lssed_hf
-from lssed_hf import audio
+from lssed_hf import audio, load_classifier
 from lssed_hf.audio import AudioError, load_audio
 from lssed_hf.inference import voice_activity
 from lssed_hf.inference.classifiers.classifier import Classifier
+from lssed_hf.inference.classifiers.speaker_statistics import SpeakerStatistics
 from lssed_hf.inference.timeline.envelope import Envelope
 from lssed_hf.inference.timeline.scoring import NO_SPEECH, NO_TURN, TOO_SHORT
 from lssed_hf.inference.timeline.turns import Turn
@@ -144,6 +146,76 @@ def test_a_gate_leaves_windows_unscored_in_their_place(folder):
         *[(0, 1000, None, NO_TURN), (1000, 1500, "A", NO_SPEECH), (1500, 2500, None, NO_TURN)],
         *[(2500, 3500, "B", None), (3500, 4000, None, NO_TURN)],
     ]
+
+
+class OwnListener(Listener):
+    """Adapts to any speech: the answer tells the first sample less the speaker's mean."""
+
+    takes_any_speech = True
+    mean = 0.0
+
+    def check_speakers(self):
+        pass
+
+    def speaker_statistics(self, waveforms):
+        clips = list(waveforms)
+        assert clips
+        return SpeakerStatistics((float(np.mean([clip[0] for clip in clips])),), (1.0,), len(clips), 1.0)
+
+    def for_speaker(self, statistics):
+        other = copy.copy(self)
+        other.mean, other.statistics = statistics.mean[0], statistics
+        return other
+
+    def logits(self, batch):
+        return np.array([[samples[0] - self.mean, 0.0] for samples in batch], np.float32)
+
+
+class TestOwnBaseline:
+    def means(self, path, classifier=None, **settings):
+        """Return the mean that each scored segment was freed of, in samples."""
+        everything = {"window_seconds": 1, "vad": all_is_speech}
+        found = []
+        for segment in lssed_hf.score_timeline(classifier or OwnListener(), path, **{**everything, **settings}):
+            if segment.skipped is None:
+                first, odds = segment.start * RATE, np.log(segment.probabilities[0] / segment.probabilities[1])
+                found.append(round(first - float(odds) * 2**15))
+        return found
+
+    def test_a_recording_is_its_own_by_default(self, folder):
+        """Windows without overlap start at 0, 1000, 2000 and 3000."""
+        assert set(self.means(ramp(folder, 4000), hop_seconds=0.25)) == {1500}
+        assert set(self.means(ramp(folder, 4000), own_baseline=False)) == {0}
+        assert set(self.means(ramp(folder, 4000), OwnListener(batch_size=1), own_baseline=True)) == {1500}
+
+    def test_each_speaker_of_the_turns_has_one(self, folder):
+        turns = [Turn(0, 2, "A"), Turn(2, 3, "B"), Turn(3, 4)]
+        assert self.means(ramp(folder, 4000), turns=turns) == [500, 500, 2000, 0]
+
+    def test_a_speaker_without_speech_has_the_corpus_s(self, folder):
+        def second_half(blocks, sampling_rate):
+            samples = np.concatenate(list(blocks))
+            yield samples, np.arange(len(samples)) >= 2 * sampling_rate
+
+        turns = [Turn(0, 2, "A"), Turn(2, 4, "B")]
+        assert self.means(ramp(folder, 4000), vad=second_half, turns=turns) == [2500, 2500]
+        assert self.means(ramp(folder, 4000), vad=second_half) == [2500, 2500]
+
+    def test_statistics_of_speakers_come_first(self, folder):
+        known = OwnListener().for_speaker(SpeakerStatistics((7 / 2**15,), (1.0,), 1, 1.0))
+        assert set(self.means(ramp(folder, 4000), known)) == {7}
+        with pytest.raises(ValueError, match="two origins of a baseline"):
+            lssed_hf.score_timeline(known, ramp(folder, 4000), own_baseline=True)
+
+    def test_other_models_are_asked_for_it(self, folder, model):
+        assert not load_classifier(model).takes_any_speech
+        with pytest.raises(ValueError, match="mean and deviation"):
+            lssed_hf.score_timeline(Listener(), ramp(folder, 4000), own_baseline=True)
+
+
+def all_is_speech(blocks, sampling_rate):
+    for block in blocks:
+        yield block, np.ones(len(block), bool)
 
 
 @pytest.mark.parametrize(

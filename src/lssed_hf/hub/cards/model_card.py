@@ -270,7 +270,7 @@ def _leakage(facts: CardFacts) -> str:
             elif number:
                 lines.append(
                     f"**{number:,} speakers are in both {first} and {second}: scores on {second} are too high for "
-                    "people whom the model has not heard.**"
+                    "people outside its training.**"
                 )
         if not any(shared.values()) and None not in shared.values():
             lines.append("No speaker is in two splits.")

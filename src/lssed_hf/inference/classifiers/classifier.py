@@ -69,6 +69,11 @@ class Classifier(ABC):
         return self.wants_speaker
 
     @property
+    def takes_any_speech(self) -> bool:
+        """True if a speaker's statistics may come from any speech: they are shrunk where it lacks variety."""
+        return False
+
+    @property
     def front_end(self) -> dict[str, Any]:
         """Settings of the front end that speaker statistics depend on, as JSON; for `read_speakers`.
 

@@ -11,10 +11,12 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from transformers import PreTrainedConfig
 
 from ...scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from ...suggest import did_you_mean
 from . import exported, probe
 from . import svm as classical
 from .classifier import Classifier
 from .network import AudioClassifier
+from .pretrained import DEFAULT_MODEL, list_pretrained, pretrained_folder
 from .speaker_statistics import choose_speaker, read_speakers
 from .statistics import StatisticsClassifier
 
@@ -27,8 +29,6 @@ FORMATS = {
     probe.MARKER: probe.ProbeClassifier,
     classical.SVM_MARKER: classical.SVMClassifier,
 }
-#: Folder of the built-in model, for `pipeline(model=...)`; its card lies beside the weights.
-DEFAULT_MODEL = str(Path(__file__).parents[2] / "default_model")
 
 _HUB_TIMEOUT = 10  # seconds
 
@@ -41,13 +41,14 @@ def load_classifier(
     ```python
     import lssed_hf
 
-    classifier = lssed_hf.load_classifier()  # the built-in model, or a folder such as "outputs/pyresnet50"
+    classifier = lssed_hf.load_classifier()  # or "pyresnet-small", or a folder such as "outputs/pyresnet50"
     classifier("clip.flac")  # [{"score": ..., "label": ...}, ...]
     list(classifier.probabilities([waveform]))
     ```
 
     Args:
-        path: Folder of a model, or its name on the Hub; by default the `default_model`, with a warning.
+        path: Folder of a model, a name of `list_pretrained`, or a name on the Hub; by default the `default_model`,
+            with a warning.
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one; exported networks run on the CPU.
         trust_remote_code: Whether code from the folder or repository may run.
@@ -66,8 +67,8 @@ def load_classifier(
         raise ValueError(f"batch_size={batch_size} must be 1 or more")
     if path is None:
         logger.warning(
-            "No model was named: this is the built-in one, a small model trained on 20 actors. Test it before you "
-            f"rely on it: {Path(DEFAULT_MODEL, 'README.md')}"
+            f"No model was named: this is the built-in {list_pretrained()[0]}, trained on acted speech. Test it "
+            f"before you rely on it: {Path(DEFAULT_MODEL, 'README.md')}"
         )
         return default_model(batch_size, device)
     folder = find_model(path)
@@ -81,7 +82,7 @@ def load_classifier(
             f"as one that lssed-hf export wrote; it holds {found}"
         )
     kind = StatisticsClassifier if _standardizes_embedding(folder) else AudioClassifier
-    return kind(path, batch_size, device, trust_remote_code)
+    return kind(folder if folder.is_dir() else path, batch_size, device, trust_remote_code)
 
 
 def _standardizes_embedding(folder: Path) -> bool:
@@ -91,7 +92,9 @@ def _standardizes_embedding(folder: Path) -> bool:
 
 
 def find_model(path: str | os.PathLike) -> Path:
-    """Return the folder of a model. A repository of the Hub in one of this package's own formats is downloaded first.
+    """Return the folder of a model: a folder, a model that comes with the package, or a repository of the Hub.
+
+    A repository in one of this package's own formats is downloaded first.
 
     A repository of transformers stays a name, which `from_pretrained` looks up. The Hub is asked once, so that an
     unknown name is refused without delay.
@@ -103,6 +106,8 @@ def find_model(path: str | os.PathLike) -> Path:
     if os.path.isdir(path):
         return Path(path)
     name = os.fspath(path)
+    if built_in := pretrained_folder(name):
+        return built_in
     try:
         files = {file.rfilename for file in HfApi().model_info(name, timeout=_HUB_TIMEOUT).siblings or ()}
     except (RepositoryNotFoundError, HFValidationError) as error:
@@ -145,11 +150,10 @@ def load_speaker_classifier(model: tuple, speaker: tuple[Path | None, str | None
     return classifier.for_speaker(choose_speaker(read_speakers(path, classifier.front_end), name, path))
 
 
-def default_model(batch_size: int = 8, device=None) -> AudioClassifier:
-    """Open the built-in classifier of angry, neutral, happy and sad speech.
+def default_model(batch_size: int = 8, device=None) -> Classifier:
+    """Open the built-in classifier of angry, neutral, happy and sad speech: the first model of `list_pretrained`.
 
-    A small PyResNet trained on RAVDESS and EMO-DB, whose licences rule out commercial use.
-    `scripts/train_default_model.py` trained it; its card is README.md in `DEFAULT_MODEL`.
+    Its card, README.md in `DEFAULT_MODEL`, says what it was trained on and how often it is wrong.
 
     Args:
         batch_size: Clips per forward pass.
@@ -160,14 +164,14 @@ def default_model(batch_size: int = 8, device=None) -> AudioClassifier:
         >>> default_model().labels
         ['angry', 'neutral', 'happy', 'sad']
     """
-    return AudioClassifier(DEFAULT_MODEL, batch_size, device)
+    return load_classifier(DEFAULT_MODEL, batch_size, device)
 
 
 def split_model(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """Split the arguments of a command into its model, None for the built-in one, and its recordings.
 
     The first argument is a model unless it is the only one, a file, a folder without a model's files, a pattern, "-",
-    or named like audio.
+    or named like audio. A name of `list_pretrained` is a model.
 
     Raises:
         FileNotFoundError: The first argument is neither a file nor a model.
@@ -175,11 +179,15 @@ def split_model(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """
     first, rest = Path(arguments[0]), list(arguments[1:])
     is_model = (first / "config.json").is_file() or own_format(first) is not None
+    is_model = is_model or (not first.exists() and arguments[0] in list_pretrained())
     if is_model and not rest:
         raise ValueError(f"{first} is a model: name audio files, or folders of them, behind it")
     named_like_audio = first.suffix.lower() in {*AUDIO_SUFFIXES, *VIDEO_SUFFIXES} or glob.has_magic(arguments[0])
     if not rest or (not is_model and (first.exists() or named_like_audio or arguments[0] == "-")):
         return None, list(arguments)
     if not is_model and "/" not in arguments[0]:
-        raise FileNotFoundError(f"{first} is neither an audio file nor a folder, and no model has that name")
+        raise FileNotFoundError(
+            f"{first} is neither an audio file nor a folder, and no model has that name"
+            f"{did_you_mean(arguments[0], list_pretrained())}"
+        )
     return arguments[0], rest

@@ -10,12 +10,14 @@ and by the variety of the speech; `measure_offset` says how.
 import copy
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
+from .classifier import batched_by_length
 from .network import AudioClassifier
 from .speaker_statistics import SpeakerStatistics, extraction_settings
 
@@ -27,6 +29,7 @@ ENOUGH_VARIETY = 1 / 6
 #: Least deviation of a speaker's standardised embeddings.
 LEAST_STD = 0.1
 _STEPS = 20
+_KEPT = 4096  # embeddings
 
 
 def measure_offset(
@@ -83,6 +86,8 @@ def _variety(embeddings: np.ndarray, weight: np.ndarray, class_means: np.ndarray
 class StatisticsClassifier(AudioClassifier):
     """Network of `lssed-hf train --probe_pooling statistics` or `--refit_head`; see `AudioClassifier`.
 
+    Embeddings of the last clips are kept, because those that a speaker is measured on are often classified next.
+
     Attributes:
         corpus_model: Model with the mean and deviation of its corpus; `model` may have those of a speaker.
     """
@@ -90,6 +95,7 @@ class StatisticsClassifier(AudioClassifier):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.corpus_model = self.model
+        self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()  # shared with the classifiers of speakers
 
     @property
     def wants_speaker(self) -> bool:
@@ -98,7 +104,12 @@ class StatisticsClassifier(AudioClassifier):
 
     @property
     def suits_speakers(self) -> bool:
-        """True: `measure_offset` takes a speaker's mean away only as far as it is voice."""
+        """True: `measure_offset` takes a speaker's mean away as far as it is voice."""
+        return True
+
+    @property
+    def takes_any_speech(self) -> bool:
+        """True, by `measure_offset`."""
         return True
 
     @property
@@ -189,15 +200,34 @@ class StatisticsClassifier(AudioClassifier):
             parameter /= self.model.speaker_temperature
         return head
 
+    def logits(self, batch: list[np.ndarray]) -> np.ndarray:
+        embeddings = torch.from_numpy(self._embeddings(batch)).to(self.device)
+        with torch.inference_mode():
+            return self.model.classify(embeddings).cpu().numpy()
+
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         """Yield the statistics of each clip before they are standardised, in order; with `frames` the states."""
-        if frames and self.config.model_type != "whisper_statistics":
+        if not frames:
+            yield from batched_by_length(self._embeddings, waveforms, self.batch_size)
+            return
+        if self.config.model_type != "whisper_statistics":
             yield from super().embeddings(waveforms, frames)
             return
         for waveform in waveforms:
             inputs = self.inputs([waveform])
             with torch.inference_mode():
-                output = self.model.base_model(**inputs)
-            own = (inputs.input_features.shape[1] + 1) // 2  # without those of the margin
-            values = output.last_hidden_state[0, :own] if frames else output.pooler_output[0]
-            yield values.float().cpu().numpy()
+                states = self.model.whisper_statistics(**inputs).last_hidden_state[0]
+            yield states[: (inputs.input_features.shape[1] + 1) // 2].float().cpu().numpy()  # without the margin's
+
+    def _embeddings(self, batch: list[np.ndarray]) -> np.ndarray:
+        """Return the statistics of each clip before they are standardised, (batch, size)."""
+        keys = [hashlib.sha256(waveform.tobytes()).digest() for waveform in batch]
+        new = {key: waveform for key, waveform in zip(keys, batch) if key not in self._kept}
+        if new:
+            with torch.inference_mode():
+                pooled = self.model.base_model(**self.inputs(list(new.values()))).pooler_output
+            self._kept.update(zip(new, pooled.float().cpu().numpy()))
+        found = np.stack([self._kept[key] for key in keys])
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return found

@@ -4,7 +4,7 @@ import heapq
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -53,6 +53,10 @@ class _Span(NamedTuple):
     skipped: str | None = None
 
 
+#: Windows, each with its samples, or None where it is not scored.
+_Drawn = Generator[tuple[_Span, np.ndarray | None], None, None]
+
+
 def score_timeline(
     classifier: Classifier,
     recording: str | os.PathLike,
@@ -63,6 +67,7 @@ def score_timeline(
     min_speech: float = MIN_SPEECH,
     turns: Sequence[Turn] | None = None,
     speakers: Mapping[str, SpeakerStatistics] | None = None,
+    own_baseline: bool | None = None,
     channel: str = "mix",
     envelope: Envelope | None = None,
 ) -> Iterator[TimelineSegment]:
@@ -91,6 +96,10 @@ def score_timeline(
         turns: Turns of speakers from `lssed_hf.read_turns`; they may overlap.
         speakers: Statistics of each speaker of `turns`, by name, to normalise the turns by. (Without turns, pass
             `classifier.for_speaker(statistics)`.)
+        own_baseline: Whether to normalise each speaker of `turns`, or the whole recording without turns, by its own
+            speech in the recording, which is read once more for it. No labels are needed. Default: for models of
+            `lssed-hf train --probe_pooling statistics`, such as the built-in encoder-small, unless there are
+            statistics of speakers.
         channel: Channel of a stereo recording: "mix" (the mean), "left" or "right".
         envelope: Outline of the waveform, which is filled on the way.
 
@@ -114,11 +123,25 @@ def score_timeline(
     if not 0 <= min_speech <= 1:
         raise ValueError(f"min_speech must be from 0 to 1, got {min_speech}")
     _check_turns(turns or (), recording)
+    if own_baseline is None:
+        own_baseline = classifier.takes_any_speech and classifier.statistics is None and speakers is None
+    elif own_baseline:
+        classifier.check_speakers()
+    if own_baseline and (speakers is not None or classifier.statistics is not None):
+        raise ValueError("own_baseline and statistics of speakers are two origins of a baseline: give one")
     classifiers = _speaker_classifiers(classifier, turns, speakers)
     gate = (silero_gate if vad is True else vad) or None
-    blocks = stream_audio(recording, rate, channel=channel)
-    lengths = (round(window_seconds * rate), hop_seconds * rate)
-    return _score(classifiers, blocks, gate, envelope, lengths, min_speech, turns)
+
+    def drawn(own: Sequence[Turn] | None, hop: float, gate: Gate | None, envelope: Envelope | None = None) -> _Drawn:
+        blocks = stream_audio(recording, rate, channel=channel)
+        return _drawn(blocks, gate, envelope, (round(window_seconds * rate), hop * rate), min_speech, own, rate)
+
+    windows = drawn(turns, hop_seconds, gate, envelope)
+    if not own_baseline:
+        return _score(classifiers, windows)
+    return _score_by_own_speech(
+        classifier, windows, turns, lambda own: drawn(own, window_seconds, gate or silero_gate)
+    )
 
 
 def _check_turns(turns: Iterable[Turn], recording: str | os.PathLike) -> None:
@@ -150,39 +173,75 @@ def _speaker_classifiers(
     return classifiers
 
 
-def _score(
-    classifiers: Mapping[str | None, Classifier],
+def _drawn(
     blocks: Iterator[np.ndarray],
     gate: Gate | None,
     envelope: Envelope | None,
     lengths: tuple[int, float],
     min_speech: float,
     turns: Sequence[Turn] | None,
-) -> Iterator[TimelineSegment]:
-    """Yield the segments of a stream.
+    rate: int,
+) -> _Drawn:
+    """Yield the windows of a stream, each with its samples, or None where it is not scored.
 
     Args:
-        classifiers: Classifier by speaker; the one of None is for all others.
         blocks: Samples of the recording.
         gate: Gate that marks speech; None takes all for speech.
         envelope: Outline of the waveform, which is filled on the way.
         lengths: Lengths of window and hop in samples.
         min_speech: Share of a window that has to be speech.
         turns: Turns of speakers, None for the whole recording.
+        rate: Sampling rate in Hz.
     """
-    classifier = classifiers[None]
-    rate, nothing = classifier.sampling_rate, np.full(len(classifier.labels), np.nan, np.float32)
     with closing(blocks):
         outlined = blocks if envelope is None else _outlined(blocks, envelope)
         marked = ((block, np.ones(len(block), bool)) for block in outlined) if gate is None else gate(outlined, rate)
         stream = _Stream(marked)
         spans = _windows(stream, *lengths) if turns is None else _turn_windows(stream, *lengths, turns, rate)
-        drawn = (_draw(stream, span, rate, min_speech) for span in spans)
-        while chunk := list(itertools.islice(drawn, _BATCHES * classifier.batch_size)):
+        for span in spans:
+            yield _draw(stream, span, rate, min_speech)
+
+
+def _score(classifiers: Mapping[str | None, Classifier], windows: _Drawn) -> Iterator[TimelineSegment]:
+    """Yield the segments of windows.
+
+    Args:
+        classifiers: Classifier by speaker; the one of None is for all others.
+        windows: Windows of `_drawn`.
+    """
+    classifier = classifiers[None]
+    rate, nothing = classifier.sampling_rate, np.full(len(classifier.labels), np.nan, np.float32)
+    with closing(windows):
+        while chunk := list(itertools.islice(windows, _BATCHES * classifier.batch_size)):
             rows = _by_speaker(classifiers, chunk)
             for span, _ in chunk:
                 row = nothing.copy() if span.skipped else next(rows[span.speaker if span.speaker in rows else None])
                 yield TimelineSegment(span.first / rate, span.last / rate, row, span.speaker, span.skipped)
+
+
+def _score_by_own_speech(
+    classifier: Classifier,
+    windows: _Drawn,
+    turns: Sequence[Turn] | None,
+    read: Callable[[Sequence[Turn] | None], _Drawn],
+) -> Iterator[TimelineSegment]:
+    """Yield the segments of windows, normalised by each speaker's own speech.
+
+    Args:
+        classifier: Classifier without statistics of a speaker.
+        windows: Windows of `_drawn`.
+        turns: Turns of speakers, None for the whole recording. Turns of nobody keep the corpus's statistics.
+        read: Function of turns that yields their windows, without overlap.
+    """
+    classifiers: dict[str | None, Classifier] = {None: classifier}
+    speakers = [None] if turns is None else sorted({turn.speaker for turn in turns if turn.speaker is not None})
+    for speaker in speakers:
+        own = None if turns is None else [turn for turn in turns if turn.speaker == speaker]
+        speech = (waveform for _, waveform in read(own) if waveform is not None)
+        if (first := next(speech, None)) is not None:
+            statistics = classifier.speaker_statistics(itertools.chain([first], speech))
+            classifiers[speaker] = classifier.for_speaker(statistics)
+    yield from _score(classifiers, windows)
 
 
 def _by_speaker(

@@ -293,6 +293,10 @@ class WhisperStatisticsForAudioClassification(WhisperStatisticsPreTrainedModel):
         """See [`WhisperStatisticsModel.freeze_feature_encoder`]."""
         self.whisper_statistics.freeze_feature_encoder()
 
+    def classify(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Return the logits (batch, num_labels) of embeddings (batch, size) that are not standardised yet."""
+        return self.classifier((embeddings - self.embedding_mean) / self.embedding_std)
+
     def quantize(self) -> "WhisperStatisticsForAudioClassification":
         """Return a copy whose linear layers in the encoder hold 8-bit integers, with the scale of each row's peak."""
         config = type(self.config)(**{**self.config.to_dict(), "weight_bits": 8})
@@ -328,7 +332,7 @@ class WhisperStatisticsForAudioClassification(WhisperStatisticsPreTrainedModel):
         outputs = self.whisper_statistics(
             input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states
         )
-        logits = self.classifier((outputs.pooler_output - self.embedding_mean) / self.embedding_std)
+        logits = self.classify(outputs.pooler_output)
         # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
         return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)

@@ -1,0 +1,39 @@
+"""Models that come with the package, in its folder `pretrained`, a folder and a card for each."""
+
+from pathlib import Path
+
+
+_FOLDER = Path(__file__).parents[2] / "pretrained"
+#: Names, the default model first.
+_NAMES = ("encoder-small", "pyresnet-small")
+#: Folder of the default model, for `pipeline(model=...)`; its card lies beside the weights.
+DEFAULT_MODEL = str(_FOLDER / _NAMES[0])
+
+
+def list_pretrained() -> list[str]:
+    """Return the names of the models that come with the package, the default first.
+
+    `load_classifier` and all commands take them. `README.md` in a model's folder is its card: training data, licences,
+    scores, and how often it is wrong.
+
+    ```python
+    >>> import lssed_hf
+
+    >>> lssed_hf.list_pretrained()
+    ['encoder-small', 'pyresnet-small']
+    ```
+    """
+    return list(_NAMES)
+
+
+def pretrained_folder(name: str) -> Path | None:
+    """Return the folder of a model that comes with the package, or None if no such model has that name."""
+    return _FOLDER / name if name in _NAMES else None
+
+
+def is_built_in(model: object) -> bool:
+    """Return whether a model, as users name it, comes with the package; None is the default model."""
+    return model is None or model in _NAMES
+
+
+__all__ = ["DEFAULT_MODEL", "is_built_in", "list_pretrained", "pretrained_folder"]

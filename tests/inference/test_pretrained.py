@@ -1,0 +1,74 @@
+"""Models that come with the package: names, files, cards, and what they say of sounds without speech."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from huggingface_hub import ModelCard
+
+import lssed_hf
+from lssed_hf import cli
+from lssed_hf.inference.classifiers.pretrained import pretrained_folder
+from lssed_hf.inference.quality import NO_SPEECH, SILENT, TOO_SHORT
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+NAMES = ("encoder-small", "pyresnet-small")
+MEGABYTES = {"encoder-small": 12, "pyresnet-small": 6}
+RATE = 16000
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "left_out" / "runs.json"
+
+
+def test_the_default_is_the_first():
+    assert tuple(lssed_hf.list_pretrained()) == NAMES
+    assert Path(lssed_hf.DEFAULT_MODEL) == pretrained_folder(NAMES[0])
+    assert lssed_hf.default_model().name == lssed_hf.DEFAULT_MODEL
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestFolder:
+    def test_is_small_and_safe(self, name):
+        files = sorted(pretrained_folder(name).iterdir())
+        assert sum(file.stat().st_size for file in files) <= MEGABYTES[name] * 1e6
+        assert {file.suffix for file in files} <= {".json", ".safetensors", ".md", ""}
+
+    def test_opens_by_its_name(self, name):
+        classifier = lssed_hf.load_classifier(name)
+        assert sorted(classifier.labels) == ["angry", "happy", "neutral", "sad"]
+        assert Path(classifier.name) == pretrained_folder(name)
+
+    def test_its_card_has_the_recorded_figures(self, name):
+        if name == "pyresnet-small":
+            return
+        runs = json.loads(RESULTS.read_text(encoding="utf-8"))
+        expected = []
+        for corpus in ("ravdess", "emodb", "nemo", "emovo"):
+            run = runs[f"runs/{name}/without_{corpus}/seed_0/on_it_none"]["results.json"]
+            expected += [run["metrics"][score] for score in ("weighted_accuracy", "unweighted_accuracy")]
+        card = ModelCard.load(pretrained_folder(name) / "README.md", ignore_metadata_errors=False)
+        assert [result.metric_value for result in card.data.eval_results] == expected
+        assert card.data.license == "cc-by-nc-sa-4.0"
+
+    @pytest.mark.parametrize("sound", ["silence", "noise", "tone", "click", "50 ms"])
+    def test_a_sound_without_speech_has_no_emotion(self, name, sound, tmp_path):
+        rng, time = np.random.default_rng(0), np.arange(3 * RATE) / RATE
+        samples = {
+            "silence": np.zeros(3 * RATE),
+            "noise": rng.normal(0, 0.1, 3 * RATE),
+            "tone": 0.3 * np.sin(2 * np.pi * 440 * time),
+            "click": np.eye(1, 3 * RATE, RATE)[0],
+            "50 ms": rng.normal(0, 0.1, RATE // 20),
+        }[sound]
+        soundfile.write(tmp_path / "a.wav", samples, RATE)
+        [prediction] = lssed_hf.predict(tmp_path / "a.wav", name)
+        assert prediction.label is None and not prediction.probabilities
+        assert prediction.notes[0] in (SILENT, TOO_SHORT, NO_SPEECH)
+
+
+def test_a_misspelt_name_is_told(capsys, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
+    assert cli.main(["predict", "encodr-small", str(tmp_path / "a.wav")]) == 1
+    assert "did you mean encoder-small?" in capsys.readouterr().err
