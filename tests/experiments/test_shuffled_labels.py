@@ -24,7 +24,11 @@ def systems(tmp_path_factory):
     whisper = write_whisper(tmp_path_factory.mktemp("whisper"))
     statistics = "--probe true --probe_pooling statistics --speaker_normalization all"
     network = " ".join(f"'{flag}'" for flag in FLAGS)
-    texts = [f"statistics={whisper} {statistics}", f"mean={whisper} --probe true --chunk_length 1", f"network=pyresnet50 {network}"]
+    texts = [
+        f"statistics={whisper} {statistics}",
+        f"mean={whisper} --probe true --chunk_length 1",
+        f"network=pyresnet50 {network}",
+    ]
     return {spec.name: spec for spec in parse_systems(texts)}
 
 

@@ -47,7 +47,7 @@ def load_pretrained(
     known = [*list_models(), *list_pretrained()]
     if not os.path.isdir(name) and "/" not in name and name not in known:
         raise ValueError(
-            f"unknown model {name!r}{did_you_mean(name, known)} (lssed_hf.list_models() and list_pretrained() have all)"
+            f"unknown model {name!r}{did_you_mean(name, known)} (see lssed_hf.list_models(), list_pretrained())"
         )
     name = find_model(name)
     remote = {"trust_remote_code": model_args.trust_remote_code}
