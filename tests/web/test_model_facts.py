@@ -40,6 +40,11 @@ def test_a_built_in_model_says_the_mean_of_its_card(name):
     assert len(scores) == 4 and facts.speech_only and "acted speech" in facts.caveat
 
 
+def test_the_other_built_in_model_claims_no_corpus_that_was_left_out():
+    facts = read_model_facts("pyresnet-small")
+    assert facts.score == "UA 0.70 on ravdess, split test" and facts.speech_only
+
+
 @pytest.mark.parametrize(
     "card, score",
     [
