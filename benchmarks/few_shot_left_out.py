@@ -11,21 +11,17 @@ whose clips have been labelled. Intervals hold 95 % of the draws. `strength chos
 by cross-validation on the labelled clips; `new head` knows nothing but these clips.
 """
 
-import argparse
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import datasets
 import numpy as np
 
-from lssed_hf import load_classifier, load_corpus
+from left_out_models import models_and_clips, parse_arguments
 from lssed_hf.evaluation.plots import plot_curves
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 from lssed_hf.evaluation.text_tables import markdown_table, score_cell
 from lssed_hf.files import write_json
-from lssed_hf.inference.classifiers.statistics import StatisticsClassifier
-from lssed_hf.inference.speaker_normalization import waveforms_of
 from lssed_hf.training.adapt import statistics_head
 from lssed_hf.training.head_adaptation import (
     BY_SPEAKER,
@@ -42,14 +38,6 @@ AMOUNTS = (1, 5, 20)
 DRAWS = 10
 ADAPTED, CHOSEN, NEW = "adapted", "strength chosen", "new head"
 VIEWS = (WITHOUT_SPEAKERS, BY_SPEAKER)
-
-
-def read_clips(model: StatisticsClassifier, rows: datasets.Dataset) -> Embeddings:
-    """Return the embeddings of clips with columns `audio`, `emotion` and `speaker_id`."""
-    names = rows.features["emotion"].names
-    values = np.array(list(model.embeddings(waveforms_of(rows, "audio", model.sampling_rate))))
-    labels = np.array([model.labels.index(names[label]) for label in rows["emotion"]])
-    return Embeddings(values[:, None].astype(np.float64), labels, list(rows["speaker_id"]), [""] * len(rows))
 
 
 def halves(clips: Embeddings, draw: int) -> Iterator[tuple[np.ndarray, Embeddings]]:
@@ -110,20 +98,10 @@ def summary(draws: np.ndarray) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Adapt one system to every corpus that it was not trained on, and write table and picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("left_out", type=Path, help="output folder of cross-corpus --leave_one_out")
-    parser.add_argument("system", help="name of a system there")
-    parser.add_argument("--data_dirs", nargs="+", required=True, metavar="CORPUS=DIR", help="where each corpus is")
-    parser.add_argument("--config_name", default="benchmark", help="configuration of the corpora (default: benchmark)")
-    parser.add_argument("--output_dir", type=Path, required=True, help="where the table goes")
-    args = parser.parse_args()
-
+    args = parse_arguments(__doc__)
     draws: dict[str, dict[tuple[str, int], np.ndarray]] = {}
-    for text in args.data_dirs:
-        corpus, _, folder = text.partition("=")
-        rows = datasets.concatenate_datasets(list(load_corpus(corpus, folder, args.config_name).values()))
-        model = load_classifier(args.left_out / "runs" / args.system / f"without_{corpus}" / "seed_0")
-        draws[corpus] = scores(statistics_head(model), read_clips(model, rows))
+    for corpus, model, clips in models_and_clips(args):
+        draws[corpus] = scores(statistics_head(model), clips)
         print(
             corpus, {key: values.mean(axis=0).round(3).tolist() for key, values in draws[corpus].items()}, flush=True
         )

@@ -1,4 +1,4 @@
-"""Tables of models in README.md and docs/models.md: recorded UA, size of the weights, and time of a clip here.
+"""Tables of models in README.md: recorded UA, size of the weights, and time of a clip on this machine.
 
     python benchmarks/models_table.py [--chart docs/images/models.png]
 
@@ -86,7 +86,7 @@ def pretrained_table(costs: Mapping[str, list[str]]) -> str:
 def draw_chart(path: Path) -> None:
     """Draw the mean UA of the models that come with the package, on corpora that were left out."""
     systems = {system["name"]: system["mean"]["unweighted_accuracy"] for system in _read("left_out")["systems"]}
-    names = lssed_hf.list_pretrained()
+    names = [name for name in lssed_hf.list_pretrained() if name in systems]
     figure = Figure(figsize=(7.2, 0.6 + 0.85 * len(names)), dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

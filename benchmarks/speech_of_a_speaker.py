@@ -11,19 +11,16 @@ speaker has the clips of one emotion alone, which are scored too, each emotion i
 the same clips without statistics of speakers, and `one emotion, plain mean` with their plain mean and deviation.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import datasets
 import numpy as np
 
-from lssed_hf import load_classifier, load_corpus
+from left_out_models import models_and_clips, parse_arguments
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 from lssed_hf.evaluation.text_tables import markdown_table
 from lssed_hf.files import write_json
 from lssed_hf.inference.classifiers.statistics import LEAST_STD, StatisticsClassifier, measure_offset
-from lssed_hf.inference.speaker_normalization import waveforms_of
+from lssed_hf.training.statistics import Embeddings
 
 
 AMOUNTS = (1, 2, 5, 20)
@@ -38,19 +35,16 @@ class Corpus:
 
     Args:
         model: Model of `train --probe_pooling statistics`.
-        rows: Clips with columns `audio`, `emotion` and `speaker_id`.
+        clips: Embeddings of the clips.
     """
 
-    def __init__(self, model: StatisticsClassifier, rows):
-        names = rows.features["emotion"].names
-        self.labels = np.array([model.labels.index(names[label]) for label in rows["emotion"]])
+    def __init__(self, model: StatisticsClassifier, clips: Embeddings):
+        self.labels = clips.labels
         self.num_labels = len(model.labels)
-        speakers = np.array(rows["speaker_id"])
-        self.clips = [np.flatnonzero(speakers == speaker) for speaker in np.unique(speakers)]
+        self.clips = clips.rows_of_speakers()
         self.head = model.head()
         mean, std = self.head.pop("mean"), self.head.pop("std")
-        waveforms = waveforms_of(rows, "audio", model.sampling_rate)
-        self.embeddings = (np.array(list(model.embeddings(waveforms))) - mean) / std
+        self.embeddings = (clips.values[:, 0] - mean) / std
 
     def offset(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the offset and deviation of a speaker from some clips."""
@@ -102,20 +96,10 @@ class Corpus:
 
 def main() -> None:
     """Score one system on every corpus that it was not trained on, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("left_out", type=Path, help="output folder of cross-corpus --leave_one_out")
-    parser.add_argument("system", help="name of a system there")
-    parser.add_argument("--data_dirs", nargs="+", required=True, metavar="CORPUS=DIR", help="where each corpus is")
-    parser.add_argument("--config_name", default="benchmark", help="configuration of the corpora (default: benchmark)")
-    parser.add_argument("--output_dir", type=Path, required=True, help="where the table goes")
-    args = parser.parse_args()
-
+    args = parse_arguments(__doc__)
     by_corpus = {}
-    for text in args.data_dirs:
-        corpus, _, folder = text.partition("=")
-        splits = load_corpus(corpus, folder, args.config_name)
-        model = load_classifier(args.left_out / "runs" / args.system / f"without_{corpus}" / "seed_0")
-        by_corpus[corpus] = Corpus(model, datasets.concatenate_datasets(list(splits.values()))).scores()
+    for corpus, model, clips in models_and_clips(args):
+        by_corpus[corpus] = Corpus(model, clips).scores()
         print(corpus, by_corpus[corpus], flush=True)
     by_corpus["mean"] = {
         name: float(np.mean([scores[name] for scores in by_corpus.values()]))

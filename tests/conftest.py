@@ -100,6 +100,15 @@ def write_clip():
     return write_clip
 
 
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory) -> dict[str, Path]:
+    """The folders of two corpora of tones, by the name of their reader."""
+    from tones import write_emodb, write_ravdess
+
+    folder = tmp_path_factory.mktemp("corpora")
+    return {"ravdess": write_ravdess(folder / "ravdess"), "emodb": write_emodb(folder / "emodb")}
+
+
 @pytest.fixture(scope="session")
 def forking_python() -> Iterator[ForkingPython]:
     """A Python whose forks have torch and transformers, but no Auto class, no network, no datasets and no lssed_hf."""

@@ -4,19 +4,13 @@ import json
 
 import pytest
 from huggingface_hub import ModelCard
-from tones import FLAGS, write_emodb, write_ravdess
+from tones import FLAGS, write_emodb
 
 from lssed_hf import cli
 from lssed_hf.cli import cross_corpus as cross_corpus_command
 from lssed_hf.evaluation.intervals import SCORES
 from lssed_hf.experiments import cross_corpus, runs
 from lssed_hf.files import write_json
-
-
-@pytest.fixture(scope="module")
-def corpora(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpora")
-    return {"ravdess": write_ravdess(folder / "ravdess"), "emodb": write_emodb(folder / "emodb")}
 
 
 def flags(corpora, output_dir, *more):

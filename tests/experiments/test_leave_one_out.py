@@ -23,12 +23,6 @@ UA = "unweighted_accuracy"
 
 
 @pytest.fixture(scope="module")
-def corpora(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpora")
-    return {"ravdess": write_ravdess(folder / "ravdess"), "emodb": write_emodb(folder / "emodb")}
-
-
-@pytest.fixture(scope="module")
 def whisper(tmp_path_factory):
     return write_whisper(tmp_path_factory.mktemp("whisper"))
 

@@ -12,7 +12,6 @@ from lssed_hf.training.head_adaptation import (
     WITHOUT_SPEAKERS,
     Adapter,
     cross_validate,
-    divided,
     fit_from_prior,
     make_folds,
 )
@@ -109,7 +108,7 @@ class TestAdapter:
         measured = fit_head(clips, 3, 0, 0.1, both=True)
         assert adapted.within_variance != head.within_variance and adapted.within_variance > 0
         assert measured.within_variance > 0
-        halved = divided(adapted, 2.0, 3.0)
+        halved = adapted.divided(2.0, 3.0)
         np.testing.assert_allclose(halved.weight, adapted.weight / 2)
         assert halved.within_variance == adapted.within_variance / 4 and halved.speaker_temperature == 1.5
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from tiny_whisper import write_whisper
-from tones import FLAGS, write_emodb, write_ravdess
+from tones import FLAGS
 
 from lssed_hf import cli, load_classifier
 from lssed_hf.corpora.sources import load_splits
@@ -20,12 +20,6 @@ REFIT = [
     *("--speaker_normalization", "all", "--speaker_share", "0.5", "--recording_share", "0.25"),
     *("--train_split_name", "all", "--validation_fraction", "0", "--sampling", "corpora", "--eq_db", "3", *FLAGS),
 ]
-
-
-@pytest.fixture(scope="module")
-def corpora(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpora")
-    return {"ravdess": write_ravdess(folder / "ravdess"), "emodb": write_emodb(folder / "emodb")}
 
 
 @pytest.fixture(scope="module")

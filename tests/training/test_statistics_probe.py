@@ -13,7 +13,6 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from tiny_classifier import write_classifier
 from tiny_whisper import write_whisper
-from tones import write_emodb, write_ravdess
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
 from lssed_hf import load_audio
@@ -37,12 +36,6 @@ FIXED = ["--probe_layer", "1", "--probe_C", "0.1"]
 @pytest.fixture(scope="module")
 def whisper(tmp_path_factory):
     return write_whisper(tmp_path_factory.mktemp("whisper"))
-
-
-@pytest.fixture(scope="module")
-def corpora(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpora")
-    return {"ravdess": write_ravdess(folder / "ravdess"), "emodb": write_emodb(folder / "emodb")}
 
 
 @pytest.fixture

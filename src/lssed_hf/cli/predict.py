@@ -76,10 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_inputs(argv)
     if min(args.batch_size, args.cpus_per_proc, 1 if args.num_proc is None else args.num_proc) < 1:
         raise ValueError("--batch_size, --num_proc and --cpus_per_proc must be 1 or more")
-    if not 0 <= args.min_speech <= 1:
-        raise ValueError(f"--min_speech {args.min_speech} must be between 0 and 1")
-    if not 0 <= args.min_confidence <= 1:
-        raise ValueError(f"--min_confidence {args.min_confidence} must be between 0 and 1")
+    for name in ("min_speech", "min_confidence"):
+        if not 0 <= getattr(args, name) <= 1:
+            raise ValueError(f"--{name} {getattr(args, name)} must be between 0 and 1")
 
     from ..inference.classifiers.loading import split_model
     from ..inference.classifiers.speaker_statistics import check_speaker_arguments
@@ -168,11 +167,13 @@ def _standard_input() -> dict:
 
 
 def _summary(predictions: Sequence) -> str:
+    from ..inference.quality import UNSURE
+
     labelled = sum(one.label is not None for one in predictions)
     failed = sum(one.error is not None for one in predictions)
     parts = [f"{labelled} of {len(predictions)} recordings classified"]
     parts += [f"{failed} could not be read"] if failed else []
-    unsure = sum("unsure" in one.notes for one in predictions)
+    unsure = sum(UNSURE in one.notes for one in predictions)
     silent = len(predictions) - labelled - failed - unsure
     parts += [f"{unsure} unsure"] if unsure else []
     return ", ".join([*parts, *([f"{silent} without speech or too short"] if silent else [])])

@@ -124,10 +124,9 @@ def predict(
     """
     if channel not in CHANNELS:
         raise ValueError(f"channel={channel!r} is none of {', '.join(CHANNELS)}")
-    if not 0 <= min_speech <= 1:
-        raise ValueError(f"min_speech={min_speech} must be between 0 and 1")
-    if not 0 <= min_confidence <= 1:
-        raise ValueError(f"min_confidence={min_confidence} must be between 0 and 1")
+    for name, share in {"min_speech": min_speech, "min_confidence": min_confidence}.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name}={share} must be between 0 and 1")
     if speaker is not None and (speakers is None or isinstance(model, Classifier)):
         raise ValueError("speaker names one in the file speakers, for a model by its name; give both, or neither")
     if speaker_from is not None and speakers is not None:

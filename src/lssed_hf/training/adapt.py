@@ -25,11 +25,11 @@ from ..inference.predict import speakers_of_paths
 from ..inference.speaker_normalization import speakers_of, waveforms_of
 from ..labels import emotion_of_word, label_numbers
 from .arguments import DataArguments, ModelArguments, RecipeArguments
-from .head_adaptation import BY_SPEAKER, ENOUGH_CLIPS, WITHOUT_SPEAKERS, Adapter, cross_validate, divided
+from .head_adaptation import BY_SPEAKER, ENOUGH_CLIPS, WITHOUT_SPEAKERS, Adapter, cross_validate
 from .pretrained import label_maps
 from .record import record_training
 from .selection import ALL_SPLITS
-from .statistics import Embeddings, Head
+from .statistics import Embeddings, Head, set_head
 
 
 #: File with the scores before and after, beside an adapted model.
@@ -152,7 +152,7 @@ def adapt_model(
     adapted = adapter.fit(clips)
     temperatures = results["temperatures"]
     if temperatures:
-        adapted = divided(adapted, *temperatures)
+        adapted = adapted.divided(*temperatures)
     results["notes"] = _notes(results, classifier.labels)
     num_parameters = save(classifier, adapted, names, output_dir, trust_remote_code)
     write_json(Path(output_dir, RECORD), results)
@@ -335,17 +335,14 @@ def save(
     # Anew, because batch norms of the open model are folded into its convolutions.
     with no_loading_bar():
         model = AutoModelForAudioClassification.from_pretrained(classifier.name, trust_remote_code=trust_remote_code)
-    weight, bias, kind = head.weight, head.bias, model.classifier.weight.dtype
+    model.classifier = nn.Linear(head.weight.shape[1], len(labels), dtype=model.classifier.weight.dtype)
     if isinstance(classifier, StatisticsClassifier):
-        buffers = {"embedding_mean": head.mean, "embedding_std": head.std}
-        buffers |= {name: getattr(head, name) for name in ("class_means", "within_variance", "speaker_temperature")}
-        for name, value in buffers.items():
-            setattr(model, name, torch.tensor(value, dtype=getattr(model, name).dtype))
+        model.class_means = torch.zeros(head.class_means.shape, dtype=model.class_means.dtype)
+        set_head(model, head)
     else:
-        weight = weight / head.std
-        bias = bias - weight @ head.mean
-    model.classifier = nn.Linear(weight.shape[1], len(labels), dtype=kind)
-    model.classifier.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
+        weight = head.weight / head.std
+        bias = head.bias - weight @ head.mean
+        model.classifier.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
     for name, value in label_maps(labels).items():
         setattr(model.config, name, value)
     model.num_labels = len(labels)

@@ -223,14 +223,3 @@ def _temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return fit_temperature(
         np.repeat(logits, num_labels, axis=0), np.tile(np.arange(num_labels), count), weights.ravel()
     )
-
-
-def divided(head: Head, plain: float, by_speaker: float | None = None) -> Head:
-    """Return the head with logits divided by a temperature, and those of known speakers by another."""
-    return dataclasses.replace(
-        head,
-        weight=head.weight / plain,
-        bias=head.bias / plain,
-        within_variance=head.within_variance / plain**2,
-        speaker_temperature=head.speaker_temperature if by_speaker is None else by_speaker / plain,
-    )

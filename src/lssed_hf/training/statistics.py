@@ -134,6 +134,16 @@ class Head:
         """Return the logits of `views`, (clips, num_labels) each, before any temperature of speakers."""
         return [view @ self.weight.T + self.bias for view in self.views(clips, both)]
 
+    def divided(self, plain: float, by_speaker: float | None = None) -> "Head":
+        """Return the head with logits divided by a temperature, and those of known speakers by another."""
+        return dataclasses.replace(
+            self,
+            weight=self.weight / plain,
+            bias=self.bias / plain,
+            within_variance=self.within_variance / plain**2,
+            speaker_temperature=self.speaker_temperature if by_speaker is None else by_speaker / plain,
+        )
+
 
 def fit_head(train: Embeddings, num_labels: int, layer: int, C: float, both: bool) -> Head:
     """Fit a head to one layer.
@@ -215,13 +225,7 @@ def calibrated(head: Head, train: Embeddings, num_labels: int, both: bool) -> He
     references, weights = np.concatenate(labels), np.concatenate(weights)
     plain, speaker = (fit_temperature(np.concatenate(view), references, weights) if view else 1.0 for view in logits)
     logger.info(f"temperature {plain:.2f}, of known speakers {speaker:.2f}")
-    return dataclasses.replace(
-        head,
-        weight=head.weight / plain,
-        bias=head.bias / plain,
-        within_variance=head.within_variance / plain**2,
-        speaker_temperature=speaker / plain if both else 1.0,
-    )
+    return head.divided(plain, speaker if both else None)
 
 
 def truncated_whisper(
@@ -365,7 +369,7 @@ def classifier_of(
 
 
 def set_head(model: PreTrainedModel, head: Head) -> None:
-    """Put a head into a classifier that standardises its embeddings."""
+    """Put a head into a classifier of its size that standardises its embeddings."""
     values = {
         "embedding_mean": head.mean,
         "embedding_std": head.std,

@@ -1,7 +1,5 @@
 """Teachers of a distillation: their predictions for training clips, computed once and cached."""
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -104,21 +102,13 @@ class Teacher:
         head = self._classifier.head()
         mean, std = head.pop("mean"), head.pop("std")
         # Teachers with one encoder share its embeddings, as those of an experiment that leaves corpora out do.
-        found = self._predictions(clips, "features", audio_column, self._check_network, self._encoder_digest())
+        key = self._classifier.encoder_digest
+        found = self._predictions(clips, "features", audio_column, self._check_network, key)
         embeddings = (np.stack(found["prediction"]) - mean) / std
         for rows in speakers.values():
             offset, deviation = measure_offset(embeddings[rows], **head)
             embeddings[rows] = (embeddings[rows] - offset) / deviation
         return (embeddings @ head["weight"].T + head["bias"])[:, columns]
-
-    def _encoder_digest(self) -> str:
-        """Return a digest of all that embeddings depend on: settings and weights below the head."""
-        config, extractor = self._classifier.config, self._classifier.feature_extractor
-        settings = {name: getattr(config, name) for name in type(config).__annotations__}
-        digest = hashlib.sha256(json.dumps([settings, extractor.to_dict()], sort_keys=True, default=list).encode())
-        for name, tensor in sorted(self._classifier.model.base_model.state_dict().items()):
-            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-        return digest.hexdigest()
 
     @cached_property
     def _classifier(self) -> Classifier:

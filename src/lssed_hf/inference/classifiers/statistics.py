@@ -115,6 +115,15 @@ class StatisticsClassifier(AudioClassifier):
     @property
     def front_end(self) -> dict[str, Any]:
         """Digest of all that a speaker's statistics depend on: front end, encoder and head."""
+        return {"embedding": self._digest(self.corpus_model)}
+
+    @property
+    def encoder_digest(self) -> str:
+        """Digest of all that embeddings depend on: front end and encoder."""
+        return self._digest(self.corpus_model.base_model)
+
+    def _digest(self, network: torch.nn.Module) -> str:
+        """Return a digest of settings of the front end and the model, and of the weights of a network."""
         config, extractor = self.corpus_model.config, self.feature_extractor
         settings = {
             **extraction_settings(extractor),
@@ -122,9 +131,9 @@ class StatisticsClassifier(AudioClassifier):
             **{name: getattr(config, name) for name in type(config).__annotations__},
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for name, tensor in sorted(self.corpus_model.state_dict().items()):
+        for name, tensor in sorted(network.state_dict().items()):
             digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
-        return {"embedding": digest.hexdigest()}
+        return digest.hexdigest()
 
     def check_speakers(self) -> None:
         """Accept statistics of any speaker: embeddings are standardised whatever the front end is."""
