@@ -100,7 +100,7 @@ def main() -> None:
     """Adapt one system to every corpus that it was not trained on, and write table and picture."""
     args = parse_arguments(__doc__)
     draws: dict[str, dict[tuple[str, int], np.ndarray]] = {}
-    for corpus, model, clips in models_and_clips(args):
+    for corpus, model, clips, _ in models_and_clips(args):
         draws[corpus] = scores(statistics_head(model), clips)
         print(
             corpus, {key: values.mean(axis=0).round(3).tolist() for key, values in draws[corpus].items()}, flush=True

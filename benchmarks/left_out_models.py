@@ -24,14 +24,19 @@ def parse_arguments(description: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def models_and_clips(args: argparse.Namespace) -> Iterator[tuple[str, StatisticsClassifier, Embeddings]]:
-    """Yield each corpus, the model that was trained without it, and the embeddings of its clips by that model."""
+def models_and_clips(
+    args: argparse.Namespace,
+) -> Iterator[tuple[str, StatisticsClassifier, Embeddings, np.ndarray]]:
+    """Yield each corpus, the model trained without it, and the embeddings and seconds of its clips."""
     for text in args.data_dirs:
         corpus, _, folder = text.partition("=")
         rows = datasets.concatenate_datasets(list(load_corpus(corpus, folder, args.config_name).values()))
         model = load_classifier(args.left_out / "runs" / args.system / f"without_{corpus}" / "seed_0")
         names = rows.features["emotion"].names
-        values = np.array(list(model.embeddings(waveforms_of(rows, "audio", model.sampling_rate))))
+        waveforms = list(waveforms_of(rows, "audio", model.sampling_rate))
+        seconds = np.array([len(waveform) for waveform in waveforms]) / model.sampling_rate
+        values = np.array(list(model.embeddings(waveforms)))
         labels = np.array([model.labels.index(names[label]) for label in rows["emotion"]])
         speakers = list(rows["speaker_id"])
-        yield corpus, model, Embeddings(values[:, None].astype(np.float64), labels, speakers, [""] * len(rows))
+        clips = Embeddings(values[:, None].astype(np.float64), labels, speakers, [""] * len(rows))
+        yield corpus, model, clips, seconds
