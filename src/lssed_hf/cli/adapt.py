@@ -4,10 +4,14 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .dataclass_parser import DataclassParser
 from .experiment_parser import aligned
+from .grouped_parser import print_recorded_help
+
+
+if TYPE_CHECKING:
+    from .dataclass_parser import DataclassParser
 
 
 DESCRIPTION = """Fit a model to a few labelled recordings of your own, in a minute: its head is refitted, and stays
@@ -25,12 +29,12 @@ GROUPS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+def parser() -> "DataclassParser":
+    """Return the parser of the command."""
     from transformers.hf_argparser import HfArg
 
     from ..corpora.corpus_arguments import CorpusArguments
-    from ..training.adapt import adapt
+    from .dataclass_parser import DataclassParser
 
     @dataclass
     class AdaptArguments(CorpusArguments):
@@ -45,20 +49,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         device: str | None = HfArg(default=None, help="Such as cpu or cuda:0. Default: the GPU if there is one.")
         trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
 
-    parser = DataclassParser("adapt", DESCRIPTION, EXAMPLE, (AdaptArguments,), GROUPS)
-    parser.usage = "%(prog)s [MODEL] FOLDER --output_dir DIR [flags]"
+    usage = "%(prog)s [MODEL] FOLDER --output_dir DIR [flags]"
+    parser = DataclassParser("adapt", DESCRIPTION, EXAMPLE, (AdaptArguments,), GROUPS, usage=usage)
     parser.add_argument(
         "arguments",
         nargs="*",
         metavar="[MODEL] FOLDER",
         help="folder of the recordings; in front of it the folder or Hub name of a model (default: the built-in one)",
     )
-    args, rest = parser.parse(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    print_recorded_help("adapt", argv, DESCRIPTION, EXAMPLE, GROUPS)
+    from ..training.adapt import adapt
+
+    command = parser()
+    args, rest = command.parse(argv)
     named = args.dataset_name is not None or args.data_dir is not None
     if args.output_dir is None:
-        parser.error("the following arguments are required: --output_dir")
+        command.error("the following arguments are required: --output_dir")
     if not 1 - named <= len(rest.arguments) <= 2 - named:
-        parser.error("name the folder of your recordings, and no more than a model in front of it")
+        command.error("name the folder of your recordings, and no more than a model in front of it")
     if not named:
         args = dataclasses.replace(args, data_dir=rest.arguments.pop())
     model = rest.arguments[0] if rest.arguments else None

@@ -18,9 +18,9 @@ INSTEAD = {"--model_name_or_path": "--models", "--test_speaker": "--protocol lea
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = _parser()
+    args, flags = parser.parse(argv)
     from ..experiments.benchmark import make_runs, parse_systems, write_benchmark
 
-    args, flags = parser.parse(argv)
     parser.require(args, "models")
     if args.jobs < 1:
         parser.error(f"--jobs must be 1 or more, got {args.jobs}")

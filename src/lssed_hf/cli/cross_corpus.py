@@ -27,9 +27,9 @@ INSTEAD = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = _parser()
+    args, flags = parser.parse(argv)
     from ..experiments.cross_corpus import make_few_shot_runs, make_runs, write_cross_corpus
 
-    args, flags = parser.parse(argv)
     if args.leave_one_out:
         return _leave_one_out(parser, args, flags)
     if args.models:

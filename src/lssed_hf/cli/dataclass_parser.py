@@ -6,10 +6,10 @@ from typing import Any
 
 from transformers import HfArgumentParser
 
-from .parser import CommandParser
+from .grouped_parser import GroupedParser
 
 
-class DataclassParser(CommandParser, HfArgumentParser):
+class DataclassParser(GroupedParser, HfArgumentParser):
     """Parser of dataclasses of arguments.
 
     Args:
@@ -18,6 +18,7 @@ class DataclassParser(CommandParser, HfArgumentParser):
         example: One command line that works, without `lssed-hf COMMAND`.
         dataclass_types: Dataclasses whose fields are flags.
         groups: Heading -> fields that `--help` shows under it; `--help_all` shows all others too.
+        **settings: Arguments of `argparse.ArgumentParser`.
     """
 
     def __init__(
@@ -27,9 +28,9 @@ class DataclassParser(CommandParser, HfArgumentParser):
         example: str,
         dataclass_types: Sequence[type],
         groups: Mapping[str, Sequence[str]],
+        **settings,
     ):
-        self.groups = groups
-        super().__init__(command, description, example, dataclass_types=dataclass_types, usage="%(prog)s [flags]")
+        super().__init__(command, description, example, groups, dataclass_types=dataclass_types, **settings)
         shown = {name for names in groups.values() for name in names}
         self.hidden = [action for action in self._actions if action.option_strings and action.dest not in shown]
         if any(action.dest != "help" for action in self.hidden):
@@ -44,30 +45,6 @@ class DataclassParser(CommandParser, HfArgumentParser):
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return tuple(parsed)
-
-    def format_help(self, everything: bool = False) -> str:
-        formatter = self._get_formatter()
-        formatter.add_usage(self.usage, self._actions, [])
-        formatter.add_text(self.description)
-        sections = {heading: self._actions_of(names) for heading, names in self.groups.items()}
-        sections[""] = [action for action in self._actions if action.dest in ("help", "help_all")]
-        if everything:
-            sections["all others, of transformers and of this package"] = [
-                action for action in self.hidden if action.dest != "help"
-            ]
-        for heading, actions in sections.items():
-            formatter.start_section(heading or "help")
-            formatter.add_arguments(actions)
-            formatter.end_section()
-        formatter.add_text(self.epilog)
-        return formatter.format_help()
-
-    def _actions_of(self, fields: Sequence[str]) -> list[argparse.Action]:
-        # The first action of a field is its flag. A second one switches it off.
-        by_field: dict[str, argparse.Action] = {}
-        for action in self._actions:
-            by_field.setdefault(action.dest, action)
-        return [by_field[field] for field in fields]
 
 
 class _HelpAll(argparse.Action):

@@ -4,8 +4,13 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .dataclass_parser import DataclassParser
+from .grouped_parser import print_recorded_help
+
+
+if TYPE_CHECKING:
+    from .dataclass_parser import DataclassParser
 
 
 DESCRIPTION = """Score a model on recordings whose labels are known: accuracy (WA), mean recall of the classes (UA),
@@ -25,13 +30,13 @@ GROUPS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+def parser() -> "DataclassParser":
+    """Return the parser of the command."""
     from transformers.hf_argparser import HfArg
 
     from ..corpora.corpus_arguments import CorpusArguments
-    from ..inference.evaluate import evaluate_model, select_split
     from ..inference.speaker_normalization import SpeakerArguments
+    from .dataclass_parser import DataclassParser
 
     @dataclass
     class EvaluateArguments(CorpusArguments):
@@ -57,8 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
 
-    parser = DataclassParser("evaluate", DESCRIPTION, EXAMPLE, (EvaluateArguments, SpeakerArguments), GROUPS)
-    args, speaker_args = parser.parse(argv)
+    return DataclassParser("evaluate", DESCRIPTION, EXAMPLE, (EvaluateArguments, SpeakerArguments), GROUPS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    print_recorded_help("evaluate", argv, DESCRIPTION, EXAMPLE, GROUPS)
+    from ..inference.evaluate import evaluate_model, select_split
+
+    args, speaker_args = parser().parse(argv)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     evaluate_model(
         args.model_name_or_path,

@@ -29,10 +29,10 @@ INSTEAD = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = _parser()
+    args, flags = parser.parse(argv)
     from ..experiments.depression import Study, make_plans, write_depression
     from ..experiments.runs import is_main_process
 
-    args, flags = parser.parse(argv)
     parser.require(args, "models")
     if args.select_on == "development" and is_main_process():
         warnings.warn(

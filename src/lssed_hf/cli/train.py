@@ -2,8 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from .dataclass_parser import DataclassParser
+from .grouped_parser import print_recorded_help
+
+
+if TYPE_CHECKING:
+    from .dataclass_parser import DataclassParser
 
 
 DESCRIPTION = """Train an audio classifier on your own recordings or on a corpus, and score it once on clips that it
@@ -31,14 +36,21 @@ GROUPS = {
 }
 
 
+def parser() -> "DataclassParser":
+    """Return the parser of the command."""
+    from ..training.arguments import DataArguments, ModelArguments, RecipeArguments
+    from .dataclass_parser import DataclassParser
+
+    return DataclassParser("train", DESCRIPTION, EXAMPLE, (DataArguments, ModelArguments, RecipeArguments), GROUPS)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    from ..training.arguments import DataArguments, ModelArguments, RecipeArguments
+    print_recorded_help("train", argv, DESCRIPTION, EXAMPLE, GROUPS)
     from ..training.recipes import with_recipe
     from ..training.train import train_model
 
-    parser = DataclassParser("train", DESCRIPTION, EXAMPLE, (DataArguments, ModelArguments, RecipeArguments), GROUPS)
-    data_args, model_args, args = parser.parse(with_recipe(sys.argv[1:] if argv is None else argv))
+    data_args, model_args, args = parser().parse(with_recipe(sys.argv[1:] if argv is None else argv))
     train_model(data_args, model_args, args)
     if args.process_index == 0:
         print(f"Classify recordings: lssed-hf predict {args.output_dir} RECORDING ...")

@@ -1,8 +1,13 @@
 """`scripts/train_asr.py`: any transcribed corpus, ESPnet's hybrid of CTC and attention."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from .dataclass_parser import DataclassParser
+from .grouped_parser import print_recorded_help
+
+
+if TYPE_CHECKING:
+    from .dataclass_parser import DataclassParser
 
 
 DESCRIPTION = """Train a speech recogniser on transcribed speech, and score it once on clips outside its training. Any
@@ -30,11 +35,19 @@ GROUPS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
-    from ..training.asr import train_asr
+def parser() -> "DataclassParser":
+    """Return the parser of the script."""
     from ..training.asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
+    from .dataclass_parser import DataclassParser
 
     types = (AsrDataArguments, AsrModelArguments, AsrRecipeArguments)
-    train_asr(*DataclassParser("scripts/train_asr.py", DESCRIPTION, EXAMPLE, types, GROUPS).parse(argv))
+    return DataclassParser("scripts/train_asr.py", DESCRIPTION, EXAMPLE, types, GROUPS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    print_recorded_help("scripts/train_asr.py", argv, DESCRIPTION, EXAMPLE, GROUPS)
+    from ..training.asr import train_asr
+
+    train_asr(*parser().parse(argv))
     return 0
