@@ -92,7 +92,9 @@ def family(request) -> Family:
 
 @pytest.fixture(scope="module")
 def code(family) -> list[str]:
-    return sorted([*family.code, f"{family.feature_extractor.__module__.rpartition('.')[2]}.py"])
+    own = [f"{family.feature_extractor.__module__.rpartition('.')[2]}.py"]
+    own += ["front_end_pyresnet.py"] if family.feature_extractor is PyResNetFeatureExtractor else []
+    return sorted([*family.code, *own])
 
 
 @pytest.fixture(scope="module")

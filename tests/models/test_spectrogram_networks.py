@@ -327,6 +327,7 @@ class TestCheckpoints:
         assert sorted(path.name for path in tmp_path.glob("*.py")) == [
             f"configuration_{family}.py",
             "feature_extraction_pyresnet.py",
+            "front_end_pyresnet.py",
             f"modeling_{family}.py",
         ]
         inputs = extractor(clips, sampling_rate=16000, return_tensors="pt")

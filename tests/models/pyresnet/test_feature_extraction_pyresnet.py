@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lssed_hf import PyResNetFeatureExtractor
-from lssed_hf.models.pyresnet import feature_extraction_pyresnet as module
+from lssed_hf.models.pyresnet import front_end_pyresnet as module
 
 
 RATE = 16000
@@ -303,7 +303,7 @@ class TestNormalization:
 
     def test_corpus_without_statistics_leaves_features_and_says_so(self, monkeypatch):
         warnings = []
-        monkeypatch.setattr(module.logger, "warning_once", warnings.append)
+        monkeypatch.setattr(module, "_warn_once", warnings.append)
         actual = PyResNetFeatureExtractor()(noise(RATE), sampling_rate=RATE).input_features[0]
         np.testing.assert_array_equal(actual, PLAIN.extract(noise(RATE)))
         assert len(warnings) == 1 and "fit_normalization" in warnings[0]
@@ -422,7 +422,7 @@ class TestInputs:
 
     def test_no_sampling_rate_is_warned_of(self, monkeypatch):
         warnings = []
-        monkeypatch.setattr(module.logger, "warning_once", warnings.append)
+        monkeypatch.setattr(module, "_warn_once", warnings.append)
         assert np.shape(PLAIN(noise(2000)).input_features) == (1, 4, 128)
         assert len(warnings) == 1 and "Pass sampling_rate" in warnings[0]
 

@@ -1,0 +1,446 @@
+# Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
+"""Numerics of PyResNet's front end, by numpy and scipy alone; `PyResNetFeatureExtractor` is its class for users."""
+
+import logging
+import math
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import scipy.fft
+
+
+NORMALIZATIONS = ("corpus", "speaker", "utterance", "none")
+_BLOCK = 256  # frames transformed at once, which bounds the memory that long recordings take
+_KEPT = 2**22  # bytes of an array that is kept for the next clip
+_ARRAYS = ("window", "denoise_window", "mel_filters", "mel_blocks")  # computed from the settings
+
+_warn_once = cache(logging.getLogger(__name__).warning)
+
+
+class PyResNetFrontEnd:
+    """Front end of PyResNet without a base class: one of transformers, or the one of `NumpyFrontEnd`.
+
+    The base class keeps the settings, turns them into a dictionary (`to_dict`), and pads clips to a batch (`pad`).
+    `PyResNetFeatureExtractor` describes the settings.
+    """
+
+    def __init__(
+        self,
+        num_mel_bins: int = 128,
+        sampling_rate: int = 16000,
+        padding_value: float = 0.0,
+        do_denoise: bool = True,
+        denoise_win_length: int = 1024,
+        noise_fraction: float = 0.1,
+        over_subtraction: float = 2.0,
+        spectral_floor: float = 0.05,
+        gain: float = 2.0,
+        n_fft: int = 1024,
+        hop_length: int = 512,
+        f_min: float = 0.0,
+        f_max: float = 8000.0,
+        log_mel: bool = True,
+        top_db: float | None = 80.0,
+        speech_range: float | None = None,
+        normalization: str = "corpus",
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        return_attention_mask: bool = True,
+        **kwargs,
+    ):
+        kwargs.pop("feature_size", None)  # saved by transformers; it is num_mel_bins
+        super().__init__(
+            feature_size=num_mel_bins,
+            sampling_rate=sampling_rate,
+            padding_value=padding_value,
+            return_attention_mask=return_attention_mask,
+            **kwargs,
+        )
+        self.num_mel_bins = num_mel_bins
+        self.do_denoise = do_denoise
+        self.denoise_win_length = denoise_win_length
+        self.noise_fraction = noise_fraction
+        self.over_subtraction = over_subtraction
+        self.spectral_floor = spectral_floor
+        self.gain = gain
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.f_min = f_min
+        self.f_max = f_max
+        self.log_mel = log_mel
+        self.top_db = top_db
+        self.speech_range = speech_range
+        self.normalization = normalization
+        self.mean = None if mean is None else [float(value) for value in mean]
+        self.std = None if std is None else [float(value) for value in std]
+        self._check_settings()
+        self._make_arrays()
+
+    def _check_settings(self) -> None:
+        if self.padding_side != "right":
+            raise ValueError("padding_side must be 'right': PyResNet takes a clip to begin at its first frame")
+        if self.normalization not in NORMALIZATIONS:
+            raise ValueError(f"normalization={self.normalization!r} is not one of {', '.join(NORMALIZATIONS)}")
+        for name in ("num_mel_bins", "n_fft", "hop_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.denoise_win_length < 2 or self.denoise_win_length % 2:
+            raise ValueError(f"denoise_win_length={self.denoise_win_length} must be even: frames overlap by half")
+        if not 0 < self.noise_fraction <= 1:
+            raise ValueError(f"noise_fraction={self.noise_fraction} must lie in (0, 1]")
+        if not 0 <= self.f_min < self.f_max <= self.sampling_rate / 2:
+            raise ValueError(
+                f"f_min={self.f_min} and f_max={self.f_max} must lie between 0 and half the sampling rate of "
+                f"{self.sampling_rate} Hz"
+            )
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give both mean and std, or neither")
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if values is not None and len(values) != self.num_mel_bins:
+                raise ValueError(f"{name} has {len(values)} entries for num_mel_bins={self.num_mel_bins}")
+
+    def _make_arrays(self) -> None:
+        # Periodic; scipy.signal has them too, and takes half a second to import.
+        self.window = np.hanning(self.n_fft + 1)[:-1]
+        self.denoise_window = np.hanning(self.denoise_win_length + 1)[:-1].astype(np.float32)
+        self.mel_filters = slaney_filters(
+            self.n_fft // 2 + 1, self.num_mel_bins, self.f_min, self.f_max, self.sampling_rate
+        )
+        self.mel_blocks = list(_dense_blocks(self.mel_filters))
+
+    def to_dict(self) -> dict:
+        """Return the settings, without arrays that are computed from them."""
+        return {key: value for key, value in super().to_dict().items() if key not in _ARRAYS}
+
+    def denoise(self, waveform: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        """Subtract the noise spectrum from each frame, and resynthesise by overlap-add.
+
+        The noise magnitude spectrum is the average over `noise`, a clip of noise alone, or over the quietest
+        `noise_fraction` of the frames that are not digital silence. `over_subtraction` times this spectrum is
+        subtracted from each frame's magnitude, down to `spectral_floor` times that magnitude. The phase stays.
+
+        Source: Boll, "Suppression of acoustic noise in speech using spectral subtraction", IEEE TASSP 27(2), 1979;
+        over-subtraction and floor after Berouti, Schwartz and Makhoul, ICASSP 1979.
+
+        Args:
+            waveform: Clip, float32 of shape (samples,).
+            noise: Noise without speech at the same sampling rate, float32 of shape (samples,).
+
+        Returns:
+            Denoised clip, float32 of shape (samples,).
+        """
+        return self._denoise(waveform, noise).copy()
+
+    def _denoise(self, waveform: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        """Do as `denoise`, in memory that the thread's next clip overwrites."""
+        length, hop = self.denoise_win_length, self.denoise_win_length // 2
+        # One hop of zeros in front and behind, so that every sample lies under two windows.
+        frames = _frames(_zero_padded("padded", waveform, hop, hop + -len(waveform) % hop), length, hop)
+        blocks = list(_blocks(len(frames)))
+        spectrum = _scratch("spectrum", (len(frames), hop + 1), np.complex64)
+        for block in blocks:
+            spectrum[block] = self._noisy_spectrum(frames[block])
+        magnitude = np.abs(spectrum, out=_scratch("magnitude", spectrum.shape, np.float32))
+
+        if noise is None:
+            energy = np.einsum("ij,ij->i", magnitude, magnitude)
+            audible = np.flatnonzero(energy > 0)
+            if len(audible) == 0:
+                return waveform
+            count = max(1, round(self.noise_fraction * len(audible)))
+            quietest = audible[np.argpartition(energy[audible], count - 1)[:count]]
+            noise_magnitude = magnitude[quietest].mean(axis=0)
+        else:
+            noise = np.pad(noise, (0, max(0, length - len(noise))))
+            noise_magnitude = np.abs(self._noisy_spectrum(_frames(noise, length, hop))).mean(axis=0)
+
+        reduced = magnitude
+        with np.errstate(divide="ignore", invalid="ignore"):
+            np.divide(self.over_subtraction * noise_magnitude, magnitude, out=reduced)
+        np.subtract(1, reduced, out=reduced)
+        # fmax also turns the 0/0 of an empty bin into the floor.
+        spectrum *= np.fmax(reduced, np.float32(self.spectral_floor), out=reduced)
+        restored = _scratch("restored", (len(frames) + 1, hop), np.float32)
+        restored[0] = 0
+        for block in blocks:  # overlap-add; the two halves of the window add up to 1
+            clean = _scratch("clean", (len(frames[block]), length), np.float32)
+            np.fft.irfft(spectrum[block], n=length, axis=1, out=clean)
+            restored[block.start + 1 : block.stop + 1] = clean[:, hop:]
+            restored[block] += clean[:, :hop]
+        return restored.reshape(-1)[hop : hop + len(waveform)]
+
+    def _noisy_spectrum(self, frames: np.ndarray) -> np.ndarray:
+        windowed = np.multiply(frames, self.denoise_window, out=_scratch("clean", frames.shape, np.float32))
+        return scipy.fft.rfft(windowed, axis=1)  # numpy's takes twice as long in float32
+
+    def mel_spectrogram(self, waveform: np.ndarray) -> np.ndarray:
+        """Return the mel power spectrogram (paper, section 2.3), float32 of shape (frames, num_mel_bins).
+
+        Equals `librosa.feature.melspectrogram(y=waveform, sr=sampling_rate, n_fft=n_fft, hop_length=hop_length,
+        n_mels=num_mel_bins)` transposed.
+        """
+        return self._mel_spectrogram(waveform, 1.0)
+
+    def _mel_spectrogram(self, waveform: np.ndarray, gain: float) -> np.ndarray:
+        padded = _zero_padded("padded", waveform, self.n_fft // 2, self.n_fft // 2)
+        padded *= np.float32(gain)
+        frames = _frames(padded, self.n_fft, self.hop_length)
+        mel = np.empty((len(frames), self.num_mel_bins), dtype=np.float32)
+        for rows in _blocks(len(frames)):
+            block = frames[rows]
+            # The window is float64, so the transform is too: in float32, bins 80 dB below the frame's peak drown in
+            # rounding (relative errors of 1e-3).
+            windowed = np.multiply(block, self.window, out=_scratch("windowed", block.shape, np.float64))
+            spectrum = _scratch("spectrum", (len(block), self.n_fft // 2 + 1), np.complex128)
+            np.fft.rfft(windowed, axis=1, out=spectrum)
+            squares = spectrum.view(np.float64)
+            np.multiply(squares, squares, out=squares)
+            power = _scratch("power", spectrum.shape, np.float32)
+            np.add(squares[:, ::2], squares[:, 1::2], out=power, casting="same_kind")
+            for bins, filters, weights in self.mel_blocks:
+                np.matmul(power[:, bins], weights, out=mel[rows, filters])
+        return mel
+
+    def extract(self, waveform: np.ndarray) -> np.ndarray:
+        """Turn a clip (samples,) into features (frames, num_mel_bins) before normalisation, float32 both."""
+        if self.do_denoise:
+            waveform = self._denoise(waveform)
+        features = self._mel_spectrogram(waveform, self.gain)
+        if self.log_mel:
+            np.maximum(features, np.float32(1e-10), out=features)
+            np.log(features, out=features)  # numpy has no fast log10
+            features *= np.float32(10 / math.log(10))
+            if self.top_db is not None:
+                np.maximum(features, features.max() - np.float32(self.top_db), out=features)
+            if self.speech_range is not None:
+                features = _level_speech(features, self.speech_range)
+        return features
+
+    def normalize(self, features: np.ndarray) -> np.ndarray:
+        """Normalise features (frames, num_mel_bins) by the method that `normalization` names."""
+        if self.normalization == "utterance":
+            return (features - features.mean()) / max(float(features.std()), 1e-5)
+        by_statistics = self.normalization in ("corpus", "speaker")
+        if by_statistics and self.mean is not None:
+            return (features - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        if by_statistics:
+            _warn_once(
+                "PyResNetFeatureExtractor has no corpus statistics yet and leaves features as they are: call "
+                "lssed_hf.fit_normalization(feature_extractor, train_dataset), or set normalization='utterance'."
+            )
+        return features
+
+    def __repr__(self) -> str:
+        # Without the hundreds of statistics, which the base class would print.
+        names = ("sampling_rate", "num_mel_bins", "n_fft", "hop_length", "do_denoise", "gain", "normalization")
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({settings}, statistics={'none' if self.mean is None else 'fitted'})"
+
+    def __call__(
+        self,
+        raw_speech: np.ndarray | Sequence[float] | Sequence[np.ndarray] | Sequence[Sequence[float]],
+        sampling_rate: int | None = None,
+        padding: bool | str = True,
+        max_length: int | None = None,
+        truncation: bool = False,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+        **kwargs,
+    ) -> Mapping:
+        """Turn one clip or a batch of clips into normalised log-mel frames.
+
+        Args:
+            raw_speech:
+                Mono audio in [-1, 1]: a 1-D array, tensor or list of floats, or a list (or 2-D array) of them for a
+                batch. Lengths may differ. `int16` and `int32` PCM is scaled to that range.
+            sampling_rate (`int`, *optional*):
+                Sampling rate of the clips in Hz, for a check against the extractor's.
+            padding: See [`SequenceFeatureExtractor.pad`].
+            max_length: Frames, see there.
+            truncation: See there.
+            pad_to_multiple_of: Frames, see there.
+            return_attention_mask: See there.
+            return_tensors: See there.
+            **kwargs: Ignored.
+
+        Returns:
+            `input_features` float32 (batch, frames, num_mel_bins) and `attention_mask` int32 (batch, frames).
+
+        Raises:
+            ValueError: The sampling rate is another one, or a clip has several channels, integers that are not PCM, no
+                samples, or NaN or infinite ones. The message names the clip's index in the batch.
+        """
+        features = [self.normalize(self.extract(clip)) for clip in self._waveforms(raw_speech, sampling_rate)]
+        return self.pad(
+            {"input_features": features},
+            padding=padding,
+            max_length=max_length,
+            truncation=truncation,
+            pad_to_multiple_of=pad_to_multiple_of,
+            return_attention_mask=return_attention_mask,
+            return_tensors=return_tensors,
+        )
+
+    def _waveforms(self, raw_speech, sampling_rate: int | None) -> list[np.ndarray]:
+        """Check one clip or a batch of clips, and return a list of float32 (samples,)."""
+        if sampling_rate is None:
+            _warn_once(
+                f"Pass sampling_rate to {type(self).__name__}: at another rate than {self.sampling_rate} Hz the "
+                "features would be wrong without any error."
+            )
+        elif sampling_rate != self.sampling_rate:
+            raise ValueError(
+                f"{type(self).__name__} was made for {self.sampling_rate} Hz but the clips have {sampling_rate} Hz: "
+                f"resample them first, e.g. torchaudio.functional.resample(x, {sampling_rate}, {self.sampling_rate})"
+            )
+        batch = isinstance(raw_speech, (list, tuple)) and len(raw_speech) > 0 and np.ndim(raw_speech[0]) > 0
+        batch = batch or (not isinstance(raw_speech, (list, tuple)) and np.ndim(raw_speech) == 2)
+        clips = raw_speech if batch else [raw_speech]
+        if batch and np.ndim(clips[0]) == 1 and len(clips) > 64 and len(clips[0]) <= 8:
+            raise ValueError(
+                f"an array of {len(clips)} rows of {len(clips[0])} samples looks like one clip of shape (samples, "
+                "channels): down-mix it first, e.g. x.mean(axis=1)"
+            )
+        return [_mono(clip, index) for index, clip in enumerate(clips)]
+
+
+class _NumpyExtractor:
+    """Base class in place of transformers' `SequenceFeatureExtractor`."""
+
+    def __init__(self, **settings):
+        self.padding_side = "right"
+        vars(self).update(settings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings."""
+        return dict(vars(self))
+
+    def pad(self, batch: Mapping[str, list[np.ndarray]], **settings) -> dict[str, np.ndarray]:
+        """Pad the features of clips to the longest one.
+
+        Args:
+            batch: `input_features`, a list of float32 (frames, num_mel_bins).
+            **settings: Ignored.
+
+        Returns:
+            `input_features` float32 (batch, frames, num_mel_bins) and `attention_mask` int32 (batch, frames).
+        """
+        clips = batch["input_features"]
+        lengths = [len(clip) for clip in clips]
+        features = np.full((len(clips), max(lengths), clips[0].shape[1]), self.padding_value, np.float32)
+        for row, clip in zip(features, clips, strict=True):
+            row[: len(clip)] = clip
+        mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
+        return {"input_features": features, "attention_mask": mask.astype(np.int32)}
+
+
+class NumpyFrontEnd(PyResNetFrontEnd, _NumpyExtractor):
+    """Front end of PyResNet without transformers; see `PyResNetFeatureExtractor`. Batches are padded numpy arrays."""
+
+
+def slaney_filters(num_bins: int, num_filters: int, f_min: float, f_max: float, sampling_rate: int) -> np.ndarray:
+    """Return triangular mel filters with Slaney's scale and area normalisation, float32 (num_bins, num_filters)."""
+    edges = _mel_to_hertz(np.linspace(*_hertz_to_mel(np.array([f_min, f_max])), num_filters + 2))
+    slopes = edges[None, :] - np.linspace(0, sampling_rate // 2, num_bins)[:, None]
+    widths = np.diff(edges)
+    filters = np.maximum(0, np.minimum(-slopes[:, :-2] / widths[:-1], slopes[:, 2:] / widths[1:]))
+    return (filters * (2.0 / (edges[2:] - edges[:-2]))).astype(np.float32)
+
+
+def _hertz_to_mel(hertz: np.ndarray) -> np.ndarray:
+    return np.where(hertz < 1000, 3 * hertz / 200, 15 + np.log(np.maximum(hertz, 1000) / 1000) * 27 / np.log(6.4))
+
+
+def _mel_to_hertz(mels: np.ndarray) -> np.ndarray:
+    return np.where(mels < 15, 200 * mels / 3, 1000 * np.exp(np.log(6.4) / 27 * (mels - 15)))
+
+
+def _level_speech(features: np.ndarray, speech_range: float) -> np.ndarray:
+    """Return the frames of speech in decibels around their mean level, with one frame before and behind them."""
+    levels = features.mean(axis=1)
+    speech = levels >= np.quantile(levels, 0.95) - speech_range
+    first, last = np.flatnonzero(speech)[[0, -1]]
+    return features[max(0, first - 1) : last + 2] - levels[speech].mean()
+
+
+class _Kept(threading.local):
+    """Memory by use, kept from clip to clip: fresh pages cost more than the arithmetic on them."""
+
+    def __init__(self):
+        self.buffers: dict[str, np.ndarray] = {}
+
+
+_kept = _Kept()
+
+
+def _scratch(use: str, shape: tuple[int, int] | int, dtype: type) -> np.ndarray:
+    """Return an array with arbitrary content, in memory that the thread's next call for the same use overwrites."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if size > _KEPT:
+        return np.empty(shape, dtype)
+    buffer = _kept.buffers.get(use)
+    if buffer is None or len(buffer) < size:
+        buffer = _kept.buffers[use] = np.empty(size, np.uint8)
+    return buffer[:size].view(dtype).reshape(shape)
+
+
+def _zero_padded(use: str, signal: np.ndarray, before: int, behind: int) -> np.ndarray:
+    """Return a signal with zeros before and behind it, in memory of `_scratch`."""
+    padded = _scratch(use, before + len(signal) + behind, np.float32)
+    padded[:before] = padded[before + len(signal) :] = 0
+    padded[before : before + len(signal)] = signal
+    return padded
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
+
+
+def _frames(signal: np.ndarray, length: int, hop: int) -> np.ndarray:
+    """Return a view of (samples,) as overlapping frames (1 + (samples - length) // hop, length)."""
+    return np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
+
+
+def _dense_blocks(filters: np.ndarray, size: int = 16) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Cut triangular filters (bins, filters) of growing frequency into blocks without most of the zeros.
+
+    Yields:
+        Bins that a block sees, its filters, and the weights between them.
+    """
+    for start in range(0, filters.shape[1], size):
+        block = filters[:, start : start + size]
+        bins = np.flatnonzero(block.any(axis=1))
+        bins = slice(bins[0], bins[-1] + 1) if len(bins) else slice(0, 0)
+        yield bins, slice(start, start + size), np.ascontiguousarray(block[bins])
+
+
+def _mono(clip, index: int) -> np.ndarray:
+    """Check one clip and return it as float32 (samples,)."""
+    clip = np.asarray(clip)
+    if clip.ndim != 1:
+        raise ValueError(
+            f"clip {index} has shape {clip.shape}, but mono (samples,) is expected: down-mix stereo first, e.g. "
+            "x.mean(axis=channel_axis)"
+        )
+    if len(clip) == 0:
+        raise ValueError(f"clip {index} is empty (0 samples)")
+    if clip.dtype in (np.int16, np.int32):
+        return clip.astype(np.float32) / -float(np.iinfo(clip.dtype).min)
+    if not np.issubdtype(clip.dtype, np.floating):
+        raise ValueError(
+            f"clip {index} has type {clip.dtype}: give floats in [-1, 1], or int16 or int32 PCM, which is scaled"
+        )
+    clip = clip.astype(np.float32, copy=False)
+    finite = np.isfinite(clip)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise ValueError(f"clip {index} holds NaN or infinite samples, the first at sample {first}: repair or drop it")
+    return clip
+
+
+__all__ = ["NORMALIZATIONS", "NumpyFrontEnd", "PyResNetFrontEnd", "slaney_filters"]
