@@ -33,7 +33,7 @@ class TestFolder:
     def test_is_small_and_safe(self, name):
         files = sorted(pretrained_folder(name).iterdir())
         assert sum(file.stat().st_size for file in files) <= MEGABYTES[name] * 1e6
-        assert {file.suffix for file in files} <= {".json", ".safetensors", ".md", ""}
+        assert {file.suffix for file in files} <= {".json", ".safetensors", ".onnx", ".md", ""}
 
     def test_opens_by_its_name(self, name):
         classifier = lssed_hf.load_classifier(name)

@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from lssed_hf import cli, load_classifier
 from lssed_hf.inference.classifiers import exported, statistics
+from lssed_hf.inference.classifiers.network import NetworkStatisticsClassifier
 from lssed_hf.inference.classifiers.speaker_statistics import SpeakerStatistics, read_speakers
 from lssed_hf.inference.classifiers.statistics import StatisticsClassifier, measure_offset
 from lssed_hf.models.registry import create_feature_extractor, create_model
@@ -154,7 +155,7 @@ def table(path):
 
 class TestClassifier:
     def test_is_the_one_that_a_folder_opens_with(self, classifier):
-        assert type(classifier) is StatisticsClassifier and not classifier.wants_speaker
+        assert type(classifier) is NetworkStatisticsClassifier and not classifier.wants_speaker
         assert classifier.labels == LABELS
 
     def test_embeddings_are_what_the_head_standardises(self, classifier):

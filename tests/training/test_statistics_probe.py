@@ -19,7 +19,7 @@ from lssed_hf import load_audio
 from lssed_hf.cli import train as train_command
 from lssed_hf.corpora import corpus_arguments
 from lssed_hf.inference import load_classifier
-from lssed_hf.inference.classifiers.statistics import StatisticsClassifier
+from lssed_hf.inference.classifiers.network import NetworkStatisticsClassifier
 from lssed_hf.training import statistics as module
 from lssed_hf.training.arguments import DataArguments, ModelArguments
 from lssed_hf.training.selection import training_splits
@@ -244,7 +244,7 @@ def test_a_training_on_tones_learns_and_leaves_all_files(finished):
     assert "modeling_whisper_statistics.py" in {path.name for path in finished.iterdir()}
     assert 0 < read(finished / "eval_results.json")["eval_unweighted_accuracy"] <= 1
     classifier = load_classifier(finished)
-    assert type(classifier) is StatisticsClassifier and not classifier.wants_speaker
+    assert type(classifier) is NetworkStatisticsClassifier and not classifier.wants_speaker
     assert read(finished / "training.json")["num_parameters"] == classifier.model.num_parameters()
 
 

@@ -113,13 +113,23 @@ def add_speaker_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--speaker", metavar="NAME", help="with --speakers: who speaks (default: the only one there)")
 
 
-def add_engine_arguments(parser: argparse._ActionsContainer) -> None:
-    """Add `--engine` and `--ray_address`, of commands that run on this machine or on Ray."""
+#: Help of `--engine torch`.
+TORCH_HELP = "torch: on this machine by PyTorch, the built-in models too"
+
+
+def add_engine_arguments(parser: argparse._ActionsContainer, torch: bool = False) -> None:
+    """Add `--engine` and `--ray_address`, of commands that run on this machine or on Ray.
+
+    Args:
+        parser: Parser of the command.
+        torch: Whether the command runs a model, which PyTorch can be chosen for.
+    """
+    more, texts = (("torch",), f"{TORCH_HELP}; ") if torch else ((), "")
     parser.add_argument(
         "--engine",
-        choices=("local", "ray"),
+        choices=("local", *more, "ray"),
         default="local",
-        help="ray: on a Ray cluster, whose machines see the files under the same names (docs/scaling.md)",
+        help=f"{texts}ray: on a Ray cluster, whose machines see the files under the same names (docs/scaling.md)",
     )
     parser.add_argument(
         "--ray_address", metavar="ADDRESS", help="auto, host:6379 or ray://host:10001 (default: one on this machine)"

@@ -65,7 +65,7 @@ def parser() -> CommandParser:
     hardware = parser.add_argument_group("model and hardware")
     hardware.add_argument("--batch_size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")
     add_model_arguments(hardware)
-    add_engine_arguments(hardware)
+    add_engine_arguments(hardware, torch=True)
     hardware.add_argument("--num_proc", type=int, metavar="N", help="with ray: models at work at once")
     hardware.add_argument("--cpus_per_proc", type=int, default=1, metavar="N", help="with ray: of each (default: 1)")
     return parser
@@ -127,7 +127,10 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
     from ..inference.classifiers.pretrained import is_built_in
     from ..inference.predict import predict_recordings, unscored_notes
 
-    model = (model_name, args.batch_size, args.device, args.trust_remote_code)
+    model = (
+        *(model_name, args.batch_size, args.device, args.trust_remote_code),
+        "torch" if args.engine == "torch" else None,
+    )
     speaker = (args.speakers, args.speaker)
     settings = {name: getattr(args, name) for name in ("channel", "min_speech", "min_confidence")}
     settings["unscored"] = unscored_notes(args.vad, is_built_in(model_name))

@@ -81,6 +81,11 @@ class _Source:
         features[~mask] = 0
         return dict(zip(self.inputs, (features, mask.long())))
 
+    def example(self) -> dict[str, torch.Tensor]:
+        """Make the batch that traces the network."""
+        length = self.example_length
+        return self.batch([length, length * 3 // 4, length * 2 // 3])
+
     def logits(self, inputs) -> np.ndarray:
         """Return PyTorch's logits (batch, labels)."""
         with torch.inference_mode():
@@ -195,17 +200,25 @@ def _open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool)
     return _Source(name, model, extractor, inputs, long[features].shape[2:], example, check)
 
 
-class _Logits(nn.Module):
-    """Wrapper of a classifier for exporters, with tensors in and a tensor out."""
+class _Outputs(nn.Module):
+    """Wrapper of a classifier for exporters, with tensors in and logits out, or embeddings and logits."""
 
-    def __init__(self, model: nn.Module, features: str):
+    def __init__(self, model: nn.Module, features: str, embeddings: bool = False):
         super().__init__()
         self.model = model
         self.features = features
+        self.embeddings = embeddings
 
-    def forward(self, features: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        masks = {} if attention_mask is None else {"attention_mask": attention_mask}
-        return self.model(**{self.features: features}, **masks, return_dict=True).logits
+    def forward(self, features: torch.Tensor, attention_mask: torch.Tensor | None = None):
+        inputs = (
+            {self.features: features}
+            if attention_mask is None
+            else {self.features: features, "attention_mask": attention_mask}
+        )
+        if not self.embeddings:
+            return self.model(**inputs, return_dict=True).logits
+        embeddings = self.model.base_model(**inputs, return_dict=True).pooler_output
+        return embeddings, self.model.classify(embeddings)
 
 
 def _write_network(source: _Source, path: Path, format: str) -> None:
@@ -213,24 +226,36 @@ def _write_network(source: _Source, path: Path, format: str) -> None:
 
     OpenVINO reads the ONNX file: straight from the exported program, OpenVINO 2026.4 gives a PyResNet other logits.
     """
-    length = source.example_length
-    example = source.batch([length, length * 3 // 4, length * 2 // 3])
-    network = fold_batch_norm(source.model, example)
+    network = fold_batch_norm(source.model, source.example())
     if format == "onnx":
         network = merge_small_groups(network)
+    onnx_program = _onnx_program(source, _Outputs(network, source.inputs[0]), ["logits"])
+    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        onnx_file = path if format == "onnx" else Path(temporary, "model.onnx")
+        onnx_program.save(onnx_file)
+        if format == "openvino":
+            import openvino
+
+            openvino.save_model(openvino.Core().read_model(onnx_file), path, compress_to_fp16=False)
+
+
+def _onnx_program(source: _Source, network: nn.Module, output_names: Sequence[str], optimize: bool = True):
+    """Return the network as a program of ONNX for any number of clips of any length."""
+    length = source.example_length
     shape = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("length", min=length * 3 // 4)}
     shapes = (shape,) * len(source.inputs)
     try:
         with torch.no_grad(), _quiet():
             program = torch.export.export(
-                _Logits(network, source.inputs[0]).eval(), tuple(example.values()), dynamic_shapes=shapes, strict=False
+                network.eval(), tuple(source.example().values()), dynamic_shapes=shapes, strict=False
             )
-            onnx_program = torch.onnx.export(
+            return torch.onnx.export(
                 program,
                 dynamo=True,
                 verbose=False,
+                optimize=optimize,
                 input_names=list(source.inputs),
-                output_names=["logits"],
+                output_names=list(output_names),
                 dynamic_shapes=shapes,
             )
     except Exception as error:  # exporters raise many kinds
@@ -239,13 +264,6 @@ def _write_network(source: _Source, path: Path, format: str) -> None:
             f"{source.name} cannot be exported for any batch and length, most likely because its layers depend on the "
             f"length (docs/models.md says which of ours do): {reason}"
         ) from error
-    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
-        onnx_file = path if format == "onnx" else Path(temporary, "model.onnx")
-        onnx_program.save(onnx_file)
-        if format == "openvino":
-            import openvino
-
-            openvino.save_model(openvino.Core().read_model(onnx_file), path, compress_to_fp16=False)
 
 
 @contextlib.contextmanager

@@ -1,8 +1,14 @@
 """Inference on recordings, clips and data sets, by PyTorch or by an exported network."""
 
-from .classifiers.exported import ExportedClassifier
-from .classifiers.loading import default_model, load_classifier
-from .classifiers.network import AudioClassifier
+import lazy_loader
 
 
-__all__ = ["AudioClassifier", "ExportedClassifier", "default_model", "load_classifier"]
+# Loaded on first use: only AudioClassifier takes torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "classifiers.exported": ["ExportedClassifier"],
+        "classifiers.loading": ["default_model", "load_classifier"],
+        "classifiers.network": ["AudioClassifier"],
+    },
+)

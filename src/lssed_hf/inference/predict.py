@@ -86,6 +86,7 @@ def predict(
     batch_size: int = 8,
     device: str | None = None,
     trust_remote_code: bool = False,
+    engine: str | None = None,
 ) -> list[Prediction]:
     """Classify recordings, as `lssed-hf predict` does.
 
@@ -113,6 +114,8 @@ def predict(
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one.
         trust_remote_code: Whether code from the model's repository may run.
+        engine: "torch" for PyTorch, or "onnx" for ONNX Runtime. Default: ONNX Runtime for models of `list_pretrained`
+            on the CPU, which starts without an import of torch; else as `load_classifier`.
 
     Returns:
         A `Prediction` for each recording, in order. A recording that cannot be read has an `error` and no label.
@@ -135,7 +138,7 @@ def predict(
     unscored = unscored_notes(vad, is_built_in(model))
     if not isinstance(model, Classifier):
         path = None if speakers is None else Path(speakers)
-        model = load_speaker_classifier((model, batch_size, device, trust_remote_code), (path, speaker))
+        model = load_speaker_classifier((model, batch_size, device, trust_remote_code, engine), (path, speaker))
     settings = {"channel": channel, "unscored": unscored, "min_speech": min_speech, "min_confidence": min_confidence}
     return list(predict_recordings(model, paths, speaker_from, **settings))
 

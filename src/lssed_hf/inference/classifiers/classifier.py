@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from ...audio import load_audio
 from .speaker_statistics import (
@@ -102,7 +101,8 @@ class Classifier(ABC):
         """
         self._warn_without_speaker()
         for logits in batched_by_length(self.logits, waveforms, self.batch_size):
-            yield torch.from_numpy(logits).softmax(dim=-1).numpy()
+            odds = np.exp(logits - logits.max())
+            yield odds / odds.sum()
 
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         """Yield the embedding of each clip, in order: the input of the classifier's head.

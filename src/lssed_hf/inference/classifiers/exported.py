@@ -2,14 +2,17 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-import torch
-from transformers import AutoConfig, AutoFeatureExtractor
 
+from ...files import read_json
+from ...models.pyresnet.front_end_pyresnet import NumpyFrontEnd
 from .classifier import Classifier
 from .inputs import model_inputs
 
@@ -57,13 +60,17 @@ class ExportedClassifier(Classifier):
     """
 
     def __init__(self, folder: str | os.PathLike, batch_size: int = 8, device=None, trust_remote_code: bool = False):
-        if device is not None and torch.device(device).type != "cpu":
+        if not on_cpu(device):
             raise ValueError(f"{folder} holds an exported network, which runs on the CPU and not on {device}")
-        self.name, self.settings = os.fspath(folder), read_settings(folder)
-        self.network = open_network(Path(folder, MODEL_FILES[self.settings.format]), self.settings.format)
-        self.config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        self.feature_extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=trust_remote_code)
-        self.batch_size = batch_size
+        self.name, self.batch_size = os.fspath(folder), batch_size
+        self.open(Path(folder))
+        self.config = _read_config(folder)
+        self.feature_extractor = _read_front_end(folder, trust_remote_code)
+
+    def open(self, folder: Path) -> None:
+        """Open the network and its settings."""
+        self.settings = read_settings(folder)
+        self.network = open_network(folder / MODEL_FILES[self.settings.format], self.settings.format)
 
     def check_speakers(self) -> None:
         if self.config.model_type == "whisper_statistics" or getattr(self.config, "standardize_embedding", False):
@@ -74,7 +81,33 @@ class ExportedClassifier(Classifier):
         super().check_speakers()
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
-        return run_network(self.network, self.settings, model_inputs(self.feature_extractor, batch, "np"))
+        return self.run(self.network, batch)
+
+    def run(self, network: Network, batch: list[np.ndarray]) -> np.ndarray:
+        """Return what a network gives, (batch, ...), for float32 waveforms (samples,)."""
+        return run_network(network, self.settings, model_inputs(self.feature_extractor, batch, "np"))
+
+
+def on_cpu(device: Any) -> bool:
+    """Return whether a device, by its name or torch's object, is the CPU; None is."""
+    return device is None or str(device).partition(":")[0] == "cpu"
+
+
+def _read_config(folder: str | os.PathLike) -> SimpleNamespace:
+    """Return `config.json` as transformers reads it, without its import: labels by index, and other settings."""
+    settings = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, **read_json(Path(folder, "config.json"))}
+    settings["id2label"] = {int(index): label for index, label in settings["id2label"].items()}
+    return SimpleNamespace(**{**settings, "num_labels": len(settings["id2label"])})
+
+
+def _read_front_end(folder: str | os.PathLike, trust_remote_code: bool) -> Any:
+    """Return the feature extractor: this package's without an import of transformers, or any other."""
+    settings = read_json(Path(folder, "preprocessor_config.json"))
+    if settings.get("feature_extractor_type") == "PyResNetFeatureExtractor":
+        return NumpyFrontEnd(**settings)
+    from transformers import AutoFeatureExtractor
+
+    return AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=trust_remote_code)
 
 
 def read_settings(folder: str | os.PathLike) -> ExportSettings:
@@ -112,11 +145,11 @@ def run_network(network: Network, settings: ExportSettings, inputs: Mapping[str,
         return _run_padded(network, settings, inputs)
     lengths = inputs["attention_mask"].sum(axis=1)
     rows_of = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
-    logits = [
+    found = [
         _run_padded(network, settings, {name: value[rows, : lengths[rows[0]]] for name, value in inputs.items()})
         for rows in rows_of
     ]
-    return np.concatenate(logits)[np.concatenate(rows_of).argsort()]
+    return np.concatenate(found)[np.concatenate(rows_of).argsort()]
 
 
 def _run_padded(network: Network, settings: ExportSettings, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -145,21 +178,39 @@ def open_network(path: Path, format: str) -> Network:
         if not file.is_file():
             raise FileNotFoundError(f"{file} is missing; export the model again")
     try:
-        return _open_onnx(path) if format == "onnx" else _open_openvino(path)
+        return OnnxNetwork(path) if format == "onnx" else _open_openvino(path)
     except ImportError as error:
         raise ImportError(f"{path} needs {error.name}; run pip install 'lssed-hf[{format}]'") from error
     except Exception as error:  # both runtimes raise many kinds of errors, most of them their own
         raise ValueError(f"{path} cannot be read, export the model again: {error}") from error
 
 
-def _open_onnx(path: Path) -> Network:
-    import onnxruntime
+class OnnxNetwork:
+    """File of ONNX on the CPU. Weights outside of the file must lie in its folder: the runtime refuses others.
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 4  # warnings are about optimisations of the runtime, and errors are raised
-    session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
-    return lambda feed: session.run(["logits"], dict(feed))[0]
+    Attributes:
+        metadata: Texts by their keys, from the file.
+    """
+
+    def __init__(self, path: Path):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = _num_threads()
+        options.log_severity_level = 4  # warnings are about optimisations of the runtime, and errors are raised
+        self._session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, feed: Mapping[str, np.ndarray], output: str = "logits") -> np.ndarray:
+        return self._session.run([output], dict(feed))[0]
+
+
+def _num_threads() -> int:
+    """Return the number of threads that torch has or would have, where 0 is a thread for each core."""
+    if torch := sys.modules.get("torch"):
+        return torch.get_num_threads()
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(first) if first.isdecimal() else 0
 
 
 def _open_openvino(path: Path) -> Network:
@@ -168,7 +219,7 @@ def _open_openvino(path: Path) -> Network:
     core = openvino.Core()
     # Without the hint OpenVINO takes bfloat16 on some processors, which changes scores in the third digit.
     options = {
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_NUM_THREADS": _num_threads(),
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": "LATENCY",
     }
@@ -181,6 +232,8 @@ __all__ = [
     "MODEL_FILES",
     "ExportSettings",
     "ExportedClassifier",
+    "OnnxNetwork",
+    "on_cpu",
     "open_network",
     "read_settings",
     "run_network",

@@ -1,19 +1,23 @@
 """Conversion of waveforms to the inputs of a model."""
 
 import inspect
+import logging
 from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from transformers import BatchFeature, SequenceFeatureExtractor
-from transformers.utils import logging
 
 
-logger = logging.get_logger(__name__)
+if TYPE_CHECKING:
+    from transformers import BatchFeature, SequenceFeatureExtractor
+
+_warn_once = cache(logging.getLogger(__name__).warning)
 
 
 def model_inputs(
-    feature_extractor: SequenceFeatureExtractor, waveforms: Sequence[np.ndarray], return_tensors: str = "pt"
-) -> BatchFeature:
+    feature_extractor: "SequenceFeatureExtractor", waveforms: Sequence[np.ndarray], return_tensors: str = "pt"
+) -> "BatchFeature":
     """Return the features of a batch of clips, padded to the longest clip.
 
     An extractor with another default pads by it, such as Whisper's: to 30 s. Whisper's also cuts longer clips off; a
@@ -26,7 +30,7 @@ def model_inputs(
     """
     longest = getattr(feature_extractor, "n_samples", None)
     if longest is not None and max(map(len, waveforms)) > longest:
-        logger.warning_once(
+        _warn_once(
             f"clips are longer than the {longest / feature_extractor.sampling_rate:g} s that this model takes, and "
             "what lies behind is cut off: `lssed-hf timeline` scores recordings of any length window by window"
         )

@@ -1,40 +1,42 @@
 """Loading of the right classifier for a folder or a name on the Hub."""
 
 import glob
+import importlib
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-from transformers import PreTrainedConfig
-
+from ...files import read_json
 from ...scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ...suggest import did_you_mean
-from . import exported, probe
-from . import svm as classical
 from .classifier import Classifier
-from .network import AudioClassifier
-from .pretrained import DEFAULT_MODEL, list_pretrained, pretrained_folder
+from .exported import MARKER, on_cpu
+from .graph import GRAPH
+from .pretrained import DEFAULT_MODEL, is_built_in, list_pretrained, pretrained_folder
 from .speaker_statistics import choose_speaker, read_speakers
-from .statistics import StatisticsClassifier
 
 
 logger = logging.getLogger(__name__)
 
-#: File that marks a format -> class that opens the folder.
+#: File that marks a format -> module and class that open the folder. Modules are imported when they are needed.
 FORMATS = {
-    exported.MARKER: exported.ExportedClassifier,
-    probe.MARKER: probe.ProbeClassifier,
-    classical.SVM_MARKER: classical.SVMClassifier,
+    MARKER: ("exported", "ExportedClassifier"),
+    "probe.json": ("probe", "ProbeClassifier"),
+    "svm.json": ("svm", "SVMClassifier"),
 }
+#: Engines of networks. None is PyTorch, or the runtime that a model was exported for.
+ENGINES = (None, "torch", "onnx")
 
 _HUB_TIMEOUT = 10  # seconds
 
 
 def load_classifier(
-    path: str | os.PathLike | None = None, batch_size: int = 8, device=None, trust_remote_code: bool = False
+    path: str | os.PathLike | None = None,
+    batch_size: int = 8,
+    device=None,
+    trust_remote_code: bool = False,
+    engine: str | None = None,
 ) -> Classifier:
     """Open a saved audio classifier: of transformers, a probe, an SVM, or a folder that `lssed-hf export` wrote.
 
@@ -52,6 +54,9 @@ def load_classifier(
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one; exported networks run on the CPU.
         trust_remote_code: Whether code from the folder or repository may run.
+        engine: "torch" for PyTorch, or "onnx" for ONNX Runtime, without an import of torch, for models of
+            `list_pretrained` and exported ones. Default: the runtime of an exported model, else PyTorch, whose
+            classifiers have a `model` to adapt, export and differentiate.
 
     Returns:
         An `AudioClassifier`, a `StatisticsClassifier`, a `ProbeClassifier`, an `SVMClassifier` or an
@@ -60,35 +65,69 @@ def load_classifier(
     Raises:
         FileNotFoundError: There is no such folder or repository, or one of its files is missing.
         OSError: The Hub cannot be reached, and the model is not in its cache.
-        ValueError: A file cannot be read, or the device is not there or unfit for the model.
+        ValueError: A file cannot be read, or the device or the engine is not there or unfit for the model.
         ImportError: The runtime of an exported network, or the opensmile of an SVM, is not installed.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be 1 or more")
+    if engine not in ENGINES:
+        raise ValueError(f"engine={engine!r} must be torch or onnx, or left out")
     if path is None:
         logger.warning(
             f"No model was named: this is the built-in {list_pretrained()[0]}, trained on acted speech. Test it "
             f"before you rely on it: {Path(DEFAULT_MODEL, 'README.md')}"
         )
-        return default_model(batch_size, device)
+        return default_model(batch_size, device, engine)
     folder = find_model(path)
-    if kind := own_format(folder):
-        return kind(folder, batch_size, device, trust_remote_code)
+    if marker := own_format(folder):
+        if engine is not None and (engine == "onnx") != (marker == MARKER):
+            runtime = "the runtime that it was exported for" if marker == MARKER else "PyTorch"
+            raise ValueError(f"{folder} runs by {runtime} and not by engine {engine}; leave the engine out")
+        return _class(*FORMATS[marker])(folder, batch_size, device, trust_remote_code)
     if folder.is_dir() and not (folder / "config.json").is_file():
         names = sorted(entry.name for entry in folder.iterdir())
         found = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
         raise FileNotFoundError(
-            f"{folder} holds no classifier: neither config.json, as a folder of transformers, nor {exported.MARKER}, "
+            f"{folder} holds no classifier: neither config.json, as a folder of transformers, nor {MARKER}, "
             f"as one that lssed-hf export wrote; it holds {found}"
         )
-    kind = StatisticsClassifier if _standardizes_embedding(folder) else AudioClassifier
+    if engine == "onnx" and not (folder / GRAPH).is_file():
+        raise ValueError(f"{folder} holds no {GRAPH} for engine onnx; lssed-hf export writes a folder that has one")
+    module, names = _KINDS[engine or "torch"]
+    kind = _class(module, names[_standardizes_embedding(folder)])
     return kind(folder if folder.is_dir() else path, batch_size, device, trust_remote_code)
+
+
+# Engine -> module, and its classes for plain networks and for those that standardise embeddings.
+_KINDS = {
+    "torch": ("network", ("AudioClassifier", "NetworkStatisticsClassifier")),
+    "onnx": ("graph", ("GraphClassifier", "GraphStatisticsClassifier")),
+}
+
+
+def _class(module: str, name: str) -> type[Classifier]:
+    return getattr(importlib.import_module(f".{module}", __package__), name)
 
 
 def _standardizes_embedding(folder: Path) -> bool:
     """Return whether a model standardises embeddings: a folder of transformers or a name on the Hub."""
-    settings, _ = PreTrainedConfig.get_config_dict(folder)
+    if folder.is_dir():
+        settings = read_json(folder / "config.json")
+    else:
+        from transformers import PreTrainedConfig
+
+        settings, _ = PreTrainedConfig.get_config_dict(folder)
     return settings.get("model_type") == "whisper_statistics" or bool(settings.get("standardize_embedding"))
+
+
+def fast_engine(path: str | os.PathLike | None, device=None) -> str | None:
+    """Return the engine that starts and runs fastest: "onnx" for models of `list_pretrained` on the CPU, else None.
+
+    Args:
+        path: Model as for `load_classifier`.
+        device: Device as for `load_classifier`.
+    """
+    return "onnx" if on_cpu(device) and (path == DEFAULT_MODEL or is_built_in(path)) else None
 
 
 def find_model(path: str | os.PathLike) -> Path:
@@ -105,6 +144,9 @@ def find_model(path: str | os.PathLike) -> Path:
     """
     if os.path.isdir(path):
         return Path(path)
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
     name = os.fspath(path)
     if built_in := pretrained_folder(name):
         return built_in
@@ -127,30 +169,31 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".") or type(error).__name__
 
 
-def own_format(folder: Path) -> type[Classifier] | None:
-    """Return the class that opens a folder of this package's own formats; None for one of transformers."""
-    return next((kind for marker, kind in FORMATS.items() if (folder / marker).is_file()), None)
+def own_format(folder: Path) -> str | None:
+    """Return the file that marks a folder of this package's own formats; None for one of transformers."""
+    return next((marker for marker in FORMATS if (folder / marker).is_file()), None)
 
 
 def load_speaker_classifier(model: tuple, speaker: tuple[Path | None, str | None]) -> Classifier:
     """Open a classifier for a speaker.
 
     Args:
-        model: Arguments of `load_classifier`.
+        model: Arguments of `load_classifier`; where the engine is None, it is that of `fast_engine`.
         speaker: File of `lssed-hf enroll`, or None for the classifier without a speaker; and a name in the file, or
             None for the only one there.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: See `load_classifier`, `read_speakers` and `choose_speaker`.
     """
-    classifier = load_classifier(*model)
-    path, name = speaker
+    name, batch_size, device, trust_remote_code, engine = model
+    classifier = load_classifier(name, batch_size, device, trust_remote_code, engine or fast_engine(name, device))
+    path, speaker_name = speaker
     if path is None:
         return classifier
-    return classifier.for_speaker(choose_speaker(read_speakers(path, classifier.front_end), name, path))
+    return classifier.for_speaker(choose_speaker(read_speakers(path, classifier.front_end), speaker_name, path))
 
 
-def default_model(batch_size: int = 8, device=None) -> Classifier:
+def default_model(batch_size: int = 8, device=None, engine: str | None = None) -> Classifier:
     """Open the built-in classifier of angry, neutral, happy and sad speech: the first model of `list_pretrained`.
 
     Its card, README.md in `DEFAULT_MODEL`, says what it was trained on and how often it is wrong.
@@ -158,13 +201,14 @@ def default_model(batch_size: int = 8, device=None) -> Classifier:
     Args:
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one.
+        engine: "torch" or "onnx", see `load_classifier`.
 
     Examples:
         >>> from lssed_hf import default_model
         >>> default_model().labels
         ['angry', 'neutral', 'happy', 'sad']
     """
-    return load_classifier(DEFAULT_MODEL, batch_size, device)
+    return load_classifier(DEFAULT_MODEL, batch_size, device, engine=engine)
 
 
 def split_model(arguments: Sequence[str]) -> tuple[str | None, list[str]]:

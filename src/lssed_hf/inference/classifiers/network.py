@@ -1,9 +1,13 @@
-"""Inference with audio classifiers of transformers."""
+"""Inference with audio classifiers of transformers, by PyTorch."""
 
+import copy
+import hashlib
+import json
 import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +18,8 @@ from ...models.folding import fold_batch_norm
 from .classifier import Classifier
 from .hooks import frame_states, head_inputs
 from .inputs import model_inputs
+from .speaker_statistics import SpeakerStatistics, extraction_settings
+from .statistics import StatisticsClassifier
 
 
 class AudioClassifier(Classifier):
@@ -65,6 +71,85 @@ class AudioClassifier(Classifier):
                 self.model(**self.inputs([waveform]))
             states = found[0][0].float().cpu().numpy()
             yield own_frames(states, waveform, self.feature_extractor) if frames else states
+
+
+class NetworkStatisticsClassifier(StatisticsClassifier, AudioClassifier):
+    """Network of `lssed-hf train --probe_pooling statistics` or `--refit_head`, by PyTorch; see `AudioClassifier`.
+
+    Attributes:
+        corpus_model: Model with the mean and deviation of its corpus; `model` may have those of a speaker.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.corpus_model = self.model
+
+    @property
+    def front_end(self) -> dict[str, Any]:
+        """Digest of all that a speaker's statistics depend on: front end, encoder and head."""
+        return {"embedding": self._digest(self.corpus_model)}
+
+    @property
+    def encoder_digest(self) -> str:
+        """Digest of all that embeddings depend on: front end and encoder."""
+        return self._digest(self.corpus_model.base_model)
+
+    def _digest(self, network: torch.nn.Module) -> str:
+        """Return a digest of settings of the front end and the model, and of the weights of a network."""
+        config, extractor = self.corpus_model.config, self.feature_extractor
+        settings = {
+            **extraction_settings(extractor),
+            **{name: getattr(extractor, name) for name in ("normalization", "mean", "std")},
+            **{name: getattr(config, name) for name in type(config).__annotations__},
+        }
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        for name, tensor in sorted(network.state_dict().items()):
+            digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def head(self) -> dict[str, np.ndarray]:
+        model = self.corpus_model
+        tensors = {
+            "mean": model.embedding_mean,
+            "std": model.embedding_std,
+            "weight": model.classifier.weight,
+            "bias": model.classifier.bias,
+            "class_means": model.class_means,
+            "within_variance": model.within_variance,
+        }
+        return {name: tensor.detach().double().cpu().numpy() for name, tensor in tensors.items()}
+
+    def standardize_by(self, statistics: SpeakerStatistics) -> None:
+        self.model = copy.copy(self.model)
+        self.model._buffers = dict(self.model._buffers)
+        self.model._modules = {**self.model._modules, "classifier": self._head_of_speakers()}
+        self.model.embedding_mean = torch.tensor(statistics.mean, dtype=torch.float32, device=self.device)
+        self.model.embedding_std = torch.tensor(statistics.std, dtype=torch.float32, device=self.device)
+
+    def _head_of_speakers(self) -> torch.nn.Linear:
+        head = copy.deepcopy(self.model.classifier).requires_grad_(False)
+        for parameter in head.parameters():
+            parameter /= self.model.speaker_temperature
+        return head
+
+    def logits(self, batch: list[np.ndarray]) -> np.ndarray:
+        embeddings = torch.from_numpy(self._embeddings(batch)).to(self.device)
+        with torch.inference_mode():
+            return self.model.classify(embeddings).cpu().numpy()
+
+    def pooled(self, batch: list[np.ndarray]) -> np.ndarray:
+        with torch.inference_mode():
+            return self.model.base_model(**self.inputs(batch)).pooler_output.float().cpu().numpy()
+
+    def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
+        if not frames or self.config.model_type != "whisper_statistics":
+            yield from super().embeddings(waveforms, frames)
+            return
+        for waveform in waveforms:
+            inputs = self.inputs([waveform])
+            with torch.inference_mode():
+                states = self.model.whisper_statistics(**inputs).last_hidden_state[0]
+            yield states[: (inputs.input_features.shape[1] + 1) // 2].float().cpu().numpy()  # without the margin's
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:

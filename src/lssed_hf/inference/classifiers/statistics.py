@@ -9,17 +9,14 @@ and by the variety of the speech; `measure_offset` says how.
 
 import copy
 import hashlib
-import json
+from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-import torch
 
-from .classifier import batched_by_length
-from .network import AudioClassifier
-from .speaker_statistics import SpeakerStatistics, extraction_settings
+from .classifier import Classifier, batched_by_length
+from .speaker_statistics import SpeakerStatistics
 
 
 #: Weight of the prior of a speaker's mean and deviation, in clips.
@@ -83,18 +80,14 @@ def _variety(embeddings: np.ndarray, weight: np.ndarray, class_means: np.ndarray
     return float(np.clip((variance - within_variance) / between, 0, 1))
 
 
-class StatisticsClassifier(AudioClassifier):
-    """Network of `lssed-hf train --probe_pooling statistics` or `--refit_head`; see `AudioClassifier`.
+class StatisticsClassifier(Classifier):
+    """Base class: network of `lssed-hf train --probe_pooling statistics` or `--refit_head`, by any engine.
 
     Embeddings of the last clips are kept, because those that a speaker is measured on are often classified next.
-
-    Attributes:
-        corpus_model: Model with the mean and deviation of its corpus; `model` may have those of a speaker.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.corpus_model = self.model
         self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()  # shared with the classifiers of speakers
 
     @property
@@ -112,44 +105,20 @@ class StatisticsClassifier(AudioClassifier):
         """True, by `measure_offset`."""
         return True
 
-    @property
-    def front_end(self) -> dict[str, Any]:
-        """Digest of all that a speaker's statistics depend on: front end, encoder and head."""
-        return {"embedding": self._digest(self.corpus_model)}
-
-    @property
-    def encoder_digest(self) -> str:
-        """Digest of all that embeddings depend on: front end and encoder."""
-        return self._digest(self.corpus_model.base_model)
-
-    def _digest(self, network: torch.nn.Module) -> str:
-        """Return a digest of settings of the front end and the model, and of the weights of a network."""
-        config, extractor = self.corpus_model.config, self.feature_extractor
-        settings = {
-            **extraction_settings(extractor),
-            **{name: getattr(extractor, name) for name in ("normalization", "mean", "std")},
-            **{name: getattr(config, name) for name in type(config).__annotations__},
-        }
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for name, tensor in sorted(network.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
-        return digest.hexdigest()
-
     def check_speakers(self) -> None:
         """Accept statistics of any speaker: embeddings are standardised whatever the front end is."""
 
-    def head(self) -> dict[str, np.ndarray]:
+    @abstractmethod
+    def head(self) -> Mapping[str, np.ndarray]:
         """Return what follows the embedding, float64: `mean`, `std`, and the arguments of `measure_offset`."""
-        model = self.corpus_model
-        tensors = {
-            "mean": model.embedding_mean,
-            "std": model.embedding_std,
-            "weight": model.classifier.weight,
-            "bias": model.classifier.bias,
-            "class_means": model.class_means,
-            "within_variance": model.within_variance,
-        }
-        return {name: tensor.detach().double().cpu().numpy() for name, tensor in tensors.items()}
+
+    @abstractmethod
+    def pooled(self, batch: list[np.ndarray]) -> np.ndarray:
+        """Return the embeddings of clips before they are standardised, float32 (batch, size), in one pass."""
+
+    @abstractmethod
+    def standardize_by(self, statistics: SpeakerStatistics) -> None:
+        """Take a speaker's mean and deviation of embeddings, and divide logits by the `speaker_temperature`."""
 
     def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
         """Measure the mean and deviation of a speaker's embeddings, as if all emotions were alike in them.
@@ -188,54 +157,30 @@ class StatisticsClassifier(AudioClassifier):
             ValueError: The statistics belong to another model, or the classifier is a speaker's already.
         """
         self._check_free()
-        size = len(self.model.embedding_mean)
+        size = len(self.head()["mean"])
         if len(statistics.mean) != size:
             raise ValueError(
                 f"the speaker's statistics are of {len(statistics.mean)} values and the model's embedding has {size}: "
                 "take those of this model, which lssed-hf enroll gives"
             )
         classifier = copy.copy(self)
-        classifier.model = copy.copy(self.model)
-        classifier.model._buffers = dict(self.model._buffers)
-        classifier.model._modules = {**self.model._modules, "classifier": self._head_of_speakers()}
-        classifier.model.embedding_mean = torch.tensor(statistics.mean, dtype=torch.float32, device=self.device)
-        classifier.model.embedding_std = torch.tensor(statistics.std, dtype=torch.float32, device=self.device)
+        classifier.standardize_by(statistics)
         classifier.statistics = statistics
         return classifier
 
-    def _head_of_speakers(self) -> torch.nn.Linear:
-        head = copy.deepcopy(self.model.classifier).requires_grad_(False)
-        for parameter in head.parameters():
-            parameter /= self.model.speaker_temperature
-        return head
-
-    def logits(self, batch: list[np.ndarray]) -> np.ndarray:
-        embeddings = torch.from_numpy(self._embeddings(batch)).to(self.device)
-        with torch.inference_mode():
-            return self.model.classify(embeddings).cpu().numpy()
-
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         """Yield the statistics of each clip before they are standardised, in order; with `frames` the states."""
-        if not frames:
-            yield from batched_by_length(self._embeddings, waveforms, self.batch_size)
-            return
-        if self.config.model_type != "whisper_statistics":
+        if frames:
             yield from super().embeddings(waveforms, frames)
-            return
-        for waveform in waveforms:
-            inputs = self.inputs([waveform])
-            with torch.inference_mode():
-                states = self.model.whisper_statistics(**inputs).last_hidden_state[0]
-            yield states[: (inputs.input_features.shape[1] + 1) // 2].float().cpu().numpy()  # without the margin's
+        else:
+            yield from batched_by_length(self._embeddings, waveforms, self.batch_size)
 
     def _embeddings(self, batch: list[np.ndarray]) -> np.ndarray:
         """Return the statistics of each clip before they are standardised, (batch, size)."""
         keys = [hashlib.sha256(waveform.tobytes()).digest() for waveform in batch]
         new = {key: waveform for key, waveform in zip(keys, batch) if key not in self._kept}
         if new:
-            with torch.inference_mode():
-                pooled = self.model.base_model(**self.inputs(list(new.values()))).pooler_output
-            self._kept.update(zip(new, pooled.float().cpu().numpy()))
+            self._kept.update(zip(new, self.pooled(list(new.values()))))
         found = np.stack([self._kept[key] for key in keys])
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)

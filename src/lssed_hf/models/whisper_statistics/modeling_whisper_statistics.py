@@ -217,7 +217,9 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
         batch, length, size = hidden_state.shape
         most = self.config.max_frames // 2
         positions = torch.arange(length, device=hidden_state.device)
-        hidden_state = hidden_state + self.positions[positions % most].to(hidden_state.dtype)
+        # An exported program computes the table, which would be a quarter of the file.
+        table = self.sinusoids() if torch.compiler.is_exporting() else self.positions
+        hidden_state = hidden_state + table[positions % most].to(hidden_state.dtype)
         if torch.compiler.is_exporting():  # one program for clips of any length: no block has a shape of its own
             attended = mask[:, None] & (positions[:, None] // most == positions // most)
         else:
