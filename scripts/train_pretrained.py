@@ -21,6 +21,7 @@ from lssed_hf.evaluation.left_out_corpora import UA
 from lssed_hf.experiments.leave_one_out import BY_SPEAKER
 from lssed_hf.files import read_json, write_json
 from lssed_hf.hub.cards.model_card import write_model_card
+from lssed_hf.hub.graph import write_graph
 from lssed_hf.inference.classifiers.pretrained import pretrained_folder
 
 
@@ -95,6 +96,7 @@ def install(name: str, trained: Path, left_out: Path, corpora: list[str]) -> Non
         if "dtype" in settings:
             settings["dtype"] = "float32"  # to compute in, whatever the weights are stored in
         write_json(path, settings)
+    write_graph(folder)
     card = write_model_card(
         trained,
         results=[left_out / f"runs/{name}/without_{corpus}/seed_0/on_it_none" for corpus in corpora],
