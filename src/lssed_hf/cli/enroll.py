@@ -31,8 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tqdm.auto import tqdm
 
     from ..audio import load_audio
-    from ..inference import load_classifier
-    from ..inference.classifiers.loading import split_model
+    from ..inference.classifiers.loading import load_speaker_classifier, split_model
     from ..inference.classifiers.speaker_statistics import add_speaker, read_speakers
     from ..scan import expand_paths
 
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     model, inputs = split_model(args.arguments)
     paths = expand_paths(inputs)
-    classifier = load_classifier(model, device="cpu", trust_remote_code=args.trust_remote_code)
+    classifier = load_speaker_classifier((model, 8, "cpu", args.trust_remote_code))
     if args.speakers.exists():
         read_speakers(args.speakers, classifier.front_end)  # before the work
     waveforms = (

@@ -114,7 +114,7 @@ def add_speaker_arguments(parser: argparse._ActionsContainer) -> None:
 
 
 #: Help of `--engine torch`.
-TORCH_HELP = "torch: on this machine by PyTorch, the built-in models too"
+TORCH_HELP = "torch: by PyTorch, the built-in models too"
 
 
 def add_engine_arguments(parser: argparse._ActionsContainer, torch: bool = False) -> None:

@@ -127,10 +127,7 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
     from ..inference.classifiers.pretrained import is_built_in
     from ..inference.predict import predict_recordings, unscored_notes
 
-    model = (
-        *(model_name, args.batch_size, args.device, args.trust_remote_code),
-        "torch" if args.engine == "torch" else None,
-    )
+    model = (model_name, args.batch_size, args.device, args.trust_remote_code)
     speaker = (args.speakers, args.speaker)
     settings = {name: getattr(args, name) for name in ("channel", "min_speech", "min_confidence")}
     settings["unscored"] = unscored_notes(args.vad, is_built_in(model_name))
@@ -141,7 +138,8 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
             cluster = {"address": args.ray_address, "num_proc": args.num_proc, "cpus_per_proc": args.cpus_per_proc}
             labels, results = stack.enter_context(predict_on_ray(sources, model, speaker, settings, **cluster))
         else:
-            classifier = load_speaker_classifier(model, speaker)
+            engine = "torch" if args.engine == "torch" else None
+            classifier = load_speaker_classifier(model, speaker, engine)
             labels = classifier.labels
             results = predict_recordings(classifier, sources, args.speaker_from, **settings)
         return labels, list(tqdm(results, total=len(sources), desc="Classifying", unit="file", disable=None))

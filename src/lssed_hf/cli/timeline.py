@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ..files import check_writable, replacing
-from .parser import CommandParser, add_model_arguments, add_speaker_arguments
+from .parser import TORCH_HELP, CommandParser, add_model_arguments, add_speaker_arguments
 
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def parser() -> CommandParser:
         "--batch_size", type=int, default=8, metavar="N", help="windows per forward pass (default: 8)"
     )
     add_model_arguments(hardware)
+    hardware.add_argument("--engine", choices=("torch",), help=TORCH_HELP)
     return parser
 
 
@@ -110,14 +111,15 @@ def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[
     from tqdm.auto import tqdm
 
     from ..audio import audio_duration
-    from ..inference import load_classifier
+    from ..inference.classifiers.loading import load_speaker_classifier
     from ..inference.classifiers.speaker_statistics import choose_speaker, read_speakers
     from ..inference.timeline.scoring import score_timeline
     from ..inference.timeline.turns import read_turns
 
     duration = audio_duration(args.recording)
     turns = read_turns(args.turns, args.recording) if args.turns else None
-    classifier = load_classifier(args.model, args.batch_size, args.device, args.trust_remote_code)
+    model = (args.model, args.batch_size, args.device, args.trust_remote_code)
+    classifier = load_speaker_classifier(model, engine=args.engine)
     speakers = read_speakers(args.speakers, classifier.front_end) if args.speakers else None
     if speakers is not None and (args.speaker is not None or turns is None):
         classifier, speakers = classifier.for_speaker(choose_speaker(speakers, args.speaker, args.speakers)), None

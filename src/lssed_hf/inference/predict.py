@@ -138,7 +138,7 @@ def predict(
     unscored = unscored_notes(vad, is_built_in(model))
     if not isinstance(model, Classifier):
         path = None if speakers is None else Path(speakers)
-        model = load_speaker_classifier((model, batch_size, device, trust_remote_code, engine), (path, speaker))
+        model = load_speaker_classifier((model, batch_size, device, trust_remote_code), (path, speaker), engine)
     settings = {"channel": channel, "unscored": unscored, "min_speech": min_speech, "min_confidence": min_confidence}
     return list(predict_recordings(model, paths, speaker_from, **settings))
 

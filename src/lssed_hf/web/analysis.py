@@ -16,7 +16,7 @@ from ..inference.predict import unscored_notes
 from ..inference.quality import OVER_LONG, signal_notes
 from ..inference.timeline.envelope import Envelope
 from ..inference.timeline.scoring import TimelineSegment, score_timeline
-from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
+from ..models.pyresnet.front_end_pyresnet import PyResNetFrontEnd
 from .recordings import clock, read_recording
 
 
@@ -165,7 +165,7 @@ def front_end(classifier: Classifier, waveform: np.ndarray) -> Features:
         values = values.T  # Whisper's (bins, frames)
     hop = getattr(extractor, "hop_length", None)
     frequencies = None
-    if isinstance(extractor, PyResNetFeatureExtractor):
+    if isinstance(extractor, PyResNetFrontEnd):
         edges = librosa.mel_frequencies(extractor.num_mel_bins + 2, fmin=extractor.f_min, fmax=extractor.f_max)
         frequencies = edges[1:-1]
     return Features(values, hop and hop / classifier.sampling_rate, frequencies)

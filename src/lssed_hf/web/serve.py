@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ..inference import load_classifier
-from ..inference.classifiers.loading import default_model
+from ..inference.classifiers.loading import load_speaker_classifier
+from ..inference.classifiers.pretrained import DEFAULT_MODEL
 from .model_facts import read_model_facts
 
 
@@ -27,6 +27,7 @@ def serve(
     inbrowser: bool = False,
     device: str | None = None,
     trust_remote_code: bool = False,
+    engine: str | None = None,
 ) -> None:
     """Serve the page and the endpoint until the process is interrupted.
 
@@ -40,6 +41,7 @@ def serve(
         inbrowser: Whether to open the page in a browser.
         device: Device of torch (default: the GPU if there is one).
         trust_remote_code: Whether code from the models' repositories may run.
+        engine: "torch" or "onnx", see `lssed_hf.predict`.
 
     Raises:
         ImportError: Gradio is not installed.
@@ -51,15 +53,12 @@ def serve(
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
         from .app import LOCAL_HOSTS, build_app
 
-        if models:
-            paths = dict(zip(_short_names(models), models))
-            classifiers = {
-                name: load_classifier(path, device=device, trust_remote_code=trust_remote_code)
-                for name, path in paths.items()
-            }
-            facts = {name: read_model_facts(path) for name, path in paths.items()}
-        else:
-            classifiers, facts = {BUILT_IN: default_model(device=device)}, {BUILT_IN: read_model_facts()}
+        paths = dict(zip(_short_names(models), models)) if models else {BUILT_IN: DEFAULT_MODEL}
+        classifiers = {
+            name: load_speaker_classifier((path, 8, device, trust_remote_code), engine=engine)
+            for name, path in paths.items()
+        }
+        facts = {name: read_model_facts(path) for name, path in paths.items()}
         name = f"[{host}]" if ":" in host else host
         hosts = LOCAL_HOSTS if name in LOCAL_HOSTS else ["*"]
         app = build_app(classifiers, facts=facts, allowed_hosts=hosts, **(limits or {}))

@@ -120,16 +120,6 @@ def _standardizes_embedding(folder: Path) -> bool:
     return settings.get("model_type") == "whisper_statistics" or bool(settings.get("standardize_embedding"))
 
 
-def fast_engine(path: str | os.PathLike | None, device=None) -> str | None:
-    """Return the engine that starts and runs fastest: "onnx" for models of `list_pretrained` on the CPU, else None.
-
-    Args:
-        path: Model as for `load_classifier`.
-        device: Device as for `load_classifier`.
-    """
-    return "onnx" if on_cpu(device) and (path == DEFAULT_MODEL or is_built_in(path)) else None
-
-
 def find_model(path: str | os.PathLike) -> Path:
     """Return the folder of a model: a folder, a model that comes with the package, or a repository of the Hub.
 
@@ -174,19 +164,25 @@ def own_format(folder: Path) -> str | None:
     return next((marker for marker in FORMATS if (folder / marker).is_file()), None)
 
 
-def load_speaker_classifier(model: tuple, speaker: tuple[Path | None, str | None]) -> Classifier:
-    """Open a classifier for a speaker.
+def load_speaker_classifier(
+    model: tuple, speaker: tuple[Path | None, str | None] = (None, None), engine: str | None = None
+) -> Classifier:
+    """Open a classifier for a speaker, by the engine that starts and runs fastest.
 
     Args:
-        model: Arguments of `load_classifier`; where the engine is None, it is that of `fast_engine`.
+        model: First four arguments of `load_classifier`.
         speaker: File of `lssed-hf enroll`, or None for the classifier without a speaker; and a name in the file, or
             None for the only one there.
+        engine: "torch" or "onnx". Default: ONNX Runtime for models of `list_pretrained` on the CPU, else as
+            `load_classifier`.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: See `load_classifier`, `read_speakers` and `choose_speaker`.
     """
-    name, batch_size, device, trust_remote_code, engine = model
-    classifier = load_classifier(name, batch_size, device, trust_remote_code, engine or fast_engine(name, device))
+    name, _, device, _ = model
+    if engine is None and on_cpu(device) and (name == DEFAULT_MODEL or is_built_in(name)):
+        engine = "onnx"
+    classifier = load_classifier(*model, engine)
     path, speaker_name = speaker
     if path is None:
         return classifier

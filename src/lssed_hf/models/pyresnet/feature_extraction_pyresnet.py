@@ -73,7 +73,5 @@ class PyResNetFeatureExtractor(PyResNetFrontEnd, SequenceFeatureExtractor):
 
     _auto_class = "AutoFeatureExtractor"  # saving copies this code beside the weights
 
-    model_input_names = ["input_features", "attention_mask"]
-
 
 __all__ = ["PyResNetFeatureExtractor"]

@@ -27,6 +27,8 @@ class PyResNetFrontEnd:
     `PyResNetFeatureExtractor` describes the settings.
     """
 
+    model_input_names = ["input_features", "attention_mask"]
+
     def __init__(
         self,
         num_mel_bins: int = 128,
