@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -79,6 +81,17 @@ def test_onnx_gives_the_probabilities_of_pytorch(model, onnx_folder, waveforms):
     expected = probabilities(model, waveforms, batch_size=1)
     for batch_size in (1, 2, 8):
         np.testing.assert_allclose(probabilities(onnx_folder, waveforms, batch_size), expected, atol=1e-5)
+
+
+def test_an_exported_folder_answers_without_torch_and_transformers(onnx_folder, tmp_path):
+    soundfile.write(tmp_path / "clip.wav", np.random.default_rng(0).normal(0, 0.1, 24000), 16000)
+    code = (
+        "import sys\nfrom lssed_hf import cli\nstatus = cli.main(['predict', *sys.argv[1:]])\n"
+        "print(status, {'torch', 'transformers', 'datasets'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, str(onnx_folder), str(tmp_path / "clip.wav")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
 
 
 def test_the_folder_is_complete_and_names_no_code_that_it_lacks(model, onnx_folder):
