@@ -85,6 +85,13 @@ def _build_vgg(config: SerCnnConfig) -> VGG:
     return network
 
 
+def _to_channels_last(model: nn.Module) -> None:
+    """Lay the weights of convolutions out as their inputs are. Saved files and values stay as they are."""
+    for module in model.modules():
+        if type(module) is nn.Conv2d:  # the fully connected layers of VGG are slower so
+            module.to(memory_format=torch.channels_last)
+
+
 class SerCnnPreTrainedModel(PreTrainedModel):
     """Base of the standard convolutional networks: initial weights, and saving with the code."""
 
@@ -95,6 +102,16 @@ class SerCnnPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _no_split_modules = ["BasicBlock", "Bottleneck"]
     _can_compile_fullgraph = True
+
+    def post_init(self):
+        super().post_init()
+        _to_channels_last(self)
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        loaded = super().from_pretrained(*args, **kwargs)
+        _to_channels_last(loaded[0] if isinstance(loaded, tuple) else loaded)  # a pair with output_loading_info
+        return loaded
 
     def save_pretrained(self, save_directory, **kwargs):
         # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.

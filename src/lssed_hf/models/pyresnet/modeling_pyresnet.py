@@ -135,6 +135,13 @@ class PyResNetEmbeddings(nn.Module):
         return F.relu(self.normalization(self.convolution(pixels)))
 
 
+def _to_channels_last(model: nn.Module) -> None:
+    """Lay the weights of convolutions out as their inputs are. Saved files and values stay as they are."""
+    for module in model.modules():
+        if type(module) is nn.Conv2d:
+            module.to(memory_format=torch.channels_last)
+
+
 class PyResNetPreTrainedModel(PreTrainedModel):
     """Base of the PyResNet models: initial weights, and saving with the code."""
 
@@ -145,6 +152,16 @@ class PyResNetPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _no_split_modules = ["PyResNetBottleneck"]
     _can_compile_fullgraph = True
+
+    def post_init(self):
+        super().post_init()
+        _to_channels_last(self)
+
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        loaded = super().from_pretrained(*args, **kwargs)
+        _to_channels_last(loaded[0] if isinstance(loaded, tuple) else loaded)  # a pair with output_loading_info
+        return loaded
 
     def save_pretrained(self, save_directory, **kwargs):
         # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
