@@ -98,7 +98,7 @@ def entry(name: str, item: griffe.Object | griffe.Alias, level: int = 3) -> Iter
         item = item.final_target
     if item.is_attribute:
         yield f"```text\n{textwrap.fill(f'{name} = {item.value}', WIDTH, subsequent_indent='    ')}\n```"
-    elif item.is_function or "__init__" in item.members:
+    elif item.is_function or "__init__" in item.all_members:
         yield f"```text\n{signature(name, item)}\n```"
     if item.is_class and item.bases:
         yield f"Bases: {', '.join(f'`{base}`' for base in item.bases)}."
