@@ -4,7 +4,10 @@ import copy
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,7 +26,7 @@ from .speaker_statistics import (
 logger = logging.getLogger(__name__)
 
 _WINDOW = 8  # batches that are sorted by length together
-_WINDOW_SAMPLES = 2**24
+_WINDOW_SAMPLES = 2**23
 
 
 class Classifier(ABC):
@@ -34,6 +37,7 @@ class Classifier(ABC):
         config: Configuration of the model.
         feature_extractor: Front end of the model.
         batch_size: Clips per forward pass.
+        num_workers: Threads that compute batches at once; with 1, batches are computed one by one.
         statistics: Statistics of the speaker whom `for_speaker` made it for; None for the model without a speaker.
     """
 
@@ -41,6 +45,7 @@ class Classifier(ABC):
     config: Any
     feature_extractor: Any
     batch_size: int
+    num_workers = 1
     statistics: SpeakerStatistics | None = None
     _warned = False
 
@@ -97,10 +102,10 @@ class Classifier(ABC):
     def probabilities(self, waveforms: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield class probabilities (num_labels,) of each float32 waveform (samples,), in order.
 
-        Up to 17 minutes of waveforms are read ahead, so that the clips of a batch are about equally long.
+        Up to 17 minutes of waveforms, at 16 kHz, are read ahead, so that the clips of a batch are about equally long.
         """
         self._warn_without_speaker()
-        for logits in batched_by_length(self.logits, waveforms, self.batch_size):
+        for logits in batched_by_length(self.logits, waveforms, self.batch_size, self.num_workers):
             odds = np.exp(logits - logits.max())
             yield odds / odds.sum()
 
@@ -204,7 +209,10 @@ class Classifier(ABC):
 
 
 def batched_by_length(
-    compute: Callable[[list[np.ndarray]], np.ndarray], waveforms: Iterable[np.ndarray], batch_size: int
+    compute: Callable[[list[np.ndarray]], np.ndarray],
+    waveforms: Iterable[np.ndarray],
+    batch_size: int,
+    num_workers: int = 1,
 ) -> Iterator[np.ndarray]:
     """Yield the result of a function for each clip, in order; the function gets batches of about equally long clips.
 
@@ -212,14 +220,28 @@ def batched_by_length(
         compute: Function of a list of waveforms that returns an array (batch, ...).
         waveforms: Clips, float32 (samples,).
         batch_size: Clips per call.
+        num_workers: Threads that call the function. With more than 1, further clips are read meanwhile.
     """
-    for window in _windows(waveforms, _WINDOW * batch_size, _WINDOW_SAMPLES):
-        order = np.argsort([len(waveform) for waveform in window], kind="stable")
-        rows: dict[int, np.ndarray] = {}
-        for start in range(0, len(window), batch_size):
-            chosen = order[start : start + batch_size]
-            rows.update(zip(chosen, compute([window[index] for index in chosen]), strict=True))
-        yield from (rows[index] for index in range(len(window)))
+    pool = ThreadPoolExecutor(num_workers)  # starts threads for what is submitted only
+    run, most_ahead = (pool.map, 1) if num_workers > 1 else (map, 0)
+    ahead: deque[tuple[np.ndarray, Iterable[np.ndarray]]] = deque()
+    try:
+        for window in _windows(waveforms, _WINDOW * batch_size, _WINDOW_SAMPLES):
+            order = np.argsort([len(waveform) for waveform in window], kind="stable")
+            batches = [order[start : start + batch_size] for start in range(0, len(window), batch_size)]
+            ahead.append((order, run(compute, [[window[index] for index in batch] for batch in batches])))
+            if len(ahead) > most_ahead:
+                yield from _in_order(*ahead.popleft())
+        for order, results in ahead:
+            yield from _in_order(order, results)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_order(order: Sequence[int], batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield rows by their index, where `order` has the indices of the rows of all batches."""
+    rows = dict(zip(order, chain.from_iterable(batches), strict=True))
+    yield from (rows[index] for index in range(len(rows)))
 
 
 def _windows(waveforms: Iterable[np.ndarray], most: int, most_samples: int) -> Iterator[list[np.ndarray]]:

@@ -196,7 +196,9 @@ class OnnxNetwork:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = _num_threads()
+        options.intra_op_num_threads = num_threads()
+        # Threads that wait would take turns away from decoders, and from other calls of the session.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # warnings are about optimisations of the runtime, and errors are raised
         self._session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
@@ -205,12 +207,12 @@ class OnnxNetwork:
         return self._session.run([output], dict(feed))[0]
 
 
-def _num_threads() -> int:
-    """Return the number of threads that torch has or would have, where 0 is a thread for each core."""
+def num_threads() -> int:
+    """Return the number of threads that torch has or would have, a thread for each core by default."""
     if torch := sys.modules.get("torch"):
         return torch.get_num_threads()
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(first) if first.isdecimal() else 0
+    return int(first) if first.isdecimal() and int(first) else (os.cpu_count() or 1)
 
 
 def _open_openvino(path: Path) -> Network:
@@ -219,7 +221,7 @@ def _open_openvino(path: Path) -> Network:
     core = openvino.Core()
     # Without the hint OpenVINO takes bfloat16 on some processors, which changes scores in the third digit.
     options = {
-        "INFERENCE_NUM_THREADS": _num_threads(),
+        "INFERENCE_NUM_THREADS": num_threads(),
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": "LATENCY",
     }
@@ -233,6 +235,7 @@ __all__ = [
     "ExportSettings",
     "ExportedClassifier",
     "OnnxNetwork",
+    "num_threads",
     "on_cpu",
     "open_network",
     "read_settings",

@@ -9,6 +9,7 @@ and by the variety of the speech; `measure_offset` says how.
 
 import copy
 import hashlib
+import threading
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -88,7 +89,9 @@ class StatisticsClassifier(Classifier):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()  # shared with the classifiers of speakers
+        # Both are shared with the classifiers of speakers.
+        self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
 
     @property
     def wants_speaker(self) -> bool:
@@ -173,15 +176,18 @@ class StatisticsClassifier(Classifier):
         if frames:
             yield from super().embeddings(waveforms, frames)
         else:
-            yield from batched_by_length(self._embeddings, waveforms, self.batch_size)
+            yield from batched_by_length(self._embeddings, waveforms, self.batch_size, self.num_workers)
 
     def _embeddings(self, batch: list[np.ndarray]) -> np.ndarray:
         """Return the statistics of each clip before they are standardised, (batch, size)."""
         keys = [hashlib.sha256(waveform.tobytes()).digest() for waveform in batch]
-        new = {key: waveform for key, waveform in zip(keys, batch) if key not in self._kept}
+        with self._lock:
+            found = {key: self._kept[key] for key in keys if key in self._kept}
+        new = {key: waveform for key, waveform in zip(keys, batch) if key not in found}
         if new:
-            self._kept.update(zip(new, self.pooled(list(new.values()))))
-        found = np.stack([self._kept[key] for key in keys])
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return found
+            found.update(zip(new, self.pooled(list(new.values()))))
+        with self._lock:
+            self._kept.update(found)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return np.stack([found[key] for key in keys])
