@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
+import scipy.fftpack
 
 
 NORMALIZATIONS = ("corpus", "speaker", "utterance", "none")
@@ -107,12 +108,13 @@ class PyResNetFrontEnd:
 
     def _make_arrays(self) -> None:
         # Periodic; scipy.signal has them too, and takes half a second to import.
-        self.window = np.hanning(self.n_fft + 1)[:-1]
+        self.window = np.hanning(self.n_fft + 1)[:-1].astype(np.float32)
         self.denoise_window = np.hanning(self.denoise_win_length + 1)[:-1].astype(np.float32)
         self.mel_filters = slaney_filters(
             self.n_fft // 2 + 1, self.num_mel_bins, self.f_min, self.f_max, self.sampling_rate
         )
-        self.mel_blocks = list(_dense_blocks(self.mel_filters))
+        # One row for each real and each imaginary part, in scipy.fftpack.rfft's order: the product adds their squares.
+        self.mel_blocks = list(_dense_blocks(self.mel_filters[(np.arange(self.n_fft) + 1) // 2]))
 
     def to_dict(self) -> dict:
         """Return the settings, without arrays that are computed from them."""
@@ -149,7 +151,7 @@ class PyResNetFrontEnd:
         magnitude = np.abs(spectrum, out=_scratch("magnitude", spectrum.shape, np.float32))
 
         if noise is None:
-            energy = np.einsum("ij,ij->i", magnitude, magnitude)
+            energy = np.vecdot(magnitude, magnitude)
             audible = np.flatnonzero(energy > 0)
             if len(audible) == 0:
                 return waveform
@@ -164,8 +166,8 @@ class PyResNetFrontEnd:
         with np.errstate(divide="ignore", invalid="ignore"):
             np.divide(self.over_subtraction * noise_magnitude, magnitude, out=reduced)
         np.subtract(1, reduced, out=reduced)
-        # fmax also turns the 0/0 of an empty bin into the floor.
-        spectrum *= np.fmax(reduced, np.float32(self.spectral_floor), out=reduced)
+        # fmax also turns the 0/0 of an empty bin into the floor. It takes twice as long with a scalar.
+        spectrum *= np.fmax(reduced, np.full(hop + 1, self.spectral_floor, np.float32), out=reduced)
         restored = _scratch("restored", (len(frames) + 1, hop), np.float32)
         restored[0] = 0
         for block in blocks:  # overlap-add; the two halves of the window add up to 1
@@ -183,35 +185,27 @@ class PyResNetFrontEnd:
         """Return the mel power spectrogram (paper, section 2.3), float32 of shape (frames, num_mel_bins).
 
         Equals `librosa.feature.melspectrogram(y=waveform, sr=sampling_rate, n_fft=n_fft, hop_length=hop_length,
-        n_mels=num_mel_bins)` transposed.
+        n_mels=num_mel_bins)` in float64, transposed, to 0.01 dB within 80 dB of the clip's peak. Further below, the
+        rounding of float32 shows.
         """
-        return self._mel_spectrogram(waveform, 1.0)
-
-    def _mel_spectrogram(self, waveform: np.ndarray, gain: float) -> np.ndarray:
         padded = _zero_padded("padded", waveform, self.n_fft // 2, self.n_fft // 2)
-        padded *= np.float32(gain)
         frames = _frames(padded, self.n_fft, self.hop_length)
         mel = np.empty((len(frames), self.num_mel_bins), dtype=np.float32)
         for rows in _blocks(len(frames)):
             block = frames[rows]
-            # The window is float64, so the transform is too: in float32, bins 80 dB below the frame's peak drown in
-            # rounding (relative errors of 1e-3).
-            windowed = np.multiply(block, self.window, out=_scratch("windowed", block.shape, np.float64))
-            spectrum = _scratch("spectrum", (len(block), self.n_fft // 2 + 1), np.complex128)
-            np.fft.rfft(windowed, axis=1, out=spectrum)
-            squares = spectrum.view(np.float64)
-            np.multiply(squares, squares, out=squares)
-            power = _scratch("power", spectrum.shape, np.float32)
-            np.add(squares[:, ::2], squares[:, 1::2], out=power, casting="same_kind")
-            for bins, filters, weights in self.mel_blocks:
-                np.matmul(power[:, bins], weights, out=mel[rows, filters])
+            windowed = np.multiply(block, self.window, out=_scratch("windowed", block.shape, np.float32))
+            parts = scipy.fftpack.rfft(windowed, overwrite_x=True)  # in place, which scipy.fft cannot
+            np.multiply(parts, parts, out=parts)
+            for columns, filters, weights in self.mel_blocks:
+                np.matmul(parts[:, columns], weights, out=mel[rows, filters])
         return mel
 
     def extract(self, waveform: np.ndarray) -> np.ndarray:
         """Turn a clip (samples,) into features (frames, num_mel_bins) before normalisation, float32 both."""
         if self.do_denoise:
             waveform = self._denoise(waveform)
-        features = self._mel_spectrogram(waveform, self.gain)
+        features = self.mel_spectrogram(waveform)
+        features *= np.float32(self.gain**2)
         if self.log_mel:
             np.maximum(features, np.float32(1e-10), out=features)
             np.log(features, out=features)  # numpy has no fast log10
@@ -405,20 +399,21 @@ def _blocks(count: int) -> Iterator[slice]:
 
 def _frames(signal: np.ndarray, length: int, hop: int) -> np.ndarray:
     """Return a view of (samples,) as overlapping frames (1 + (samples - length) // hop, length)."""
-    return np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
+    shape = (1 + (len(signal) - length) // hop, length)
+    return np.lib.stride_tricks.as_strided(signal, shape, (hop * signal.itemsize, signal.itemsize), writeable=False)
 
 
 def _dense_blocks(filters: np.ndarray, size: int = 16) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Cut triangular filters (bins, filters) of growing frequency into blocks without most of the zeros.
+    """Cut triangular filters (rows, filters) of growing frequency into blocks without most of the zeros.
 
     Yields:
-        Bins that a block sees, its filters, and the weights between them.
+        Rows that a block sees, its filters, and the weights between them.
     """
     for start in range(0, filters.shape[1], size):
         block = filters[:, start : start + size]
-        bins = np.flatnonzero(block.any(axis=1))
-        bins = slice(bins[0], bins[-1] + 1) if len(bins) else slice(0, 0)
-        yield bins, slice(start, start + size), np.ascontiguousarray(block[bins])
+        rows = np.flatnonzero(block.any(axis=1))
+        rows = slice(rows[0], rows[-1] + 1) if len(rows) else slice(0, 0)
+        yield rows, slice(start, start + size), np.ascontiguousarray(block[rows])
 
 
 def _mono(clip, index: int) -> np.ndarray:
