@@ -70,22 +70,21 @@ def cost_cells(classifiers: Mapping[str, Classifier]) -> dict[str, list[str]]:
 
 def pretrained_table(costs: Mapping[str, list[str]]) -> str:
     """Return the table of the models that come with the package: UA on corpora that were left out, and costs."""
-    recorded = _read("left_out")
-    systems = {system["name"]: system for system in recorded["systems"]}
+    corpora, systems = _left_out()
     rows = []
     for name in costs:
         for system, given in ((name, "nothing"), (f"{name}, {BY_SPEAKER}", "speakers")):
             if system in systems:
                 by_corpus = systems[system]["corpora"]
-                scores = [by_corpus[corpus]["unweighted_accuracy"]["mean"] for corpus in recorded["corpora"]]
+                scores = [by_corpus[corpus]["unweighted_accuracy"]["mean"] for corpus in corpora]
                 cells = [f"{score:.3f}" for score in (*scores, np.mean(scores))]
                 rows.append([f"`{name}`", given, *cells, *costs[name]])
-    return markdown_table(["model", "known", *recorded["corpora"], "mean UA", "ms per clip", "MB"], rows)
+    return markdown_table(["model", "known", *corpora, "mean UA", "ms per clip", "MB"], rows)
 
 
 def draw_chart(path: Path) -> None:
     """Draw the mean UA of the models that come with the package, on corpora that were left out."""
-    systems = {system["name"]: system["mean"]["unweighted_accuracy"] for system in _read("left_out")["systems"]}
+    systems = {name: system["mean"]["unweighted_accuracy"] for name, system in _left_out()[1].items()}
     names = [name for name in lssed_hf.list_pretrained() if name in systems]
     figure = Figure(figsize=(7.2, 0.6 + 0.85 * len(names)), dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -117,6 +116,13 @@ def zoo_scores() -> dict[str, float]:
     table5 = {row["name"]: row["unweighted_accuracy"]["mean"] for row in _read("ravdess_table5")["systems"]}
     small = _read("which_one")["systems"]["PyResNet small"]["pairs"][0]["unweighted_accuracy"]["mean"]
     return {**table5, "pyresnet-small": small}
+
+
+def _left_out() -> tuple[list[str], dict[str, dict]]:
+    """Return the corpora, and the systems by name, of the recorded comparisons of corpora that were left out."""
+    recorded = [_read(folder) for folder in ("left_out_small", "left_out")]
+    systems = {system["name"]: system for results in recorded for system in results["systems"]}
+    return recorded[0]["corpora"], systems
 
 
 def _read(folder: str) -> dict:

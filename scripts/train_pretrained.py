@@ -57,7 +57,7 @@ DESCRIPTIONS = {
     "encoder-small": "The first three layers of the encoder of Whisper base, as OpenAI trained it, with 8-bit "
     "weights. The mean of the third over frames of speech goes through a linear classifier.",
     "pyresnet-small": "A small PyResNet: one block a stage, a quarter of the channels, 64 mel bins. Its teacher was "
-    "`encoder-small`. Its head was fitted anew on the embeddings of whole clips.",
+    "encoder-small. Its head was fitted anew on the embeddings of whole clips.",
 }
 NOTES = [
     "Each score below is of a model of the same recipe that was trained without the corpus of the score. The model in "

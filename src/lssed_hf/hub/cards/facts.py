@@ -103,6 +103,13 @@ class CardFacts:
         return (self.settings or {}).get("speaker_normalization", "none") != "none"
 
     @property
+    def suits_speakers(self) -> bool:
+        """True if the head learnt from clips with and without the statistics of their speakers."""
+        settings = self.settings or {}
+        with_both = settings.get("probe_pooling") == "statistics" or settings.get("refit_head")
+        return self.wants_speaker and bool(with_both)
+
+    @property
     def depression(self) -> bool:
         """True if the model judges health, by its classes or its data."""
         tags = [tag for corpus in self.all_corpora for tag in terms(corpus)["tags"]]

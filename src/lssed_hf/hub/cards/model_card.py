@@ -157,6 +157,7 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
         "own_format": facts.own_format,
         "remote_code": facts.remote_code,
         "wants_speaker": facts.wants_speaker,
+        "suits_speakers": facts.suits_speakers,
         "labels": ", ".join(map(code, facts.labels)),
         "corpora": [_corpus(corpus) for corpus in facts.corpora],
         "start": " ".join([_start(facts), *_teachers(facts)]),
