@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,14 +125,24 @@ class TestFiles:
             load_classifier(model, engine="torch")
 
 
-@pytest.mark.parametrize("arguments", [[], ["pyresnet-small"]])
-def test_predict_imports_neither_torch_nor_transformers_nor_datasets(arguments, tmp_path):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "clip.wav"],
+        ["predict", "pyresnet-small", "clip.wav"],
+        ["timeline", "clip.wav"],
+        ["timeline", "pyresnet-small", "clip.wav"],
+        ["enroll", "clip.wav", "--speaker", "anna", "--speakers", "speakers.json"],
+    ],
+    ids=" ".join,
+)
+def test_commands_import_neither_torch_nor_transformers_nor_datasets(arguments, tmp_path):
     soundfile.write(tmp_path / "clip.wav", speech(1.5), RATE)
     heavy = {"torch", "transformers", "datasets", "sklearn", "matplotlib", "librosa", "pandas", "pyarrow"}
     code = (
-        "import sys\nfrom lssed_hf import cli\nstatus = cli.main(['predict', *sys.argv[1:]])\n"
+        "import sys\nfrom lssed_hf import cli\nstatus = cli.main(sys.argv[1:])\n"
         f"print(status, {heavy!r} & set(sys.modules))"
     )
-    command = [sys.executable, "-c", code, *arguments, str(Path(tmp_path, "clip.wav"))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "0 set()", done.stderr
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1:] == ["0 set()"], done.stderr

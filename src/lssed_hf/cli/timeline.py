@@ -114,10 +114,13 @@ def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[
     from ..inference.classifiers.loading import load_speaker_classifier
     from ..inference.classifiers.speaker_statistics import choose_speaker, read_speakers
     from ..inference.timeline.scoring import score_timeline
-    from ..inference.timeline.turns import read_turns
 
     duration = audio_duration(args.recording)
-    turns = read_turns(args.turns, args.recording) if args.turns else None
+    turns = None
+    if args.turns:
+        from ..inference.timeline.turns import read_turns
+
+        turns = read_turns(args.turns, args.recording)
     model = (args.model, args.batch_size, args.device, args.trust_remote_code)
     classifier = load_speaker_classifier(model, engine=args.engine)
     speakers = read_speakers(args.speakers, classifier.front_end) if args.speakers else None

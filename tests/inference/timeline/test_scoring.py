@@ -201,6 +201,22 @@ class TestOwnBaseline:
         assert self.means(ramp(folder, 4000), vad=second_half, turns=turns) == [2500, 2500]
         assert self.means(ramp(folder, 4000), vad=second_half) == [2500, 2500]
 
+    @pytest.mark.parametrize("turns", [None, [Turn(0, 2, "A"), Turn(2, 4, "B")]])
+    def test_the_gate_listens_once(self, turns, folder):
+        heard = []
+
+        def uneven(blocks, sampling_rate):
+            samples = np.concatenate(list(blocks))
+            heard.append(len(samples))
+            for start in range(0, len(samples), 333):
+                piece = samples[start : start + 333]
+                yield piece, start + np.arange(len(piece)) >= 1.2 * sampling_rate
+
+        settings = {"window_seconds": 1, "hop_seconds": 0.5, "vad": uneven, "turns": turns}
+        segments = list(lssed_hf.score_timeline(OwnListener(), ramp(folder, 4000), **settings))
+        assert [segment.skipped for segment in segments[:2]] == [NO_SPEECH, None]
+        assert heard == [4000]
+
     def test_statistics_of_speakers_come_first(self, folder):
         known = OwnListener().for_speaker(SpeakerStatistics((7 / 2**15,), (1.0,), 1, 1.0))
         assert set(self.means(ramp(folder, 4000), known)) == {7}

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from ..classifiers.speaker_statistics import SpeakerStatistics
 from ..quality import MIN_SPEECH, NO_SPEECH, SHORTEST, TOO_SHORT
 from ..voice_activity import Gate, silero_gate
 from .envelope import Envelope
-from .turns import Turn
+
+
+if TYPE_CHECKING:  # its module reads tables by the package datasets
+    from .turns import Turn
 
 
 NO_TURN = "no turn"
@@ -65,7 +68,7 @@ def score_timeline(
     hop_seconds: float = 1.0,
     vad: bool | Gate = False,
     min_speech: float = MIN_SPEECH,
-    turns: Sequence[Turn] | None = None,
+    turns: "Sequence[Turn] | None" = None,
     speakers: Mapping[str, SpeakerStatistics] | None = None,
     own_baseline: bool | None = None,
     channel: str = "mix",
@@ -132,19 +135,18 @@ def score_timeline(
     classifiers = _speaker_classifiers(classifier, turns, speakers)
     gate = (silero_gate if vad is True else vad) or None
 
-    def drawn(own: Sequence[Turn] | None, hop: float, gate: Gate | None, envelope: Envelope | None = None) -> _Drawn:
+    def drawn(own: "Sequence[Turn] | None", hop: float, gate: Gate | None, envelope: Envelope | None = None) -> _Drawn:
         blocks = stream_audio(recording, rate, channel=channel)
         return _drawn(blocks, gate, envelope, (round(window_seconds * rate), hop * rate), min_speech, own, rate)
 
-    windows = drawn(turns, hop_seconds, gate, envelope)
     if not own_baseline:
-        return _score(classifiers, windows)
-    return _score_by_own_speech(
-        classifier, windows, turns, lambda own: drawn(own, window_seconds, gate or silero_gate)
-    )
+        return _score(classifiers, drawn(turns, hop_seconds, gate, envelope))
+    judge = _judging_once(gate or silero_gate)
+    windows = drawn(turns, hop_seconds, gate and judge, envelope)
+    return _score_by_own_speech(classifier, windows, turns, lambda own: drawn(own, window_seconds, judge))
 
 
-def _check_turns(turns: Iterable[Turn], recording: str | os.PathLike) -> None:
+def _check_turns(turns: "Iterable[Turn]", recording: str | os.PathLike) -> None:
     duration = audio_duration(recording)
     for turn in turns:
         if not 0 <= turn.start < turn.end < math.inf:
@@ -154,7 +156,7 @@ def _check_turns(turns: Iterable[Turn], recording: str | os.PathLike) -> None:
 
 
 def _speaker_classifiers(
-    classifier: Classifier, turns: Sequence[Turn] | None, speakers: Mapping[str, SpeakerStatistics] | None
+    classifier: Classifier, turns: "Sequence[Turn] | None", speakers: Mapping[str, SpeakerStatistics] | None
 ) -> dict[str | None, Classifier]:
     """Return the classifier of each speaker with statistics; the one of None is for all others."""
     classifiers: dict[str | None, Classifier] = {None: classifier}
@@ -179,7 +181,7 @@ def _drawn(
     envelope: Envelope | None,
     lengths: tuple[int, float],
     min_speech: float,
-    turns: Sequence[Turn] | None,
+    turns: "Sequence[Turn] | None",
     rate: int,
 ) -> _Drawn:
     """Yield the windows of a stream, each with its samples, or None where it is not scored.
@@ -222,8 +224,8 @@ def _score(classifiers: Mapping[str | None, Classifier], windows: _Drawn) -> Ite
 def _score_by_own_speech(
     classifier: Classifier,
     windows: _Drawn,
-    turns: Sequence[Turn] | None,
-    read: Callable[[Sequence[Turn] | None], _Drawn],
+    turns: "Sequence[Turn] | None",
+    read: "Callable[[Sequence[Turn] | None], _Drawn]",
 ) -> Iterator[TimelineSegment]:
     """Yield the segments of windows, normalised by each speaker's own speech.
 
@@ -253,6 +255,32 @@ def _by_speaker(
         if not span.skipped:
             waveforms[span.speaker if span.speaker in classifiers else None].append(waveform)
     return {speaker: classifiers[speaker].probabilities(waveforms[speaker]) for speaker in classifiers}
+
+
+def _judging_once(gate: Gate) -> Gate:
+    """Return a gate for a recording that is read several times: it keeps what it marked, a bit for each sample."""
+    kept: list[tuple[int, np.ndarray]] = []
+    complete = False
+
+    def judge(blocks: Iterable[np.ndarray], sampling_rate: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        nonlocal complete
+        if not complete:
+            kept.clear()
+            for samples, speech in gate(blocks, sampling_rate):
+                kept.append((len(samples), np.packbits(speech)))
+                yield samples, speech
+            complete = True
+            return
+        marks, held = iter(kept), np.empty(0, np.float32)
+        length, bits = next(marks, (0, None))
+        for block in blocks:
+            held = np.concatenate([held, block])
+            while length and len(held) >= length:
+                yield held[:length], np.unpackbits(bits, count=length).astype(bool)
+                held = held[length:]
+                length, bits = next(marks, (0, None))
+
+    return judge
 
 
 def _outlined(blocks: Iterable[np.ndarray], envelope: Envelope) -> Iterator[np.ndarray]:
@@ -321,7 +349,7 @@ def _windows(stream: _Stream, window: int, hop: float) -> Iterator[_Span]:
         yield _Span(max(0, stream.end - window), stream.end)
 
 
-def _turn_windows(stream: _Stream, window: int, hop: float, turns: Sequence[Turn], rate: int) -> Iterator[_Span]:
+def _turn_windows(stream: _Stream, window: int, hop: float, turns: "Sequence[Turn]", rate: int) -> Iterator[_Span]:
     covered = 0
     for span in heapq.merge(*(_cut(turn, window, hop, rate) for turn in turns), key=lambda span: span.first):
         stream.reach(span.last, needed=span.first)
@@ -335,7 +363,7 @@ def _turn_windows(stream: _Stream, window: int, hop: float, turns: Sequence[Turn
         yield _Span(covered, stream.end, skipped=NO_TURN)
 
 
-def _cut(turn: Turn, window: int, hop: float, rate: int) -> Iterator[_Span]:
+def _cut(turn: "Turn", window: int, hop: float, rate: int) -> Iterator[_Span]:
     """Yield the windows of one turn."""
     start, end = round(turn.start * rate), round(turn.end * rate)
     count = max(0, math.ceil((end - start - window) / hop))
