@@ -69,13 +69,17 @@ def _contestants(clip: str) -> dict[str, tuple[list[str], str]]:
     return found | {f"`{name} --help`": ([*command, name, "--help"], _GOAL_HELP) for name in COMMANDS}
 
 
-def run(command: Sequence[str]) -> tuple[float, float, float]:
+def run(command: Sequence[str], threads: int = 1) -> tuple[float, float, float]:
     """Run a process and return its CPU seconds, its wall seconds and its peak memory in MB.
+
+    Args:
+        command: Command line.
+        threads: Threads of the process.
 
     Raises:
         SystemExit: The process failed.
     """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     begin = os.times().elapsed
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
