@@ -49,7 +49,11 @@ def cases() -> Iterator[Case]:
                 "ONNX Runtime": run_exported(exported["onnx"], features),
                 "OpenVINO": run_exported(exported["openvino"], features),
             }
-            targets = {"as it comes": 1.4, "batch norm folded": 1.4, "ONNX Runtime": 2.8, "OpenVINO": 2.8} if batch == 1 else {}
+            targets = (
+                {"as it comes": 1.4, "batch norm folded": 1.4, "ONNX Runtime": 2.8, "OpenVINO": 2.8}
+                if batch == 1
+                else {}
+            )
             yield Case(f"PyResNet-50, a clip, batch {batch}", contestants, targets, repeats, per=batch)
 
 
