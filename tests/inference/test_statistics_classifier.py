@@ -212,13 +212,20 @@ class TestClassifier:
             own.for_speaker(own.statistics)
 
     def test_logits_of_a_known_speaker_have_their_own_temperature(self, home):
-        clips = [speech(seed) for seed in range(4)]
+        clips = [speech(seed) for seed in range(6)]
         classifier = load_classifier(home / "model")
         statistics = classifier.speaker_statistics(clips)
         plain, own = classifier.logits(clips), classifier.for_speaker(statistics).logits(clips)
         classifier.model.speaker_temperature.fill_(0.5)
-        np.testing.assert_allclose(classifier.for_speaker(statistics).logits(clips), own / 0.5, rtol=1e-5)
+        np.testing.assert_allclose(classifier.for_speaker(statistics).logits(clips), own / 0.5**0.5, rtol=1e-5)
         np.testing.assert_array_equal(classifier.logits(clips), plain)
+
+    def test_a_single_clip_makes_no_answer_surer(self, home):
+        classifier = load_classifier(home / "model")
+        statistics = classifier.speaker_statistics([speech(0)])
+        own = classifier.for_speaker(statistics).logits([speech(0)])
+        classifier.model.speaker_temperature.fill_(0.5)
+        np.testing.assert_allclose(classifier.for_speaker(statistics).logits([speech(0)]), own, rtol=1e-6)
 
     def test_no_warning_says_that_it_was_not_trained_so(self, classifier, caplog):
         own = classifier.for_speaker(classifier.speaker_statistics([speech(0)]))

@@ -11,7 +11,7 @@ import numpy as np
 from .classifier import Classifier, batched_by_length
 from .exported import ExportedClassifier, ExportSettings, Network, num_threads, open_network
 from .speaker_statistics import SpeakerStatistics
-from .statistics import StatisticsClassifier
+from .statistics import StatisticsClassifier, temperature_of
 
 
 #: File of the graph in a model's folder, that of the weights it points to, and the key of its metadata.
@@ -74,7 +74,7 @@ class GraphStatisticsClassifier(StatisticsClassifier, GraphClassifier):
         return self.run(partial(self.network, output="embeddings"), batch)
 
     def standardize_by(self, statistics: SpeakerStatistics) -> None:
-        temperature = float(self._tensors["speaker_temperature"])
+        temperature = temperature_of(float(self._tensors["speaker_temperature"]), statistics.num_clips)
         self._speaker = np.array(statistics.mean), np.array(statistics.std), temperature
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:

@@ -19,7 +19,7 @@ from .classifier import Classifier
 from .hooks import frame_states, head_inputs
 from .inputs import model_inputs
 from .speaker_statistics import SpeakerStatistics, extraction_settings
-from .statistics import StatisticsClassifier
+from .statistics import StatisticsClassifier, temperature_of
 
 
 class AudioClassifier(Classifier):
@@ -122,14 +122,15 @@ class NetworkStatisticsClassifier(StatisticsClassifier, AudioClassifier):
     def standardize_by(self, statistics: SpeakerStatistics) -> None:
         self.model = copy.copy(self.model)
         self.model._buffers = dict(self.model._buffers)
-        self.model._modules = {**self.model._modules, "classifier": self._head_of_speakers()}
+        self.model._modules = {**self.model._modules, "classifier": self._head_of(statistics.num_clips)}
         self.model.embedding_mean = torch.tensor(statistics.mean, dtype=torch.float32, device=self.device)
         self.model.embedding_std = torch.tensor(statistics.std, dtype=torch.float32, device=self.device)
 
-    def _head_of_speakers(self) -> torch.nn.Linear:
+    def _head_of(self, num_clips: int) -> torch.nn.Linear:
+        temperature = temperature_of(float(self.model.speaker_temperature), num_clips)
         head = copy.deepcopy(self.model.classifier).requires_grad_(False)
         for parameter in head.parameters():
-            parameter /= self.model.speaker_temperature
+            parameter /= temperature
         return head
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:

@@ -71,6 +71,15 @@ def measure_offset(
     return trust * plain + (1 - trust) * offset, np.sqrt(squares)
 
 
+def temperature_of(speaker_temperature: float, num_clips: int) -> float:
+    """Return the temperature of a speaker's logits: 1 for one clip, and the model's own for many.
+
+    The model's own fits speakers of many clips. The power grows with the clips as the weight of a speaker's mean does;
+    a single clip says nothing of its speaker, and must not make answers surer.
+    """
+    return speaker_temperature ** ((num_clips - 1) / (num_clips - 1 + PRIOR_CLIPS))
+
+
 def _variety(embeddings: np.ndarray, weight: np.ndarray, class_means: np.ndarray, within_variance: float) -> float:
     """Return the variance between emotions as a share of that of all emotions, 0 to 1."""
     centred = weight - weight.mean(axis=0)
@@ -121,7 +130,7 @@ class StatisticsClassifier(Classifier):
 
     @abstractmethod
     def standardize_by(self, statistics: SpeakerStatistics) -> None:
-        """Take a speaker's mean and deviation of embeddings, and divide logits by the `speaker_temperature`."""
+        """Take a speaker's mean and deviation of embeddings, and divide logits by `temperature_of` them."""
 
     def speaker_statistics(self, waveforms: Iterable[np.ndarray]) -> SpeakerStatistics:
         """Measure the mean and deviation of a speaker's embeddings, as if all emotions were alike in them.
@@ -151,7 +160,7 @@ class StatisticsClassifier(Classifier):
     def for_speaker(self, statistics: SpeakerStatistics) -> "StatisticsClassifier":
         """Return the classifier with a speaker's own mean and deviation of embeddings. The encoder is shared.
 
-        Logits are divided by the model's `speaker_temperature`, so that confidence is right for known speakers too.
+        Logits are divided by a temperature (`temperature_of`), so that confidence is right for known speakers too.
 
         Args:
             statistics: Statistics of the speaker, from `speaker_statistics`.
