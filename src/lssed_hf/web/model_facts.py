@@ -16,7 +16,7 @@ from ..inference.classifiers.pretrained import DEFAULT_MODEL, is_built_in, pretr
 
 NO_SCORE = "no score recorded"
 _CAVEAT = "It may do worse on other speakers, languages and microphones: test it on your own clips first."
-_DEFAULT_TEST = "corpora that were left out of the training"
+_LEFT_OUT = "corpora that were left out of the training"
 _BUILT_IN_CAVEAT = "It was trained on acted speech: on everyday speech it is often wrong."
 
 
@@ -36,7 +36,7 @@ class ModelFacts:
 
 
 def read_model_facts(path: str | os.PathLike | None = None) -> ModelFacts:
-    """Read the first score in a model folder: from its card, else from `results.json`. Of the default: the mean.
+    """Read the first score in a model folder: from its card, else from `results.json`. Of built-in models: the mean.
 
     Args:
         path: Folder of a model, a name of `list_pretrained`, a name on the Hub (nothing is fetched, so no score is
@@ -44,9 +44,9 @@ def read_model_facts(path: str | os.PathLike | None = None) -> ModelFacts:
     """
     folder = Path(DEFAULT_MODEL) if path is None else pretrained_folder(path) or Path(path)
     card = folder / "README.md"
-    if folder == Path(DEFAULT_MODEL):  # each score of its card is on a corpus that was left out
+    if folder.parent == Path(DEFAULT_MODEL).parent:  # each score of its card is on a corpus that was left out
         scores = [result.metric_value for result in _card_results(card) if _is_ua(result)]
-        score = f"UA {fmean(scores):.2f} on {_DEFAULT_TEST}"
+        score = f"UA {fmean(scores):.2f} on {_LEFT_OUT}"
     else:
         score = _card_score(card) or _results_score(folder / "results.json") or NO_SCORE
     if is_built_in(path):

@@ -137,6 +137,8 @@ class PyResNetEmbeddings(nn.Module):
 
 def _to_channels_last(model: nn.Module) -> None:
     """Lay the weights of convolutions out as their inputs are. Saved files and values stay as they are."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return  # FSDP shards weights in the default order alone
     for module in model.modules():
         if type(module) is nn.Conv2d:
             module.to(memory_format=torch.channels_last)
