@@ -182,6 +182,8 @@ def left_out_notes(left_out: Path, name: str, calibrations: list[dict[str, Any]]
         f"UA is {means[0]} on average over the corpora. With lssed-hf predict --speaker_from, which standardises by "
         f"all recordings of a speaker, without labels, it is {means[1]}: {', '.join(scores)}."
     ]
+    if len(plain["seeds"]) > 1:
+        sentences[0] += f" These are means of {len(plain['seeds'])} seeds; the tables below show seed 0."
     for found, clips in zip(calibrations, ("clips", "clips by speaker")):
         shares = [f"{row['low']:.0%} to {row['high']:.0%}: {1 - row['accuracy']:.0%}" for row in found["bins"]]
         sentences.append(
