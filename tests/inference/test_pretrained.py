@@ -66,6 +66,15 @@ class TestFolder:
         assert prediction.label is None and not prediction.probabilities
         assert prediction.notes[0] in (SILENT, TOO_SHORT, NO_SPEECH)
 
+    def test_sounds_without_speech_are_no_baseline(self, name, tmp_path, capsys):
+        soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 3 * RATE), RATE)
+        soundfile.write(tmp_path / "b.wav", np.zeros(RATE), RATE)
+        flags = ["--speaker", "anna", "--speakers", str(tmp_path / "people.json")]
+        assert cli.main(["enroll", name, *flags, str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]) == 1
+        said = capsys.readouterr().err
+        assert f"left out: {tmp_path / 'a.wav'}: no speech" in said and "b.wav: silent" in said
+        assert "needs at least one recording" in said and not (tmp_path / "people.json").exists()
+
 
 def test_a_misspelt_name_is_told(capsys, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)

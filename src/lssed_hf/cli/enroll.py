@@ -1,15 +1,19 @@
 """`lssed-hf enroll`: measure a speaker, for `predict` and `timeline` to normalise by."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .parser import CommandParser, add_recording_arguments
 
 
-DESCRIPTION = """Put the statistics of a speaker into a file, from a few recordings of theirs, neutral ones at best.
-`predict` and `timeline` then normalise the speaker's recordings by them. A recording that cannot be read ends the
-command, and the file stays as it was."""
+if TYPE_CHECKING:
+    import numpy as np
+
+DESCRIPTION = """Put the statistics of a speaker into a file, from a few recordings of theirs, in all moods at best.
+`predict` and `timeline` then normalise the speaker's recordings by them. Recordings without speech are left out and
+named. A recording that cannot be read ends the command, and the file stays as it was."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from ..audio import load_audio
     from ..inference.classifiers.loading import load_speaker_classifier, split_model
+    from ..inference.classifiers.pretrained import is_built_in
     from ..inference.classifiers.speaker_statistics import add_speaker, read_speakers
+    from ..inference.predict import unscored_notes
+    from ..inference.quality import signal_notes
     from ..scan import expand_paths
 
     if not args.speaker.strip():
@@ -43,10 +50,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     classifier = load_speaker_classifier((model, 8, "cpu", args.trust_remote_code))
     if args.speakers.exists():
         read_speakers(args.speakers, classifier.front_end)  # before the work
-    waveforms = (
-        load_audio(path, classifier.sampling_rate) for path in tqdm(paths, desc="Measuring", unit="file", disable=None)
-    )
-    statistics = classifier.speaker_statistics(waveforms)
+    unscored = set(unscored_notes(None, is_built_in(model)))
+    left_out: list[str] = []
+
+    def waveforms() -> Iterator["np.ndarray"]:
+        for path in tqdm(paths, desc="Measuring", unit="file", disable=None):
+            waveform = load_audio(path, classifier.sampling_rate)
+            notes = signal_notes(waveform, classifier.sampling_rate)
+            if unscored.isdisjoint(notes):
+                yield waveform
+            else:
+                left_out.append(f"{path}: {notes[0]}")
+
+    try:
+        statistics = classifier.speaker_statistics(waveforms())
+    finally:
+        for line in left_out:
+            print(f"left out: {line}", file=sys.stderr)
     replaced = add_speaker(args.speakers, args.speaker, statistics, classifier.front_end)
     if not classifier.suits_speakers:
         print(
@@ -55,8 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     done = "replaced in" if replaced else "added to"
+    count = f"{statistics.num_clips} recording{'s' if statistics.num_clips > 1 else ''}"
     print(
-        f"{args.speaker}: {statistics.num_clips} recordings, {statistics.seconds:.1f} s, {done} {args.speakers}",
+        f"{args.speaker}: {count}, {statistics.seconds:.1f} s, {done} {args.speakers}",
         file=sys.stderr,
     )
     return 0
