@@ -7,7 +7,7 @@ from tones import FLAGS
 
 from lssed_hf import cli, load_classifier
 from lssed_hf.corpora.sources import load_splits
-from lssed_hf.inference.classifiers.statistics import StatisticsClassifier
+from lssed_hf.inference.classifiers.statistics import StatisticsClassifier, temperature_of
 from lssed_hf.inference.speaker_normalization import SpeakerArguments, statistics_rows, waveforms_of
 from lssed_hf.labels import label_numbers
 from lssed_hf.training.teachers import Teacher
@@ -80,7 +80,7 @@ def test_a_teacher_is_asked_about_all_clips_of_a_speaker(teacher, corpora):
     for numbers in speakers.values():
         clips = list(waveforms_of(rows.select(numbers), "audio", classifier.sampling_rate))
         speaker = classifier.for_speaker(classifier.speaker_statistics(clips))
-        logits = speaker.logits(clips) * float(classifier.model.speaker_temperature)
+        logits = speaker.logits(clips) * temperature_of(float(classifier.model.speaker_temperature), len(clips))
         expected = np.exp(logits[:, columns] / 2)
         np.testing.assert_allclose(found[numbers], expected / expected.sum(axis=1, keepdims=True), rtol=1e-3)
     alone = Teacher(str(teacher)).probabilities(rows, labels, 2.0)
