@@ -160,6 +160,7 @@ def test_a_space_without_models_shows_the_built_in_one(tmp_path, monkeypatch, se
     assert models_of(app) == ["built-in model"]
     (facts,) = (row["props"] for row in AppConfig(app).components if row["props"].get("elem_id") == "facts")
     assert "on corpora that were left out of the training" in facts["value"]
+    assert "on everyday speech it is often wrong" in facts["value"]  # so it labels nothing but speech
 
 
 def test_the_space_asks_for_what_the_package_asks_for():

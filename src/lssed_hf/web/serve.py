@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..inference.classifiers.loading import load_speaker_classifier
-from ..inference.classifiers.pretrained import DEFAULT_MODEL
+from ..inference.classifiers.pretrained import list_pretrained
 from .model_facts import read_model_facts
 
 
@@ -53,7 +53,7 @@ def serve(
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
         from .app import LOCAL_HOSTS, build_app
 
-        paths = dict(zip(_short_names(models), models)) if models else {BUILT_IN: DEFAULT_MODEL}
+        paths = dict(zip(_short_names(models), models)) if models else {BUILT_IN: list_pretrained()[0]}
         classifiers = {
             name: load_speaker_classifier((path, 8, device, trust_remote_code), engine=engine)
             for name, path in paths.items()
