@@ -29,7 +29,8 @@ from lssed_hf.files import read_json, write_json
 from lssed_hf.hub.cards.model_card import write_model_card
 from lssed_hf.hub.graph import write_graph
 from lssed_hf.inference.classifiers.pretrained import pretrained_folder
-from lssed_hf.training.statistics import Head, set_head
+from lssed_hf.training.adapt import statistics_head
+from lssed_hf.training.statistics import set_head
 
 
 PROBE = "--probe true --probe_pooling statistics --probe_C 1e-3 --validation_fraction 0 --speaker_normalization all"
@@ -114,7 +115,7 @@ def install(name: str, trained: Path, left_out: Path, corpora: list[str]) -> Non
         model = model.quantize().half()
     else:
         plain, by_speaker = (temperature for temperature, _ in calibrations)
-        set_head(model, Head(0, 0.0, **load_classifier(trained).head()).divided(plain, by_speaker))
+        set_head(model, statistics_head(load_classifier(trained)).divided(plain, by_speaker))
     model.save_pretrained(folder)
     AutoFeatureExtractor.from_pretrained(trained).save_pretrained(folder)
     for path in folder.glob("*.py"):
