@@ -10,7 +10,7 @@ from huggingface_hub import ModelCard
 
 import lssed_hf
 from lssed_hf import cli
-from lssed_hf.inference.classifiers.pretrained import pretrained_folder
+from lssed_hf.inference.classifiers.pretrained import is_built_in, pretrained_folder
 from lssed_hf.inference.quality import NO_SPEECH, SILENT, TOO_SHORT
 
 
@@ -66,6 +66,19 @@ class TestFolder:
         assert prediction.label is None and not prediction.probabilities
         assert prediction.notes[0] in (SILENT, TOO_SHORT, NO_SPEECH)
 
+    def test_its_folder_answers_as_its_name_does(self, name, tmp_path, capsys):
+        soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 3 * RATE), RATE)
+        folder = pretrained_folder(name)
+        for model in (name, folder, str(folder), f"{folder}/", lssed_hf.load_classifier(name)):
+            [prediction] = lssed_hf.predict(tmp_path / "a.wav", model)
+            assert prediction.label is None and prediction.notes == (NO_SPEECH,)
+        for command in ("predict", "timeline"):
+            printed = []
+            for model in (name, folder):
+                assert cli.main([command, str(model), str(tmp_path / "a.wav")]) == 0
+                printed.append(capsys.readouterr().out)
+            assert printed[0] == printed[1] and NO_SPEECH in printed[0]
+
     def test_sounds_without_speech_are_no_baseline(self, name, tmp_path, capsys):
         soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 3 * RATE), RATE)
         soundfile.write(tmp_path / "b.wav", np.zeros(RATE), RATE)
@@ -74,6 +87,13 @@ class TestFolder:
         said = capsys.readouterr().err
         assert f"left out: {tmp_path / 'a.wav'}: no speech" in said and "b.wav: silent" in said
         assert "needs at least one recording" in said and not (tmp_path / "people.json").exists()
+
+
+def test_a_folder_of_the_same_name_is_another_model(tmp_path, monkeypatch):
+    (tmp_path / NAMES[0]).mkdir()
+    assert is_built_in(NAMES[0])
+    monkeypatch.chdir(tmp_path)
+    assert not is_built_in(NAMES[0])
 
 
 def test_a_misspelt_name_is_told(capsys, tmp_path):

@@ -135,10 +135,10 @@ def predict(
     if speaker_from is not None and speakers is not None:
         raise ValueError("speakers and speaker_from are two origins of a speaker's statistics; give one")
     paths = find_recordings(inputs)
-    unscored = unscored_notes(vad, is_built_in(model))
     if not isinstance(model, Classifier):
         path = None if speakers is None else Path(speakers)
         model = load_speaker_classifier((model, batch_size, device, trust_remote_code), (path, speaker), engine)
+    unscored = unscored_notes(vad, is_built_in(model.name))
     settings = {"channel": channel, "unscored": unscored, "min_speech": min_speech, "min_confidence": min_confidence}
     return list(predict_recordings(model, paths, speaker_from, **settings))
 

@@ -180,7 +180,7 @@ def load_speaker_classifier(
         FileNotFoundError, ValueError, ImportError: See `load_classifier`, `read_speakers` and `choose_speaker`.
     """
     name, _, device, _ = model
-    if engine is None and on_cpu(device) and (name == DEFAULT_MODEL or is_built_in(name)):
+    if engine is None and on_cpu(device) and is_built_in(name):
         engine = "onnx"
     classifier = load_classifier(*model, engine)
     path, speaker_name = speaker

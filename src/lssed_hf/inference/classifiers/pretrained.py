@@ -1,5 +1,6 @@
 """Models that come with the package, in its folder `pretrained`, a folder and a card for each."""
 
+import os
 from pathlib import Path
 
 
@@ -31,9 +32,11 @@ def pretrained_folder(name: str) -> Path | None:
     return _FOLDER / name if name in _NAMES else None
 
 
-def is_built_in(model: object) -> bool:
-    """Return whether a model, as users name it, comes with the package; None is the default model."""
-    return model is None or model in _NAMES
+def is_built_in(model: str | os.PathLike | None) -> bool:
+    """Return whether a model comes with the package, by its name or its folder; None is the default model."""
+    if model is not None and os.path.isdir(model):
+        return os.path.realpath(model) in [os.path.realpath(_FOLDER / name) for name in _NAMES]
+    return model is None or os.fspath(model) in _NAMES
 
 
 __all__ = ["DEFAULT_MODEL", "is_built_in", "list_pretrained", "pretrained_folder"]
