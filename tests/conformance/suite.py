@@ -4,6 +4,7 @@ To add a model, append a `Case` to `CASES`.
 """
 
 import copy
+import tempfile
 import unittest
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -273,6 +274,19 @@ def model_tests(case: Case) -> type[unittest.TestCase]:
         @unittest.skip("expects nn.Embedding as input; spectrograms are no tokens")
         def test_model_get_set_embeddings(self):
             pass
+
+        def test_load_contiguous_weights(self):
+            # The suite's own expects one order of the axes; convolutions here are channels-last.
+            config, _ = self.model_tester.prepare_config_and_inputs_for_common()
+            for model_class in self.all_model_classes:
+                model = model_class(copy.deepcopy(config))
+                with tempfile.TemporaryDirectory() as folder:
+                    model.save_pretrained(folder)
+                    for checked in (model, model_class.from_pretrained(folder)):
+                        for name, weight in checked.named_parameters():
+                            layout = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
+                            dense = weight.is_contiguous() or weight.is_contiguous(memory_format=layout)
+                            self.assertTrue(dense, name)
 
         def test_hidden_states_output(self):
             # The suite's own expects (batch, frames, channels); a convolutional network returns maps that shrink.

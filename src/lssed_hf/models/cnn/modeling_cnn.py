@@ -90,7 +90,8 @@ def _to_channels_last(model: nn.Module) -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return  # FSDP shards weights in the default order alone
     for module in model.modules():
-        if type(module) is nn.Conv2d:  # the fully connected layers of VGG are slower so
+        # The fully connected layers of VGG are slower so. Weights without values are drawn in the default order.
+        if type(module) is nn.Conv2d and not module.weight.is_meta:
             module.to(memory_format=torch.channels_last)
 
 

@@ -140,7 +140,8 @@ def _to_channels_last(model: nn.Module) -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return  # FSDP shards weights in the default order alone
     for module in model.modules():
-        if type(module) is nn.Conv2d:
+        # Weights without values are drawn in the default order, and laid out when they are loaded.
+        if type(module) is nn.Conv2d and not module.weight.is_meta:
             module.to(memory_format=torch.channels_last)
 
 
