@@ -53,12 +53,12 @@ def table(path):
 
 def test_enroll_adds_and_replaces_and_loses_nobody(home, people, capsys):
     classifier = load_classifier(home / "model")
-    before = read_speakers(people, classifier.front_end)
+    before = read_speakers(people, classifier)
     assert list(before) == ["anna", "bert"] and before["anna"].num_clips == 3
     assert before["anna"].seconds == pytest.approx(1.5)
     assert enroll(home, people, "anna", home / "anna" / "0.wav") == 0
     assert "anna: 1 recording, 0.5 s, replaced in" in capsys.readouterr().err
-    after = read_speakers(people, classifier.front_end)
+    after = read_speakers(people, classifier)
     assert after["bert"] == before["bert"] and after["anna"].num_clips == 1
     assert after["anna"].mean != before["anna"].mean
 

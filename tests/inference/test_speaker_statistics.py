@@ -4,6 +4,7 @@ import copy
 import json
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import numpy as np
@@ -27,7 +28,14 @@ from lssed_hf.inference.classifiers.speaker_statistics import (
 
 RATE = 16000
 EXTRACTOR = PyResNetFeatureExtractor(num_mel_bins=3)
-FRONT_END = extraction_settings(EXTRACTOR)
+
+
+def model_of(extractor, name="outputs/mine"):
+    """Return what the file of speakers has to know of a classifier."""
+    return SimpleNamespace(name=name, front_end=extraction_settings(extractor))
+
+
+MODEL = model_of(EXTRACTOR)
 
 
 def noise(seed, seconds=0.5, level=0.1):
@@ -72,11 +80,11 @@ def test_a_file_gives_back_what_was_added(speakers):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "people.json")
         for name, person in speakers.items():
-            assert not add_speaker(path, name, person, FRONT_END)
-        assert read_speakers(path, FRONT_END) == speakers
+            assert not add_speaker(path, name, person, MODEL)
+        assert read_speakers(path, MODEL) == speakers
         again = SpeakerStatistics((1, 2, 3), (1, 1, 1), 1, 1)
-        assert add_speaker(path, next(iter(speakers)), again, FRONT_END)
-        assert read_speakers(path, FRONT_END) == {**speakers, next(iter(speakers)): again}
+        assert add_speaker(path, next(iter(speakers)), again, MODEL)
+        assert read_speakers(path, MODEL) == {**speakers, next(iter(speakers)): again}
 
 
 @pytest.mark.parametrize("extractor", [PyResNetFeatureExtractor(), EspnetAsrFeatureExtractor()])
@@ -207,15 +215,15 @@ ANNA = {"mean": [1, 2, 3], "std": [1, 1, 1], "num_clips": 1, "seconds": 1.0}
 )
 def test_hostile_fields_are_named_with_file_and_speaker(fields, message, tmp_path):
     path = tmp_path / "people.json"
-    add_speaker(path, "bert", SpeakerStatistics((1, 2, 3), (1, 1, 1), 1, 1), FRONT_END)
+    add_speaker(path, "bert", SpeakerStatistics((1, 2, 3), (1, 1, 1), 1, 1), MODEL)
     content = json.loads(path.read_text())
     content["speakers"]["anna"] = {**ANNA, **fields}
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"people.json: speakers: 'anna': .*" + message):
-        read_speakers(path, FRONT_END)
+        read_speakers(path, MODEL)
     before = path.read_bytes()
     with pytest.raises(ValueError, match="anna"):  # rather than lose her
-        add_speaker(path, "carl", SpeakerStatistics((1, 2, 3), (1, 1, 1), 1, 1), FRONT_END)
+        add_speaker(path, "carl", SpeakerStatistics((1, 2, 3), (1, 1, 1), 1, 1), MODEL)
     assert path.read_bytes() == before
 
 
@@ -228,23 +236,33 @@ def test_hostile_fields_are_named_with_file_and_speaker(fields, message, tmp_pat
         (b"[]", "no objects 'features' and 'speakers'"),
         (b'{"features": 1, "speakers": {}}', "no objects 'features' and 'speakers'"),
         (b'{"features": {}, "speakers": []}', "no objects 'features' and 'speakers'"),
-        (b'{"features": {}, "speakers": {}}', "features: denoise_win_length is None"),
+        (b'{"model": "a\\u001b[2J", "features": {}, "speakers": {}}', "was made for another model"),
+        (b'{"features": {}, "speakers": {}}', "was made for another model and does not fit outputs/mine"),
     ],
 )
 def test_hostile_files_are_named(content, message, tmp_path):
     path = tmp_path / "people.json"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"people.json: .*{message}"):
-        read_speakers(path, FRONT_END)
+    with pytest.raises(ValueError, match=f"people.json:? .*{message}"):
+        read_speakers(path, MODEL)
 
 
 def test_statistics_of_another_front_end_are_refused(tmp_path):
     path = tmp_path / "people.json"
-    add_speaker(path, "anna", SpeakerStatistics((1, 2, 3), (1, 1, 1), 1, 1), FRONT_END)
-    with pytest.raises(ValueError, match=r"people.json: features: gain is 2.0, and 3.0 in the model"):
-        read_speakers(path, extraction_settings(PyResNetFeatureExtractor(num_mel_bins=3, gain=3.0)))
+    add_speaker(path, "anna", SpeakerStatistics((1, 2, 3), (1, 1, 1), 1, 1), MODEL)
+    other = model_of(PyResNetFeatureExtractor(num_mel_bins=3, gain=3.0), "outputs/my other")
+    with pytest.raises(ValueError) as error:
+        read_speakers(path, other)
+    command = f"lssed-hf enroll 'outputs/my other' --speaker NAME --speakers '{tmp_path}/people_my other.json'"
+    assert str(error.value) == (
+        f"{path} was made for the model outputs/mine and does not fit outputs/my other; make a file that does: {command} "
+        "RECORDING ..."
+    )
+    other.name = MODEL.name
+    with pytest.raises(ValueError, match="made for an earlier version of the model outputs/mine and does not fit"):
+        read_speakers(path, other)
     # What comes after the features does not matter.
     other = PyResNetFeatureExtractor(num_mel_bins=3, normalization="speaker", mean=[0, 0, 0], std=[1, 1, 1])
-    assert list(read_speakers(path, extraction_settings(other))) == ["anna"]
+    assert list(read_speakers(path, model_of(other))) == ["anna"]
     with pytest.raises(FileNotFoundError, match=r"nobody.json: no such file"):
-        read_speakers(tmp_path / "nobody.json", FRONT_END)
+        read_speakers(tmp_path / "nobody.json", MODEL)

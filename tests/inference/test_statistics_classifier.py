@@ -289,19 +289,22 @@ class TestCommands:
     def test_a_file_of_another_model_is_refused(self, home, people, capsys):
         flags = ["--speakers", str(people), "--speaker", "anna"]
         assert cli.main(["predict", str(home / "other"), str(home / "anna"), *flags]) == 1
-        assert "people.json: features: embedding is '" in capsys.readouterr().err
+        refusal = f"{people} was made for the model {home / 'model'} and does not fit "
+        assert f"{refusal}{home / 'other'}; make a file that does: lssed-hf enroll" in capsys.readouterr().err
         before = people.read_bytes()
         argv = ["enroll", str(home / "other"), "--speaker", "carl", "--speakers", str(people), str(home / "anna")]
         assert cli.main(argv) == 1
-        assert "enroll the speakers with this model, into another file" in capsys.readouterr().err
+        assert f"{refusal}{home / 'other'}; " in capsys.readouterr().err
         assert people.read_bytes() == before
         assert cli.main(["predict", str(home / "anna"), *flags]) == 1  # the built-in model
-        assert "people.json: features: " in capsys.readouterr().err
+        other = people.with_name("people_encoder-small.json")
+        command = f"lssed-hf enroll encoder-small --speaker NAME --speakers {other} RECORDING ..."
+        assert f"{refusal}encoder-small; make a file that does: {command}\n" in capsys.readouterr().err
 
     def test_the_file_holds_the_front_end_and_the_people(self, people, classifier):
         content = json.loads(people.read_text(encoding="utf-8"))
         assert content["features"] == classifier.front_end and len(content["features"]["embedding"]) == 64
-        assert list(read_speakers(people, classifier.front_end)) == ["anna", "bert"]
+        assert list(read_speakers(people, classifier)) == ["anna", "bert"]
 
     def test_an_exported_model_takes_no_speakers(self, home, people, tmp_path, monkeypatch, capsys):
         shutil.copytree(home / "model", tmp_path / "onnx")

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     paths = expand_paths(inputs)
     classifier = load_speaker_classifier((model, 8, "cpu", args.trust_remote_code))
     if args.speakers.exists():
-        read_speakers(args.speakers, classifier.front_end)  # before the work
+        read_speakers(args.speakers, classifier)  # before the work
     unscored = set(unscored_notes(None, is_built_in(model)))
     left_out: list[str] = []
 
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         for line in left_out:
             print(f"left out: {line}", file=sys.stderr)
-    replaced = add_speaker(args.speakers, args.speaker, statistics, classifier.front_end)
+    replaced = add_speaker(args.speakers, args.speaker, statistics, classifier)
     if not classifier.suits_speakers:
         print(
             "The model was not trained on clips normalised speaker by speaker (lssed-hf train "

@@ -123,7 +123,7 @@ def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[
         turns = read_turns(args.turns, args.recording)
     model = (args.model, args.batch_size, args.device, args.trust_remote_code)
     classifier = load_speaker_classifier(model, engine=args.engine)
-    speakers = read_speakers(args.speakers, classifier.front_end) if args.speakers else None
+    speakers = read_speakers(args.speakers, classifier) if args.speakers else None
     if speakers is not None and (args.speaker is not None or turns is None):
         classifier, speakers = classifier.for_speaker(choose_speaker(speakers, args.speaker, args.speakers)), None
     windows = score_timeline(

@@ -153,7 +153,7 @@ def speaker_classifiers(
     if speakers_file is None:
         statistics = _measure_speakers(classifier, rows, clips, audio_column)
     else:
-        enrolled = read_speakers(speakers_file, classifier.front_end)
+        enrolled = read_speakers(speakers_file, classifier)
         present = dict.fromkeys(name for name in speakers_of(rows, speaker_column) if name is not None)
         statistics = {name: choose_speaker(enrolled, name, speakers_file) for name in present}
     classifiers = {name: classifier.for_speaker(measured) for name, measured in statistics.items()}

@@ -79,7 +79,7 @@ class Classifier(ABC):
 
     @property
     def front_end(self) -> dict[str, Any]:
-        """Settings of the front end that speaker statistics depend on, as JSON; for `read_speakers`.
+        """Settings of the front end that speaker statistics depend on, as JSON.
 
         Raises:
             ValueError: The model takes no statistics of a speaker.

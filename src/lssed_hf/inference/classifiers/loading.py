@@ -186,7 +186,7 @@ def load_speaker_classifier(
     path, speaker_name = speaker
     if path is None:
         return classifier
-    return classifier.for_speaker(choose_speaker(read_speakers(path, classifier.front_end), speaker_name, path))
+    return classifier.for_speaker(choose_speaker(read_speakers(path, classifier), speaker_name, path))
 
 
 def default_model(batch_size: int = 8, device=None, engine: str | None = None) -> Classifier:

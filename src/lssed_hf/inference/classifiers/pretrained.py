@@ -39,4 +39,9 @@ def is_built_in(model: str | os.PathLike | None) -> bool:
     return model is None or os.fspath(model) in _NAMES
 
 
-__all__ = ["DEFAULT_MODEL", "is_built_in", "list_pretrained", "pretrained_folder"]
+def short_name(model: str | os.PathLike) -> str:
+    """Return the name of a model that comes with the package, and another model's folder or name unchanged."""
+    return Path(model).name if is_built_in(model) else os.fspath(model)
+
+
+__all__ = ["DEFAULT_MODEL", "is_built_in", "list_pretrained", "pretrained_folder", "short_name"]

@@ -4,16 +4,22 @@ import argparse
 import copy
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import numpy as np
 
 from ...files import replacing
+from .pretrained import short_name
+
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
 
 
 #: Parameters of an extractor that do not change the result of `extract`.
@@ -166,16 +172,16 @@ def extraction_settings(feature_extractor: Any) -> dict[str, Any]:
     return json.loads(json.dumps(settings, sort_keys=True))
 
 
-def read_speakers(path: str | os.PathLike, front_end: Mapping[str, Any]) -> dict[str, SpeakerStatistics]:
+def read_speakers(path: str | os.PathLike, classifier: "Classifier") -> dict[str, SpeakerStatistics]:
     """Read speakers by name from a file of `add_speaker`.
 
     Args:
         path: File of speakers.
-        front_end: Front end of the classifier that the speakers are for, `Classifier.front_end`.
+        classifier: Classifier that the speakers are for.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file has another format, or belongs to another front end; the message names the field.
+        ValueError: The file has another format, or was made for another model.
     """
     path = Path(path)
     if not path.is_file():
@@ -188,13 +194,17 @@ def read_speakers(path: str | os.PathLike, front_end: Mapping[str, Any]) -> dict
         isinstance(content.get(key), dict) for key in ("features", "speakers")
     ):
         raise ValueError(f"{path}: holds no objects 'features' and 'speakers', as lssed-hf enroll writes them")
-    for key in sorted(front_end.keys() | content["features"].keys()):
-        theirs, ours = content["features"].get(key), front_end.get(key)
-        if theirs != ours:
-            raise ValueError(
-                f"{path}: features: {key} is {theirs!r}, and {ours!r} in the model: enroll the speakers with this "
-                "model, into another file"
-            )
+    front_end = classifier.front_end
+    if content["features"] != front_end:
+        asked, made = short_name(classifier.name), content.get("model")  # which older files lack
+        other = path.with_stem(f"{path.stem}_{Path(asked).name}")
+        command = shlex.join(["lssed-hf", "enroll", asked, "--speaker", "NAME", "--speakers", str(other)])
+        origin = "another model"
+        if isinstance(made, str) and made.isprintable():
+            origin = f"{'an earlier version of ' if made == asked else ''}the model {made}"
+        raise ValueError(
+            f"{path} was made for {origin} and does not fit {asked}; make a file that does: {command} RECORDING ..."
+        )
     return {name: _statistics(path, name, fields, front_end) for name, fields in content["speakers"].items()}
 
 
@@ -212,34 +222,32 @@ def _statistics(path: Path, name: str, fields: Any, front_end: Mapping[str, Any]
     return statistics
 
 
-def add_speaker(
-    path: str | os.PathLike, name: str, statistics: SpeakerStatistics, front_end: Mapping[str, Any]
-) -> bool:
+def add_speaker(path: str | os.PathLike, name: str, statistics: SpeakerStatistics, classifier: "Classifier") -> bool:
     """Write a speaker into a file, which is made if need be. Other speakers of the file stay.
 
-    The file is JSON: `features`, the `front_end` of the classifier, and `speakers`, the fields of `SpeakerStatistics`
-    by name. Several processes may add speakers at once.
+    The file is JSON: `model`, the name of the classifier, `features`, its `front_end`, and `speakers`, the fields of
+    `SpeakerStatistics` by name. Several processes may add speakers at once.
 
     Args:
         path: File of speakers.
         name: Name of the speaker.
         statistics: Statistics of the speaker.
-        front_end: Front end of the classifier, `Classifier.front_end`.
+        classifier: Classifier that measured the speaker.
 
     Returns:
         True if a speaker of that name was replaced.
 
     Raises:
-        ValueError: The file is there and has another format, or belongs to another front end.
+        ValueError: The file is there and has another format, or was made for another model.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
-        speakers = read_speakers(path, front_end) if path.exists() else {}
+        speakers = read_speakers(path, classifier) if path.exists() else {}
         replaced = name in speakers
         speakers[name] = statistics
         fields = {name: asdict(speakers[name]) for name in sorted(speakers)}
-        content = {"features": dict(front_end), "speakers": fields}
+        content = {"model": short_name(classifier.name), "features": classifier.front_end, "speakers": fields}
         with replacing(path) as partial:
             partial.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return replaced
