@@ -255,8 +255,8 @@ def test_statistics_of_another_front_end_are_refused(tmp_path):
         read_speakers(path, other)
     command = f"lssed-hf enroll 'outputs/my other' --speaker NAME --speakers '{tmp_path}/people_my other.json'"
     assert str(error.value) == (
-        f"{path} was made for the model outputs/mine and does not fit outputs/my other; make a file that does: {command} "
-        "RECORDING ..."
+        f"{path} was made for the model outputs/mine and does not fit outputs/my other; make a file that does: "
+        f"{command} RECORDING ..."
     )
     other.name = MODEL.name
     with pytest.raises(ValueError, match="made for an earlier version of the model outputs/mine and does not fit"):
