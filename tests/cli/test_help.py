@@ -1,5 +1,6 @@
 """Help, suggestions and the dispatch of the command line."""
 
+import importlib
 import os
 import re
 import runpy
@@ -44,6 +45,16 @@ def test_training_flags_come_in_groups_and_all_on_request(capsys, monkeypatch):
     assert "--adam_beta1" in everything and "--adam_beta1" not in short
     flags = set(re.findall(r"^  (--\w+)", short, re.MULTILINE))
     assert flags <= set(re.findall(r"^  (--\w+)", everything, re.MULTILINE))
+
+
+def test_engines_read_alike_in_every_command():
+    predict, timeline, serve = (
+        importlib.import_module(f"lssed_hf.cli.{command}").parser()._option_string_actions["--engine"]
+        for command in ("predict", "timeline", "serve")
+    )
+    assert predict.choices == ("local", "torch", "ray") and timeline.choices == serve.choices == ("local", "torch")
+    assert predict.default == timeline.default == serve.default == "local"
+    assert timeline.help == serve.help and predict.help.startswith(f"{timeline.help}; ray: ")
 
 
 def test_the_list_of_commands(capsys):

@@ -135,7 +135,8 @@ def test_timeline_takes_each_turns_speaker(home, people, tmp_path, caplog):
         flags = [*flags, "--json", str(out), "--speakers", str(people)]
         assert cli.main(["timeline", model, str(home / "interview.wav"), *flags]) == 0
         content = json.loads(out.read_text(encoding="utf-8"))
-        assert content["speakers"] == str(people)
+        assert content["speakers"] == str(people) and content["own_baseline"] is False
+        assert {segment["baseline"] for segment in content["segments"]} == {"enrolment"}
         return [segment["probabilities"]["sad"] for segment in content["segments"]]
 
     turns = ["--turns", str(home / "turns.csv")]

@@ -107,6 +107,8 @@ def test_all_outputs_tell_the_same(model, recording, tmp_path, capsys):
         for label in LABELS:
             assert float(row[f"probability_{label}"]) == pytest.approx(segment["probabilities"][label], abs=1e-4)
         assert row["speaker"] == row["skipped"] == "" and segment["speaker"] is segment["skipped"] is None
+        assert row["baseline"] == "" and segment["baseline"] is None
+    assert content["own_baseline"] is False and content["min_confidence"] == 0
 
     tier = read_textgrid(files["--textgrid"])["emotion"]
     lines = read_rttm(files["--rttm"])
@@ -163,6 +165,45 @@ def test_silence_is_shown_as_what_it_is(model, tmp_path):
     assert NO_SPEECH not in files["--csv"].read_text(encoding="utf-8")
 
 
+def test_unsure_windows_have_probabilities_and_no_label(model, recording, tmp_path, capsys):
+    segments = list(lssed_hf.score_timeline(lssed_hf.load_classifier(model), recording))
+    bound = float(np.median([segment.probabilities.max() for segment in segments]))
+    files = outputs(tmp_path)
+    assert run(model, recording, "--min_confidence", bound, *flags(files)) == 0
+    unsure = [segment.probabilities.max() < bound for segment in segments]
+    assert 0 < sum(unsure) < len(unsure)
+    assert f"10 of 10 segments scored, {sum(unsure)} unsure" in capsys.readouterr().err
+    content = json.loads(files["--json"].read_text(encoding="utf-8"))
+    assert content["min_confidence"] == bound
+    with open(files["--csv"], newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for segment, row, is_unsure in zip(content["segments"], rows, unsure, strict=True):
+        assert (segment["label"] is None, segment["score"] is None, segment["skipped"]) == (
+            (True, True, "unsure") if is_unsure else (False, False, None)
+        )
+        assert row["skipped"] == ("unsure" if is_unsure else "") and (row["label"] == "") == (row["score"] == "")
+        assert (row["label"] == "") == is_unsure
+        for label in LABELS:
+            assert float(row[f"probability_{label}"]) == pytest.approx(segment["probabilities"][label], abs=1e-4)
+
+    tier = read_textgrid(files["--textgrid"])["emotion"]
+    for start, end, text in tier:  # the mean of the windows that cover an instant
+        instant = (start + end) / 2
+        covering = [s["probabilities"] for s in content["segments"] if s["start"] <= instant < s["end"]]
+        means = {label: np.mean([row[label] for row in covering]) for label in LABELS}
+        best = max(LABELS, key=means.__getitem__)
+        assert text == ("(unsure)" if means[best] < bound else best)
+    assert {"(unsure)"} < {text for *_, text in tier}
+    lines = read_rttm(files["--rttm"])
+    assert covers([line[2:4] for line in lines], SECONDS)
+    assert [line[0] == "NOSCORE" for line in lines] == [text == "(unsure)" for *_, text in tier]
+
+    assert run(model, recording, "--min_confidence", 1) == 0
+    assert ",unsure," in capsys.readouterr().out
+    window = next(iter(lssed_hf.score_timeline(lssed_hf.load_classifier(model), recording, min_confidence=1)))
+    assert window.skipped == "unsure" and window.scored and window.probabilities.sum() == pytest.approx(1)
+
+
 def test_what_fails_late_leaves_no_output(model, tmp_path, capsys):
     path, files = tmp_path / "cut.flac", outputs(tmp_path / "out")
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 400_000), 16000)
@@ -190,6 +231,7 @@ def test_mistakes_are_told_before_the_work(model, recording, tmp_path, capsys, m
         ([recording, "--figure", tmp_path / "a.xyz"], "must end in .png"),
         ([recording, "--batch_size", 0], "--batch_size must be 1 or more"),
         ([recording, "--hop_seconds", 4], "hop_seconds must be at most"),
+        ([recording, "--min_confidence", 1.1], "min_confidence must be from 0 to 1, got 1.1"),
         ([recording, "--turns", tmp_path / "turns.csv"], "has no turn from 1.0 to 90.0 s"),
         ([recording, "--turns", tmp_path / "none.rttm"], "no such file of turns"),
         ([tmp_path / "none.wav"], "no such file or folder"),

@@ -113,24 +113,41 @@ def add_speaker_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--speaker", metavar="NAME", help="with --speakers: who speaks (default: the only one there)")
 
 
-#: Help of `--engine torch`.
-TORCH_HELP = "torch: by PyTorch, the built-in models too"
+def add_min_confidence(parser: argparse._ActionsContainer) -> None:
+    """Add `--min_confidence`."""
+    parser.add_argument(
+        "--min_confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="say unsure in place of a label where the most probable class has less than P (default: 0)",
+    )
 
 
-def add_engine_arguments(parser: argparse._ActionsContainer, torch: bool = False) -> None:
-    """Add `--engine` and `--ray_address`, of commands that run on this machine or on Ray.
+_ENGINES = {
+    "local": "on this machine, the fastest way (default)",
+    "torch": "on this machine, by PyTorch, the built-in models too",
+    "ray": "on a Ray cluster, whose machines see the files under the same names (docs/scaling.md)",
+}
+
+
+def add_engine_arguments(parser: argparse._ActionsContainer, *engines: str) -> None:
+    """Add `--engine`, and `--ray_address` where Ray is one of the engines.
 
     Args:
         parser: Parser of the command.
-        torch: Whether the command runs a model, which PyTorch can be chosen for.
+        *engines: Engines that the command has, "local" first.
     """
-    more, texts = (("torch",), f"{TORCH_HELP}; ") if torch else ((), "")
-    parser.add_argument(
-        "--engine",
-        choices=("local", *more, "ray"),
-        default="local",
-        help=f"{texts}ray: on a Ray cluster, whose machines see the files under the same names (docs/scaling.md)",
-    )
-    parser.add_argument(
-        "--ray_address", metavar="ADDRESS", help="auto, host:6379 or ray://host:10001 (default: one on this machine)"
-    )
+    texts = "; ".join(f"{engine}: {_ENGINES[engine]}" for engine in engines)
+    parser.add_argument("--engine", choices=engines, default="local", help=texts)
+    if "ray" in engines:
+        parser.add_argument(
+            "--ray_address",
+            metavar="ADDRESS",
+            help="auto, host:6379 or ray://host:10001 (default: one on this machine)",
+        )
+
+
+def engine_of(args: argparse.Namespace) -> str | None:
+    """Return the `engine` of `load_speaker_classifier` that `--engine` stands for."""
+    return None if args.engine == "local" else args.engine

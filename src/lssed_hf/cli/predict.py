@@ -10,9 +10,11 @@ from pathlib import Path
 from .parser import (
     CommandParser,
     add_engine_arguments,
+    add_min_confidence,
     add_model_arguments,
     add_recording_arguments,
     add_speaker_arguments,
+    engine_of,
 )
 
 
@@ -47,13 +49,7 @@ def parser() -> CommandParser:
     data.add_argument(
         "--min_speech", type=float, default=0.25, metavar="SHARE", help="of a recording to be speech (default: 0.25)"
     )
-    data.add_argument(
-        "--min_confidence",
-        type=float,
-        default=0.0,
-        metavar="P",
-        help="give no label, but the note unsure, where the most probable class has less than P (default: 0)",
-    )
+    add_min_confidence(data)
     speaker = parser.add_argument_group("speaker")
     add_speaker_arguments(speaker)
     speaker.add_argument(
@@ -65,7 +61,7 @@ def parser() -> CommandParser:
     hardware = parser.add_argument_group("model and hardware")
     hardware.add_argument("--batch_size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")
     add_model_arguments(hardware)
-    add_engine_arguments(hardware, torch=True)
+    add_engine_arguments(hardware, "local", "torch", "ray")
     hardware.add_argument("--num_proc", type=int, metavar="N", help="with ray: models at work at once")
     hardware.add_argument("--cpus_per_proc", type=int, default=1, metavar="N", help="with ray: of each (default: 1)")
     return parser
@@ -138,8 +134,7 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
             cluster = {"address": args.ray_address, "num_proc": args.num_proc, "cpus_per_proc": args.cpus_per_proc}
             labels, results = stack.enter_context(predict_on_ray(sources, model, speaker, settings, **cluster))
         else:
-            engine = "torch" if args.engine == "torch" else None
-            classifier = load_speaker_classifier(model, speaker, engine)
+            classifier = load_speaker_classifier(model, speaker, engine_of(args))
             labels = classifier.labels
             results = predict_recordings(classifier, sources, args.speaker_from, **settings)
         return labels, list(tqdm(results, total=len(sources), desc="Classifying", unit="file", disable=None))

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for field in ("audio", "label", "speaker"):
         name = f"{field}_column"
         own.add_argument(f"--{name}_name", dest=name, metavar="NAME", help=f"column of the table with the {field}")
-    add_engine_arguments(parser.add_argument_group("hardware"))
+    add_engine_arguments(parser.add_argument_group("hardware"), "local", "ray")
     args = vars(parser.parse_args(argv))
     options = dict(map(_option, args.pop("options")))
     given = {name: value for action in own._group_actions if (value := args.pop(name := action.dest)) is not None}

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from .parser import TORCH_HELP, CommandParser
+from .parser import CommandParser, add_engine_arguments, engine_of
 
 
 DESCRIPTION = """Open a page to try models on, by upload or microphone. Programs send recordings to
@@ -29,7 +29,7 @@ def parser() -> CommandParser:
     limits.add_argument("--max_file_mb", type=float, default=120, help="largest file in MiB")
     hardware = parser.add_argument_group("model and hardware")
     hardware.add_argument("--device", help="such as cpu or cuda:0 (default: the GPU if there is one)")
-    hardware.add_argument("--engine", choices=("torch",), help=TORCH_HELP)
+    add_engine_arguments(hardware, "local", "torch")
     hardware.add_argument("--trust_remote_code", action="store_true", help="allow code from the models' repositories")
     return parser
 
@@ -48,6 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         inbrowser=args.inbrowser,
         device=args.device,
         trust_remote_code=args.trust_remote_code,
-        engine=args.engine,
+        engine=engine_of(args),
     )
     return 0

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ..files import check_writable, replacing
-from .parser import TORCH_HELP, CommandParser, add_model_arguments, add_speaker_arguments
+from .parser import (
+    CommandParser,
+    add_engine_arguments,
+    add_min_confidence,
+    add_model_arguments,
+    add_speaker_arguments,
+    engine_of,
+)
 
 
 if TYPE_CHECKING:
@@ -57,6 +64,7 @@ def parser() -> CommandParser:
         metavar="SHARE",
         help="with --vad: share of a window to be speech (default: 0.25)",
     )
+    add_min_confidence(windows)
     windows.add_argument(
         "--channel", choices=("mix", "left", "right"), default="mix", help="of a stereo recording (default: the mean)"
     )
@@ -80,7 +88,7 @@ def parser() -> CommandParser:
         "--batch_size", type=int, default=8, metavar="N", help="windows per forward pass (default: 8)"
     )
     add_model_arguments(hardware)
-    hardware.add_argument("--engine", choices=("torch",), help=TORCH_HELP)
+    add_engine_arguments(hardware, "local", "torch")
     return parser
 
 
@@ -92,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from ..inference.classifiers.pretrained import is_built_in
     from ..inference.classifiers.speaker_statistics import check_speaker_arguments
+    from ..inference.quality import UNSURE
     from ..inference.timeline.envelope import Envelope
 
     check_speaker_arguments(args)
@@ -101,8 +110,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     envelope = Envelope() if args.figure else None
     labels, segments = _score(args, envelope)
     _write(args, segments, labels, envelope)
-    scored = sum(segment.skipped is None for segment in segments)
-    print(f"{scored} of {len(segments)} segments scored", file=sys.stderr)
+    scored = sum(segment.scored for segment in segments)
+    unsure = sum(segment.skipped == UNSURE for segment in segments)
+    note = f", {unsure} unsure" if unsure else ""
+    print(f"{scored} of {len(segments)} segments scored{note}", file=sys.stderr)
     return 0
 
 
@@ -122,7 +133,7 @@ def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[
 
         turns = read_turns(args.turns, args.recording)
     model = (args.model, args.batch_size, args.device, args.trust_remote_code)
-    classifier = load_speaker_classifier(model, engine=args.engine)
+    classifier = load_speaker_classifier(model, engine=engine_of(args))
     speakers = read_speakers(args.speakers, classifier) if args.speakers else None
     if speakers is not None and (args.speaker is not None or turns is None):
         classifier, speakers = classifier.for_speaker(choose_speaker(speakers, args.speaker, args.speakers)), None
@@ -133,6 +144,7 @@ def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[
         hop_seconds=args.hop_seconds,
         vad=args.vad,
         min_speech=args.min_speech,
+        min_confidence=args.min_confidence,
         turns=turns,
         speakers=speakers,
         own_baseline=args.own_baseline,
@@ -172,8 +184,8 @@ def _write(
     writers: list[tuple[Path | None, Callable[[IO[str]], None]]] = [
         (args.csv, lambda file: write_csv(file, segments, labels)),
         (args.json, lambda file: write_json(file, segments, labels, _settings(args))),
-        (args.textgrid, lambda file: write_textgrid(file, segments, labels)),
-        (args.rttm, lambda file: write_rttm(file, segments, labels, args.recording.stem)),
+        (args.textgrid, lambda file: write_textgrid(file, segments, labels, args.min_confidence)),
+        (args.rttm, lambda file: write_rttm(file, segments, labels, args.recording.stem, args.min_confidence)),
     ]
     with ExitStack() as stack:
         for path, write in writers:
@@ -200,8 +212,8 @@ def _settings(args: argparse.Namespace) -> dict:
         "hop_seconds": args.hop_seconds,
         "vad": args.vad,
         "min_speech": args.min_speech if args.vad else None,
+        "min_confidence": args.min_confidence,
         "turns": str(args.turns) if args.turns else None,
         "speakers": str(args.speakers) if args.speakers else None,
         "speaker": args.speaker,
-        "own_baseline": args.own_baseline,
     }

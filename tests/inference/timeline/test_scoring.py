@@ -19,7 +19,7 @@ from lssed_hf.inference import voice_activity
 from lssed_hf.inference.classifiers.classifier import Classifier
 from lssed_hf.inference.classifiers.speaker_statistics import SpeakerStatistics
 from lssed_hf.inference.timeline.envelope import Envelope
-from lssed_hf.inference.timeline.scoring import NO_SPEECH, NO_TURN, TOO_SHORT
+from lssed_hf.inference.timeline.scoring import ENROLMENT, NO_SPEECH, NO_TURN, OWN_SPEECH, TOO_SHORT
 from lssed_hf.inference.timeline.turns import Turn
 from lssed_hf.inference.voice_activity import silero_gate
 
@@ -191,6 +191,20 @@ class TestOwnBaseline:
     def test_each_speaker_of_the_turns_has_one(self, folder):
         turns = [Turn(0, 2, "A"), Turn(2, 3, "B"), Turn(3, 4)]
         assert self.means(ramp(folder, 4000), turns=turns) == [500, 500, 2000, 0]
+
+    def test_each_segment_tells_its_baseline(self, folder):
+        def told(classifier, **settings):
+            settings = {"window_seconds": 1, "vad": all_is_speech, **settings}
+            return [one.baseline for one in lssed_hf.score_timeline(classifier, ramp(folder, 4000), **settings)]
+
+        turns = [Turn(0, 2, "A"), Turn(2, 3, "B"), Turn(3, 3.5)]
+        assert told(OwnListener()) == [OWN_SPEECH] * 4
+        assert told(OwnListener(), own_baseline=False) == [None] * 4
+        assert told(OwnListener(), turns=turns) == [*[OWN_SPEECH] * 3, None, None]  # nobody's turn, and no turn
+        known = SpeakerStatistics((7 / 2**15,), (1.0,), 1, 1.0)
+        assert told(OwnListener().for_speaker(known)) == [ENROLMENT] * 4
+        assert told(OwnListener(), turns=turns[:2], speakers={"A": known, "B": known}) == [*[ENROLMENT] * 3, None]
+        assert told(Listener()) == [None] * 4
 
     def test_a_speaker_without_speech_has_the_corpus_s(self, folder):
         def second_half(blocks, sampling_rate):

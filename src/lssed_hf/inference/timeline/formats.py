@@ -9,11 +9,12 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from ..prediction_formats import printable, score_cells, score_columns, write_columns
-from .scoring import NO_SPEECH, NO_TURN, TimelineSegment
+from ..quality import NO_SPEECH, UNSURE
+from .scoring import NO_TURN, OWN_SPEECH, TimelineSegment
 
 
 class Interval(NamedTuple):
-    """Stretch with one label and its mean `score`; both are None if it was not scored, for the reason `skipped`."""
+    """Stretch with one label and its mean `score`; both are None if it has none, for the reason `skipped`."""
 
     start: float
     end: float
@@ -35,7 +36,7 @@ def flatten(segments: Sequence[TimelineSegment], end: float) -> list[TimelineSeg
     reasons: list[str | None] = [None] * (len(bounds) - 1)
     for segment in segments:
         first, last = np.searchsorted(bounds, (segment.start, segment.end))
-        if segment.skipped is None:
+        if segment.scored:
             sums[first:last] += segment.probabilities
             counts[first:last] += 1
         else:
@@ -61,25 +62,32 @@ def tiers(segments: Sequence[TimelineSegment]) -> dict[str | None, list[Timeline
     return {speaker: flatten(turns, end) for speaker, turns in (spoken or {None: segments}).items()}
 
 
-def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str]) -> list[Interval]:
-    """Return the most probable label of each flattened segment; neighbours with the same label are joined."""
+def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str], min_confidence: float = 0.0) -> list[Interval]:
+    """Return the most probable label of each flattened segment; neighbours with the same label are joined.
+
+    Pieces whose mean probabilities are all below `min_confidence` have no label, for the reason `UNSURE`.
+    """
     joined: list[Interval] = []
     for piece in pieces:
-        best = None if piece.skipped else int(piece.probabilities.argmax())
-        label, score = (None, None) if best is None else (labels[best], float(piece.probabilities[best]))
+        label, score, skipped = None, None, piece.skipped
+        if not skipped:
+            best = int(piece.probabilities.argmax())
+            label, score = labels[best], float(piece.probabilities[best])
+            if score < min_confidence:
+                label, score, skipped = None, None, UNSURE
         last = joined[-1] if joined else None
-        if last and (last.label, last.skipped) == (label, piece.skipped):
+        if last and (last.label, last.skipped) == (label, skipped):
             if score is not None:
                 before, now = last.end - last.start, piece.end - piece.start
                 score = (last.score * before + score * now) / (before + now)
             joined[-1] = last._replace(end=piece.end, score=score)
         else:
-            joined.append(Interval(piece.start, piece.end, label, score, piece.skipped))
+            joined.append(Interval(piece.start, piece.end, label, score, skipped))
     return joined
 
 
 def write_table(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
-    """Write one aligned line per window: times, speaker, label and per cent, or the reason why it was not scored."""
+    """Write one aligned line per window: times, speaker, label and per cent, or the reason why it has no label."""
     rows = [("start", "end", "speaker", "label", "sure")]
     for segment in segments:
         best = int(np.nan_to_num(segment.probabilities).argmax())
@@ -92,42 +100,57 @@ def write_table(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequ
 
 
 def write_csv(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
-    """Write a row per segment: start, end (seconds), speaker, label, score, probabilities, and why it was skipped."""
+    """Write a row per segment: start, end (seconds), speaker, label, score, probabilities, skipped and baseline."""
     writer = csv.writer(file)
-    writer.writerow(["start", "end", "speaker", *score_columns(labels), "skipped"])
+    writer.writerow(["start", "end", "speaker", *score_columns(labels), "skipped", "baseline"])
     for segment in segments:
-        cells = score_cells(None if segment.skipped else segment.probabilities, labels)
-        speaker = "" if segment.speaker is None else segment.speaker
-        writer.writerow([f"{segment.start:.4f}", f"{segment.end:.4f}", speaker, *cells, segment.skipped or ""])
+        cells = score_cells(segment.probabilities if segment.scored else None, labels)
+        if segment.skipped:
+            cells[:2] = "", ""
+        times = (f"{segment.start:.4f}", f"{segment.end:.4f}")
+        writer.writerow([*times, segment.speaker or "", *cells, segment.skipped or "", segment.baseline or ""])
 
 
 def write_json(
     file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str], settings: dict[str, Any]
 ) -> None:
-    """Write an object of `settings`, `duration` (seconds), `labels` and `segments`, with the fields of the CSV."""
+    """Write an object of settings, results and segments, with the fields of the CSV.
+
+    Args:
+        file: Text file to write to.
+        segments: Segments of `score_timeline`.
+        labels: Labels of the classifier, (num_labels,).
+        settings: Settings to record. `own_baseline` (whether a segment was normalised by its own speech), `duration`
+            (seconds), `labels` and `segments` come behind them.
+    """
     rows = []
     for segment in segments:
         row: dict[str, Any] = {"start": segment.start, "end": segment.end, "speaker": segment.speaker}
-        if segment.skipped:
-            row |= {"label": None, "score": None, "probabilities": None}
-        else:
-            probabilities = dict(zip(labels, map(float, segment.probabilities)))
-            label = max(probabilities, key=probabilities.__getitem__)
-            row |= {"label": label, "score": probabilities[label], "probabilities": probabilities}
-        rows.append({**row, "skipped": segment.skipped})
+        row |= {"label": None, "score": None, "probabilities": None}
+        if segment.scored:
+            row["probabilities"] = probabilities = dict(zip(labels, map(float, segment.probabilities)))
+            if not segment.skipped:
+                label = max(probabilities, key=probabilities.__getitem__)
+                row |= {"label": label, "score": probabilities[label]}
+        rows.append({**row, "skipped": segment.skipped, "baseline": segment.baseline})
+    own_baseline = any(segment.baseline == OWN_SPEECH for segment in segments)
     duration = max(segment.end for segment in segments)
-    content = {**settings, "duration": duration, "labels": list(labels), "segments": rows}
+    content = {**settings, "own_baseline": own_baseline, "duration": duration, "labels": list(labels)}
+    content["segments"] = rows
     json.dump(content, file, ensure_ascii=False, allow_nan=False, indent=1)
     file.write("\n")
 
 
-def write_textgrid(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
+def write_textgrid(
+    file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str], min_confidence: float = 0.0
+) -> None:
     """Write Praat's long text format: an interval tier per speaker, or one called `emotion`, without gaps.
 
-    The text of an interval is the label, `(no speech)` or `(too short)`. It is empty where the speaker has no turn.
+    The text of an interval is the label, `(unsure)`, `(no speech)` or `(too short)`. It is empty where the speaker has
+    no turn.
     """
     end = max(segment.end for segment in segments)
-    by_speaker = {speaker: intervals(pieces, labels) for speaker, pieces in tiers(segments).items()}
+    by_speaker = {speaker: intervals(pieces, labels, min_confidence) for speaker, pieces in tiers(segments).items()}
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end!r}"]
     lines += ["tiers? <exists>", f"size = {len(by_speaker)}", "item []:"]
     for number, (speaker, stretches) in enumerate(by_speaker.items(), 1):
@@ -141,25 +164,32 @@ def write_textgrid(file: IO[str], segments: Sequence[TimelineSegment], labels: S
     file.write("\n".join([*lines, ""]))
 
 
-def write_rttm(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str], recording: str) -> None:
+def write_rttm(
+    file: IO[str],
+    segments: Sequence[TimelineSegment],
+    labels: Sequence[str],
+    recording: str,
+    min_confidence: float = 0.0,
+) -> None:
     """Write NIST's Rich Transcription Time Marked format (RT-09 evaluation plan, appendix A), sorted by onset.
 
     A stretch of one label is a SPEAKER line. Its name is the label, behind `SPEAKER:` with turns, and its confidence
-    is the mean probability. Stretches without speech are NON-SPEECH of subtype `other`. Stretches without a turn, or
-    too short, are NOSCORE. Blanks in names become `_`.
+    is the mean probability. Stretches without speech are NON-SPEECH of subtype `other`. Stretches that are without a
+    turn, too short or unsure are NOSCORE. Blanks in names become `_`.
 
     Args:
         file: Text file to write to.
         segments: Segments of `score_timeline`.
         labels: Labels of the classifier, (num_labels,).
         recording: Name of the recording, for the second field.
+        min_confidence: Probability below which a stretch is unsure, see `intervals`.
     """
     lines = []
     for segment in segments:
         if segment.skipped == NO_TURN:
             lines.append(_rttm("NOSCORE", recording, segment.start, segment.end))
     for speaker, pieces in tiers(segments).items():
-        for stretch in intervals(pieces, labels):
+        for stretch in intervals(pieces, labels, min_confidence):
             if stretch.label is not None:
                 name = stretch.label if speaker is None else f"{speaker}:{stretch.label}"
                 line = _rttm("SPEAKER", recording, stretch.start, stretch.end, name=name, confidence=stretch.score)

@@ -15,7 +15,7 @@ from ...audio import AudioError, audio_duration, stream_audio
 from ...decoding.source import END_TOLERANCE
 from ..classifiers.classifier import Classifier
 from ..classifiers.speaker_statistics import SpeakerStatistics
-from ..quality import MIN_SPEECH, NO_SPEECH, SHORTEST, TOO_SHORT
+from ..quality import MIN_SPEECH, NO_SPEECH, SHORTEST, TOO_SHORT, UNSURE
 from ..voice_activity import Gate, silero_gate
 from .envelope import Envelope
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # its module reads tables by the package datasets
 
 
 NO_TURN = "no turn"
+#: Baselines of segments: the speech of their speaker in the recording, or statistics that were measured before.
+OWN_SPEECH, ENROLMENT = "own speech", "enrolment"
 _BATCHES = 4  # batches of windows that are held at once
 
 
@@ -37,7 +39,10 @@ class TimelineSegment:
         end: End in seconds from the beginning of the recording.
         probabilities: Class probabilities, float32 (num_labels,); all NaN if the segment was not scored.
         speaker: Speaker of the turn that the window is in, None without turns.
-        skipped: Reason why the segment was not scored (`NO_SPEECH`, `NO_TURN` or `TOO_SHORT`), else None.
+        skipped: Reason why the segment has no label, else None: it was not scored (`NO_SPEECH`, `NO_TURN` or
+            `TOO_SHORT`), or no class is probable enough (`UNSURE`).
+        baseline: Statistics that the segment was normalised by: those of the speaker's or the recording's own speech
+            (`OWN_SPEECH`), or those of an enrolled speaker (`ENROLMENT`). None for neither.
     """
 
     start: float
@@ -45,6 +50,12 @@ class TimelineSegment:
     probabilities: np.ndarray
     speaker: str | None = None
     skipped: str | None = None
+    baseline: str | None = None
+
+    @property
+    def scored(self) -> bool:
+        """True if the segment has probabilities, as one that is unsure does."""
+        return self.skipped in (None, UNSURE)
 
 
 class _Span(NamedTuple):
@@ -68,6 +79,7 @@ def score_timeline(
     hop_seconds: float = 1.0,
     vad: bool | Gate = False,
     min_speech: float = MIN_SPEECH,
+    min_confidence: float = 0.0,
     turns: "Sequence[Turn] | None" = None,
     speakers: Mapping[str, SpeakerStatistics] | None = None,
     own_baseline: bool | None = None,
@@ -96,6 +108,8 @@ def score_timeline(
         hop_seconds: Seconds between the starts of windows, at most `window_seconds`.
         vad: Whether to leave windows without speech unscored, judged by `silero_gate`; or another gate.
         min_speech: Share of a window that has to be speech for the window to be scored, with `vad`.
+        min_confidence: Probability, 0 to 1, below which the most probable class is no label: the segment keeps its
+            probabilities and is skipped as `UNSURE`.
         turns: Turns of speakers from `lssed_hf.read_turns`; they may overlap.
         speakers: Statistics of each speaker of `turns`, by name, to normalise the turns by. (Without turns, pass
             `classifier.for_speaker(statistics)`.)
@@ -123,8 +137,9 @@ def score_timeline(
             f"hop_seconds must be at most window_seconds ({window_seconds}), so that nothing is left out, and at "
             f"least one sample, got {hop_seconds}"
         )
-    if not 0 <= min_speech <= 1:
-        raise ValueError(f"min_speech must be from 0 to 1, got {min_speech}")
+    for name, share in {"min_speech": min_speech, "min_confidence": min_confidence}.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be from 0 to 1, got {share}")
     _check_turns(turns or (), recording)
     if own_baseline is None:
         own_baseline = classifier.takes_any_speech and classifier.statistics is None and speakers is None
@@ -140,10 +155,12 @@ def score_timeline(
         return _drawn(blocks, gate, envelope, (round(window_seconds * rate), hop * rate), min_speech, own, rate)
 
     if not own_baseline:
-        return _score(classifiers, drawn(turns, hop_seconds, gate, envelope))
+        return _score(classifiers, drawn(turns, hop_seconds, gate, envelope), min_confidence, ENROLMENT)
     judge = _judging_once(gate or silero_gate)
     windows = drawn(turns, hop_seconds, gate and judge, envelope)
-    return _score_by_own_speech(classifier, windows, turns, lambda own: drawn(own, window_seconds, judge))
+    return _score_by_own_speech(
+        classifier, windows, min_confidence, turns, lambda own: drawn(own, window_seconds, judge)
+    )
 
 
 def _check_turns(turns: "Iterable[Turn]", recording: str | os.PathLike) -> None:
@@ -204,12 +221,16 @@ def _drawn(
             yield _draw(stream, span, rate, min_speech)
 
 
-def _score(classifiers: Mapping[str | None, Classifier], windows: _Drawn) -> Iterator[TimelineSegment]:
+def _score(
+    classifiers: Mapping[str | None, Classifier], windows: _Drawn, min_confidence: float, baseline: str
+) -> Iterator[TimelineSegment]:
     """Yield the segments of windows.
 
     Args:
         classifiers: Classifier by speaker; the one of None is for all others.
         windows: Windows of `_drawn`.
+        min_confidence: Probability below which a segment is unsure.
+        baseline: Name of the statistics of speakers that classifiers have.
     """
     classifier = classifiers[None]
     rate, nothing = classifier.sampling_rate, np.full(len(classifier.labels), np.nan, np.float32)
@@ -217,13 +238,19 @@ def _score(classifiers: Mapping[str | None, Classifier], windows: _Drawn) -> Ite
         while chunk := list(itertools.islice(windows, _BATCHES * classifier.batch_size)):
             rows = _by_speaker(classifiers, chunk)
             for span, _ in chunk:
-                row = nothing.copy() if span.skipped else next(rows[span.speaker if span.speaker in rows else None])
-                yield TimelineSegment(span.first / rate, span.last / rate, row, span.speaker, span.skipped)
+                row, skipped, used = nothing.copy(), span.skipped, None
+                if not skipped:
+                    speaker = span.speaker if span.speaker in rows else None
+                    row = next(rows[speaker])
+                    skipped = UNSURE if row.max() < min_confidence else None
+                    used = None if classifiers[speaker].statistics is None else baseline
+                yield TimelineSegment(span.first / rate, span.last / rate, row, span.speaker, skipped, used)
 
 
 def _score_by_own_speech(
     classifier: Classifier,
     windows: _Drawn,
+    min_confidence: float,
     turns: "Sequence[Turn] | None",
     read: "Callable[[Sequence[Turn] | None], _Drawn]",
 ) -> Iterator[TimelineSegment]:
@@ -232,6 +259,7 @@ def _score_by_own_speech(
     Args:
         classifier: Classifier without statistics of a speaker.
         windows: Windows of `_drawn`.
+        min_confidence: Probability below which a segment is unsure.
         turns: Turns of speakers, None for the whole recording. Turns of nobody keep the corpus's statistics.
         read: Function of turns that yields their windows, without overlap.
     """
@@ -243,7 +271,7 @@ def _score_by_own_speech(
         if (first := next(speech, None)) is not None:
             statistics = classifier.speaker_statistics(itertools.chain([first], speech))
             classifiers[speaker] = classifier.for_speaker(statistics)
-    yield from _score(classifiers, windows)
+    yield from _score(classifiers, windows, min_confidence, OWN_SPEECH)
 
 
 def _by_speaker(
@@ -373,4 +401,4 @@ def _cut(turn: "Turn", window: int, hop: float, rate: int) -> Iterator[_Span]:
     yield _Span(max(start, end - window), end, turn.speaker)
 
 
-__all__ = ["NO_TURN", "TimelineSegment", "score_timeline"]
+__all__ = ["ENROLMENT", "NO_TURN", "OWN_SPEECH", "TimelineSegment", "score_timeline"]
