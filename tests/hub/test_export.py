@@ -97,6 +97,7 @@ def test_an_exported_folder_answers_without_torch_and_transformers(onnx_folder, 
 def test_the_folder_is_complete_and_names_no_code_that_it_lacks(model, onnx_folder):
     names = {path.name for path in onnx_folder.iterdir()}
     code = {"configuration_pyresnet.py", "feature_extraction_pyresnet.py", "front_end_pyresnet.py"}
+    code.add("torch_front_end_pyresnet.py")
     assert names == {"model.onnx", "config.json", "preprocessor_config.json", "export.json", *code}
     for name in ("config.json", "preprocessor_config.json"):
         for where in json.loads((onnx_folder / name).read_text())["auto_map"].values():

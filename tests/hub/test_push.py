@@ -79,7 +79,7 @@ def hub(monkeypatch):
 
 GOES_UP = [
     *("README.md", "config.json", "configuration_pyresnet.py", "feature_extraction_pyresnet.py", "model.safetensors"),
-    *("front_end_pyresnet.py", "modeling_pyresnet.py", "preprocessor_config.json"),
+    *("front_end_pyresnet.py", "modeling_pyresnet.py", "preprocessor_config.json", "torch_front_end_pyresnet.py"),
 ]
 
 

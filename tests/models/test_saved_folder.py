@@ -93,7 +93,11 @@ def family(request) -> Family:
 @pytest.fixture(scope="module")
 def code(family) -> list[str]:
     own = [f"{family.feature_extractor.__module__.rpartition('.')[2]}.py"]
-    own += ["front_end_pyresnet.py"] if family.feature_extractor is PyResNetFeatureExtractor else []
+    own += (
+        ["front_end_pyresnet.py", "torch_front_end_pyresnet.py"]
+        if family.feature_extractor is PyResNetFeatureExtractor
+        else []
+    )
     return sorted([*family.code, *own])
 
 

@@ -329,6 +329,7 @@ class TestCheckpoints:
             "feature_extraction_pyresnet.py",
             "front_end_pyresnet.py",
             f"modeling_{family}.py",
+            "torch_front_end_pyresnet.py",
         ]
         inputs = extractor(clips, sampling_rate=16000, return_tensors="pt")
         with torch.no_grad():

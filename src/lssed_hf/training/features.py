@@ -88,7 +88,8 @@ def compute_features(
 
 def _code_hash(feature_extractor: SequenceFeatureExtractor, *others: ModuleType) -> str:
     """Hash the source of the front end, because `datasets` hashes a function of a package by its name alone."""
-    own = [inspect.getmodule(type(feature_extractor))] if is_cacheable(feature_extractor) else []
+    classes = type(feature_extractor).__mro__ if is_cacheable(feature_extractor) else ()
+    own = dict.fromkeys(inspect.getmodule(kind) for kind in classes if kind.__module__.startswith("lssed_hf."))
     modules = [audio, *own, *others]
     return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
 

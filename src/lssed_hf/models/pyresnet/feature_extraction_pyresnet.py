@@ -1,9 +1,14 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
 """Front end of PyResNet: spectral subtraction, gain, log-mel spectrogram, normalisation."""
 
-from transformers import SequenceFeatureExtractor
+from typing import Any
+
+from transformers import BatchFeature, SequenceFeatureExtractor
 
 from .front_end_pyresnet import PyResNetFrontEnd
+
+
+BACKENDS = ("numpy", "torch")
 
 
 class PyResNetFeatureExtractor(PyResNetFrontEnd, SequenceFeatureExtractor):
@@ -39,6 +44,10 @@ class PyResNetFeatureExtractor(PyResNetFrontEnd, SequenceFeatureExtractor):
             Multiple of the noise magnitude that is subtracted (Berouti et al. 1979).
         spectral_floor (`float`, *optional*, defaults to 0.05):
             Share of the noisy magnitude that always stays, against musical noise.
+        resynthesize (`bool`, *optional*, defaults to `True`):
+            Whether the denoised clip is made anew and transformed again, as in the paper. `False` subtracts the noise
+            in the mel spectrogram's own frames: one transform instead of three. `denoise_win_length` then has no
+            effect.
         gain (`float`, *optional*, defaults to 2.0):
             Factor on the amplitude after denoising.
         n_fft (`int`, *optional*, defaults to 1024):
@@ -69,9 +78,55 @@ class PyResNetFeatureExtractor(PyResNetFrontEnd, SequenceFeatureExtractor):
             Statistics of the corpus.
         return_attention_mask (`bool`, *optional*, defaults to `True`):
             Whether `__call__` and `pad` return `attention_mask` by default.
+        backend (`str`, *optional*, defaults to `"numpy"`):
+            Library that computes, which saved files do not name. `"torch"` computes a batch at once on the device of
+            the waveforms, and gradients flow back to them. It returns tensors:
+
+            ```python
+            >>> import torch
+            >>> from lssed_hf import PyResNetFeatureExtractor
+
+            >>> extractor = PyResNetFeatureExtractor(normalization="utterance", backend="torch")
+            >>> waveforms = torch.zeros(2, 16000, requires_grad=True)
+            >>> extractor(waveforms, sampling_rate=16000).input_features.shape
+            torch.Size([2, 32, 128])
+            ```
     """
 
     _auto_class = "AutoFeatureExtractor"  # saving copies this code beside the weights
+
+    def __init__(self, *args, backend: str = "numpy", **kwargs):
+        if backend not in BACKENDS:
+            raise ValueError(f"backend={backend!r} is not one of {', '.join(BACKENDS)}")
+        self.backend = backend
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def from_dict(cls, feature_extractor_dict: dict[str, Any], **kwargs):
+        """Build an extractor from its settings; see [`FeatureExtractionMixin.from_dict`]."""
+        # Keywords of from_pretrained have an effect only where the file has them.
+        missing = {"backend": "numpy", "resynthesize": True, "speech_range": None}
+        return super().from_dict({**missing, **feature_extractor_dict}, **kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings that are saved."""
+        return {key: value for key, value in super().to_dict().items() if key != "backend"}
+
+    def _features(self, raw_speech, sampling_rate: int | None) -> list:
+        if self.backend == "numpy":
+            return super()._features(raw_speech, sampling_rate)
+        from .torch_front_end_pyresnet import extract, mono
+
+        return extract(self, self._clips(raw_speech, sampling_rate, mono))
+
+    def pad(self, processed_features, padding=True, max_length=None, truncation=False, **settings) -> BatchFeature:
+        """Pad features to a batch, see [`SequenceFeatureExtractor.pad`]. With `backend="torch"`, they stay tensors."""
+        if self.backend == "torch" and "input_features" in processed_features:
+            from .torch_front_end_pyresnet import is_batch, pad
+
+            if is_batch(processed_features["input_features"]):
+                return BatchFeature(pad(self, processed_features, padding, max_length, truncation, **settings))
+        return super().pad(processed_features, padding, max_length, truncation, **settings)
 
 
 __all__ = ["PyResNetFeatureExtractor"]

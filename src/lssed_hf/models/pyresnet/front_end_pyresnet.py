@@ -4,7 +4,7 @@
 import logging
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,7 @@ import scipy.fftpack
 NORMALIZATIONS = ("corpus", "speaker", "utterance", "none")
 _BLOCK = 256  # frames transformed at once, which bounds the memory that long recordings take
 _KEPT = 2**22  # bytes of an array that is kept for the next clip
-_ARRAYS = ("window", "denoise_window", "mel_filters", "mel_blocks")  # computed from the settings
+_ARRAYS = ("window", "denoise_window", "mel_filters", "mel_blocks", "power_blocks")  # computed from the settings
 
 _warn_once = cache(logging.getLogger(__name__).warning)
 
@@ -40,6 +40,7 @@ class PyResNetFrontEnd:
         noise_fraction: float = 0.1,
         over_subtraction: float = 2.0,
         spectral_floor: float = 0.05,
+        resynthesize: bool = True,
         gain: float = 2.0,
         n_fft: int = 1024,
         hop_length: int = 512,
@@ -68,6 +69,7 @@ class PyResNetFrontEnd:
         self.noise_fraction = noise_fraction
         self.over_subtraction = over_subtraction
         self.spectral_floor = spectral_floor
+        self.resynthesize = resynthesize
         self.gain = gain
         self.n_fft = n_fft
         self.hop_length = hop_length
@@ -115,6 +117,7 @@ class PyResNetFrontEnd:
         )
         # One row for each real and each imaginary part, in scipy.fftpack.rfft's order: the product adds their squares.
         self.mel_blocks = list(_dense_blocks(self.mel_filters[(np.arange(self.n_fft) + 1) // 2]))
+        self.power_blocks = list(_dense_blocks(self.mel_filters))
 
     def to_dict(self) -> dict:
         """Return the settings, without arrays that are computed from them."""
@@ -151,23 +154,13 @@ class PyResNetFrontEnd:
         magnitude = np.abs(spectrum, out=_scratch("magnitude", spectrum.shape, np.float32))
 
         if noise is None:
-            energy = np.vecdot(magnitude, magnitude)
-            audible = np.flatnonzero(energy > 0)
-            if len(audible) == 0:
+            noise_magnitude = self._noise_magnitude(magnitude)
+            if noise_magnitude is None:
                 return waveform
-            count = max(1, round(self.noise_fraction * len(audible)))
-            quietest = audible[np.argpartition(energy[audible], count - 1)[:count]]
-            noise_magnitude = magnitude[quietest].mean(axis=0)
         else:
             noise = np.pad(noise, (0, max(0, length - len(noise))))
             noise_magnitude = np.abs(self._noisy_spectrum(_frames(noise, length, hop))).mean(axis=0)
-
-        reduced = magnitude
-        with np.errstate(divide="ignore", invalid="ignore"):
-            np.divide(self.over_subtraction * noise_magnitude, magnitude, out=reduced)
-        np.subtract(1, reduced, out=reduced)
-        # fmax also turns the 0/0 of an empty bin into the floor. It takes twice as long with a scalar.
-        spectrum *= np.fmax(reduced, np.full(hop + 1, self.spectral_floor, np.float32), out=reduced)
+        spectrum *= self._gains(magnitude, noise_magnitude)
         restored = _scratch("restored", (len(frames) + 1, hop), np.float32)
         restored[0] = 0
         for block in blocks:  # overlap-add; the two halves of the window add up to 1
@@ -176,6 +169,23 @@ class PyResNetFrontEnd:
             restored[block.start + 1 : block.stop + 1] = clean[:, hop:]
             restored[block] += clean[:, :hop]
         return restored.reshape(-1)[hop : hop + len(waveform)]
+
+    def _noise_magnitude(self, magnitude: np.ndarray) -> np.ndarray | None:
+        """Return the mean (bins,) over the quietest frames of (frames, bins), `None` for digital silence."""
+        energy = np.vecdot(magnitude, magnitude)
+        audible = np.flatnonzero(energy > 0)
+        if len(audible) == 0:
+            return None
+        count = max(1, round(self.noise_fraction * len(audible)))
+        return magnitude[audible[np.argpartition(energy[audible], count - 1)[:count]]].mean(axis=0)
+
+    def _gains(self, magnitude: np.ndarray, noise_magnitude: np.ndarray) -> np.ndarray:
+        """Turn magnitudes (frames, bins) in place into the factors that subtract the noise from them."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            np.divide(self.over_subtraction * noise_magnitude, magnitude, out=magnitude)
+        np.subtract(1, magnitude, out=magnitude)
+        # fmax also turns the 0/0 of an empty bin into the floor. It takes twice as long with a scalar.
+        return np.fmax(magnitude, np.full(magnitude.shape[1], self.spectral_floor, np.float32), out=magnitude)
 
     def _noisy_spectrum(self, frames: np.ndarray) -> np.ndarray:
         windowed = np.multiply(frames, self.denoise_window, out=_scratch("clean", frames.shape, np.float32))
@@ -200,11 +210,31 @@ class PyResNetFrontEnd:
                 np.matmul(parts[:, columns], weights, out=mel[rows, filters])
         return mel
 
+    def _denoised_mel_spectrogram(self, waveform: np.ndarray) -> np.ndarray:
+        """Return the mel power spectrogram after spectral subtraction in its own frames."""
+        padded = _zero_padded("padded", waveform, self.n_fft // 2, self.n_fft // 2)
+        frames = _frames(padded, self.n_fft, self.hop_length)
+        magnitude = _scratch("magnitude", (len(frames), self.n_fft // 2 + 1), np.float32)
+        for rows in _blocks(len(frames)):
+            block = frames[rows]
+            windowed = np.multiply(block, self.window, out=_scratch("windowed", block.shape, np.float32))
+            np.abs(scipy.fft.rfft(windowed, axis=1), out=magnitude[rows])
+        power = np.square(magnitude, out=_scratch("power", magnitude.shape, np.float32))
+        noise_magnitude = self._noise_magnitude(magnitude)
+        if noise_magnitude is not None:
+            gains = self._gains(magnitude, noise_magnitude)
+            power *= np.square(gains, out=gains)
+        mel = np.empty((len(frames), self.num_mel_bins), dtype=np.float32)
+        for bins, filters, weights in self.power_blocks:
+            np.matmul(power[:, bins], weights, out=mel[:, filters])
+        return mel
+
     def extract(self, waveform: np.ndarray) -> np.ndarray:
         """Turn a clip (samples,) into features (frames, num_mel_bins) before normalisation, float32 both."""
-        if self.do_denoise:
-            waveform = self._denoise(waveform)
-        features = self.mel_spectrogram(waveform)
+        if self.do_denoise and not self.resynthesize:
+            features = self._denoised_mel_spectrogram(waveform)
+        else:
+            features = self.mel_spectrogram(self._denoise(waveform) if self.do_denoise else waveform)
         features *= np.float32(self.gain**2)
         if self.log_mel:
             np.maximum(features, np.float32(1e-10), out=features)
@@ -271,9 +301,8 @@ class PyResNetFrontEnd:
             ValueError: The sampling rate is another one, or a clip has several channels, integers that are not PCM, no
                 samples, or NaN or infinite ones. The message names the clip's index in the batch.
         """
-        features = [self.normalize(self.extract(clip)) for clip in self._waveforms(raw_speech, sampling_rate)]
         return self.pad(
-            {"input_features": features},
+            {"input_features": self._features(raw_speech, sampling_rate)},
             padding=padding,
             max_length=max_length,
             truncation=truncation,
@@ -282,8 +311,12 @@ class PyResNetFrontEnd:
             return_tensors=return_tensors,
         )
 
-    def _waveforms(self, raw_speech, sampling_rate: int | None) -> list[np.ndarray]:
-        """Check one clip or a batch of clips, and return a list of float32 (samples,)."""
+    def _features(self, raw_speech, sampling_rate: int | None) -> list[np.ndarray]:
+        clips = self._clips(raw_speech, sampling_rate, mono)
+        return [self.normalize(self.extract(clip)) for clip in clips]
+
+    def _clips(self, raw_speech, sampling_rate: int | None, check: Callable) -> list:
+        """Take one clip or a batch of clips apart, and return a list of what `check` makes of each and its number."""
         if sampling_rate is None:
             _warn_once(
                 f"Pass sampling_rate to {type(self).__name__}: at another rate than {self.sampling_rate} Hz the "
@@ -302,7 +335,7 @@ class PyResNetFrontEnd:
                 f"an array of {len(clips)} rows of {len(clips[0])} samples looks like one clip of shape (samples, "
                 "channels): down-mix it first, e.g. x.mean(axis=1)"
             )
-        return [_mono(clip, index) for index, clip in enumerate(clips)]
+        return [check(clip, index) for index, clip in enumerate(clips)]
 
 
 class _NumpyExtractor:
@@ -416,7 +449,7 @@ def _dense_blocks(filters: np.ndarray, size: int = 16) -> Iterator[tuple[slice, 
         yield rows, slice(start, start + size), np.ascontiguousarray(block[rows])
 
 
-def _mono(clip, index: int) -> np.ndarray:
+def mono(clip, index: int) -> np.ndarray:
     """Check one clip and return it as float32 (samples,)."""
     clip = np.asarray(clip)
     if clip.ndim != 1:
@@ -440,4 +473,4 @@ def _mono(clip, index: int) -> np.ndarray:
     return clip
 
 
-__all__ = ["NORMALIZATIONS", "NumpyFrontEnd", "PyResNetFrontEnd", "slaney_filters"]
+__all__ = ["NORMALIZATIONS", "NumpyFrontEnd", "PyResNetFrontEnd", "mono", "slaney_filters"]
