@@ -215,6 +215,16 @@ class TestSpeakers:
         table.write_text("\n".join(["file,speaker", *rows]), encoding="utf-8")
         results = lssed_hf.adapt(statistics_model, recordings, tmp_path / "out", speaker_from=table)
         assert results["num_speakers"] == 2 and results["num_folds"] == 2
+        assert read(tmp_path / "out" / "training.json")["splits"]["train"]["num_speakers"] == 2
+
+    def test_one_who_is_called_none_is_known(self, recordings, tmp_path):
+        own = shutil.copytree(recordings, tmp_path / "own")
+        (own / "anna").rename(own / "None")
+        model = write_classifier(tmp_path / "model", LABELS, normalization="speaker")
+        results = lssed_hf.adapt(model, own, tmp_path / "out")
+        same = lssed_hf.adapt(model, recordings, tmp_path / "same")
+        assert results["num_speakers"] == 3
+        assert results[UA]["by speaker"]["before"] == same[UA]["by speaker"]["before"]
 
     def test_folders_of_labels_are_no_speakers(self, statistics_model, recordings, tmp_path):
         with pytest.raises(ValueError, match="the folders here are those of labels"):

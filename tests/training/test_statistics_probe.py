@@ -84,6 +84,14 @@ class TestHead:
         assert predictions(head, 100 * made_up(1).values).max() == 2
         assert (head.class_means[3] == 0).all() and np.abs(head.class_means[:3]).max() > 0.5
 
+    def test_a_speaker_called_none_is_not_an_unknown_one(self):
+        values = np.random.default_rng(0).normal(size=(6, 1, 3))
+        clips = Embeddings(values, np.zeros(6, int), [None, "None", None, "a", "None", "a"], [""] * 6)
+        assert [rows.tolist() for rows in clips.rows_of_speakers()] == [[0, 2], [1, 4], [3, 5]]
+        own = clips.by_speaker(0, np.zeros(3), np.ones(3))
+        np.testing.assert_array_equal(own[[0, 2]], values[[0, 2], 0])
+        np.testing.assert_allclose(own[[1, 4]].mean(axis=0), 0, atol=1e-12)
+
     def test_two_of_three_classes(self):
         train = made_up(0, num_labels=2)
         moved = Embeddings(train.values, train.labels * 2, train.speakers, train.corpora)  # classes 0 and 2

@@ -2,13 +2,12 @@
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import datasets
 import numpy as np
-from tqdm.auto import tqdm
 
 from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.own.label_names import is_emotion, label_map_flag
@@ -25,7 +24,7 @@ from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word, label_number
 from . import AudioClassifier, load_classifier
 from .classifiers.classifier import Classifier
 from .fgsm import real_and_fake_probabilities
-from .speaker_normalization import SpeakerArguments, speaker_classifiers, speakers_of, waveforms_of
+from .speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
 
 
 #: Columns whose groups are scored on their own.
@@ -252,7 +251,14 @@ def predict_dataset(
     dataset = dataset.select(scored)
     speakers = speakers_of(dataset, speaker_column) if by_speaker else [None] * len(dataset)
     classifiers = [by_speaker.get(speaker, classifier) for speaker in speakers]
-    probabilities = _probabilities(classifiers, dataset, audio_column, adversarial_epsilon)
+
+    def compute(model: Classifier, waveforms: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        if adversarial_epsilon is None:
+            return (row[None] for row in model.probabilities(waveforms))
+        return real_and_fake_probabilities(model, waveforms, adversarial_epsilon)
+
+    # (clips, 1 or 2, labels): of the clip, and of its FGSM version
+    probabilities = compute_rows(classifiers, dataset, audio_column, compute, "Scoring")
     columns = dataset.column_names
     return DatasetPredictions(
         classifier.labels,
@@ -265,28 +271,6 @@ def predict_dataset(
         None if adversarial_epsilon is None else probabilities[:, 1],
         facts,
     )
-
-
-def _probabilities(
-    classifiers: Sequence[Classifier], dataset: datasets.Dataset, audio_column: str, epsilon: float | None
-) -> np.ndarray:
-    """Return the probabilities of each clip by its classifier, (N, 1, num_labels).
-
-    With an epsilon they are (N, 2, num_labels): those of the clip, and those of its FGSM version.
-    """
-    rows: dict[int, np.ndarray] = {}
-    with tqdm(total=len(dataset), desc="Scoring", unit="clip", disable=None) as bar:
-        for classifier in {id(one): one for one in classifiers}.values():
-            chosen = [row for row, one in enumerate(classifiers) if one is classifier]
-            waveforms = waveforms_of(dataset.select(chosen), audio_column, classifier.sampling_rate)
-            if epsilon is None:
-                found = (row[None] for row in classifier.probabilities(waveforms))
-            else:
-                found = real_and_fake_probabilities(classifier, waveforms, epsilon)
-            for row, probabilities in zip(chosen, found, strict=True):
-                rows[row] = probabilities
-                bar.update()
-    return np.stack([rows[row] for row in range(len(dataset))])
 
 
 def score_predictions(predictions: DatasetPredictions, majority_label: str | None = None) -> dict[str, Any]:

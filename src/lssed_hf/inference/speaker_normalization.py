@@ -1,7 +1,7 @@
 """Speaker normalization of a data set: clips are normalised by the statistics of their speaker."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from transformers.hf_argparser import HfArg
 from ..audio import load_audio
 from .classifiers.classifier import Classifier
 from .classifiers.speaker_statistics import SpeakerStatistics, choose_speaker, read_speakers
+from .classifiers.statistics import measure_offset
 
 
 @dataclass
@@ -181,6 +182,50 @@ def _measure_speakers(
     return statistics
 
 
+def compute_rows(
+    classifiers: Sequence[Classifier],
+    rows: datasets.Dataset,
+    audio_column: str,
+    compute: Callable[[Classifier, Iterator[np.ndarray]], Iterable[np.ndarray]],
+    title: str,
+) -> np.ndarray:
+    """Return what a function yields for each row, (rows, ...), by the classifier of the row.
+
+    Args:
+        classifiers: Classifier of each row, (rows,).
+        rows: Rows of a data set.
+        audio_column: Name of the column with the audio.
+        compute: Function of a classifier and of waveforms that yields a result for each waveform.
+        title: Title of the progress bar.
+    """
+    found: dict[int, np.ndarray] = {}
+    with tqdm(total=len(rows), desc=title, unit="clip", disable=None) as bar:
+        for classifier in {id(one): one for one in classifiers}.values():
+            chosen = [row for row, one in enumerate(classifiers) if one is classifier]
+            waveforms = waveforms_of(rows.select(chosen), audio_column, classifier.sampling_rate)
+            for row, result in zip(chosen, compute(classifier, waveforms), strict=True):
+                found[row] = result
+                bar.update()
+    return np.stack([found[row] for row in range(len(rows))])
+
+
+def standardize_by_speaker(
+    embeddings: np.ndarray, speakers: Iterable[Sequence[int]], **head: np.ndarray | float
+) -> np.ndarray:
+    """Return embeddings (clips, size) without the offset and deviation that each speaker's own clips have.
+
+    Args:
+        embeddings: Standardised embeddings, (clips, size).
+        speakers: Numbers of the clips of each known speaker. All other clips stay as they are.
+        **head: Further arguments of `measure_offset`.
+    """
+    standardized = embeddings.copy()
+    for clips in speakers:
+        offset, deviation = measure_offset(embeddings[clips], **head)
+        standardized[clips] = (embeddings[clips] - offset) / deviation
+    return standardized
+
+
 def waveforms_of(rows: datasets.Dataset, audio_column: str, sampling_rate: int) -> Iterator[np.ndarray]:
     """Return the waveforms of rows, float32 (samples,), one after the other.
 
@@ -193,9 +238,11 @@ def waveforms_of(rows: datasets.Dataset, audio_column: str, sampling_rate: int) 
 
 __all__ = [
     "SpeakerArguments",
+    "compute_rows",
     "scored_rows",
     "speaker_classifiers",
     "speakers_of",
+    "standardize_by_speaker",
     "statistics_rows",
     "waveforms_of",
 ]

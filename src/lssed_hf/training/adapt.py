@@ -11,7 +11,6 @@ import datasets
 import numpy as np
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 from transformers import AutoModelForAudioClassification
 
 from ..corpora.sources import encode_labels
@@ -22,7 +21,7 @@ from ..inference.classifiers.classifier import Classifier
 from ..inference.classifiers.network import no_loading_bar
 from ..inference.classifiers.statistics import StatisticsClassifier
 from ..inference.predict import speakers_of_paths
-from ..inference.speaker_normalization import speakers_of, waveforms_of
+from ..inference.speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
 from ..labels import emotion_of_word, label_numbers
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .head_adaptation import BY_SPEAKER, ENOUGH_CLIPS, WITHOUT_SPEAKERS, Adapter, cross_validate
@@ -130,11 +129,24 @@ def adapt_model(
     classifier = load_classifier(model, 1, device, trust_remote_code)
     linear = linear_head(classifier)
     names, labels, matched = _labels(rows, data_args.label_column_name, classifier.labels)
-    speakers = _speakers(rows, data_args, speaker_from)
+    rows = _with_speakers(rows, data_args, speaker_from)
+    speakers = rows[data_args.speaker_column_name]
     known = classifier.suits_speakers and any(speaker is not None for speaker in speakers)
-    values = _embed(classifier, rows, data_args.audio_column_name, speakers if known else None)
-    clips = Embeddings(values[:, None], labels, speakers, [""] * len(rows))
     statistics = isinstance(classifier, StatisticsClassifier)
+    # A model that standardises embeddings by speaker does so behind them, and others in front.
+    by_speaker, _, _ = speaker_classifiers(
+        classifier,
+        rows,
+        SpeakerArguments(speaker_normalization="all" if known and not statistics else "none"),
+        audio_column=data_args.audio_column_name,
+        label_column=data_args.label_column_name,
+        speaker_column=data_args.speaker_column_name,
+    )
+    classifiers = [by_speaker.get(speaker, classifier) for speaker in speakers]
+    values = compute_rows(
+        classifiers, rows, data_args.audio_column_name, lambda model, clips: model.embeddings(clips), "Embedding"
+    ).astype(np.float64)
+    clips = Embeddings(values[:, None], labels, speakers, [""] * len(rows))
     head = statistics_head(classifier) if statistics else _network_head(linear, values)
     views = (BY_SPEAKER,) if known else (WITHOUT_SPEAKERS,)
     if known and statistics:
@@ -230,46 +242,24 @@ def _labels(
     return [names[number] for number in present], np.searchsorted(present, labels), None
 
 
-def _speakers(
+def _with_speakers(
     rows: datasets.Dataset, data_args: DataArguments, speaker_from: str | os.PathLike | None
-) -> list[str | None]:
+) -> datasets.Dataset:
+    """Return rows whose column of speakers says what `speaker_from` tells, None where unknown."""
+    audio_column, column = data_args.audio_column_name, data_args.speaker_column_name
     if speaker_from is None:
-        column = data_args.speaker_column_name
-        return speakers_of(rows, column) if column in rows.column_names else [None] * len(rows)
-    audio = rows.cast_column(data_args.audio_column_name, datasets.Audio(decode=False))[data_args.audio_column_name]
-    speakers = speakers_of_paths([Path(clip["path"]) for clip in audio], os.fspath(speaker_from))
+        speakers = speakers_of(rows, column) if column in rows.column_names else [None] * len(rows)
+    else:
+        audio = rows.cast_column(audio_column, datasets.Audio(decode=False))[audio_column]
+        speakers = speakers_of_paths([Path(clip["path"]) for clip in audio], os.fspath(speaker_from))
     pairs = set(zip(speakers, rows[data_args.label_column_name]))
     if speaker_from == "path" and len(pairs) == len(set(speakers)):
         raise ValueError(
             "--speaker_from path takes each folder for a speaker, and the folders here are those of labels: name "
             "speakers by a level of folders, a column, --speaker_pattern or a CSV file"
         )
-    return speakers
-
-
-def _embed(
-    classifier: Classifier, rows: datasets.Dataset, audio_column: str, speakers: Sequence[str | None] | None
-) -> np.ndarray:
-    """Return the embeddings of clips, float64 (clips, size), through the front end of each speaker if given.
-
-    Models that standardise the embedding by speaker do so behind it.
-    """
-    by_front_end = speakers is not None and not isinstance(classifier, StatisticsClassifier)
-    groups = [str(speaker) for speaker in speakers] if by_front_end else [""] * len(rows)
-    values: dict[int, np.ndarray] = {}
-    with tqdm(total=len(rows), desc="Embedding", unit="clip", disable=None) as bar:
-        for group in dict.fromkeys(groups):
-            numbers = [number for number, name in enumerate(groups) if name == group]
-            own = rows.select(numbers)
-            model = classifier
-            if by_front_end and speakers[numbers[0]] is not None:
-                waveforms = waveforms_of(own, audio_column, classifier.sampling_rate)
-                model = classifier.for_speaker(classifier.speaker_statistics(waveforms))
-            waveforms = waveforms_of(own, audio_column, classifier.sampling_rate)
-            for number, embedding in zip(numbers, model.embeddings(waveforms), strict=True):
-                values[number] = embedding
-                bar.update()
-    return np.array([values[number] for number in range(len(rows))], dtype=np.float64)
+    rows = rows.remove_columns([column] if column in rows.column_names else [])
+    return rows.add_column(column, speakers, feature=datasets.Value("string"))
 
 
 def _notes(results: dict[str, Any], model_labels: Sequence[str]) -> list[str]:

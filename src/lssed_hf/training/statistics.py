@@ -22,8 +22,8 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from ..evaluation.calibration import fit_temperature
 from ..evaluation.ser_metrics.ser_metrics import score
-from ..inference.classifiers.statistics import LEAST_STD, measure_offset
-from ..inference.speaker_normalization import speakers_of
+from ..inference.classifiers.statistics import LEAST_STD
+from ..inference.speaker_normalization import speakers_of, standardize_by_speaker
 from ..models.encoders import encoder_of
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from ..models.registry import create_feature_extractor
@@ -77,9 +77,11 @@ class Embeddings:
         return Embeddings(self.values[rows], self.labels[rows], speakers, corpora)
 
     def rows_of_speakers(self) -> list[np.ndarray]:
-        """Return the numbers of the clips of each speaker; unknown speakers count as one."""
-        _, speakers = np.unique([str(speaker) for speaker in self.speakers], return_inverse=True)
-        return [np.flatnonzero(speakers == number) for number in range(speakers.max() + 1)]
+        """Return the numbers of the clips of each speaker, sorted by name; unknown speakers count as one."""
+        rows: dict[str | None, list[int]] = {}
+        for row, speaker in enumerate(self.speakers):
+            rows.setdefault(speaker, []).append(row)
+        return [np.array(rows[speaker]) for speaker in sorted(rows, key=str)]
 
     def by_speaker(self, layer: int, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         """Return the embeddings of a layer standardised by each speaker's own clips, else by a mean and deviation."""
@@ -121,13 +123,9 @@ class Head:
         """Return standardised embeddings of clips, and with `both` also standardised by their speaker, as in use."""
         views = [(clips.values[:, self.layer] - self.mean) / self.std]
         if both:
-            views.append(views[0].copy())
-            for rows in clips.rows_of_speakers():
-                if clips.speakers[rows[0]] is not None:
-                    offset, deviation = measure_offset(
-                        views[0][rows], self.weight, self.bias, self.class_means, self.within_variance
-                    )
-                    views[1][rows] = (views[0][rows] - offset) / deviation
+            known = [rows for rows in clips.rows_of_speakers() if clips.speakers[rows[0]] is not None]
+            head = {name: getattr(self, name) for name in ("weight", "bias", "class_means", "within_variance")}
+            views.append(standardize_by_speaker(views[0], known, **head))
         return views
 
     def logits(self, clips: Embeddings, both: bool) -> list[np.ndarray]:

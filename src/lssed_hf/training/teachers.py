@@ -16,7 +16,8 @@ from ..inference import AudioClassifier, load_classifier
 from ..inference.classifiers.classifier import Classifier
 from ..inference.classifiers.pretrained import list_pretrained
 from ..inference.classifiers.probe import ProbeClassifier
-from ..inference.classifiers.statistics import StatisticsClassifier, measure_offset
+from ..inference.classifiers.statistics import StatisticsClassifier
+from ..inference.speaker_normalization import standardize_by_speaker
 from ..labels import label_numbers
 from ..models.registry import list_models
 from ..scan import expand_paths
@@ -105,9 +106,7 @@ class Teacher:
         key = self._classifier.encoder_digest
         found = self._predictions(clips, "features", audio_column, self._check_network, key)
         embeddings = (np.stack(found["prediction"]) - mean) / std
-        for rows in speakers.values():
-            offset, deviation = measure_offset(embeddings[rows], **head)
-            embeddings[rows] = (embeddings[rows] - offset) / deviation
+        embeddings = standardize_by_speaker(embeddings, speakers.values(), **head)
         return (embeddings @ head["weight"].T + head["bias"])[:, columns]
 
     @cached_property
