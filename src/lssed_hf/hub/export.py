@@ -52,7 +52,7 @@ class ExportError(ValueError):
 
 
 @dataclasses.dataclass
-class _Source:
+class Source:
     """Model to export.
 
     Attributes:
@@ -129,11 +129,11 @@ def export_model(
     _check_arguments(format, int8, calibration_data, num_calibration_clips)
     versions = _versions(format)
     with new_folder(output_dir) as folder:
-        source = _open_source(model_name_or_path, trust_remote_code)
+        source = open_source(model_name_or_path, trust_remote_code)
         clips, skipped = _load_clips(calibration_data, num_calibration_clips, source) if int8 else ([], {})
         network_file = folder / MODEL_FILES[format]
         _write_network(source, network_file, format)
-        settings, parity = _check(source, open_network(network_file, format), format)
+        settings, parity = check_parity(source, open_network(network_file, format), format)
         facts = {
             **dataclasses.asdict(settings),
             "inputs": list(settings.inputs),
@@ -175,7 +175,13 @@ def _versions(format: str) -> dict[str, str]:
     return versions
 
 
-def _open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool) -> _Source:
+def open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool) -> Source:
+    """Open an audio classifier to export, in floating point.
+
+    Raises:
+        ExportError: Clips of all lengths give inputs of one length, or inputs that cannot be exported.
+        ValueError: The model was exported already.
+    """
     name = os.fspath(find_model(model_name_or_path))
     if Path(name, MARKER).is_file():
         raise ValueError(f"{name} was exported already; give the folder of its model")
@@ -197,10 +203,10 @@ def _open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool)
     else:
         example, check = 161, (1, 2, 8, 17, 31, 33, 50, 64, 65, 98, 130, 157, 300)
     inputs = tuple(name for name in (features, "attention_mask") if name in long)
-    return _Source(name, model, extractor, inputs, long[features].shape[2:], example, check)
+    return Source(name, model, extractor, inputs, long[features].shape[2:], example, check)
 
 
-class _Outputs(nn.Module):
+class NetworkOutputs(nn.Module):
     """Wrapper of a classifier for exporters, with tensors in and logits out, or embeddings and logits."""
 
     def __init__(self, model: nn.Module, features: str, embeddings: bool = False):
@@ -221,7 +227,7 @@ class _Outputs(nn.Module):
         return embeddings, self.model.classify(embeddings)
 
 
-def _write_network(source: _Source, path: Path, format: str) -> None:
+def _write_network(source: Source, path: Path, format: str) -> None:
     """Write the network as ONNX by torch.export, which refuses layers that depend on the length.
 
     OpenVINO reads the ONNX file: straight from the exported program, OpenVINO 2026.4 gives a PyResNet other logits.
@@ -229,7 +235,7 @@ def _write_network(source: _Source, path: Path, format: str) -> None:
     network = fold_batch_norm(source.model, source.example())
     if format == "onnx":
         network = merge_small_groups(network)
-    onnx_program = _onnx_program(source, _Outputs(network, source.inputs[0]), ["logits"])
+    onnx_program = export_program(source, NetworkOutputs(network, source.inputs[0]), ["logits"])
     with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
         onnx_file = path if format == "onnx" else Path(temporary, "model.onnx")
         onnx_program.save(onnx_file)
@@ -239,7 +245,7 @@ def _write_network(source: _Source, path: Path, format: str) -> None:
             openvino.save_model(openvino.Core().read_model(onnx_file), path, compress_to_fp16=False)
 
 
-def _onnx_program(source: _Source, network: nn.Module, output_names: Sequence[str], optimize: bool = True):
+def export_program(source: Source, network: nn.Module, output_names: Sequence[str], optimize: bool = True):
     """Return the network as a program of ONNX for any number of clips of any length."""
     length = source.example_length
     shape = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("length", min=length * 3 // 4)}
@@ -274,7 +280,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _check(source: _Source, network: Network, format: str) -> tuple[ExportSettings, dict[str, Any]]:
+def check_parity(source: Source, network: Network, format: str) -> tuple[ExportSettings, dict[str, Any]]:
     """Find the settings that run the network like PyTorch, and the greatest difference left.
 
     Clips are padded as far as the network needs, and run by length where padding changes the logits. Both are tried
@@ -336,7 +342,7 @@ def _difference(network: Network, settings: ExportSettings, inputs, expected) ->
 
 
 def _load_clips(
-    calibration_data: Sequence[str | os.PathLike], count: int, source: _Source
+    calibration_data: Sequence[str | os.PathLike], count: int, source: Source
 ) -> tuple[list[np.ndarray], dict[str, str]]:
     """Return up to `count` waveforms (samples,), and the reason for each skipped file."""
     paths = expand_paths([Path(given) for given in calibration_data])
@@ -358,7 +364,7 @@ def _load_clips(
     return clips, skipped
 
 
-def _calibration_inputs(source: _Source, settings: ExportSettings, clip: np.ndarray) -> dict[str, np.ndarray]:
+def _calibration_inputs(source: Source, settings: ExportSettings, clip: np.ndarray) -> dict[str, np.ndarray]:
     """Return the inputs of the network for one clip alone."""
     seen = {}
 
@@ -370,7 +376,7 @@ def _calibration_inputs(source: _Source, settings: ExportSettings, clip: np.ndar
     return seen
 
 
-def _write_configs(source: _Source, folder: Path) -> None:
+def _write_configs(source: Source, folder: Path) -> None:
     config = source.model.config
     remote = getattr(config, "auto_map", None) or {}
     # The code of the network stays behind, so nothing may point to it.
@@ -381,7 +387,7 @@ def _write_configs(source: _Source, folder: Path) -> None:
     source.extractor.save_pretrained(folder)
 
 
-def _agreement(source: _Source, classifier: ExportedClassifier, clips: Sequence[np.ndarray]) -> dict[str, Any]:
+def _agreement(source: Source, classifier: ExportedClassifier, clips: Sequence[np.ndarray]) -> dict[str, Any]:
     """Compare the probabilities of clips, each alone, with those of PyTorch."""
     classifier.batch_size = 1
     quantized = np.stack(list(classifier.probabilities(clips)))

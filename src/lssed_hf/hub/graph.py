@@ -15,7 +15,7 @@ from ..inference.classifiers.exported import open_network
 from ..inference.classifiers.graph import GRAPH, SETTINGS, WEIGHTS
 from ..inference.classifiers.loading import load_classifier
 from ..inference.classifiers.statistics import StatisticsClassifier
-from .export import ExportError, _check, _onnx_program, _open_source, _Outputs
+from .export import ExportError, NetworkOutputs, check_parity, export_program, open_source
 
 
 #: Type in a file of safetensors -> type of ONNX, by its name in `TensorProto`.
@@ -38,10 +38,10 @@ def write_graph(folder: Path) -> None:
     import onnx
 
     folder = Path(folder)
-    source = _open_source(folder, trust_remote_code=False)
-    network = _Outputs(source.model, source.inputs[0], embeddings=True)
+    source = open_source(folder, trust_remote_code=False)
+    network = NetworkOutputs(source.model, source.inputs[0], embeddings=True)
     # The exporter's own optimisations would change weights. The runtime makes them when it opens the file.
-    model = _onnx_program(source, network, ["embeddings", "logits"], optimize=False).model_proto
+    model = export_program(source, network, ["embeddings", "logits"], optimize=False).model_proto
     _point_to_weights(model, folder / WEIGHTS)
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -51,7 +51,7 @@ def write_graph(folder: Path) -> None:
     del model.graph.value_info[:]
     with replacing(folder / GRAPH) as partial:
         onnx.save(model, partial)
-        settings, _ = _check(source, open_network(partial, "onnx"), "onnx")
+        settings, _ = check_parity(source, open_network(partial, "onnx"), "onnx")
         facts = {
             "inputs": settings.inputs,
             "min_length": settings.min_length,
