@@ -27,6 +27,8 @@ AFTER_EXTRACTION = (
     *("mean", "std", "normalization", "norm_vars", "padding_value", "padding_side", "pad_waveforms"),
     *("return_attention_mask", "auto_map", "processor_class"),
 )
+#: Parameters that came later, at values that change nothing. Files of speakers from before lack them.
+_LATER = (("resynthesize", True),)
 #: Normalisations by `mean` and `std`.
 BY_STATISTICS = ("corpus", "global_mvn", "speaker")
 #: Least deviation of a speaker, as a share of the model's own. A bin that hardly moves in a short enrolment, such as
@@ -168,7 +170,11 @@ def wants_speaker(feature_extractor: Any) -> bool:
 
 def extraction_settings(feature_extractor: Any) -> dict[str, Any]:
     """Return the parameters of an extractor that its features before normalisation depend on, as JSON."""
-    settings = {key: value for key, value in feature_extractor.to_dict().items() if key not in AFTER_EXTRACTION}
+    settings = {
+        key: value
+        for key, value in feature_extractor.to_dict().items()
+        if key not in AFTER_EXTRACTION and (key, value) not in _LATER
+    }
     return json.loads(json.dumps(settings, sort_keys=True))
 
 
