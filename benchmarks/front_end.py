@@ -35,6 +35,8 @@ def cases() -> Iterator[Case]:
     clip = rng.uniform(-0.3, 0.3, round(5.05 * RATE)).astype(np.float32)
     tensor = torch.from_numpy(clip)
     ours = PyResNetFeatureExtractor(normalization="none")
+    one_transform = PyResNetFeatureExtractor(normalization="none", resynthesize=False)
+    on_torch = PyResNetFeatureExtractor(normalization="none", backend="torch")
     torch_mel = torchaudio.transforms.MelSpectrogram(
         RATE, 1024, 1024, 512, n_mels=128, norm="slaney", mel_scale="slaney"
     )
@@ -73,8 +75,12 @@ def cases() -> Iterator[Case]:
     )
     yield Case(
         "whole chain with denoising",
-        {"librosa": lambda: librosa_chain(clip), "lssed_hf": lambda: ours.extract(clip)},
-        {"lssed_hf": 6},
+        {
+            "librosa": lambda: librosa_chain(clip),
+            "lssed_hf": lambda: ours.extract(clip),
+            "lssed_hf, resynthesize=False": lambda: one_transform.extract(clip),
+        },
+        {"lssed_hf": 6, "lssed_hf, resynthesize=False": 6},
     )
     frames = rng.uniform(-0.3, 0.3, (159, 1024)).astype(np.float32)
     spectrum, parts, output = scipy.fft.rfft(frames), np.empty_like(frames), np.empty_like(frames)
@@ -103,6 +109,7 @@ def cases() -> Iterator[Case]:
                 np.stack([librosa.util.fix_length(librosa_chain(each), size=313, axis=1) for each in clips]), size=313
             ),
             "lssed_hf": lambda: ours(clips, sampling_rate=RATE, return_tensors="pt"),
+            "lssed_hf, backend='torch'": lambda: on_torch(clips, sampling_rate=RATE),
         },
         {},
         repeats=8,

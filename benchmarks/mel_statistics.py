@@ -29,14 +29,18 @@ C = 1e-3
 
 
 def main() -> None:
-    """Score both front ends on every corpus, and write the table."""
+    """Score the front ends on every corpus, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dirs", nargs="+", required=True, metavar="CORPUS=DIR", help="where each corpus is")
     parser.add_argument("--output_dir", type=Path, required=True, help="where the table goes")
     args = parser.parse_args()
     front_ends = {
-        name: create_feature_extractor("pyresnet-small", do_denoise=do_denoise, top_db=60)
-        for name, do_denoise in (("spectral subtraction", True), ("none", False))
+        name: create_feature_extractor("pyresnet-small", top_db=60, **settings)
+        for name, settings in (
+            ("spectral subtraction", {}),
+            ("in the mel frames", {"resynthesize": False}),
+            ("none", {"do_denoise": False}),
+        )
     }
     clips: dict[str, list[Embeddings]] = {name: [] for name in front_ends}
     corpora = [text.partition("=")[0] for text in args.data_dirs]
