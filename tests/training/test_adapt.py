@@ -1,6 +1,7 @@
 """`lssed-hf adapt` on recordings of tones: what it prints, saves and refuses."""
 
 import json
+import re
 import shutil
 
 import datasets
@@ -246,11 +247,25 @@ class TestCommand:
         out = tmp_path / "out"
         assert cli.main(["adapt", str(statistics_model), str(recordings), "--output_dir", str(out)]) == 0
         printed = capsys.readouterr()
-        assert printed.out.startswith("24 clips of 3 speakers: 6 angry, 6 neutral, 6 happy, 6 sad\n")
+        counts = "24 clips of 3 speakers in 4 classes: 6 angry, 6 neutral, 6 happy, 6 sad"
+        assert printed.out.startswith(f"{statistics_model} is adapted to {counts}\n")
         assert "Labels: freude is happy, trauer is sad, wut is angry\n" in printed.out
-        assert "UA by 3 folds of speakers  before " in printed.out and "\nby speaker " in printed.out
-        assert f"Classify recordings: lssed-hf predict {out} RECORDING ..." in printed.out
+        assert "adapted to\nother speakers (3 folds)." in printed.out
+        assert re.search(r"^clips  +before  +after  +change$", printed.out, re.MULTILINE)
+        assert "\nwithout speakers " in printed.out and "\nby speaker " in printed.out
+        assert f"The adapted model is in {out}: lssed-hf predict {out} RECORDING ..." in printed.out
         assert "Note: 3 speakers: intervals are too narrow" in printed.err
+
+    def test_says_nothing_of_libraries_and_of_splits(self, recordings, tmp_path, capsys, caplog):
+        """Bars are for terminals, and nothing is divided where all clips are taken."""
+        own = shutil.copytree(recordings / "anna", tmp_path / "own")
+        datasets.enable_progress_bars()
+        assert cli.main(["adapt", "encoder-small", str(own), "--output_dir", str(tmp_path / "out")]) == 0
+        said = capsys.readouterr().err
+        assert not re.search(r"it/s|examples|shards|\d%", said) and said.count("\n") == said.count("Note: ") > 0
+        assert [record.message for record in caplog.records] == [
+            "folder: 4 labels from the 1st folder level, no speakers (--speaker_pattern finds them in paths)"
+        ]
 
     def test_takes_the_data_by_flags(self, network, recordings, tmp_path, capsys):
         argv = ["adapt", str(network), "--data_dir", str(recordings), "--output_dir", str(tmp_path / "out")]

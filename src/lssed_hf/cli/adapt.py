@@ -63,8 +63,12 @@ def parser() -> "DataclassParser":
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     print_recorded_help("adapt", argv, DESCRIPTION, EXAMPLE, GROUPS)
+    import datasets
+
+    from ..inference.classifiers.pretrained import list_pretrained
     from ..training.adapt import adapt
 
+    datasets.disable_progress_bars()
     command = parser()
     args, rest = command.parse(argv)
     named = args.dataset_name is not None or args.data_dir is not None
@@ -74,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.error("name the folder of your recordings, and no more than a model in front of it")
     if not named:
         args = dataclasses.replace(args, data_dir=rest.arguments.pop())
-    model = rest.arguments[0] if rest.arguments else None
+    model = rest.arguments[0] if rest.arguments else list_pretrained()[0]
     results = adapt(
         data=args.dataset_name,
         model=model,
@@ -82,27 +86,35 @@ def main(argv: Sequence[str] | None = None) -> int:
             field.name: getattr(args, field.name) for field in dataclasses.fields(args) if field.name != "dataset_name"
         },
     )
-    print(_summary(results))
+    print(_summary(model, results))
     for note in results["notes"]:
         print(f"Note: {note}", file=sys.stderr)
-    print(f"Classify recordings: lssed-hf predict {args.output_dir} RECORDING ...")
+    print(f"The adapted model is in {args.output_dir}: lssed-hf predict {args.output_dir} RECORDING ...")
     return 0
 
 
-def _summary(results: Mapping[str, Any]) -> str:
+def _summary(model: str, results: Mapping[str, Any]) -> str:
     """Return what the clips are, and the table of scores."""
     counts = ", ".join(f"{count} {label}" for label, count in results["clips_by_label"].items())
     speakers = f" of {results['num_speakers']} speakers" if results["num_speakers"] else ""
     renamed = {name: label for name, label in (results["matched_labels"] or {}).items() if name != label}
-    lines = [f"{results['num_clips']} clips{speakers}: {counts}"]
+    classes = len(results["clips_by_label"])
+    lines = [f"{model} is adapted to {results['num_clips']} clips{speakers} in {classes} classes: {counts}"]
     if renamed:
         lines.append(f"Labels: {', '.join(f'{name} is {label}' for name, label in renamed.items())}")
     rows = [
         [view, *(_cell(scores[name], sign) for name, sign in (("before", ""), ("after", ""), ("change", "+")))]
         for view, scores in results["unweighted_accuracy"].items()
     ]
-    header = [f"UA by {results['num_folds']} folds of {results['folds']}", "before", "after", "change"]
-    return "\n".join([*lines, "", aligned(header, rows), ""])
+    lines += [
+        "",
+        "UA (mean recall of the classes) by cross-validation: each clip is classified by a model that was adapted to",
+        f"other {results['folds']} ({results['num_folds']} folds). Brackets hold 95 % intervals.",
+        "",
+        aligned(["clips", "before", "after", "change"], rows),
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _cell(score: Mapping[str, Any] | None, sign: str) -> str:

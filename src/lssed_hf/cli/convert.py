@@ -29,8 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(parser.parse_args(argv))
 
     from ..hub.conversion.convert import convert_checkpoint
+    from ..inference.classifiers.network import no_loading_bar
 
-    made = convert_checkpoint(**arguments)
+    with no_loading_bar():
+        made = convert_checkpoint(**arguments)
     for note in made.notes:
         print(f"not taken over: {note}", file=sys.stderr)
     print(f"{arguments['source']} ({made.checkpoint}): {made.model} -> {made.folder}")

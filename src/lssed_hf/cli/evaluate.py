@@ -1,6 +1,5 @@
 """`lssed-hf evaluate`: score a model on your recordings or on a split of a corpus."""
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,13 +67,16 @@ def parser() -> "DataclassParser":
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     print_recorded_help("evaluate", argv, DESCRIPTION, EXAMPLE, GROUPS)
+    import datasets
+
     from ..inference.evaluate import evaluate_model, select_split
 
     args, speaker_args = parser().parse(argv)
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
     evaluate_model(
         args.model_name_or_path,
-        select_split(args.load(), args.split, args.dataset_name),
+        select_split(args.load(undivided=args.split == "all"), args.split, args.dataset_name),
         args.output_dir,
         audio_column=args.audio_column_name,
         label_column=args.label_column_name,

@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     width = max(map(len, upload.files))
     for name, size in upload.files.items():
         print(f"  {name:<{width}}  {size:>13,} bytes")
-    print(f"{len(upload.files)} files, {sum(upload.files.values()):,} bytes; {len(upload.left_out)} others stay here")
+    others = len(upload.left_out)
+    stay = f"{others} other{'s stay' if others != 1 else ' stays'} here"
+    print(f"{len(upload.files)} files, {sum(upload.files.values()):,} bytes; {stay}")
     for warning in upload.warnings:
         print(f"note: {warning}")
     kind = "public" if args.public else "private"

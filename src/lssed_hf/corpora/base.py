@@ -23,6 +23,8 @@ from .source_files import source_hash
 
 SAMPLING_RATE = 16000
 SPLITS = ("train", "validation", "test")
+#: Split scheme of own recordings that are taken together: all are in the first split.
+UNDIVIDED = "none"
 _NOTES = "notes.json"  # in the cache: the warnings of the build
 _ROWS_PER_BLOCK = 1000
 _ROWS_PER_TABLE = 200

@@ -53,8 +53,11 @@ class CorpusArguments:
         if self.dataset_name is None and self.data_dir is not None:
             self.dataset_name = find_source(None, self.data_dir).corpus
 
-    def load(self) -> datasets.DatasetDict:
+    def load(self, undivided: bool = False) -> datasets.DatasetDict:
         """Load the splits, with the label as a ClassLabel and the columns under the names that the flags give.
+
+        Args:
+            undivided: Whether all clips are taken together, so that own recordings are not divided.
 
         Raises:
             ValueError: A flag does not fit the data set, or names a column that is not there.
@@ -68,6 +71,7 @@ class CorpusArguments:
             self.split_scheme,
             self.options(),
             columns=columns,
+            undivided=undivided,
         )
         for flag, usual in COLUMNS.items():
             name = getattr(self, flag)

@@ -11,6 +11,7 @@ import datasets
 import huggingface_hub
 
 from . import CorpusBuilder, corpus_builder, list_corpora, load_corpus
+from .base import UNDIVIDED
 from .own.audformat import HEADER
 from .prepared import load_prepared, read_manifest
 
@@ -85,6 +86,7 @@ def load_splits(
     split_scheme: str | None = None,
     options: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
+    undivided: bool = False,
 ) -> datasets.DatasetDict:
     """Load a corpus, a folder of recordings, a prepared folder, or a data set on the Hub.
 
@@ -96,6 +98,7 @@ def load_splits(
         options: Switches of a corpus, e.g. `{"keep_chinese": True}`.
         columns: Names for the columns `audio`, `emotion` and `speaker_id` in the result. For a folder of recordings
             they are also the names in the user's table.
+        undivided: Whether own recordings stay in one split, unless a scheme is named.
 
     Raises:
         FileNotFoundError: The folder is missing.
@@ -110,6 +113,8 @@ def load_splits(
             options |= {builder_class.COLUMN_OPTIONS[column]: name for column, name in named.items()}
         _check_options(source.corpus, builder_class, options)
         config_name = config_name or builder_class.TRAINING_CONFIG_NAME
+        if undivided and split_scheme is None and UNDIVIDED in builder_class.SPLIT_SCHEMES:
+            split_scheme = UNDIVIDED
         dataset = load_corpus(source.corpus, source.path, config_name, split_scheme=split_scheme, **options)
         return rename_columns(dataset, named) if builder_class.COLUMN_OPTIONS else dataset
     if options:

@@ -35,6 +35,7 @@ from ..inference.classifiers.exported import (
 )
 from ..inference.classifiers.inputs import model_inputs
 from ..inference.classifiers.loading import find_model
+from ..inference.classifiers.network import no_loading_bar
 from ..models.folding import fold_batch_norm, merge_small_groups
 from ..scan import expand_paths
 from .quantization import errors_only, quantize_onnx, quantize_openvino
@@ -175,6 +176,7 @@ def _versions(format: str) -> dict[str, str]:
     return versions
 
 
+@no_loading_bar()
 def open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool) -> Source:
     """Open an audio classifier to export, in floating point.
 

@@ -81,7 +81,9 @@ def evaluate(
     )
     if isinstance(data, datasets.Dataset):
         data, split = datasets.DatasetDict({"all": data}), "all"
-    splits = encode_labels(data, arguments.label_column_name) if in_memory else arguments.load()
+    splits = (
+        encode_labels(data, arguments.label_column_name) if in_memory else arguments.load(undivided=split == "all")
+    )
     return evaluate_model(
         model,
         select_split(splits, split, name or "the data set"),

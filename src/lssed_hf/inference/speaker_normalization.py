@@ -176,7 +176,9 @@ def _measure_speakers(
     classifier: Classifier, rows: datasets.Dataset, clips: Mapping[str, Sequence[int]], audio_column: str
 ) -> dict[str, SpeakerStatistics]:
     statistics = {}
-    for speaker, numbers in tqdm(clips.items(), desc="Measuring speakers", disable=not clips):
+    for speaker, numbers in tqdm(
+        clips.items(), desc="Measuring speakers", unit="speaker", disable=None if clips else True
+    ):
         waveforms = waveforms_of(rows.select(numbers), audio_column, classifier.sampling_rate)
         statistics[speaker] = classifier.speaker_statistics(waveforms)
     return statistics

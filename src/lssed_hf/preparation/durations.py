@@ -36,7 +36,9 @@ def corpus_durations(
     seconds: dict[str, np.ndarray] = {}
     unreadable: list[dict[str, Any]] = []
     if source is not None:
-        with tqdm(total=sum(map(len, dataset.values())), desc="Reading durations", unit="clip") as progress:
+        with tqdm(
+            total=sum(map(len, dataset.values())), desc="Reading durations", unit="clip", disable=None
+        ) as progress:
             for split, rows in dataset.items():
                 found = _from_times(columns[split], len(rows))
                 if source == "headers":

@@ -93,7 +93,7 @@ def adapt(
     )
     if isinstance(data, datasets.Dataset):
         data = datasets.DatasetDict({ALL_SPLITS: data})
-    splits = encode_labels(data, arguments.label_column_name) if in_memory else arguments.load()
+    splits = encode_labels(data, arguments.label_column_name) if in_memory else arguments.load(undivided=True)
     rows = datasets.concatenate_datasets(list(splits.values()))
     return adapt_model(model, rows, arguments, output_dir, speaker_from, device, trust_remote_code)
 
@@ -306,6 +306,7 @@ def _card_notes(results: dict[str, Any]) -> list[str]:
     return lines
 
 
+@no_loading_bar()
 def save(
     classifier: AudioClassifier,
     head: Head,
@@ -323,8 +324,7 @@ def save(
         trust_remote_code: Whether code from the model's repository may run.
     """
     # Anew, because batch norms of the open model are folded into its convolutions.
-    with no_loading_bar():
-        model = AutoModelForAudioClassification.from_pretrained(classifier.name, trust_remote_code=trust_remote_code)
+    model = AutoModelForAudioClassification.from_pretrained(classifier.name, trust_remote_code=trust_remote_code)
     model.classifier = nn.Linear(head.weight.shape[1], len(labels), dtype=model.classifier.weight.dtype)
     if isinstance(classifier, StatisticsClassifier):
         model.class_means = torch.zeros(head.class_means.shape, dtype=model.class_means.dtype)

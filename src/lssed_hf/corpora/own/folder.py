@@ -35,7 +35,7 @@ only a start or only an end is refused. Hidden files and folders are left out.
 Split schemes: A `split` column, table or folder takes precedence. `speaker` keeps speakers apart (20 % test, 10 %
 validation), and clips of unknown speakers are for training. `random` draws 20 % of the clips of each class for test.
 Then the same voices are on both sides, so the scores say little about new speakers. `random` replaces `speaker`, with
-a warning, if fewer than three speakers are known.
+a warning, if fewer than three speakers are known. `none` takes all clips together, in the split train.
 """
 
 import copy
@@ -50,7 +50,7 @@ import datasets
 
 from ...labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
 from .. import emodb, ravdess
-from ..base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
+from ..base import UNDIVIDED, CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
 from ..fields import choice_in, number_in, split_in, times_in
 from ..splits import assign_speakers, draw_clips
 from ..tables import TABLE_SUFFIXES, Row, given_table
@@ -119,7 +119,7 @@ class FolderCorpus(CorpusBuilder):
         ),
     ]
     TRAINING_CONFIG_NAME = "default"
-    SPLIT_SCHEMES = ("speaker", "random")
+    SPLIT_SCHEMES = ("speaker", "random", UNDIVIDED)
     READER_EMOTIONS = None
     COLUMN_OPTIONS = {"audio": "audio_column", "emotion": "label_column", "speaker_id": "speaker_column"}
 
@@ -151,7 +151,8 @@ class FolderCorpus(CorpusBuilder):
             else:
                 self.config.emotions = [emotion for emotion in EMOTIONS if emotion in counts]
             self.info.features = self._features()
-        if small := [f"{name} ({count})" for name, count in sorted(counts.items()) if count < 3]:
+        small = [f"{name} ({count})" for name, count in sorted(counts.items()) if count < 3]
+        if small and self._asked_scheme != UNDIVIDED:
             self.note(f"classes of one or two clips cannot be in every split: {', '.join(small)}")
 
     def _features(self) -> datasets.Features | None:
@@ -344,9 +345,11 @@ class FolderCorpus(CorpusBuilder):
         if any(row.split for row in utterances):
             return ("official",)
         speakers = {row.speaker_id for row in utterances} - {None}
-        return self.SPLIT_SCHEMES if len(speakers) >= _MIN_SPEAKERS else ("random",)
+        return ("speaker", "random") if len(speakers) >= _MIN_SPEAKERS else ("random",)
 
     def assign_splits(self, utterances: Sequence[Utterance], scheme: str) -> list[str | None]:
+        if scheme == UNDIVIDED:
+            return ["train"] * len(utterances)
         if any(row.split for row in utterances):
             if self._asked_scheme:
                 self.note(f"--split_scheme {self._asked_scheme} has no effect: the clips have splits of their own")

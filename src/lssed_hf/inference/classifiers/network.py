@@ -183,7 +183,7 @@ def own_frames(states: np.ndarray, waveform: np.ndarray, feature_extractor) -> n
 
 @contextmanager
 def no_loading_bar() -> Iterator[None]:
-    """Keep transformers from drawing a progress bar for loading weights."""
+    """Keep transformers from drawing a progress bar for loading or saving weights."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

@@ -9,17 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import filelock
 import numpy as np
 
 from ...files import replacing
 from .pretrained import short_name
-
-
-if TYPE_CHECKING:
-    from .classifier import Classifier
 
 
 #: Parameters of an extractor that do not change the result of `extract`.
@@ -70,6 +66,16 @@ class SpeakerStatistics:
             raise ValueError(f"num_clips must be an integer above 0, not {self.num_clips!r}")
         if not _is_finite(self.seconds) or self.seconds <= 0:
             raise ValueError(f"seconds must be a finite number above 0, not {self.seconds!r}")
+
+
+class NamedFrontEnd(Protocol):
+    """Part of a `Classifier` that a file of speakers depends on."""
+
+    name: str
+
+    @property
+    def front_end(self) -> dict[str, Any]:
+        """Settings of the front end, as JSON."""
 
 
 class FrameStatistics:
@@ -178,7 +184,7 @@ def extraction_settings(feature_extractor: Any) -> dict[str, Any]:
     return json.loads(json.dumps(settings, sort_keys=True))
 
 
-def read_speakers(path: str | os.PathLike, classifier: "Classifier") -> dict[str, SpeakerStatistics]:
+def read_speakers(path: str | os.PathLike, classifier: NamedFrontEnd) -> dict[str, SpeakerStatistics]:
     """Read speakers by name from a file of `add_speaker`.
 
     Args:
@@ -228,7 +234,7 @@ def _statistics(path: Path, name: str, fields: Any, front_end: Mapping[str, Any]
     return statistics
 
 
-def add_speaker(path: str | os.PathLike, name: str, statistics: SpeakerStatistics, classifier: "Classifier") -> bool:
+def add_speaker(path: str | os.PathLike, name: str, statistics: SpeakerStatistics, classifier: NamedFrontEnd) -> bool:
     """Write a speaker into a file, which is made if need be. Other speakers of the file stay.
 
     The file is JSON: `model`, the name of the classifier, `features`, its `front_end`, and `speakers`, the fields of
