@@ -29,6 +29,7 @@ from lssed_hf.files import read_json, write_json
 from lssed_hf.hub.cards.model_card import write_model_card
 from lssed_hf.hub.graph import write_graph
 from lssed_hf.inference.classifiers.pretrained import pretrained_folder
+from lssed_hf.inference.trained_on import RECORD
 from lssed_hf.training.adapt import statistics_head
 from lssed_hf.training.statistics import set_head
 
@@ -139,6 +140,7 @@ def install(name: str, trained: Path, left_out: Path, corpora: list[str]) -> Non
         remote_code=False,
     )
     shutil.copyfile(card, folder / "README.md")
+    shutil.copyfile(trained / RECORD, folder / RECORD)
 
 
 def left_out_calibrations(left_out: Path, name: str) -> list[tuple[float, dict[str, Any]]]:

@@ -69,14 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_recorded_help("evaluate", argv, DESCRIPTION, EXAMPLE, GROUPS)
     import datasets
 
-    from ..inference.evaluate import evaluate_model, select_split
+    from ..inference.evaluate import describe_test, evaluate_model, select_split
 
     args, speaker_args = parser().parse(argv)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
+    rows = select_split(args.load(undivided=args.split == "all"), args.split, args.dataset_name)
     evaluate_model(
         args.model_name_or_path,
-        select_split(args.load(undivided=args.split == "all"), args.split, args.dataset_name),
+        rows,
         args.output_dir,
         audio_column=args.audio_column_name,
         label_column=args.label_column_name,
@@ -87,6 +88,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         device=args.device,
         adversarial_epsilon=args.adversarial_epsilon,
         trust_remote_code=args.trust_remote_code,
-        context={"dataset": args.dataset_name, "split": args.split},
+        context=describe_test(args.model_name_or_path, args, args.split, rows),
     )
     return 0

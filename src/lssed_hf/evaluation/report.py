@@ -175,8 +175,8 @@ def write_report(
         results: Scores from `evaluate_predictions`, with `adversarial` and `speaker_normalization` where they apply.
         output_dir: Folder to write to, made if need be; files of an earlier report are replaced.
         title: Heading of the report.
-        context: Facts on the run, such as model, data set, split and command. They head the report and enter
-            `results.json`.
+        context: Facts on the run, such as model, data set, split and command, and perhaps a `warning` (a sentence).
+            They head the report and enter `results.json`.
 
     Returns:
         Path of `report.md`, which is written last.
@@ -268,8 +268,10 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
     source = "the training set" if results["majority_from"] == "training" else "the test set"
 
     parts = [f"# {title}"]
-    if context:
-        parts.append("\n".join(f"- {name}: `{value}`" for name, value in context.items()))
+    if facts := [f"- {name}: `{value}`" for name, value in context.items() if name != "warning"]:
+        parts.append("\n".join(facts))
+    if "warning" in context:
+        parts.append(f"**{context['warning']}**")
     parts += [
         f"{size}.",
         summary_table(results),

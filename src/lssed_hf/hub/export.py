@@ -9,6 +9,7 @@ import dataclasses
 import importlib.metadata
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -36,6 +37,7 @@ from ..inference.classifiers.exported import (
 from ..inference.classifiers.inputs import model_inputs
 from ..inference.classifiers.loading import find_model
 from ..inference.classifiers.network import no_loading_bar
+from ..inference.trained_on import RECORD
 from ..models.folding import fold_batch_norm, merge_small_groups
 from ..scan import expand_paths
 from .quantization import errors_only, quantize_onnx, quantize_openvino
@@ -106,7 +108,8 @@ def export_model(
     """Export an audio classifier for any number of clips of any length.
 
     The folder then holds the network (`model.onnx`, or `openvino_model.xml` and `.bin`), `config.json`,
-    `preprocessor_config.json` and their code, and `export.json`. It is written whole or not at all.
+    `preprocessor_config.json` and their code, `export.json`, and the record of the training if there is one. It is
+    written whole or not at all.
 
     Args:
         model_name_or_path: Folder or Hub name of an audio classifier.
@@ -386,6 +389,8 @@ def _write_configs(source: Source, folder: Path) -> None:
     if not config.auto_map:
         del config.auto_map
     config.save_pretrained(folder)
+    if Path(source.name, RECORD).is_file():
+        shutil.copyfile(Path(source.name, RECORD), folder / RECORD)
     source.extractor.save_pretrained(folder)
 
 

@@ -19,13 +19,12 @@ from transformers import TrainingArguments
 
 from .. import __version__
 from ..corpora.sources import find_source
-from ..files import read_json, write_json
+from ..files import write_json
 from ..inference.classifiers.svm import CLASSICAL
+from ..inference.trained_on import RECORD, read_record
 from ..models.registry import list_models
 
 
-#: Name of the file beside a model.
-RECORD = "training.json"
 #: Libraries with a version in the record.
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "huggingface-hub", "numpy", "librosa")
 #: Beginnings of the names of flags that do not change a result, or that other entries tell. `hub_token` is a secret.
@@ -120,7 +119,7 @@ def corpus_facts(
 def start_facts(model_name_or_path: str | None) -> dict[str, Any]:
     """Return the start of a training: its `name` (None: random weights) and `corpora` (None: unknown).
 
-    The corpora include those of earlier starts and of teachers.
+    The corpora include those of earlier starts and of teachers; where these are unknown, an entry says whose they are.
     """
     name = model_name_or_path
     if name is None or name in list_models() or name in CLASSICAL:
@@ -128,12 +127,19 @@ def start_facts(model_name_or_path: str | None) -> dict[str, Any]:
     local = os.path.isdir(name)
     earlier = read_record(Path(name)) if local else {}
     models = (earlier.get("start"), earlier, *earlier.get("teachers", ()))
-    corpora = [(model or {}).get("corpora") for model in models]
+    corpora = [_corpora_of(model) for model in models if model is not None]
     return {
         "name": Path(name).name if local else name,
         "local": local,
-        "corpora": None if None in corpora else list(chain.from_iterable(corpora)),
+        "corpora": list(chain.from_iterable(corpora)) if earlier else None,
     }
+
+
+def _corpora_of(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the corpora of a recorded model; an entry without a corpus where they are unknown."""
+    if model.get("corpora") is not None:
+        return model["corpora"]
+    return [{"name": f"data of {model.get('name') or model.get('model')}", "local": False, "corpus": None}]
 
 
 def write_record(output_dir: str | os.PathLike, facts: Mapping[str, Any], arguments: Sequence[Any]) -> None:
@@ -149,8 +155,3 @@ def write_record(output_dir: str | os.PathLike, facts: Mapping[str, Any], argume
     versions |= {name: importlib.metadata.version(name) for name in LIBRARIES}
     versions["torch"] = torch.__version__
     write_json(Path(output_dir, RECORD), {**facts, "settings": _settings(*arguments), "versions": versions})
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return the contents of `training.json`, empty without one."""
-    return read_json(folder / RECORD) if (folder / RECORD).is_file() else {}

@@ -1,5 +1,6 @@
 """Scoring a model on a data set: predictions, then scores, then a report."""
 
+import logging
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,10 @@ from . import AudioClassifier, load_classifier
 from .classifiers.classifier import Classifier
 from .fgsm import real_and_fake_probabilities
 from .speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
+from .trained_on import training_warning
 
+
+logger = logging.getLogger(__name__)
 
 #: Columns whose groups are scored on their own.
 GROUP_COLUMNS = ("gender", "gender_code", "age_group")
@@ -84,9 +88,10 @@ def evaluate(
     splits = (
         encode_labels(data, arguments.label_column_name) if in_memory else arguments.load(undivided=split == "all")
     )
+    rows = select_split(splits, split, name or "the data set")
     return evaluate_model(
         model,
-        select_split(splits, split, name or "the data set"),
+        rows,
         output_dir,
         audio_column=arguments.audio_column_name,
         label_column=arguments.label_column_name,
@@ -96,8 +101,26 @@ def evaluate(
         batch_size=batch_size,
         device=device,
         trust_remote_code=trust_remote_code,
-        context={"dataset": name or "in memory", "split": split},
+        context=describe_test(model, arguments, split, rows),
     )
+
+
+def describe_test(
+    model: str | os.PathLike | None, args: CorpusArguments, split: str, rows: datasets.Dataset
+) -> dict[str, str]:
+    """Return the facts on a test that head its report, and log a warning if the model may know the clips.
+
+    Args:
+        model: Folder or Hub name of the model; None for the built-in one.
+        args: Data set that is scored; its name is None for one in memory.
+        split: Name or names of the splits.
+        rows: Clips that are scored.
+    """
+    context = {"dataset": args.dataset_name or "in memory", "split": split}
+    if warning := training_warning(model, args, rows):
+        logger.warning(warning)
+        context["warning"] = warning
+    return context
 
 
 def select_split(dataset: datasets.DatasetDict, split: str, name: str) -> datasets.Dataset:

@@ -17,9 +17,9 @@ from ..audio import AudioError
 from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.sources import find_source
 from ..hub.cards.model_card import write_model_card
-from ..hub.training_record import read_record
 from ..inference.classifiers.svm import CLASSICAL
 from ..inference.evaluate import evaluate_model
+from ..inference.trained_on import read_record
 from ..suggest import did_you_mean
 from .arguments import DataArguments, FlagParser, ModelArguments, RecipeArguments
 from .network import find_checkpoint, train_network

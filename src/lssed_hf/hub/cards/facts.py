@@ -13,9 +13,9 @@ from ...evaluation.run_results import read_run
 from ...files import read_json
 from ...inference.classifiers.loading import own_format
 from ...inference.classifiers.svm import CLASSICAL, LICENSE_NOTE, MODEL_TYPE, SVM_MARKER
+from ...inference.trained_on import read_record
 from ...models.registry import list_models
 from ..run_folders import recorded_runs
-from ..training_record import read_record
 
 
 DEPRESSION_LABELS = ("not_depressed", "depressed")

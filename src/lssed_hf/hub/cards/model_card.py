@@ -338,6 +338,7 @@ def _class_results(results: Mapping[str, Any]) -> list[str]:
     dataset = Path(one_line(context.get("dataset") or "unknown data")).name
     parts = [
         f"### {code(dataset)}, split {code(context.get('split') or 'unknown')}",
+        *([f"**{plain(context['warning'])}**"] if context.get("warning") else []),
         f"{size}.",
         summary_table(shown),
         f"WA is accuracy, UA the mean recall of the classes; macro F1 is {results['metrics']['macro_f1']:.3f}. "
