@@ -222,10 +222,14 @@ class TestFormats:
         tag = b"TIT2" + struct.pack(">IH", 6, 0) + b"\x03caf\xe9\0"
         assert_is_tone(load_audio(b"ID3\x04\0\0" + bytes([0, 0, 0, len(tag)]) + tag + content), 1.0)
 
-    def test_more_channels_than_two(self):
-        samples = np.stack([tone(1.0, 48000, 440)] * 6, axis=1)
-        content = av_file(samples, "matroska", "pcm_s16le", 48000, "5.1")
-        assert num_channels(content) == 6
+    @pytest.mark.parametrize(("channels", "layout"), [(6, "5.1"), (8, "7.1"), (16, "hexadecagonal"), (24, "22.2")])
+    @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le", "libopus"])
+    def test_more_channels_than_two(self, channels, layout, codec):
+        if channels > 8 and not codec.startswith("pcm"):
+            pytest.skip("Opus has no such layout")
+        samples = np.stack([tone(1.0, 48000, 440)] * channels, axis=1)
+        content = av_file(samples, "matroska", codec, 48000, layout)
+        assert num_channels(content) == channels
         assert_is_tone(load_audio(content), 1.0)
 
 

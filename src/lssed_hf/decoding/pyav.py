@@ -92,16 +92,16 @@ class PyavSound:
             (0, None) if start is None else (round(start * self.sampling_rate), round(end * self.sampling_rate))
         )
         held, pieces = 0, []
-        for piece in self._planes(frames):
+        for piece in self._pieces(frames):
             begin = max(first - position, 0)
-            position += piece.shape[1]
+            position += len(piece)
             if last is not None and position > last:
-                piece = piece[:, : piece.shape[1] - (position - last)]
-            if begin < piece.shape[1]:
-                pieces.append(piece[:, begin:])
-                held += pieces[-1].shape[1]
+                piece = piece[: len(piece) - (position - last)]
+            if begin < len(piece):
+                pieces.append(piece[begin:])
+                held += len(pieces[-1])
             if held >= size:
-                yield np.concatenate(pieces, axis=1).T
+                yield np.concatenate(pieces)
                 held, pieces = 0, []
             if last is not None and position >= last:
                 break
@@ -111,7 +111,7 @@ class PyavSound:
             else:
                 part_bounds(position, self.sampling_rate, start, end, self.name)
         if held:
-            yield np.concatenate(pieces, axis=1).T
+            yield np.concatenate(pieces)
         self._check_packets()
 
     def _is_reader(self, name: str) -> bool:
@@ -148,22 +148,26 @@ class PyavSound:
             raise unreadable(self.name, error) from error
         return iter(()), 0
 
-    def _planes(self, frames: Iterator) -> Iterator[np.ndarray]:
-        """Yield float32 (channels, samples) at the rate and with the channels of the first frame."""
+    def _pieces(self, frames: Iterator) -> Iterator[np.ndarray]:
+        """Yield float32 (samples, channels) at the rate and with the channels of the first frame."""
         resampler = setup = None
         try:
             for frame in frames:
                 found = (frame.format.name, frame.layout.name, frame.sample_rate)
                 if found != setup:  # files of several kinds may have been joined
                     if resampler is not None:
-                        yield from _arrays(resampler.resample(None))
-                    resampler = self._av.AudioResampler(format="fltp", layout=self._layout, rate=self.sampling_rate)
+                        yield from self._arrays(resampler.resample(None))
+                    resampler = self._av.AudioResampler(format="flt", layout=self._layout, rate=self.sampling_rate)
                     setup = found
-                yield from _arrays(resampler.resample(frame))
+                yield from self._arrays(resampler.resample(frame))
             if resampler is not None:
-                yield from _arrays(resampler.resample(None))
+                yield from self._arrays(resampler.resample(None))
         except self._av.FFmpegError as error:  # a frame of an impossible layout or rate
             raise unreadable(self.name, error) from error
+
+    def _arrays(self, frames: Sequence) -> list[np.ndarray]:
+        # Interleaved: of planar frames of eight channels or more, PyAV 18 reads planes that are not there.
+        return [frame.to_ndarray().reshape(-1, self.channels) for frame in frames if frame is not None]
 
     def _check_packets(self) -> None:
         if self._bad >= max(self._good, 1):
@@ -183,7 +187,3 @@ class PyavSound:
             promised, seconds = self._container.duration / 1e6, found / self.sampling_rate
             if promised - seconds > _LOST:
                 self.notes.append(f"the header says {promised:.2f} s, but {seconds:.2f} s could be read")
-
-
-def _arrays(frames: Sequence) -> list[np.ndarray]:
-    return [frame.to_ndarray() for frame in frames if frame is not None]
