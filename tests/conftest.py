@@ -5,7 +5,8 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -134,15 +135,47 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+# Each monitor takes a second of a core to start.
+_RAY_NODE = {"include_log_monitor": False, "object_store_memory": 1 << 27}
+
+
 @pytest.fixture(scope="session")
-def ray_address() -> Iterator[str]:
-    """The address of a Ray cluster with two CPUs."""
+def ray_machines() -> Iterator:
+    """A Ray cluster with a machine of two CPUs."""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    # Each monitor takes a second of a core to start.
-    node = {"num_cpus": 2, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
-    node["object_store_memory"] = 1 << 27
-    cluster = Cluster(initialize_head=True, head_node_args=node)
-    yield cluster.address
+    head = {"num_cpus": 2, "include_dashboard": False, "no_monitor": True, **_RAY_NODE}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    yield cluster
     cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def ray_address(ray_machines) -> str:
+    """The address of a Ray cluster with two CPUs."""
+    return ray_machines.address
+
+
+@pytest.fixture
+def doomed_machine(ray_machines, ray_address, tmp_path) -> Iterator[Callable[[int], tuple[str, Path]]]:
+    """Lets a machine of some CPUs join the cluster, and kills it when a file is there: its id, and the file."""
+    file, ended = tmp_path / "kill", threading.Event()
+    killers = []
+
+    def join(num_cpus: int) -> tuple[str, Path]:
+        machine = ray_machines.add_node(num_cpus=num_cpus, **_RAY_NODE)
+
+        def kill() -> None:
+            while not (file.exists() or ended.wait(0.05)):
+                pass
+            ray_machines.remove_node(machine, allow_graceful=False)
+
+        killers.append(threading.Thread(target=kill))
+        killers[-1].start()
+        return machine.node_id, file
+
+    yield join
+    ended.set()
+    for killer in killers:
+        killer.join()

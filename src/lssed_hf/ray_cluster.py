@@ -5,8 +5,10 @@ Ray is an optional dependency and takes seconds to import, so it is imported on 
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +18,8 @@ from urllib.parse import urlsplit
 ENGINES = ("local", "ray")
 #: Repetitions of a call whose worker died. A file that kills every process that reads it must not run forever.
 RETRIES = 3
+#: Seconds without a result after which the machines are counted. Ray takes up to 20 s to notice that one is gone.
+CHECK_INTERVAL = 60
 _CONNECT_TIMEOUT = 10  # seconds
 _OBJECT_STORE = 1 << 27  # bytes; only paths and probabilities pass through it
 
@@ -93,67 +97,112 @@ def _check_address(address: str) -> None:
         ) from error
 
 
-def work_off(
-    ray: ModuleType, slots: MutableMapping, items: Iterable, describe: Callable[[Any], str]
-) -> Iterator[tuple[Any, Any]]:
-    """Call `slot.remote(item)` for every item, one at a time in each slot.
+class NoMachineError(OSError):
+    """Error of a cluster whose last machine that could hold a worker is gone."""
 
-    An item is drawn when a slot is free, so there are never more items under way than slots. A slot that is never
-    ready, for want of machines, gets no item. A slot without further items is released.
+
+def count_places(ray: ModuleType, num_cpus: int = 1, num_gpus: int = 0) -> int:
+    """Return the number of workers that the living machines of the cluster can hold.
 
     Args:
         ray: Module that `ray_cluster` yields.
-        slots: Reference to a call that makes the slot ready -> remote function or method of an actor. It is emptied.
-        items: Items, none of them None.
-        describe: Function that returns the name of an item for errors.
+        num_cpus: Number of CPUs of a worker.
+        num_gpus: Number of GPUs of a worker.
+    """
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(
+        int(min(machine.get("CPU", 0) // num_cpus, machine.get("GPU", 0) // num_gpus if num_gpus else float("inf")))
+        for machine in machines
+    )
+
+
+def work_off(
+    ray: ModuleType,
+    start: Callable[[], tuple[Any, Callable[[Any], Any]]],
+    num_workers: int,
+    items: deque,
+    describe: Callable[[Any], str],
+    num_cpus: int = 1,
+    num_gpus: int = 0,
+) -> Iterator[tuple[Any, Any]]:
+    """Let workers process items, one at a time each.
+
+    If a worker dies, another is started in its place, and its item goes to the next free one. Ray's own retries stay
+    with the dead worker, and are used up before Ray notices that its machine is gone. A worker that is never ready,
+    for want of machines, gets no item. A worker without a further item is released.
+
+    Args:
+        ray: Module that `ray_cluster` yields.
+        start: Function that starts a worker. It returns a reference that is ready when the worker is, and a function
+            that gives the worker an item and returns the reference to the result.
+        num_workers: Number of workers.
+        items: Items, none of them None. The queue is emptied. The caller may append to it between two results.
+        describe: Function that returns the name of an item for errors, and for None that of the start of a worker.
+        num_cpus: Number of CPUs of a worker.
+        num_gpus: Number of GPUs of a worker.
 
     Yields:
-        Item and result, in the order in which the calls finish.
+        Item and result, in the order in which the calls finish. At the start of a worker the item is None. The result
+        is an `OSError` if the worker died, and so did `RETRIES` more that repeated the call.
 
     Raises:
         Exception: A call raised it.
-        OSError: A worker died, and so did the workers that repeated the call.
+        NoMachineError: The last machine is gone.
+        OSError: No worker is left, because all died at their start.
     """
-    items = iter(items)
-    running = {ready: (slot, None) for ready, slot in slots.items()}
-    slots.clear()  # so that nothing but `running` keeps an actor alive
-    following = next(items, None)
+    repeated: deque[tuple[Any, int]] = deque()
+    running: dict[Any, tuple[Callable[[Any], Any], Any, int]] = {}  # reference -> worker, item, deaths so far
+
+    def start_worker(deaths: int = 0) -> None:
+        ready, give = start()
+        running[ready] = give, None, deaths
+
+    for _ in range(num_workers):
+        start_worker()
+    had_places = count_places(ray, num_cpus, num_gpus) > 0  # else machines are expected to join
     try:
-        while following is not None or any(item is not None for _, item in running.values()):
-            [finished], _ = ray.wait(list(running), num_returns=1)
-            slot, item = running.pop(finished)
-            result = fetch_result(ray, finished, "the start of a worker" if item is None else describe(item))
-            if following is not None:
-                running[slot.remote(following)] = slot, following
-                following = next(items, None)
-            # Without a further item, the last reference to the actor goes: its CPUs are free for another one.
-            del slot
-            if item is not None:
+        while items or repeated or any(item is not None for _, item, _ in running.values()):
+            finished, _ = ray.wait(list(running), num_returns=1, timeout=CHECK_INTERVAL)
+            if not finished:
+                if had_places and not count_places(ray, num_cpus, num_gpus):
+                    raise NoMachineError(
+                        "no machine of the Ray cluster is left that could hold a worker; let one join "
+                        "(`ray start --address HEAD:6379`) and run the same command again"
+                    )
+                continue
+            give, item, deaths = running.pop(finished[0])
+            result = _fetch(ray, finished[0], partial(describe, item))
+            died = isinstance(result, OSError)
+            if not died and (repeated or items):
+                following, earlier_deaths = repeated.popleft() if repeated else (items.popleft(), 0)
+                running[give(following)] = give, following, earlier_deaths
+            del give  # perhaps the last reference to an actor, which frees its CPUs for another one
+            if died and item is None:
+                if deaths < RETRIES:
+                    start_worker(deaths + 1)
+                elif not running:
+                    raise result
+                continue
+            if died:
+                start_worker()
+            if died and deaths < RETRIES:
+                repeated.append((item, deaths + 1))
+            else:
                 yield item, result
     finally:
-        for reference, (_, item) in running.items():
+        for reference, (_, item, _) in running.items():
             if item is not None:
                 ray.cancel(reference)
 
 
-def fetch_result(ray: ModuleType, reference, name: str) -> Any:
-    """Return the result of a call.
-
-    Args:
-        ray: Module that `ray_cluster` yields.
-        reference: Reference to the call.
-        name: Name of the call for errors.
-
-    Raises:
-        Exception: The call raised it.
-        OSError: The call was given up.
-    """
+def _fetch(ray: ModuleType, reference, describe: Callable[[], str]) -> Any:
+    """Return the result of a call, or an `OSError` if its worker died."""
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
     except ray.exceptions.RayError as error:
-        raise OSError(
-            f"{name}: given up ({type(error).__name__}), as its worker died and so did those that tried again, "
+        return OSError(
+            f"{describe()}: given up ({type(error).__name__}), as its worker died and so did those that tried again, "
             "perhaps for want of memory or by a file that crashes its reader; mend that and run the same command again"
-        ) from error
+        )

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from tiny_classifier import write_classifier
 
 pytest.importorskip("ray")
 
-from lssed_hf import cli
+from lssed_hf import cli, ray_cluster
 from lssed_hf.inference import predict_ray
 from lssed_hf.inference.predict_ray import ModelWorker
 
@@ -61,12 +62,12 @@ def killing(marker: Path | None, name: str) -> type[ModelWorker]:
     """Return a class of workers that kill themselves at a file of that name: once, if there is a marker to leave."""
 
     class KillingWorker(ModelWorker):
-        def predict(self, batch):
-            if any(path.name == name for path, _ in batch[1]) and not (marker and marker.exists()):
+        def predict(self, paths):
+            if any(path.name == name for path, _ in paths) and not (marker and marker.exists()):
                 if marker:
                     marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            return super().predict(batch)
+            return super().predict(paths)
 
     return KillingWorker
 
@@ -79,12 +80,68 @@ def test_same_rows_in_the_same_order_though_a_worker_is_killed(run, ray_address,
     assert (tmp_path / "killed").exists()
 
 
-def test_a_file_that_kills_every_worker_is_named(run, ray_address, monkeypatch):
+def dying_with(machine: str, file: Path, finished: Path) -> type[ModelWorker]:
+    """Return a class of workers of which those on a machine have it killed at their second batch.
+
+    The others wait for that. All note what they finish.
+    """
+
+    class DyingWorker(ModelWorker):
+        def predict(self, paths):
+            import ray
+
+            doomed = ray.get_runtime_context().get_node_id() == machine
+            if doomed and self.__dict__.setdefault("batches", 0):
+                file.touch()
+            deadline = time.monotonic() + 300
+            while (self.batches if doomed else not file.exists()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            predictions = super().predict(paths)
+            if doomed:
+                self.batches += 1
+            with finished.open("a", encoding="utf-8") as log:
+                log.write("".join(f"{path}\n" for path, _ in paths))
+            return predictions
+
+    return DyingWorker
+
+
+def test_batches_of_a_machine_that_dies_move_to_the_others(run, doomed_machine, ray_address, monkeypatch, tmp_path):
+    local = run()
+    finished = tmp_path / "finished"
+    monkeypatch.setattr(predict_ray, "ModelWorker", dying_with(*doomed_machine(1), finished))
+    # Two models have room on the machine that stays.
+    assert run("--engine", "ray", "--ray_address", ray_address, "--num_proc", "3") == local
+    assert (tmp_path / "kill").exists()
+    files = ["nowhere.wav", *(f"clips/{number:02d}.wav" for number in range(12))]
+    assert sorted(finished.read_text().split()) == sorted(files)
+
+
+def test_what_is_finished_is_kept_if_no_machine_is_left(run, doomed_machine, ray_address, monkeypatch, tmp_path):
+    _, local, _ = run()
+    finished = tmp_path / "finished"
+    monkeypatch.setattr(predict_ray, "ModelWorker", dying_with(*doomed_machine(3), finished))
+    monkeypatch.setattr(ray_cluster, "CHECK_INTERVAL", 1)
+    # Only that machine has three CPUs.
+    status, table, messages = run("--engine", "ray", "--ray_address", ray_address, "--cpus_per_proc", "3")
+    assert status == 1 and len(finished.read_text().split()) == 3
+    assert table.splitlines()[:4] == local.splitlines()[:4] and table.count(b"\n") == 14
+    assert len(messages) == 10
+    assert all("no machine of the Ray cluster is left" in message for message in messages)
+    assert "clips/03.wav: " in messages[0] and "let one join (`ray start" in messages[0]
+
+
+def test_a_file_that_kills_every_worker_costs_its_row(run, ray_address, monkeypatch):
+    _, local, errors = run()
     monkeypatch.setattr(predict_ray, "ModelWorker", killing(None, "04.wav"))
-    monkeypatch.setattr(predict_ray, "RETRIES", 0)
-    status, table, [message] = run("--engine", "ray", "--ray_address", ray_address, "--num_proc", "1")
-    assert (status, table) == (1, None)
-    assert "clips/03.wav, clips/04.wav, clips/05.wav: given up" in message
+    monkeypatch.setattr(ray_cluster, "RETRIES", 0)
+    status, table, messages = run("--engine", "ray", "--ray_address", ray_address, "--num_proc", "1")
+    assert status == 1
+    [message] = set(messages) - set(errors)
+    assert message.startswith("clips/04.wav: given up (")
+    lines, expected = table.decode().splitlines(), local.decode().splitlines()
+    assert [line for line in lines if "04.wav" not in line] == [line for line in expected if "04.wav" not in line]
+    assert "given up" in lines[5] and len(lines) == len(expected)
 
 
 def test_errors_of_workers_are_those_of_the_local_engine(folder, monkeypatch, capsys, ray_address):
@@ -106,7 +163,7 @@ def test_no_room_for_the_model(folder, capsys, ray_address):
 def test_a_worker_that_was_started_again_needs_no_call_before(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     worker = ModelWorker(("model", 8, "cpu", False), folder, 1)
-    [prediction] = worker.predict((0, [(Path("clips/00.wav"), True)]))
+    [prediction] = worker.predict([(Path("clips/00.wav"), True)])
     assert prediction.error is None and list(prediction.probabilities) == ["angry", "sad"]
 
 
@@ -115,7 +172,7 @@ class TestStorageThatIsNotShared:
         monkeypatch.chdir(tmp_path)
         worker = ModelWorker((folder / "model", 8, "cpu", False), folder, 1)
         with pytest.raises(FileNotFoundError, match=r"gone.wav is not there on .* storage that all machines"):
-            worker.predict((0, [(Path("gone.wav"), True)]))
+            worker.predict([(Path("gone.wav"), True)])
 
     def test_the_folder_that_names_are_relative_to(self, folder, tmp_path):
         worker = ModelWorker((folder / "model", 8, "cpu", False), tmp_path / "gone", 1)

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 from test_prepare import contents, killed_child
@@ -10,6 +12,7 @@ from test_prepare import contents, killed_child
 
 pytest.importorskip("ray")
 
+from lssed_hf import ray_cluster
 from lssed_hf.cli import main as cli
 from lssed_hf.preparation import engines
 from lssed_hf.preparation.engines import write_in_task
@@ -50,6 +53,43 @@ def killing(after: int, marker=None, name=None):
     return write
 
 
+def dying_with(machine: str, file: Path, finished: Path):
+    """Return a task that, on a machine, has it killed in the middle of the second shard.
+
+    The others wait for that. All note what they finish.
+    """
+
+    def write(call):
+        import ray
+
+        from lssed_hf.preparation import shards
+
+        doomed = ray.get_runtime_context().get_node_id() == machine
+        second = doomed and finished.with_suffix(".first").exists()
+        calls, original, deadline = iter(range(3, -1000, -1)), shards.encode_audio, time.monotonic() + 300
+
+        def encode(*args):
+            if next(calls) == 0:
+                if second:
+                    file.touch()
+                while (second or not (doomed or file.exists())) and time.monotonic() < deadline:
+                    time.sleep(0.05)
+            return original(*args)
+
+        shards.encode_audio = encode
+        try:
+            report = write_in_task(call)
+        finally:
+            shards.encode_audio = original
+        if doomed:
+            finished.with_suffix(".first").touch()
+        with finished.open("a", encoding="utf-8") as log:
+            log.write(f"{report.name}\n")
+        return report
+
+    return write
+
+
 @pytest.mark.slow
 def test_same_bytes_on_a_cluster_of_its_own(whole, tmp_path, capsys):
     folder, expected = whole
@@ -70,6 +110,17 @@ def test_a_killed_worker_costs_nothing_and_leaves_nothing(whole, tmp_path, monke
     assert contents(tmp_path / "out") == expected
 
 
+def test_shards_of_a_machine_that_dies_move_to_the_others(whole, tmp_path, monkeypatch, doomed_machine, ray_address):
+    folder, expected = whole
+    out, finished = tmp_path / "out", tmp_path / "finished"
+    monkeypatch.setattr(engines, "write_in_task", dying_with(*doomed_machine(1), finished))
+    flags = {"utterances_per_shard": 5, "num_proc": None, "engine": "ray", "ray_address": ray_address}
+    prepare("lssed", folder, out, **flags)
+    assert (tmp_path / "kill").exists()
+    assert contents(out) == expected
+    assert sorted(finished.read_text().split()) == sorted(path.name for path in (out / "data").iterdir())
+
+
 def test_a_shard_that_kills_every_worker_is_named_and_the_local_engine_goes_on(
     whole, tmp_path, monkeypatch, ray_address
 ):
@@ -77,7 +128,7 @@ def test_a_shard_that_kills_every_worker_is_named_and_the_local_engine_goes_on(
     out = tmp_path / "out"
     last = json.loads((tmp_path / "whole" / "manifest.json").read_text())["shards"][-1]["path"].removeprefix("data/")
     monkeypatch.setattr(engines, "write_in_task", killing(2, name=last))
-    monkeypatch.setattr(engines, "RETRIES", 1)
+    monkeypatch.setattr(ray_cluster, "RETRIES", 1)
     with pytest.raises(OSError, match=f"{last}: given up"):
         prepare("lssed", folder, out, utterances_per_shard=5, engine="ray", ray_address=ray_address)
     assert {path.name for path in out.iterdir()} == {".partial"}

@@ -6,22 +6,22 @@ crashes the decoder, and cannot name the missing files when it gives up.
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 
-from ..ray_cluster import RETRIES, fetch_result, ray_cluster, work_off
+from ..ray_cluster import NoMachineError, count_places, ray_cluster, work_off
 from .classifiers.classifier import Classifier
 from .classifiers.loading import load_speaker_classifier
 from .predict import Prediction, predict_files
 
 
 class ModelWorker:
-    """Class of the actors. An actor loads the model on first use, so once more after a restart.
+    """Class of the actors. An actor loads the model on first use.
 
     Args:
         model: Arguments of `load_classifier`: folder or Hub name, batch size, device, trust_remote_code.
@@ -59,17 +59,16 @@ class ModelWorker:
     def labels(self) -> list[str]:
         return self.classifier().labels
 
-    def predict(self, batch: tuple[int, Sequence[tuple[Path, bool]]]) -> list[Prediction]:
+    def predict(self, paths: Sequence[tuple[Path, bool]]) -> list[Prediction]:
         """Return the predictions for a batch.
 
         Args:
-            batch: Number of the batch, and its paths, each with whether the caller sees a file there.
+            paths: Paths, each with whether the caller sees a file there.
 
         Raises:
             FileNotFoundError: The caller sees a file that is not there on this machine.
         """
         classifier = self.classifier()  # first, because it changes to the folder of relative paths
-        _, paths = batch
         for path, seen in paths:
             if seen and not path.is_file():
                 raise FileNotFoundError(
@@ -92,6 +91,9 @@ def predict_on_ray(
 ) -> Iterator[tuple[list[str], Iterator[Prediction]]]:
     """Classify recordings on a Ray cluster, with the predictions of `predict_files` in the same order.
 
+    A file whose reading kills every worker has a prediction with an error. If the last machine is gone, so have the
+    files that are not finished.
+
     Args:
         paths: Recordings, on storage that all machines share.
         model: Arguments of `load_classifier`: folder or Hub name, batch size, device, trust_remote_code. The device is
@@ -107,7 +109,7 @@ def predict_on_ray(
 
     Raises:
         ValueError: The device is neither `cpu` nor `cuda`.
-        OSError: The cluster has no room for the model, or a batch was given up because its workers kept dying.
+        OSError: The cluster has no room for the model, or the workers kept dying while they loaded it.
     """
     name, batch_size, device, trust_remote_code = model
     if device not in (None, "cpu", "cuda"):
@@ -115,46 +117,61 @@ def predict_on_ray(
     with ray_cluster(address, num_proc and num_proc * cpus_per_proc) as ray:
         device = device or ("cuda" if ray.cluster_resources().get("GPU") else "cpu")
         num_gpus = int(device == "cuda")
-        count = num_proc or _room(ray, cpus_per_proc, num_gpus)
-        # Restarts have no limit, because machines come and go. Retries of a batch have one.
-        actor_class = ray.remote(num_cpus=cpus_per_proc, num_gpus=num_gpus, max_restarts=-1, max_task_retries=RETRIES)(
-            ModelWorker
-        )
+        if not (count := num_proc or count_places(ray, cpus_per_proc, num_gpus)):
+            raise OSError(
+                f"no machine of the Ray cluster has {cpus_per_proc} CPUs and {num_gpus} GPUs; choose another "
+                "--cpus_per_proc or --device, or give --num_proc to wait for machines that are going to join"
+            )
+        actor_class = ray.remote(num_cpus=cpus_per_proc, num_gpus=num_gpus)(ModelWorker)
         arguments = ((name, batch_size, device, trust_remote_code), Path.cwd(), cpus_per_proc, speaker, settings)
-        actors = [actor_class.remote(*arguments) for _ in range(min(count, -(-len(paths) // batch_size)))]
-        slots = {actor.labels.remote(): actor.predict for actor in actors}
-        del actors  # the slots hold the last references
-        [first], _ = ray.wait(list(slots), num_returns=1)
-        labels = fetch_result(ray, first, f"loading {name or 'the default model'}")
-        yield labels, _in_order(ray, slots, paths, batch_size)
+
+        def start() -> tuple[Any, Callable[[range], Any]]:
+            actor = actor_class.remote(*arguments)
+            return actor.labels.remote(), lambda batch: actor.predict.remote(
+                [(paths[number], paths[number].is_file()) for number in batch]
+            )
+
+        def describe(batch: range | None) -> str:
+            if batch is None:
+                return f"loading {name or 'the default model'}"
+            named = ", ".join(str(paths[number]) for number in batch[:3])
+            return f"{named} and {len(batch) - 3} more" if len(batch) > 3 else named
+
+        numbers = range(len(paths))
+        batches = deque(numbers[first : first + batch_size] for first in numbers[::batch_size])
+        num_workers = min(count, len(batches))
+        results = work_off(ray, start, num_workers, batches, describe, cpus_per_proc, num_gpus)
+        _, labels = next(results)
+        yield labels, _in_order(results, batches, paths)
 
 
-def _in_order(ray: ModuleType, slots: dict, paths: Sequence[Path], batch_size: int) -> Iterator[Prediction]:
-    firsts = range(0, len(paths), batch_size)
-    batches = ((first, [(path, path.is_file()) for path in paths[first : first + batch_size]]) for first in firsts)
-    finished, following = {}, 0
-    for (first, _), predictions in work_off(ray, slots, batches, _describe):
-        finished[first] = predictions
-        while following in finished:
-            yield from finished.pop(following)
-            following += batch_size
+def _in_order(
+    results: Iterator[tuple[range | None, Any]], batches: deque[range], paths: Sequence[Path]
+) -> Iterator[Prediction]:
+    """Yield the predictions in the order of the paths.
 
-
-def _describe(batch: tuple[int, Sequence[tuple[Path, bool]]]) -> str:
-    paths = [str(path) for path, _ in batch[1]]
-    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
-
-
-def _room(ray: ModuleType, num_cpus: int, num_gpus: int) -> int:
-    """Return the number of actors of that size that the machines of the cluster can hold."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    count = sum(
-        int(min(node.get("CPU", 0) // num_cpus, node.get("GPU", 0) // num_gpus if num_gpus else float("inf")))
-        for node in nodes
-    )
-    if not count:
-        raise OSError(
-            f"no machine of the Ray cluster has {num_cpus} CPUs and {num_gpus} GPUs; choose another --cpus_per_proc "
-            "or --device, or give --num_proc to wait for machines that are going to join"
-        )
-    return count
+    Args:
+        results: Batches with their predictions, or with an error, see `work_off`.
+        batches: Queue of `results`. A batch that killed its workers goes there once more, file by file.
+        paths: Recordings.
+    """
+    finished: dict[int, tuple[int, list[Prediction]]] = {}  # first of a batch -> first of the next, predictions
+    following = 0
+    try:
+        for batch, predictions in results:
+            if batch is None:
+                continue
+            if isinstance(predictions, OSError):
+                if len(batch) > 1:
+                    batches.extend(batch[number : number + 1] for number in range(len(batch)))
+                    continue
+                predictions = [Prediction(str(paths[batch.start]), error=str(predictions))]
+            finished[batch.start] = batch.stop, predictions
+            while following in finished:
+                following, predictions = finished.pop(following)
+                yield from predictions
+    except NoMachineError as error:  # keep what is finished
+        while following < len(paths):
+            unfinished = following + 1, [Prediction(str(paths[following]), error=f"{paths[following]}: {error}")]
+            following, predictions = finished.pop(following, unfinished)
+            yield from predictions

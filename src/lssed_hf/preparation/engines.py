@@ -9,16 +9,18 @@ import multiprocessing.connection
 import os
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tqdm.auto import tqdm
 
-from ..ray_cluster import RETRIES, ray_cluster, work_off
+from ..ray_cluster import count_places, ray_cluster, work_off
 from .shards import Shard, ShardReport, ShardWriter
 
 
@@ -123,11 +125,19 @@ def on_ray(
     if not shards:
         return
     with ray_cluster(address, num_proc) as ray:
-        task = ray.remote(num_cpus=1, max_retries=RETRIES)(write_in_task)
-        limit = num_proc or 2 * max(int(ray.cluster_resources().get("CPU", 0)), 1)
-        slots = {ray.put(None): task for _ in range(limit)}  # ready at once
-        calls = ((shard, writer, folders) for shard in shards)
-        for (shard, *_), report in work_off(ray, slots, calls, lambda call: call[0].name):
+        task = ray.remote(num_cpus=1, max_retries=0)(write_in_task)  # work_off repeats
+        limit = num_proc or 2 * max(count_places(ray), 1)
+
+        def start() -> tuple[Any, Callable]:
+            return ray.put(None), task.remote  # ready at once
+
+        calls = deque((shard, writer, folders) for shard in shards)
+        for call, report in work_off(ray, start, limit, calls, lambda call: call[0].name):
+            if call is None:
+                continue
+            if isinstance(report, OSError):
+                raise report
+            shard, *_ = call
             if not (writer.data / shard.name).is_file():
                 raise OSError(
                     f"{shard.name} was written by a worker but is not in {writer.data}; all machines of the cluster "
