@@ -291,6 +291,73 @@ def test_recorded_cards_have_the_recorded_figures(folder):
         assert ("FGSM" in card.text) == ("adversarial" in results)
 
 
+def test_a_corpus_that_was_left_out_is_the_test_and_no_training_data():
+    folder = REPOSITORY / "benchmarks" / "results" / "left_out"
+    systems, runs = dict(recorded_systems(folder)), recorded_runs(folder)
+    corpora = {"ravdess", "emodb", "nemo", "emovo"}
+    assert set(systems) == {
+        f"left_out-{system}-without_{corpus}"
+        for system in ("encoder-small", "tiny.en-2", "base-3")
+        for corpus in corpora
+    }
+    for name, facts in systems.items():
+        system, left_out = name.removeprefix("left_out-").split("-without_")
+        assert {corpus["corpus"] for corpus in facts.corpora} == corpora - {left_out}
+        assert "extra_corpora" not in facts.settings
+        tests = [runs[f"runs/{system}/without_{left_out}/seed_0/on_it_{kind}"] for kind in ("none", "all")]
+        assert list(facts.results) == [test["results.json"] for test in tests]
+        card = check_form(str(model_card(facts)))
+        names = [result.metric_name for result in card.data.eval_results]
+        assert len(set(names)) == 4 and sum("by the speakers' own statistics" in name for name in names) == 2
+
+
+def test_a_test_belongs_to_the_training_that_it_names():
+    folder = REPOSITORY / "benchmarks" / "results" / "own_baseline"
+    systems, runs = dict(recorded_systems(folder)), recorded_runs(folder)
+    facts = systems["own_baseline-all_clips-seed_0"]
+    assert list(facts.results)[0] == runs["runs/all_clips/seed_0"]["results.json"]
+    assert len(facts.results) == 5 and sum(len(facts.results) for facts in systems.values()) == len(runs)
+
+
+def test_results_of_other_models_are_left_out_and_named(tmp_path, saved, caplog, capsys):
+    runs = {
+        "runs/a/seed_0": "outputs/x/runs/a/seed_0",
+        "runs/a/seed_0/on_b_test": "outputs/x/cells/a/seed_0",  # of an older version
+        "runs/a/seed_0/few_shot_b_2": "outputs/x/runs/a/seed_0/few_shot_b_2",
+        "runs/a/seed_0/on_c": "outputs/mine",
+    }
+    scored = evaluate_predictions([0, 1, 0, 1], [[0.9, 0.1]] * 4, ["a", "b"])
+    packed = {
+        run: {"results.json": {**scored, "context": {"model": model, "dataset": run[-4:], "split": "test"}}}
+        for run, model in runs.items()
+    }
+    (tmp_path / "runs.json").write_text(json.dumps(packed))
+    (tmp_path / "report.md").write_text("# Report\n\n## Recipe\n\n- all: dataset_name `d`\n- a: seed `0`\n")
+    [(_, facts)] = recorded_systems(tmp_path)
+    assert [test["context"]["dataset"] for test in facts.results] == ["ed_0", "test"]
+    assert "of no training of the experiment: runs/a/seed_0/few_shot_b_2, runs/a/seed_0/on_c" in caplog.text
+
+    caplog.clear()
+    other = saved.with_name("other")
+    other.mkdir()
+    for name, model in {"": saved, "on_it": "moved/away", "on_x": other, "on_y": "built-in"}.items():
+        (saved / name).mkdir(exist_ok=True)
+        context = {"model": str(model), "dataset": f"d{name}", "split": "test"}
+        (saved / name / "results.json").write_text(json.dumps({**scored, "context": context}))
+    assert cli.main(["card", str(saved)]) == 0
+    card = (saved / "README.md").read_text(encoding="utf-8")
+    assert [dataset for dataset, _, score in scores(ModelCard(card)) if score == "recall"] == ["d", "don_it"]
+    assert [record.message for record in caplog.records] == [
+        f"{saved / 'on_x' / 'results.json'} is left out of the card: it scores {other}, and not {saved}",
+        f"{saved / 'on_y' / 'results.json'} is left out of the card: it scores encoder-small, and not {saved}",
+    ]
+    assert cli.main(["card", str(saved), "--results", str(saved / "on_x")]) == 0
+    assert (
+        "don&#95;x" in (saved / "README.md").read_text(encoding="utf-8")
+        or "`don_x`" in (saved / "README.md").read_text()
+    )
+
+
 def test_recipes_are_read_back():
     asked = {
         "a": {"dataset_name": "ravdess", "learning_rate": 0.1, "config_overrides": '{"x": [1, 2]}'},

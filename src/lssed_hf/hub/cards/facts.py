@@ -1,5 +1,6 @@
 """Facts for a model card, read from the records of the model's training and evaluations."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +13,17 @@ from ...evaluation.participants import clopper_pearson, participant_run
 from ...evaluation.run_results import read_run
 from ...files import read_json
 from ...inference.classifiers.loading import own_format
+from ...inference.classifiers.pretrained import list_pretrained, pretrained_folder
 from ...inference.classifiers.svm import CLASSICAL, LICENSE_NOTE, MODEL_TYPE, SVM_MARKER
 from ...inference.trained_on import read_record
 from ...models.registry import list_models
-from ..run_folders import recorded_runs
+from ..run_folders import recorded_runs, run_name
 
 
+logger = logging.getLogger(__name__)
+
+#: Path of a training in an experiment: its system, the corpus or speaker that was left out, and its seed.
+_TRAINING = re.compile(r"runs/([^/]+)(?:/without_([^/]+))?/seed_([^/]+)")
 DEPRESSION_LABELS = ("not_depressed", "depressed")
 #: Remarks on support vector machines.
 _SVM_NOTES = (
@@ -141,8 +147,9 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
 
     Args:
         folder: Folder with `config.json` or `svm.json`. If they are there, `training.json` and `results.json` are read
-            too, and `results.json` in the folders `on_...` below, which hold tests on other corpora.
-        results: Further folders that `lssed-hf evaluate` wrote.
+            too, and `results.json` in the folders `on_...` below, which hold tests on other corpora. A warning names
+            those of another model, which are left out.
+        results: Further folders that `lssed-hf evaluate` wrote, whatever the model.
 
     Raises:
         FileNotFoundError: There is no such folder, no configuration, or no `results.json` in one of `results`.
@@ -155,10 +162,11 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
     config = read_json(folder / (SVM_MARKER if classical else "config.json"))
     record = read_record(folder)
     here = [path for path in (folder / "results.json", *sorted(folder.glob("on_*/results.json"))) if path.is_file()]
+    tests = [found for path in here if _belongs(found := _read_results(path), path, folder)]
     for place in results:
         if not Path(place, "results.json").is_file():
             raise FileNotFoundError(f"{place} holds no results.json: give a folder that lssed-hf evaluate wrote")
-        here.append(Path(place, "results.json"))
+        tests.append(_read_results(Path(place, "results.json")))
     architecture = " ".join(config.get("architectures") or ())
     recognition = re.search("Speech|CTC", architecture) is not None
     labels = config.get("id2label") or {}
@@ -171,7 +179,7 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
         model_type=config.get("model_type"),
         labels=() if recognition else [labels[key] for key in sorted(labels, key=int)],
         settings_note="Flags of the training that are not named had their defaults.",
-        results=[_read_results(path) for path in here],
+        results=tests,
         people=_people(folder),
         saved=any(path.suffix in (".safetensors", ".onnx", ".xml") for path in folder.iterdir()),
         remote_code=bool(config.get("auto_map")),
@@ -184,69 +192,102 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
 def recorded_systems(folder: str | os.PathLike) -> Iterator[tuple[str, CardFacts]]:
     """Yield name and facts of each model whose training `lssed-hf benchmark` or `cross-corpus` recorded in a folder.
 
-    They are read from `runs/SYSTEM/seed_N`, or from `runs.json`, where runs are packed, and from the recipe in
-    `report.md`. Weights need not be there.
+    They are read from `runs/SYSTEM/seed_N` and `runs/SYSTEM/without_CORPUS/seed_N`, or from `runs.json`, where runs
+    are packed, and from the recipe in `report.md`. Weights need not be there. A test belongs to the training whose
+    folder it names as its model. A warning names the results that are of no such training.
 
     Raises:
         FileNotFoundError: The folder holds no such records.
     """
     folder = Path(folder)
     runs = recorded_runs(folder) if (folder / "report.md").is_file() else {}
-    trainings = [match for match in map(re.compile(r"runs/([^/]+)/seed_([^/]+)").fullmatch, runs) if match]
-    if not trainings:
+    tests: dict[str, list[str]] = {}
+    scored = {path: files["results.json"] for path, files in runs.items()}
+    for path in sorted(
+        scored, key=lambda path: (not _TRAINING.fullmatch(path), "speaker_normalization" in scored[path])
+    ):
+        tests.setdefault(_training_of(path, scored[path]), []).append(path)
+    left_out = tests.pop("", [])
+    if not tests:
         raise FileNotFoundError(
             f"{folder} holds neither config.json, as a model's folder does, nor report.md and runs/SYSTEM/seed_N, as "
             "one that lssed-hf benchmark or cross-corpus wrote"
         )
+    if left_out:
+        logger.warning(
+            f"{folder}: no card has these results, because they are of no training of the experiment: "
+            f"{', '.join(left_out)}"
+        )
     recipes = read_recipe((folder / "report.md").read_text(encoding="utf-8"))
+    matches = {training: _TRAINING.fullmatch(training) for training in tests}
     name = folder.resolve().name
-    for run in trainings:
-        system, seed = run.groups()
-        several = len([other for other in trainings if other[1] == system]) > 1
-        title = f"{name}-{system}" + (f"-seed_{seed}" if several else "")
-        tests = [run[0], *(path for path in runs if re.fullmatch(re.escape(run[0]) + "/on_[^/]+", path))]
-        results = [_checked(folder / path, runs[path]["results.json"]) for path in tests]
-        yield title, _recorded(runs[run[0]].get("run.json", {}), results, title, recipes.get(system, {}), system, seed)
+    for training, match in matches.items():
+        system, without, seed = match.groups()
+        siblings = [other for other in matches.values() if other[1] == system]
+        title = f"{name}-{system}" + (f"-without_{without}" if without else "")
+        title += f"-seed_{seed}" if len([other for other in siblings if other[2] == without]) > 1 else ""
+        results = [_checked(folder / path, scored[path]) for path in tests[training]]
+        corpora = [results[0]["context"]["dataset"]]
+        if without and training not in tests[training]:  # a corpus is left out, and not a speaker
+            corpora = list(dict.fromkeys(other[2] for other in siblings if other[2] not in (None, without)))
+        facts = runs.get(training, {}).get("run.json", {})
+        yield title, _recorded(facts, results, title, corpora, recipes.get(system, {}), system, seed)
+
+
+def _training_of(path: str, results: Mapping[str, Any]) -> str:
+    """Return the path of the training that recorded results are of: their own, or the one above; "" for none.
+
+    Args:
+        path: Path of the results, from `recorded_runs`.
+        results: Contents of `results.json`.
+    """
+    if _TRAINING.fullmatch(path):
+        return path
+    above, _, test = path.rpartition("/")
+    model = (results.get("context") or {}).get("model")
+    of_above = test.startswith("on_") if model is None else f"/{run_name(Path(model))}".endswith(f"/{above}")
+    return above if of_above and _TRAINING.fullmatch(above) else ""
 
 
 def _recorded(
     facts: Mapping[str, Any],
     tests: Sequence[Mapping[str, Any]],
     title: str,
+    corpora: Sequence[str],
     recipe: Mapping[str, str],
     system: str,
     seed: str,
 ) -> CardFacts:
     """Return the facts of one training, from its `run.json` and the `results.json` of its tests."""
     results = [test for index, test in enumerate(tests) if not _repeated(test, tests[:index])]
-    first = results[0]
-    dataset = first["context"]["dataset"]
     model = recipe.get("model_name_or_path", "")
-    corpus = {
-        "name": dataset,
-        "corpus": dataset if dataset in list_corpora() else None,
-        "config": recipe.get("dataset_config_name"),
-        "split_scheme": recipe.get("split_scheme"),
-    }
-    if corpus["corpus"] and corpus["split_scheme"] is None:
-        corpus["split_scheme"] = corpus_builder(dataset).SPLIT_SCHEMES[0]
-    named = ("dataset_name", "split_scheme", "dataset_config_name")
+    if len(corpora) == 1:  # else the recipe's are those of another corpus that is left out
+        corpora = [*corpora, *recipe.get("extra_corpora", "").split()]
+    named = ("dataset_name", "split_scheme", "dataset_config_name", "extra_corpora")
     return CardFacts(
-        name=f"{model if system == dataset else system} on {dataset}",
+        name=f"{model if system in corpora else system} on {', '.join(corpora)}",
         description=f"{title} of the recorded results.",
         notes=_SVM_NOTES if model in CLASSICAL else (),
         model_type=MODEL_TYPE if model in CLASSICAL else None,
         own_format=model in CLASSICAL,
         start={"name": None, "corpora": []} if model in list_models() or model in CLASSICAL else None,
         teachers=[{"name": name, "corpora": None} for name in recipe.get("teacher", "").split()],
-        labels=first["labels"],
+        labels=results[0]["labels"],
         num_parameters=facts.get("num_parameters"),
-        corpora=[corpus],
+        corpora=[_recorded_corpus(corpus, recipe) for corpus in corpora],
         settings={key: value for key, value in {**recipe, "seed": seed}.items() if key not in named},
         settings_note="Other flags of `lssed-hf train` had their defaults.",
         results=results,
         saved=False,
     )
+
+
+def _recorded_corpus(name: str, recipe: Mapping[str, str]) -> dict[str, Any]:
+    known, scheme = name in list_corpora(), recipe.get("split_scheme")
+    if known and scheme is None and recipe.get("train_split_name") != "all":
+        scheme = corpus_builder(name).SPLIT_SCHEMES[0]
+    config = recipe.get("dataset_config_name")
+    return {"name": name, "corpus": name if known else None, "config": config, "split_scheme": scheme}
 
 
 def _repeated(results: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> bool:
@@ -296,6 +337,23 @@ def _config_versions(config: Mapping[str, Any]) -> dict[str, str] | None:
 
 def _read_results(path: Path) -> dict[str, Any]:
     return _checked(path, read_json(path))
+
+
+def _belongs(results: Mapping[str, Any], path: Path, folder: Path) -> bool:
+    """Return whether results are of the model in a folder, or of a model that is not here: the folder may have moved.
+
+    Args:
+        results: Contents of `results.json`.
+        path: Path of `results.json`, for a warning.
+        folder: Folder of the model.
+    """
+    scored = (results.get("context") or {}).get("model", folder)
+    scored = list_pretrained()[0] if scored == "built-in" else scored
+    place = pretrained_folder(scored) or Path(scored)
+    if not place.is_dir() or place.resolve() == folder.resolve():
+        return True
+    logger.warning(f"{path} is left out of the card: it scores {scored}, and not {folder}")
+    return False
 
 
 def _checked(path: Path, results: dict[str, Any]) -> dict[str, Any]:

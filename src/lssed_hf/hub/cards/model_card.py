@@ -122,8 +122,10 @@ def _eval_results(facts: CardFacts) -> list[EvalResult]:
         else:
             context = results.get("context") or {}
             corpus, split = (one_line(context.get(key) or "unknown") for key in ("dataset", "split"))
+            by_speaker = (results.get("speaker_normalization") or {}).get("statistics", "corpus") != "corpus"
             for score, (metric, arguments, title) in METRICS.items():
                 value = results["metrics"][score]
+                title += ", by the speakers' own statistics" if by_speaker else ""
                 found.append(_eval_result(facts.task, corpus, split, metric, title, value, arguments))
     return found
 
