@@ -1,8 +1,10 @@
 """Scripts, configuration files for `accelerate launch`, and training on two processes of a CPU."""
 
 import json
+import os
 import runpy
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import numpy as np
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
+from safetensors.numpy import load_file
 from tone_interviews import write_interviews
-from tones import FLAGS
+from tones import FLAGS, write_ravdess
 
 from lssed_hf import PyResNetForAudioClassification, cli
 from lssed_hf.evaluation.run_results import read_run
@@ -155,3 +158,45 @@ def test_two_processes_end_with_the_figures_of_one(launched, finetune_flags, tmp
         np.testing.assert_allclose(scored[1].probabilities, scored[0].probabilities, atol=1e-4)
     first, second = (read(out / "results.json")["systems"][0]["participants"] for out in (one, two))
     assert first == second
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Flags of a training, and its folder after a run in one process, with two batches of four clips in each step."""
+    folder = tmp_path_factory.mktemp("trained")
+    flags = ["--dataset_name", "ravdess", "--data_dir", str(write_ravdess(folder / "ravdess")), *FLAGS]
+    flags += ["--use_cpu", "true", "--logging_steps", "1", "--per_device_train_batch_size", "4"]
+    flags += ["--load_best_model_at_end", "false"]  # running statistics decide which one is best
+    one = ["--gradient_accumulation_steps", "2", "--output_dir", str(folder / "one")]
+    assert cli.main(["train", *flags, *one]) == 0
+    return flags, folder / "one"
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
+        [
+            *("accelerate.commands.launch", "--config_file", str(FOLDER / "ddp.yaml"), "--mixed_precision", "no"),
+            *("--num_machines", "1", "--num_processes", "2", "--main_process_port", "0"),
+        ],
+    ],
+    ids=["torchrun", "accelerate launch"],
+)
+def test_two_processes_train_as_one(launcher, trained, tmp_path):
+    flags, one = trained
+    command = [sys.executable, "-m", *launcher, str(SCRIPTS / "train_lssed.py"), *flags, "--output_dir", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "2 process(es)" in done.stderr
+
+    weights, expected = (load_file(folder / "model.safetensors") for folder in (tmp_path, one))
+    for name, values in expected.items():
+        # Each process has running statistics of its own batches, and those of the first one are saved.
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            np.testing.assert_allclose(weights[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+    states = [json.loads((folder / "trainer_state.json").read_text(encoding="utf-8")) for folder in (tmp_path, one)]
+    losses = [[row["loss"] for row in state["log_history"] if "loss" in row] for state in states]
+    assert len(losses[1]) == 8
+    np.testing.assert_allclose(*losses, rtol=1e-5)
