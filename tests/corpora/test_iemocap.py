@@ -84,6 +84,9 @@ class TestRelease:
             "start": 0.4,
             "end": pytest.approx(float(lines[0].split("-")[1].split("]")[0])),
             "transcript": lines[0].split("]: ")[1],
+            "valence": 3.0,
+            "arousal": 3.0,
+            "dominance": 3.0,
         }
 
     def test_labels(self, release, load):

@@ -30,6 +30,7 @@ GROUPS = {
         "push": ("cli.push", "upload a saved model to the Hub: a dry run unless --yes is given"),
     },
     "corpora": {
+        "corpora": ("cli.corpora", "list the corpora with language, speakers, hours, classes and licence"),
         "prepare": ("cli.prepare", "turn a corpus as distributed into a folder of Parquet for datasets"),
         "stats": ("cli.stats", "count speakers, emotions and durations of a corpus, compare its splits"),
         "synthesize": ("cli.synthesize", "write a synthetic release in the layout of a corpus"),

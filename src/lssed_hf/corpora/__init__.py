@@ -7,7 +7,7 @@ from pathlib import Path
 import datasets
 
 from ..lookup import class_of_table, module_of_table
-from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
+from .base import CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance, corpus_features
 
 
 # Corpus -> module, relative to this package, and class.
@@ -102,6 +102,7 @@ __all__ = [
     "CorpusBuilder",
     "CorpusConfig",
     "CorpusDataError",
+    "CorpusFacts",
     "Reject",
     "Utterance",
     "corpus_builder",

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .base import CorpusBuilder, Reject, Utterance
+from .base import CorpusBuilder, CorpusFacts, Reject, Utterance
 from .fields import SPLIT_NAMES
 from .media import find_clips, wrong_folder
 
@@ -40,6 +40,7 @@ class Afew(CorpusBuilder):
     """AFEW (Dhall et al. 2012), by request for academic research."""
 
     SPLIT_SCHEMES = ("official",)
+    FACTS = CorpusFacts(["English"], EMOTION_FOLDERS.values(), utterances=1749)
     HOMEPAGE = "https://cs.anu.edu.au/few/AFEW.html"
     LICENSE = "academic research, by request"
     CITATION = """@article{dhall2012collecting,

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from .source_files import source_hash
 
 SAMPLING_RATE = 16000
 SPLITS = ("train", "validation", "test")
+#: Columns of floats in corpora whose raters judged them, see `CorpusBuilder.RATED`.
+DIMENSIONS = ("valence", "arousal", "dominance")
 #: Split scheme of own recordings that are taken together: all are in the first split.
 UNDIVIDED = "none"
 _NOTES = "notes.json"  # in the cache: the warnings of the build
@@ -32,12 +34,15 @@ _ROWS_PER_TABLE = 200
 logger = datasets.logging.get_logger(__name__)
 
 
-def corpus_features(emotions: Sequence[str] = EMOTIONS, vocabulary: Sequence[str] = EMOTIONS) -> datasets.Features:
+def corpus_features(
+    emotions: Sequence[str] = EMOTIONS, vocabulary: Sequence[str] = EMOTIONS, dimensions: Sequence[str] = ()
+) -> datasets.Features:
     """Return the columns of every corpus. Missing values are null, or -1 in a ClassLabel.
 
     Args:
         emotions: Classes of `emotion`.
         vocabulary: Classes of `secondary_emotions`.
+        dimensions: Further columns of floats, some of `DIMENSIONS`.
     """
     emotion = datasets.ClassLabel(names=list(emotions))
     return datasets.Features(
@@ -54,8 +59,28 @@ def corpus_features(emotions: Sequence[str] = EMOTIONS, vocabulary: Sequence[str
             "start": datasets.Value("float64"),
             "end": datasets.Value("float64"),
             "transcript": datasets.Value("string"),
+            **dict.fromkeys(dimensions, datasets.Value("float32")),
         }
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusFacts:
+    """Facts of a corpus that `lssed-hf corpora` lists. A fact that no source tells is None.
+
+    Attributes:
+        languages: English names of the languages.
+        emotions: Emotions that the labels are mapped to. The corpora of depression name their classes.
+        utterances: Number of utterances, videos or interviews.
+        speakers: Number of speakers.
+        hours: Length of all recordings in hours.
+    """
+
+    languages: Sequence[str]
+    emotions: Collection[str]
+    utterances: int | None = None
+    speakers: int | None = None
+    hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +102,9 @@ class Utterance:
         start: Start of the utterance in its recording, in seconds.
         end: End of the utterance in its recording, in seconds.
         transcript: Words that are said.
+        valence: Mean rating from negative to positive, on the corpus's scale.
+        arousal: Mean rating from calm to active, on the corpus's scale.
+        dominance: Mean rating from weak to strong, on the corpus's scale.
         split: Split of the release, train, validation or test. None: the builder assigns one.
         cut: Whether the utterance is a segment of `path`.
         offset: Byte at which the utterance's line in `path` begins.
@@ -95,6 +123,9 @@ class Utterance:
     start: float | None = None
     end: float | None = None
     transcript: str | None = None
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
     split: str | None = None
     cut: bool = False
     offset: int | None = None
@@ -185,10 +216,14 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     BENCHMARK_MERGES: Mapping[str, str] = {}
     #: Emotions that `read_utterances` may give. Default: LSSED's. None: any labels, or none at all.
     READER_EMOTIONS: Sequence[str] | None = EMOTIONS
+    #: Columns of `DIMENSIONS` that the corpus has.
+    RATED: Sequence[str] = ()
     #: Column of `_features` with the label, a ClassLabel.
     LABEL_COLUMN = "emotion"
     #: Channel that is read of files with several: "mix" (their mean), "left" or "right".
     CHANNEL = "mix"
+    #: Facts that `lssed-hf corpora` lists. Default: none, for data that everyone has of their own.
+    FACTS: CorpusFacts | None = None
     HOMEPAGE = ""
     LICENSE = ""
     #: Sentence for the card of a prepared folder, where the licence forbids to pass the corpus on.
@@ -371,7 +406,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         return load_audio(utterance.path, SAMPLING_RATE, **times, channel=self.CHANNEL)
 
     def _features(self) -> datasets.Features:
-        return corpus_features(self.config.emotions)
+        return corpus_features(self.config.emotions, dimensions=self.RATED)
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(

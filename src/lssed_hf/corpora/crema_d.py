@@ -19,12 +19,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..labels import GENDERS
-from .base import CorpusBuilder, Reject, Utterance
+from .base import CorpusBuilder, CorpusFacts, Reject, Utterance
 from .download import GitLfsFiles, download_corpus
 from .fields import choice_in, number_in
 from .media import find_clips, wrong_folder
 from .splits import assign_speakers
-from .tables import Row, read_table
+from .tables import Row, find_table, read_table
 
 
 EMOTION_CODES = {
@@ -74,6 +74,7 @@ _NAME = re.compile(rf"({_ACTOR})_({'|'.join(SENTENCES)})_({'|'.join(EMOTION_CODE
 class CremaD(CorpusBuilder):
     """CREMA-D (Cao et al. 2014), Open Database License."""
 
+    FACTS = CorpusFacts(["English"], EMOTION_CODES.values(), utterances=7442, speakers=91, hours=5.3)
     HOMEPAGE = "https://github.com/CheyneyComputerScience/CREMA-D"
     LICENSE = "ODbL 1.0"
     CITATION = """@article{cao2014cremad,
@@ -132,18 +133,18 @@ def _utterance(path: Path, match: re.Match, gender: str | None, age: float | Non
 
 def _read_actors(data_dir: Path) -> tuple[dict[str, tuple[str | None, float | None]], list[Reject]]:
     """Return the gender and age of each actor, and the faulty lines of the table."""
-    tables = [*data_dir.glob(DEMOGRAPHICS), *sorted(data_dir.glob(f"*/{DEMOGRAPHICS}"))]
+    table = find_table(data_dir, DEMOGRAPHICS)
     actors: dict[str, tuple[str | None, float | None]] = {}
     faulty = []
     columns = {"actor": ["actorid"], "age": ["age"], "sex": ["sex"]}
-    for row in read_table(tables[0], columns) if tables else ():
+    for row in read_table(table, columns) if table else ():
         actor = row.get("actorid", "")
         try:
             if actor in actors:
                 raise ValueError(f"actor {actor} stands here twice")
             actors[actor] = _gender_and_age(row)
         except ValueError as error:
-            faulty.append(Reject(actor, f"{tables[0]}, line {row.line}", str(error)))
+            faulty.append(Reject(actor, f"{table}, line {row.line}", str(error)))
     return actors, faulty
 
 

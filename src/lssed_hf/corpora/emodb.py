@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..scan import AUDIO_SUFFIXES, find_audio_files
-from .base import Reject, Utterance
+from .base import CorpusFacts, Reject, Utterance
 from .download import Archive, download_corpus
 from .leave_out import LeaveOutCorpus
 
@@ -60,6 +60,7 @@ class Emodb(LeaveOutCorpus):
     """EMO-DB (Burkhardt et al. 2005), free for research."""
 
     SPLIT_OF_SPEAKER = {"12": "test", "13": "test", "15": "validation", "16": "validation"}
+    FACTS = CorpusFacts(["German"], EMOTION_CODES.values(), utterances=535, speakers=10, hours=0.4)
     HOMEPAGE = "http://emodb.bilderbar.info"
     LICENSE = "free for research"
 

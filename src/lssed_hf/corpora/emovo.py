@@ -18,12 +18,11 @@ man for validation (m2), a woman and a man for test (f3, m3), and three actors f
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-from .base import Reject, Utterance
+from .base import CorpusFacts, Utterance
+from .file_names import FileNameCorpus
 from .leave_out import LeaveOutCorpus
-from .media import find_clips, wrong_folder
 
 
 EMOTION_CODES = {
@@ -52,14 +51,17 @@ SENTENCES = {
     "d2": "Porti con te quella cosa?",
 }
 _GENDERS = {"f": "female", "m": "male"}
-_NAME = re.compile(rf"({'|'.join(EMOTION_CODES)})-([fm][1-3])-(\w+)")
 
 
-class Emovo(LeaveOutCorpus):
+class Emovo(FileNameCorpus, LeaveOutCorpus):
     """EMOVO (Costantini et al. 2014), free for research."""
 
+    TITLE = "EMOVO"
+    NAME = re.compile(rf"({'|'.join(EMOTION_CODES)})-([fm][1-3])-(\w+)")
+    EXAMPLE = "f1/rab-f1-b1.wav"
     SPLIT_OF_SPEAKER = {"m2": "validation", "f3": "test", "m3": "test"}
     CHANNEL = "left"
+    FACTS = CorpusFacts(["Italian"], EMOTION_CODES.values(), utterances=588, speakers=6, hours=0.5)
     HOMEPAGE = "http://www.lrec-conf.org/proceedings/lrec2014/summaries/591.html"
     LICENSE = "free for research"
     CITATION = """@inproceedings{costantini2014emovo,
@@ -69,24 +71,13 @@ class Emovo(LeaveOutCorpus):
   year={2014}
 }"""
 
-    def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
-        clips, copies = find_clips(data_dir, key=lambda path: path.stem)
-        matches = [_NAME.fullmatch(path.stem) for path in clips]
-        if not any(matches):
-            raise wrong_folder(data_dir, "EMOVO", "clips such as f1/rab-f1-b1.wav")
-        yield from copies
-        for path, match in zip(clips, matches):
-            if match is None:
-                yield Reject(
-                    path.stem, str(path), "its name is not one of EMOVO's (rab-f1-b1); move the file elsewhere"
-                )
-                continue
-            emotion, speaker, sentence = match.groups()
-            yield Utterance(
-                id=path.stem,
-                path=str(path),
-                emotion=EMOTION_CODES[emotion],
-                gender=_GENDERS[speaker[0]],
-                speaker_id=speaker,
-                transcript=SENTENCES.get(sentence),
-            )
+    def utterance(self, path: Path, match: re.Match[str]) -> Utterance:
+        emotion, speaker, sentence = match.groups()
+        return Utterance(
+            id=path.stem,
+            path=str(path),
+            emotion=EMOTION_CODES[emotion],
+            gender=_GENDERS[speaker[0]],
+            speaker_id=speaker,
+            transcript=SENTENCES.get(sentence),
+        )

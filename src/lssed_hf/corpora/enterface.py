@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .base import CorpusBuilder, Reject, Utterance
+from .base import CorpusBuilder, CorpusFacts, Reject, Utterance
 from .media import find_clips, wrong_folder
 from .splits import assign_speakers
 
@@ -42,6 +42,7 @@ _PATH = re.compile(
 class Enterface(CorpusBuilder):
     """eNTERFACE'05 (Martin et al. 2006), free for research."""
 
+    FACTS = CorpusFacts(["English"], EMOTION_FOLDERS.values(), utterances=1293, speakers=44, hours=1.1)
     HOMEPAGE = "https://enterface.net/enterface05/emotion.html"
     LICENSE = "free for research"
     CITATION = """@inproceedings{martin2006enterface,

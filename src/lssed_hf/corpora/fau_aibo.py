@@ -27,7 +27,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .base import CorpusBuilder, Reject, Utterance
+from .base import CorpusBuilder, CorpusFacts, Reject, Utterance
 from .media import find_clips, wrong_folder
 
 
@@ -50,6 +50,7 @@ class FauAibo(CorpusBuilder):
     """FAU Aibo Emotion Corpus (Steidl 2009), INTERSPEECH 2009 Emotion Challenge, for research on an agreement."""
 
     SPLIT_SCHEMES = ("official",)
+    FACTS = CorpusFacts(["German"], EMOTION_CODES.values(), utterances=18216, speakers=51, hours=9.2)
     HOMEPAGE = "https://www5.cs.fau.de/de/mitarbeiter/steidl-stefan/fau-aibo-emotion-corpus/"
     LICENSE = "research, on a licence agreement"
     CITATION = """@book{steidl2009automatic,

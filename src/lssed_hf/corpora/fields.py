@@ -1,6 +1,6 @@
 """Readers of the cells of metadata that people wrote: emotions, numbers, times, choices and splits.
 
-Every function raises a ValueError that quotes the cell if it cannot read it.
+Every function but `rating` raises a ValueError that quotes the cell if it cannot read it.
 """
 
 import math
@@ -54,6 +54,15 @@ def number_in(row: Row, field: str) -> float | None:
     if not (math.isfinite(number) and number >= 0):
         raise ValueError(f"{field} is {text}; correct it or leave it empty")
     return number
+
+
+def rating(text: str | None) -> float | None:
+    """Return a finite rating. An optional one that is missing or no number is None, and costs nothing else."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def times_in(row: Row) -> tuple[float | None, float | None]:

@@ -5,7 +5,8 @@ to researchers who send in its release form, whose terms hold for copies. A copy
 `data_dir` or in `IEMOCAP_full_release/` there:
 
 - `Session{N}/dialog/EmoEvaluation/Ses*.txt` has a line `[start - end] turn label [v, a, d]`, with tabs, for each turn.
-  Lines of single raters, folders below and sound that no line names are not read.
+  Lines of single raters, folders below and sound that no line names are not read. The last three numbers are the mean
+  ratings from 1 to 5, here columns `valence`, `arousal` and `dominance`; one that cannot be read is null.
 - `Session{N}/dialog/transcriptions/<dialog>.txt` has lines `turn [start-end]: text`. Other turns have no transcript.
 - `Session{N}/sentences/wav/<dialog>/<turn>.wav` is the sound. If it is missing, the turn is cut out of
   `Session{N}/dialog/wav/<dialog>.wav`, which has a channel for each speaker. They are down-mixed, so both are heard.
@@ -24,10 +25,12 @@ of the five. There is no validation split. Papers often choose the epoch on the 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from .base import CorpusBuilder, CorpusDataError, Reject, Utterance
+from .base import DIMENSIONS, CorpusDataError, CorpusFacts, Reject, Utterance
+from .fields import rating
+from .leave_out import LeaveSessionOutCorpus
 from .media import wrong_folder
 from .tables import read_text
 
@@ -47,15 +50,19 @@ EMOTION_CODES = {
 NO_AGREEMENT = "xxx"
 _GENDERS = {"F": "female", "M": "male"}
 _TURN = re.compile(r"(?P<dialog>Ses0(?P<session>[1-5])[FM]_\w+)_(?P<speaker>[FM])\d{3}")
-_ENTRY = re.compile(r"\[(?P<start>\d+\.?\d*) *- *(?P<end>\d+\.?\d*)\]\s+(?P<turn>\S+)\s+(?P<label>\S+)\s+\[[^]]*\]")
+_ENTRY = re.compile(
+    r"\[(?P<start>\d+\.?\d*) *- *(?P<end>\d+\.?\d*)\]\s+(?P<turn>\S+)\s+(?P<label>\S+)\s+\[(?P<vad>[^]]*)\]"
+)
 _TRANSCRIPT = re.compile(r"(\S+) +\[[^]]*\]: *(.+)")
 
 
-class Iemocap(CorpusBuilder):
+class Iemocap(LeaveSessionOutCorpus):
     """IEMOCAP (Busso et al. 2008), given to researchers by USC's SAIL on request."""
 
     SPLIT_SCHEMES = ("session5", "session1", "session2", "session3", "session4")
+    RATED = DIMENSIONS
     BENCHMARK_MERGES = {"excited": "happy"}
+    FACTS = CorpusFacts(["English"], EMOTION_CODES.values(), utterances=10039, speakers=10, hours=12)
     HOMEPAGE = "https://sail.usc.edu/iemocap/"
     LICENSE = "terms of USC SAIL's IEMOCAP release form, for research"
     CITATION = """@article{busso2008iemocap,
@@ -78,27 +85,6 @@ class Iemocap(CorpusBuilder):
                 )
             for evaluation in evaluations:
                 yield from _read_dialog(session, evaluation)
-
-    def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
-        present = {row.session_id for row in utterances}
-        return [name for name in self.SPLIT_SCHEMES if _session_of(name) in present] if len(present) > 1 else []
-
-    def assign_splits(self, utterances: Sequence[Utterance], scheme: str) -> list[str | None]:
-        if scheme not in (possible := self.split_schemes(utterances)):
-            present = ", ".join(sorted({row.session_id for row in utterances}))
-            raise CorpusDataError(
-                f"split_scheme={scheme!r} tests on session {_session_of(scheme)} and trains on others, but there are "
-                f"utterances of session {present} alone; {_advice(possible)}"
-            )
-        return ["test" if row.session_id == _session_of(scheme) else "train" for row in utterances]
-
-
-def _session_of(scheme: str) -> str:
-    return scheme.removeprefix("session")
-
-
-def _advice(possible: Sequence[str]) -> str:
-    return f"choose {', '.join(possible)}" if possible else "add another session"
 
 
 def _sessions(data_dir: Path) -> list[Path]:
@@ -154,6 +140,7 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
         start=float(entry["start"]),
         end=float(entry["end"]),
         transcript=transcripts.get(name),
+        **dict(zip(DIMENSIONS, map(rating, f"{entry['vad']},,".split(",")))),
         cut=cut,
         source=source,
     )

@@ -35,7 +35,7 @@ import datasets
 
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
 from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
+from .base import CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance, corpus_features
 from .feature_sets import FEATURE_SETS, FEATURE_SUFFIXES, read_features, table_offsets
 from .fields import choice_in, emotions_in, escapes, number_in, split_in, times_in
 from .splits import assign_speakers, stratified_split
@@ -88,6 +88,7 @@ class Lssed(CorpusBuilder):
         ),
     ]
     SPLIT_SCHEMES = ("speaker", "paper", "speaker_883")
+    FACTS = CorpusFacts(["English"], EMOTIONS, utterances=147025, speakers=820, hours=206.4)
     HOMEPAGE = "https://github.com/tobefans/LSSED"
     LICENSE = "LSSED EULA: academic, non-commercial, no redistribution"
     NO_REDISTRIBUTION = "The agreement forbids redistribution of the corpus in any form, which this folder is."

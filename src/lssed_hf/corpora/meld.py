@@ -29,7 +29,7 @@ from pathlib import Path
 
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS
 from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-from .base import CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance
+from .base import CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance
 from .fields import SPLIT_NAMES
 from .media import wrong_folder
 from .tables import Row, read_table
@@ -90,6 +90,7 @@ class Meld(CorpusBuilder):
         MeldConfig(name="benchmark", description="angry, neutral, happy, sad", emotions=BENCHMARK_EMOTIONS),
     ]
     SPLIT_SCHEMES = ("official",)
+    FACTS = CorpusFacts(["English"], EMOTION_NAMES.values(), utterances=13708, speakers=304, hours=12.1)
     HOMEPAGE = "https://github.com/declare-lab/MELD"
     LICENSE = "GPL-3.0 (metadata); clips of a TV series, all rights reserved"
     CITATION = """@inproceedings{poria2019meld,

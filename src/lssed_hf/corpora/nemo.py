@@ -21,11 +21,11 @@ from os.path import splitext
 from pathlib import Path
 
 from ..labels import GENDERS
-from .base import Reject, Utterance
+from .base import CorpusFacts, Reject, Utterance
 from .fields import choice_in, number_in
 from .leave_out import LeaveOutCorpus
 from .media import find_clips, wrong_folder
-from .tables import Row, read_table
+from .tables import Row, find_table, read_table
 
 
 EMOTION_NAMES = {
@@ -46,6 +46,7 @@ class Nemo(LeaveOutCorpus):
     """nEMO (Christop 2024), CC BY-NC-SA 4.0."""
 
     SPLIT_OF_SPEAKER = {"MK0": "validation", "WR0": "validation", "KD0": "test", "TP0": "test"}
+    FACTS = CorpusFacts(["Polish"], EMOTION_NAMES.values(), utterances=4481, speakers=9, hours=3.1)
     HOMEPAGE = "https://github.com/amu-cai/nEMO"
     LICENSE = "CC BY-NC-SA 4.0"
     CITATION = """@inproceedings{christop2024nemo,
@@ -56,10 +57,9 @@ class Nemo(LeaveOutCorpus):
 }"""
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
-        tables = [*data_dir.glob(TABLE), *sorted(data_dir.glob(f"*/{TABLE}"))]
-        if not tables:
+        table = find_table(data_dir, TABLE)
+        if table is None:
             raise wrong_folder(data_dir, "nEMO", f"{TABLE} in it and one level below")
-        table = tables[0]
         clips, copies = find_clips(table.parent, key=lambda path: path.stem)
         yield from copies
         files: dict[str, list[Path]] = {}

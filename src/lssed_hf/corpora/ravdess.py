@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..scan import AUDIO_SUFFIXES, find_audio_files
-from .base import CorpusBuilder, Reject, Utterance
+from .base import CorpusBuilder, CorpusFacts, Reject, Utterance
 from .download import Archive, download_corpus
 
 
@@ -45,6 +45,7 @@ NAME = re.compile(r"(?P<modality>0[1-3])-(?P<channel>0[12])-(0[1-8])-(0[12])-(0[
 class Ravdess(CorpusBuilder):
     """RAVDESS speech (Livingstone and Russo 2018), CC BY-NC-SA 4.0."""
 
+    FACTS = CorpusFacts(["English"], EMOTION_CODES.values(), utterances=1440, speakers=24, hours=1.5)
     HOMEPAGE = "https://zenodo.org/records/1188976"
     LICENSE = "CC BY-NC-SA 4.0"
 

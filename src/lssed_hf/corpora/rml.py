@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .base import CorpusBuilder, Reject, Utterance
+from .base import CorpusBuilder, CorpusFacts, Reject, Utterance
 from .media import find_clips, wrong_folder
 from .splits import leave_one_out
 
@@ -32,6 +32,7 @@ EMOTION_CODES = {
     "sa": "sad",
     "su": "surprised",
 }
+_LANGUAGES = ("English", "Mandarin", "Urdu", "Punjabi", "Persian", "Italian")
 _NAME = re.compile(rf"({'|'.join(EMOTION_CODES)})[ _-]?\d+", re.IGNORECASE)
 _SPEAKER = re.compile(r"s[1-8]", re.IGNORECASE)
 
@@ -40,6 +41,7 @@ class Rml(CorpusBuilder):
     """RML emotion database (Wang and Guan 2008), free for research on a signed agreement."""
 
     SPLIT_SCHEMES = ("s8",)
+    FACTS = CorpusFacts(_LANGUAGES, EMOTION_CODES.values(), utterances=720, speakers=8)
     HOMEPAGE = "http://www.rml.ryerson.ca/rml-emotion-database.html"
     LICENSE = "research and non-commercial use, on a signed agreement"
     CITATION = """@article{wang2008recognizing,

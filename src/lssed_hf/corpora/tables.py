@@ -45,6 +45,13 @@ class Row(dict):
         return self.get(name)
 
 
+def find_table(data_dir: Path, *names: str) -> Path | None:
+    """Return the first file with one of these names, in a folder or one level below, None where there is none."""
+    below = sorted(path for path in data_dir.iterdir() if path.is_dir())
+    paths = (folder / name for folder in (data_dir, *below) for name in names)
+    return next((path for path in paths if path.is_file()), None)
+
+
 def read_table(path: Path, required: Mapping[str, Sequence[str]] | None = None) -> Iterator[Row]:
     """Read the rows of a `.jsonl` file, or of a CSV file with a header and `,`, `;` or tabs between cells.
 

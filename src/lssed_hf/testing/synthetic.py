@@ -10,6 +10,7 @@ from .releases.lssed import METADATA_NAME, write_synthetic_lssed
 class Synthetic(Lssed):
     """Synthetic speech (eSpeak NG) in LSSED's layout: a stand-in to try the tools on."""
 
+    FACTS = None
     HOMEPAGE = "https://github.com/espeak-ng/espeak-ng"
     LICENSE = "Apache-2.0"
     NO_REDISTRIBUTION = ""

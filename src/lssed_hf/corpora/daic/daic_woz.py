@@ -36,7 +36,7 @@ import datasets
 
 from ...audio import AudioError, audio_duration
 from ...unpack import ArchiveError
-from ..base import SAMPLING_RATE, CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance
+from ..base import SAMPLING_RATE, CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance
 from ..download import corpus_cache
 from ..media import wrong_folder
 from .archives import Session, find_sessions, locate_session
@@ -151,6 +151,7 @@ class DaicWoz(CorpusBuilder):
     READER_EMOTIONS = None
     SPLIT_SCHEMES = ("official",)
     LABEL_COLUMN = "depression"
+    FACTS = CorpusFacts(["English"], LABELS, utterances=189, speakers=189)
     HOMEPAGE = "https://dcapswoz.ict.usc.edu"
     LICENSE = "end user licence agreement of USC, signed: academic, non-commercial research only"
     NO_REDISTRIBUTION = (

@@ -15,9 +15,10 @@ the binary column is reported to disagree with the scores in places.
 
 from dataclasses import dataclass
 
+from ..base import CorpusFacts
 from .daic_woz import DaicWoz, InterviewConfig
 from .defects import E_DAIC_REMEDIES, chosen_remedies
-from .label_files import DAIC_WOZ_FILES, E_DAIC_FILES
+from .label_files import DAIC_WOZ_FILES, E_DAIC_FILES, LABELS
 from .segments import Repairs, Segmentation
 from .transcripts import read_e_daic
 
@@ -38,6 +39,7 @@ class EDaic(DaicWoz):
 
     BUILDER_CONFIG_CLASS = EDaicConfig
     BUILDER_CONFIGS = [EDaicConfig(name="default", description="depressed or not, by PHQ-8 score")]
+    FACTS = CorpusFacts(["English"], LABELS, utterances=275, speakers=275, hours=73.2)
     CITATION = """@inproceedings{ringeval2019avec,
   title={{AVEC} 2019 Workshop and Challenge: State-of-Mind, Detecting Depression with {AI}, and Cross-Cultural Affect
     Recognition},
