@@ -20,8 +20,13 @@ from lssed_hf.inference import predict_ray
 from lssed_hf.inference.predict_ray import ModelWorker
 
 
-# A worker sets the number of threads of its process, which is this one in some tests.
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(autouse=True)
+def _restored_threads(monkeypatch):
+    """Undo what a worker sets, whose process is this one in some tests."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..ray_cluster import NoMachineError, count_places, ray_cluster, work_off
 from .classifiers.classifier import Classifier
 from .classifiers.loading import load_speaker_classifier
@@ -26,7 +24,7 @@ class ModelWorker:
     Args:
         model: Arguments of `load_classifier`: folder or Hub name, batch size, device, trust_remote_code.
         folder: Folder that relative paths start from.
-        num_threads: Number of threads of torch.
+        num_threads: Number of threads of the network.
         speaker: File of speakers and name, see `load_speaker_classifier`.
         settings: Keyword arguments of `predict_files`.
     """
@@ -52,7 +50,7 @@ class ModelWorker:
                     f"{self.folder} is not there on {socket.gethostname()} ({error.strerror}); start the command in a "
                     "folder that all machines of the cluster share"
                 ) from error
-            torch.set_num_threads(self.num_threads)
+            os.environ["OMP_NUM_THREADS"] = str(self.num_threads)  # torch is not imported yet, and perhaps never
             self._classifier = load_speaker_classifier(self.model, self.speaker)
         return self._classifier
 
@@ -102,7 +100,7 @@ def predict_on_ray(
         settings: Keyword arguments of `predict_files`.
         address: Address of the cluster, see `ray_cluster`.
         num_proc: Number of actors, by default as many as there is room for.
-        cpus_per_proc: CPUs of each actor, and threads of torch.
+        cpus_per_proc: CPUs of each actor, and threads of the network.
 
     Yields:
         Class names, and an iterator over the predictions.
