@@ -185,6 +185,6 @@ def test_a_worker_of_ray_takes_speakers_too(home, people, tmp_path, one_thread):
     flags = ["--speakers", str(people), "--speaker", "bert", "--csv", str(tmp_path / "out.csv")]
     assert cli.main(["predict", str(home / "model"), str(home / "bert" / "0.wav"), *flags]) == 0
     worker = files_ray.ModelWorker((home / "model", 8, "cpu", False), home, 1, (people, "bert"))
-    [prediction] = worker.predict((0, [(home / "bert" / "0.wav", True)]))
+    [prediction] = worker.predict([(home / "bert" / "0.wav", True)])
     [row] = table(tmp_path / "out.csv")
     assert prediction.probabilities["sad"] == pytest.approx(float(row["probability_sad"]), abs=1e-4)
