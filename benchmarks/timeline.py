@@ -1,4 +1,4 @@
-"""Memory and speed of `lssed-hf timeline` with the built-in model on long recordings, each in a process of its own.
+"""Memory and speed of `lssed-hf timeline` with the built-in models on long recordings, each in a process of its own.
 
     python benchmarks/timeline.py --minutes 10 60 180 --threads 2
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+import lssed_hf
 from start import run
 
 
@@ -26,19 +27,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, nargs="+", default=[10, 60, 180])
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the process (default: 1)")
+    parser.add_argument("--models", nargs="+", default=lssed_hf.list_pretrained(), help="default: the built-in ones")
     args = parser.parse_args()
 
-    print("| recording | windows | seconds | CPU, s | × real time | peak memory, MB |")
-    print("|---|---|---|---|---|---|", flush=True)
+    print("| model | recording | windows | seconds | CPU, s | × real time | peak memory, MB |")
+    print("|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as work:
         recording, table = Path(work, "recording.wav"), Path(work, "timeline.csv")
         for minutes in args.minutes:
             write_noise(recording, minutes)
-            command = [sys.executable, "-m", "lssed_hf", "timeline", recording, "--no-vad", "--csv", table]
-            cpu, seconds, memory = run([*map(str, command)], args.threads)
-            windows = len(table.read_text(encoding="utf-8").splitlines()) - 1
-            cells = [f"{minutes:g} min", f"{windows:,}", f"{seconds:.0f}", f"{cpu:.0f}"]
-            print("|", " | ".join([*cells, f"{60 * minutes / seconds:.0f}", f"{memory:.0f}"]), "|", flush=True)
+            for model in args.models:
+                command = [sys.executable, "-m", "lssed_hf", "timeline", model, recording, "--no-vad", "--csv", table]
+                cpu, seconds, memory = run([*map(str, command)], args.threads)
+                windows = len(table.read_text(encoding="utf-8").splitlines()) - 1
+                cells = [model, f"{minutes:g} min", f"{windows:,}", f"{seconds:.0f}", f"{cpu:.0f}"]
+                print("|", " | ".join([*cells, f"{60 * minutes / seconds:.0f}", f"{memory:.0f}"]), "|", flush=True)
 
 
 def write_noise(path: Path, minutes: float) -> None:
