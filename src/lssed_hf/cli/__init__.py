@@ -91,6 +91,8 @@ def _run(prog: str, function: Callable[[], int | None]) -> int:
     if sys.stdout is None:  # it was closed
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
     warnings.formatwarning = lambda message, category, *place: f"{message}\n"  # without the line of the code
+    # Worker processes import nothing from the working directory, which may be a corpus of strangers (Python 3.11).
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     try:
         try:
             status = function()
