@@ -12,22 +12,34 @@ from .base import CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Rej
 
 # Corpus -> module, relative to this package, and class.
 _CORPORA = {
+    "aesdd": (".aesdd", "Aesdd"),
     "afew": (".afew", "Afew"),
+    "asvp_esd": (".asvp_esd", "AsvpEsd"),
+    "cafe": (".cafe", "Cafe"),
+    "cmu_mosei": (".cmu_mosei", "CmuMosei"),
     "crema_d": (".crema_d", "CremaD"),
     "daic_woz": (".daic.daic_woz", "DaicWoz"),
     "e_daic": (".daic.e_daic", "EDaic"),
     "emodb": (".emodb", "Emodb"),
     "emovo": (".emovo", "Emovo"),
     "enterface": (".enterface", "Enterface"),
+    "esd": (".esd", "Esd"),
     "fau_aibo": (".fau_aibo", "FauAibo"),
     "folder": (".own.folder", "FolderCorpus"),
     "iemocap": (".iemocap", "Iemocap"),
+    "jl_corpus": (".jl_corpus", "JlCorpus"),
     "lssed": (".lssed", "Lssed"),
     "meld": (".meld", "Meld"),
+    "msp_improv": (".msp_improv", "MspImprov"),
+    "msp_podcast": (".msp_podcast", "MspPodcast"),
     "nemo": (".nemo", "Nemo"),
     "ravdess": (".ravdess", "Ravdess"),
     "rml": (".rml", "Rml"),
+    "savee": (".savee", "Savee"),
+    "shemo": (".shemo", "Shemo"),
+    "subesco": (".subesco", "Subesco"),
     "synthetic": ("..testing.synthetic", "Synthetic"),
+    "tess": (".tess", "Tess"),
 }
 
 

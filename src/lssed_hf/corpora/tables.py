@@ -94,6 +94,16 @@ def read_text(path: Path) -> str:
     raise CorpusDataError(f"{path}, line {number}: not UTF-8 ({reason}); save the file as UTF-8")
 
 
+def decode_text(content: bytes, fallback: str) -> str:
+    """Decode text in UTF-8, in UTF-16 with a byte order mark, or else in another encoding, whatever it costs."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode(fallback, errors="replace")
+
+
 def _first_line_that_is_not_utf8(content: bytes) -> tuple[int, bytes]:
     lines = content.splitlines()
     return next(((number, line) for number, line in enumerate(lines, 1) if not _is_utf8(line)), (1, lines[0]))
