@@ -2,6 +2,7 @@
 
 import os
 import struct
+import subprocess
 import sys
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import av_file, chunk, mp3, sound_file, tone, wav
 
+from lssed_hf import audio
 from lssed_hf.audio import AudioError, audio_duration, load_audio, num_channels, read_audio, stream_audio
 from lssed_hf.scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
@@ -597,3 +599,38 @@ def test_sound_files_are_read_bit_for_bit_as_libsndfile_reads_them(tmp_path):
         path = tmp_path / "clip"
         path.write_bytes(content)
         np.testing.assert_array_equal(load_audio(content), soundfile.read(path, dtype="float32")[0])
+
+
+class TestMemory:
+    """Files that are small and take much memory."""
+
+    def test_a_recording_too_long_for_memory(self, write, monkeypatch):
+        monkeypatch.setattr(audio, "_MOST_SAMPLES", 20_000)
+        path = write(sound_file(tone(1.3, 16000)))
+        with pytest.raises(AudioError, match=r"clip\.wav: is too long .* \(over 0\.0 h\); read it in parts"):
+            load_audio(path)
+        with pytest.raises(AudioError, match=r"is too long .* at 48000 Hz"):
+            load_audio(path, 48000, start=0.0, end=0.5)
+        assert len(load_audio(path, start=0.1, end=0.6)) == 8000
+        assert sum(map(len, stream_audio(path))) == 20800
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are those of Linux")
+    def test_too_little_memory_is_an_error_of_the_file(self, write):
+        # 10 million samples at 1,000 Hz are 640 MB at 16,000 Hz.
+        path = write(sound_file(np.zeros(10_000_000, np.int16), 1000, "FLAC"), "zeros.flac")
+        assert os.path.getsize(path) < 100_000
+        code = """
+import resource, sys
+from lssed_hf.audio import AudioError, load_audio, stream_audio
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+try:
+    load_audio(sys.argv[1])
+except AudioError as error:
+    print(error)
+print(sum(map(len, stream_audio(sys.argv[1]))))
+"""
+        done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+        message, streamed = done.stdout.splitlines()
+        assert "zeros.flac: needs more memory than there is" in message
+        assert streamed == "160000000"

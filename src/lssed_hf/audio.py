@@ -17,6 +17,7 @@ from .decoding.source import AudioError, source_name
 
 
 _BLOCK = 2**16  # samples of one decoded block
+_MOST_SAMPLES = 2**29  # of a recording in memory, 2 GiB; a small file may hold days of silence
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ def read_audio(
     Raises:
         FileNotFoundError: There is no such file.
         AudioError: The audio is unreadable, truncated or empty, has NaN or infinite samples, lacks the right channel,
-            or does not cover the times. A truncated Ogg file goes unnoticed, because Ogg does not store its length.
+            does not cover the times, or is too long to be held in memory. A truncated Ogg file goes unnoticed, because
+            Ogg does not store its length.
     """
     if (start is None) != (end is None):
         raise AudioError(
@@ -74,24 +76,31 @@ def read_audio(
     with open_sound(source) as sound:
         mixer = ChannelMixer(channel, sound.channels, sound.name)
         peak, pieces = 0.0, []
+        room = round(_MOST_SAMPLES * min(1.0, sound.sampling_rate / sampling_rate))
         for block in sound.blocks(_BLOCK, start, end):
+            if (room := room - len(block)) < 0:
+                hours = _MOST_SAMPLES / max(sampling_rate, sound.sampling_rate) / 3600
+                raise AudioError(
+                    f"{sound.name}: is too long to be held in memory at {sampling_rate} Hz (over {hours:.1f} h); read "
+                    "it in parts (start and end) or by stream_audio"
+                )
             if sound.is_float and start is None:
                 peak = max(peak, _magnitude(block))
             pieces.append(mixer.mix(block))
-    if not pieces:
-        raise _empty(sound.name)
-    samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-    _check_finite(samples, sound.name, f" of {len(samples)}")
-    if sound.is_float and start is not None:
-        peak = _peak(source)  # the whole recording tells the scale of a quiet part
-    scale, notes = full_scale(peak, sound.name)
-    if scale != 1:
-        samples = samples / np.float32(scale)
-    if sound.sampling_rate != sampling_rate:
-        samples = soxr.resample(samples, sound.sampling_rate, sampling_rate)
-    if len(samples) == 0:
-        raise _empty(sound.name)
-    return Recording(samples, sampling_rate, (*sound.notes, *notes, *mixer.notes(scale)))
+        if not pieces:
+            raise _empty(sound.name)
+        samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        _check_finite(samples, sound.name, f" of {len(samples)}")
+        if sound.is_float and start is not None:
+            peak = _peak(source)  # the whole recording tells the scale of a quiet part
+        scale, notes = full_scale(peak, sound.name)
+        if scale != 1:
+            samples = samples / np.float32(scale)
+        if sound.sampling_rate != sampling_rate:
+            samples = soxr.resample(samples, sound.sampling_rate, sampling_rate)
+        if len(samples) == 0:
+            raise _empty(sound.name)
+        return Recording(samples, sampling_rate, (*sound.notes, *notes, *mixer.notes(scale)))
 
 
 def load_audio(
@@ -119,7 +128,7 @@ def load_audio(
     Raises:
         FileNotFoundError: There is no such file.
         AudioError: The audio is unreadable, truncated or empty, has NaN or infinite samples, lacks the right channel,
-            or does not cover the times.
+            or does not cover the times, or is too long to be held in memory.
 
     Examples:
         >>> import numpy as np

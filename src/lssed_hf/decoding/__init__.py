@@ -44,7 +44,12 @@ def open_sound(source) -> Iterator[Sound]:
     with open_source(source, name) as (file, head), closing(_open_file(name, file, head)) as sound:
         if not _RATES[0] <= sound.sampling_rate <= _RATES[1]:
             raise unreadable(name, f"a sampling rate of {sound.sampling_rate} Hz")
-        yield sound
+        try:
+            yield sound
+        except MemoryError as error:
+            raise AudioError(f"{name}: needs more memory than there is ({error}); shorten or convert it") from error
+        except (OverflowError, RuntimeError, SystemError) as error:  # of a decoder that trusts a damaged header
+            raise unreadable(name, f"{type(error).__name__}: {error}") from error
 
 
 def _open_file(name: str, file: BinaryIO, head: bytes) -> Sound:
