@@ -21,6 +21,8 @@ FEWEST = {
     "lssed": 4,
     "daic_woz": 8,
     "e_daic": 6,
+    "msp_improv": 4,
+    "msp_podcast": 3,
 }
 
 
@@ -57,8 +59,8 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 
 def test_refusals(tmp_path, capsys):
-    with pytest.raises(ValueError, match="unknown layout 'savee'; known are afew"):
-        synthesize("savee", tmp_path / "out")
+    with pytest.raises(ValueError, match="unknown layout 'urdu'; known are afew"):
+        synthesize("urdu", tmp_path / "out")
     with pytest.raises(ValueError, match="RAVDESS has 24 actors, got num_speakers=25"):
         synthesize("ravdess", tmp_path / "many", num_speakers=25)
     (tmp_path / "mine").mkdir()

@@ -10,21 +10,33 @@ from pathlib import Path
 
 #: Layout, which is a module of `releases`, and its number of speakers or participants by default.
 LAYOUTS = {
+    "aesdd": 6,
     "afew": 12,
+    "asvp_esd": 12,
+    "cafe": 12,
+    "cmu_mosei": 12,
     "crema_d": 12,
     "daic_woz": 12,
     "e_daic": 6,
     "emodb": 10,
     "emovo": 6,
     "enterface": 12,
+    "esd": 20,
     "fau_aibo": 12,
     "folder": 6,
     "iemocap": 10,
+    "jl_corpus": 4,
     "lssed": 12,
     "meld": 8,
+    "msp_improv": 12,
+    "msp_podcast": 12,
     "nemo": 9,
     "ravdess": 24,
     "rml": 8,
+    "savee": 4,
+    "shemo": 12,
+    "subesco": 20,
+    "tess": 2,
 }
 
 

@@ -83,6 +83,45 @@ class Cast:
         return Spoken(speaker, emotion, text, speak_as(speaker, emotion, text, rng=rng))
 
 
+def cast_actors(title: str, genders: Mapping[str, str], num_actors: int, seed: int) -> tuple[Cast, dict[str, Speaker]]:
+    """Return a cast, and the voices of the first actors of a corpus.
+
+    Args:
+        title: Name of the corpus, for the message.
+        genders: Gender of each actor.
+        num_actors: Number of actors who speak.
+        seed: Seed of everything random.
+
+    Raises:
+        ValueError: The corpus has fewer actors.
+    """
+    if num_actors > len(genders):
+        raise ValueError(f"{title} has {len(genders)} actors, got num_speakers={num_actors}")
+    cast = Cast(2 * num_actors, seed)
+    voices = {gender: iter(cast.of(gender)) for gender in ("female", "male")}
+    return cast, {actor: next(voices[genders[actor]]) for actor in list(genders)[:num_actors]}
+
+
+#: Valence, arousal and dominance of each emotion, from 0 to 1. They are invented.
+_RATINGS = {
+    "angry": (0.15, 0.9, 0.85),
+    "happy": (0.9, 0.75, 0.6),
+    "sad": (0.2, 0.15, 0.25),
+    "excited": (0.85, 0.95, 0.65),
+    "surprised": (0.65, 0.8, 0.45),
+    "fearful": (0.2, 0.8, 0.15),
+    "disgusted": (0.15, 0.5, 0.6),
+}
+
+
+def rated(emotion: str, highest: int) -> tuple[float, float, float]:
+    """Return mean ratings of valence, arousal and dominance on a scale from 1."""
+    valence, arousal, dominance = (
+        round(1 + share * (highest - 1), 2) for share in _RATINGS.get(emotion, (0.5, 0.4, 0.5))
+    )
+    return valence, arousal, dominance
+
+
 def write_audio(path: Path, samples: np.ndarray, sampling_rate: int = SAMPLING_RATE) -> None:
     """Write samples at 16 kHz as a 16-bit mono file, WAV or FLAC by its suffix, at any rate; make the folder."""
     content = encode_audio(resample(samples, sampling_rate), sampling_rate, path.suffix[1:])

@@ -9,23 +9,21 @@ import numpy as np
 import soundfile
 
 from ...corpora.emovo import EMOTION_CODES, SENTENCES
-from .common import SAMPLING_RATE, Cast, claim, resample
+from .common import SAMPLING_RATE, cast_actors, claim, resample
 
 
-_SPEAKERS = ("f3", "m3", "m2", "f1", "f2", "m1")  # test and validation come first
+#: Gender of each actor. Those for test and validation come first.
+_GENDERS = {"f3": "female", "m3": "male", "m2": "male", "f1": "female", "f2": "female", "m1": "male"}
 _DELAY = SAMPLING_RATE // 100  # samples
 _RATE = 48000
 
 
 def write(output_dir: Path, num_speakers: int, seed: int) -> None:
     """Write the release."""
-    if num_speakers > len(_SPEAKERS):
-        raise ValueError(f"EMOVO has {len(_SPEAKERS)} actors, got num_speakers={num_speakers}")
+    cast, actors = cast_actors("EMOVO", _GENDERS, num_speakers, seed)
     claim(output_dir, "emovo")
-    cast = Cast(2 * num_speakers, seed)
-    voices = {"f": iter(cast.of("female")), "m": iter(cast.of("male"))}
-    for actor in _SPEAKERS[:num_speakers]:
-        speaker, folder = next(voices[actor[0]]), output_dir / actor
+    for actor, speaker in actors.items():
+        folder = output_dir / actor
         folder.mkdir(exist_ok=True)
         for code, emotion in EMOTION_CODES.items():
             for sentence in ("b1", "d1"):

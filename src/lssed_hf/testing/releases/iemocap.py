@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...corpora.iemocap import EMOTION_CODES, NO_AGREEMENT
 from ..voices import Speaker
-from .common import Cast, claim, write_audio, write_recording, write_text
+from .common import Cast, claim, rated, write_audio, write_recording, write_text
 
 
 # Each label is spoken by one of the two in the improvisation, the usual ones by the other in the scripted dialog.
@@ -36,7 +36,8 @@ def _write_dialog(session: Path, dialog: str, cast: Cast, pair: Sequence[Speaker
     times = write_recording(session / "dialog" / "wav" / f"{dialog}.wav", spoken)
     evaluation, transcription, ratings = _HEADER, "", ""
     for turn, label, (start, end), utterance in zip(turns, labels, times, spoken):
-        evaluation += f"[{start:.4f} - {end:.4f}]\t{turn}\t{label}\t[3.0000, 3.0000, 3.0000]\n{_RATERS}"
+        means = ", ".join(f"{mean:.4f}" for mean in rated(utterance.emotion, 5))
+        evaluation += f"[{start:.4f} - {end:.4f}]\t{turn}\t{label}\t[{means}]\n{_RATERS}"
         transcription += f"{turn} [{start:08.4f}-{end:08.4f}]: {utterance.text}\n"
         ratings += f"{turn} :act 3; :val 3; :dom 3; ;\n"
         write_audio(session / "sentences" / "wav" / dialog / f"{turn}.wav", utterance.samples)

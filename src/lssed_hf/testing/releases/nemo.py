@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ...corpora.nemo import COLUMNS, EMOTION_NAMES, TABLE
 from ..voices import SENTENCES
-from .common import Cast, claim, write_audio, write_text
+from .common import cast_actors, claim, write_audio, write_text
 
 
 #: Gender of each actor. Those for test and validation come first.
-_SPEAKERS = {
+_GENDERS = {
     "KD0": "female",
     "TP0": "male",
     "MK0": "female",
@@ -26,14 +26,10 @@ _SPEAKERS = {
 
 def write(output_dir: Path, num_speakers: int, seed: int) -> None:
     """Write the release."""
-    if num_speakers > len(_SPEAKERS):
-        raise ValueError(f"nEMO has {len(_SPEAKERS)} actors, got num_speakers={num_speakers}")
+    cast, actors = cast_actors("nEMO", _GENDERS, num_speakers, seed)
     claim(output_dir, "nemo")
-    cast = Cast(2 * num_speakers, seed)
-    voices = {gender: iter(cast.of(gender)) for gender in ("female", "male")}
     lines = [COLUMNS]
-    for actor in list(_SPEAKERS)[:num_speakers]:
-        speaker = next(voices[_SPEAKERS[actor]])
+    for actor, speaker in actors.items():
         for label, emotion in EMOTION_NAMES.items():
             if label == "surprise":  # a spelling that no release has
                 continue
