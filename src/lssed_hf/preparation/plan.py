@@ -22,13 +22,13 @@ class Group:
     Attributes:
         name: Beginning of the names of the shards.
         configs: Configurations that hold the utterances.
-        splits: Split in each scheme.
+        splits: Split in each scheme, None where a scheme does not hold the utterances.
         rows: Utterances, each with the label that it is stored under.
     """
 
     name: str
     configs: tuple[str, ...]
-    splits: tuple[str, ...]
+    splits: tuple[str | None, ...]
     rows: Sequence[tuple[Utterance, str]]
 
     def shards(self, utterances_per_shard: int) -> list[Shard]:
@@ -130,7 +130,7 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
     grouped: dict[tuple, list[tuple[Utterance, str]]] = defaultdict(list)
     for utterance, sides in zip(utterances, splits):
         labels = {builder.config.name: builder.label_of(utterance) for builder in builders}
-        if None in sides:
+        if not any(sides):
             rejects.append(Reject(utterance.id, utterance.path, "its split is not given", by_rule=True))
         elif (main := labels[first.config.name]) is None:
             rejects.append(Reject(utterance.id, utterance.path, f"{utterance.emotion} is left out", by_rule=True))
@@ -151,8 +151,8 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
 def _named(grouped: dict, num_configs: int) -> list[Group]:
     """Return groups in order, named like `train-all`, `train-default`, or `train-all-2` for a further division."""
     groups, used = [], defaultdict(int)
-    for sides, configs in sorted(grouped):
-        stem = f"{sides[0]}-{'all' if len(configs) == num_configs else '-'.join(configs)}"
+    for sides, configs in sorted(grouped, key=lambda key: ([side or "" for side in key[0]], key[1])):
+        stem = f"{next(filter(None, sides))}-{'all' if len(configs) == num_configs else '-'.join(configs)}"
         used[stem] += 1
         name = stem if used[stem] == 1 else f"{stem}-{used[stem]}"
         groups.append(Group(name, configs, sides, grouped[sides, configs]))
