@@ -51,11 +51,6 @@ class EsdConfig(CorpusConfig):
 
     language: str | None = None
 
-    def __post_init__(self):
-        super().__post_init__()
-        if self.language not in (None, *LANGUAGES):
-            raise ValueError(f"language={self.language!r}; ESD has {', '.join(LANGUAGES)}")
-
 
 class Esd(FileNameCorpus):
     """ESD (Zhou et al. 2021), for research on a licence form."""
@@ -80,6 +75,8 @@ class Esd(FileNameCorpus):
 }"""
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
+        if self.config.language not in (None, *LANGUAGES):
+            raise ValueError(f"language={self.config.language!r}; ESD has {', '.join(LANGUAGES)}")
         texts: dict[str, dict[str, str]] = {}
         for row in super().read_utterances(data_dir):
             if isinstance(row, Utterance):
