@@ -59,6 +59,8 @@ def checkout(tmp_path_factory, write_clip) -> Path:
         for number, code in enumerate(("a", "d", "f", "h", "n", "sa", "su")):
             clip = folder / "SAVEE" / "AudioData" / speaker / f"{code}01.wav"
             write_clip(clip, seconds=0.5, frequency=300 + 200 * number)
+    for number in range(5):
+        write_clip(folder / "URDU" / "Angry" / f"SM{number}_F1_A01.wav", seconds=0.5)
     write_clip(folder / "my_recordings" / "clip.wav", seconds=0.5)
     return folder
 
