@@ -83,7 +83,8 @@ bench: .venv/.installed  ## side-by-side timings, and what they come to, in outp
 	$(BIN)/python benchmarks/operators.py > outputs/bench/operators.md
 	$(BIN)/python benchmarks/processes.py --work_dir outputs/bench/processes > outputs/bench/processes.md
 	$(BIN)/python benchmarks/linear_cost.py --work_dir outputs/bench/linear --clips 1000 > outputs/bench/linear_cost.md
-	$(BIN)/python benchmarks/projection.py --results outputs/bench/results.json > outputs/bench/projection.md
+	$(BIN)/python benchmarks/machines.py --output outputs/bench/machines.json > outputs/bench/machines.md
+	$(BIN)/python benchmarks/projection.py --results outputs/bench > outputs/bench/projection.md
 	$(BIN)/python benchmarks/start.py > outputs/bench/start.md
 
 conformance: .venv/.installed  ## transformers' own test suite for models and feature extractors
