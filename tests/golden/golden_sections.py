@@ -25,21 +25,33 @@ GOLDEN = Path(__file__).with_name("golden.json")
 RATE = 16000
 #: Synthetic releases (`lssed_hf.testing.synthesize`), each with as few speakers as show every split scheme.
 SPEAKERS = {
+    "aesdd": 4,
     "afew": 3,
+    "asvp_esd": 4,
+    "cafe": 5,
+    "cmu_mosei": 4,
     "crema_d": 5,
     "daic_woz": 8,
     "e_daic": 3,
     "emodb": 4,
     "emovo": 4,
     "enterface": 3,
+    "esd": 9,
     "fau_aibo": 3,
     "folder": 4,
     "iemocap": 4,
+    "jl_corpus": 3,
     "lssed": 4,
     "meld": 3,
+    "msp_improv": 4,
+    "msp_podcast": 6,
     "nemo": 5,
     "ravdess": 17,
     "rml": 3,
+    "savee": 3,
+    "shemo": 4,
+    "subesco": 4,
+    "tess": 2,
 }
 #: Layout of a corpus that has none of its own.
 LAYOUTS = {"synthetic": "lssed"}
