@@ -85,7 +85,7 @@ def test_options_of_another_corpus_are_refused(ravdess):
 @pytest.mark.parametrize("name", ["./gone", "/gone/further", "a/b/c", "~/gone"])
 def test_a_missing_folder_is_not_looked_for_on_the_hub(name, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", None)
-    with pytest.raises(FileNotFoundError, match=r"there is no folder .*; corpora are afew, "):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*; corpora are aesdd, "):
         load_splits(name)
 
 
@@ -104,7 +104,7 @@ def test_what_is_nowhere(monkeypatch):
         raise datasets.exceptions.DatasetNotFoundError("not there")
 
     monkeypatch.setattr(datasets, "load_dataset", nowhere)
-    with pytest.raises(FileNotFoundError, match=r"radvess is neither a folder, nor a corpus \(afew.*nor on the Hub"):
+    with pytest.raises(FileNotFoundError, match=r"radvess is neither a folder, nor a corpus \(aesdd.*nor on the Hub"):
         load_splits("radvess")
 
 
