@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from transformers import AutoFeatureExtractor, SequenceFeatureExtractor
+from transformers import SequenceFeatureExtractor
 
 from ..evaluation.participants import (
     DepressionSystem,
@@ -23,6 +23,7 @@ from ..evaluation.participants import (
 from ..evaluation.plots import plot_people, plot_roc
 from ..evaluation.run_results import read_run
 from ..files import replacing, write_json
+from ..inference.classifiers.network import open_front_end
 from ..models.registry import create_feature_extractor, list_models
 from .benchmark import Spec, make_run, parse_systems
 from .experiment_report import Report, failures_of, missing_section, write_text
@@ -138,10 +139,7 @@ def _front_end_flags(front_end: str, model: str, flags: Sequence[str]) -> list[s
     if FRONT_ENDS[front_end] is None:
         return []
     overrides = json.loads(training_settings(flags).get("feature_extractor_overrides", "{}"))
-    if model in list_models():
-        feature_extractor = create_feature_extractor(model)
-    else:
-        feature_extractor = AutoFeatureExtractor.from_pretrained(model)
+    feature_extractor = create_feature_extractor(model) if model in list_models() else open_front_end(model)
     overrides |= window_overrides(feature_extractor, *FRONT_ENDS[front_end])
     return ["--feature_extractor_overrides", json.dumps(overrides)]
 

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 from .. import __version__
 from ..audio import AudioError, load_audio
@@ -36,7 +35,7 @@ from ..inference.classifiers.exported import (
 )
 from ..inference.classifiers.inputs import model_inputs
 from ..inference.classifiers.loading import find_model
-from ..inference.classifiers.network import no_loading_bar
+from ..inference.classifiers.network import no_loading_bar, open_front_end, open_trained
 from ..inference.trained_on import RECORD
 from ..models.folding import fold_batch_norm, merge_small_groups
 from ..scan import expand_paths
@@ -190,8 +189,8 @@ def open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool) 
     name = os.fspath(find_model(model_name_or_path))
     if Path(name, MARKER).is_file():
         raise ValueError(f"{name} was exported already; give the folder of its model")
-    extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
-    model = AutoModelForAudioClassification.from_pretrained(name, trust_remote_code=trust_remote_code).eval().float()
+    extractor = open_front_end(name, trust_remote_code)
+    model = open_trained(name, trust_remote_code).eval().float()
     rate = extractor.sampling_rate
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * rate).astype(np.float32)
     short, long = (model_inputs(extractor, [clip], "np") for clip in (noise[:rate], noise))

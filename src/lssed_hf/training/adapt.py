@@ -11,14 +11,13 @@ import datasets
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoModelForAudioClassification
 
 from ..corpora.sources import encode_labels
 from ..files import write_json
 from ..hub.cards.model_card import write_model_card
 from ..inference import AudioClassifier, load_classifier
 from ..inference.classifiers.classifier import Classifier
-from ..inference.classifiers.network import no_loading_bar
+from ..inference.classifiers.network import no_loading_bar, open_trained
 from ..inference.classifiers.statistics import StatisticsClassifier
 from ..inference.predict import speakers_of_paths
 from ..inference.speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
@@ -324,7 +323,7 @@ def save(
         trust_remote_code: Whether code from the model's repository may run.
     """
     # Anew, because batch norms of the open model are folded into its convolutions.
-    model = AutoModelForAudioClassification.from_pretrained(classifier.name, trust_remote_code=trust_remote_code)
+    model = open_trained(classifier.name, trust_remote_code)
     model.classifier = nn.Linear(head.weight.shape[1], len(labels), dtype=model.classifier.weight.dtype)
     if isinstance(classifier, StatisticsClassifier):
         model.class_means = torch.zeros(head.class_means.shape, dtype=model.class_means.dtype)

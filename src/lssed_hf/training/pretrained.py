@@ -7,16 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from transformers import (
-    AutoConfig,
-    AutoFeatureExtractor,
-    AutoModelForAudioClassification,
-    PretrainedConfig,
-    PreTrainedModel,
-    SequenceFeatureExtractor,
-)
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, SequenceFeatureExtractor
 
+from ..inference.classifiers.checks import check_labels, refusing
 from ..inference.classifiers.loading import find_model
+from ..inference.classifiers.network import open_encoder, open_front_end
 from ..inference.classifiers.pretrained import list_pretrained
 from ..models.encoders import encoder_of
 from ..models.registry import list_models
@@ -52,21 +47,12 @@ def load_pretrained(
     name = find_model(name)
     remote = {"trust_remote_code": model_args.trust_remote_code}
     overrides = {**json.loads(model_args.config_overrides or "{}"), **label_maps, **overrides}
-    config = AutoConfig.from_pretrained(name, **overrides, **remote)
+    with refusing(name):
+        check_labels(PretrainedConfig.get_config_dict(name)[0], f"{name}/config.json")
+        config = AutoConfig.from_pretrained(name, **overrides, **remote)
     # Some are stored in half precision, in which training on a CPU goes wrong.
-    model, loading = AutoModelForAudioClassification.from_pretrained(
-        name, config=config, ignore_mismatched_sizes=True, dtype=torch.float32, output_loading_info=True, **remote
-    )
-    encoder = encoder_of(model)
-    if encoder is not None:
-        own = {id(parameter) for parameter in encoder.parameters()}
-        missing = set(loading["missing_keys"]) & {key for key, value in model.named_parameters() if id(value) in own}
-        if missing:
-            raise ValueError(
-                f"{name} has no weights for {len(missing)} parameters of the encoder, such as {min(missing)}: its "
-                f"files are not those of a model of the type {config.model_type}"
-            )
-    feature_extractor = AutoFeatureExtractor.from_pretrained(name, **remote)
+    model = open_encoder(name, config=config, dtype=torch.float32, **remote)
+    feature_extractor = open_front_end(name, **remote)
     settings = json.loads(model_args.feature_extractor_overrides or "{}")
     if settings:
         # Statistics of other features would be wrong ones.

@@ -1,6 +1,5 @@
 """Inference with networks of `lssed-hf export`, by ONNX Runtime or OpenVINO on the CPU."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -11,8 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ...files import read_json
 from ...models.pyresnet.front_end_pyresnet import NumpyFrontEnd
+from .checks import (
+    check_front_end_settings,
+    check_labels,
+    check_statistics,
+    one_line,
+    read_settings_file,
+    refusing,
+)
 from .classifier import Classifier
 from .inputs import model_inputs
 
@@ -21,6 +27,8 @@ from .inputs import model_inputs
 MARKER = "export.json"
 #: Format -> file of the network.
 MODEL_FILES = {"onnx": "model.onnx", "openvino": "openvino_model.xml"}
+
+_LONGEST = 2**20  # of `min_length`, in frames or samples
 
 # Function from arrays by name of the input to logits (batch, num_labels).
 Network = Callable[[Mapping[str, np.ndarray]], np.ndarray]
@@ -66,6 +74,7 @@ class ExportedClassifier(Classifier):
         self.open(Path(folder))
         self.config = _read_config(folder)
         self.feature_extractor = _read_front_end(folder, trust_remote_code)
+        self.try_out()
 
     def open(self, folder: Path) -> None:
         """Open the network and its settings."""
@@ -87,6 +96,22 @@ class ExportedClassifier(Classifier):
         """Return what a network gives, (batch, ...), for float32 waveforms (samples,)."""
         return run_network(network, self.settings, model_inputs(self.feature_extractor, batch, "np"))
 
+    def try_out(self) -> None:
+        """Classify noise of 1 s and of 0.2 s, because neither the network nor its weights can be looked into.
+
+        Raises:
+            ValueError: The network fails, gives another number of scores than there are labels, or no finite ones.
+        """
+        noise = np.random.default_rng(0).normal(0, 0.1, self.sampling_rate).astype(np.float32)
+        for length in (len(noise), len(noise) // 5):
+            with refusing(self.name, "its files do not fit each other, export the model again"):
+                scores = self.logits([noise[:length]])
+            if scores.shape != (1, len(self.labels)) or not np.isfinite(scores).all():
+                raise ValueError(
+                    f"{self.name}: the network gives {np.size(scores)} scores, {np.isfinite(scores).sum()} of them "
+                    f"finite, and config.json names {len(self.labels)} labels; export the model again"
+                )
+
 
 def on_cpu(device: Any) -> bool:
     """Return whether a device, by its name or torch's object, is the CPU; None is."""
@@ -95,19 +120,26 @@ def on_cpu(device: Any) -> bool:
 
 def _read_config(folder: str | os.PathLike) -> SimpleNamespace:
     """Return `config.json` as transformers reads it, without its import: labels by index, and other settings."""
-    settings = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, **read_json(Path(folder, "config.json"))}
+    path = Path(folder, "config.json")
+    settings = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}, **read_settings_file(path)}
+    check_labels(settings, path)
     settings["id2label"] = {int(index): label for index, label in settings["id2label"].items()}
     return SimpleNamespace(**{**settings, "num_labels": len(settings["id2label"])})
 
 
 def _read_front_end(folder: str | os.PathLike, trust_remote_code: bool) -> Any:
     """Return the feature extractor: this package's without an import of transformers, or any other."""
-    settings = read_json(Path(folder, "preprocessor_config.json"))
-    if settings.get("feature_extractor_type") == "PyResNetFeatureExtractor":
-        return NumpyFrontEnd(**settings)
-    from transformers import AutoFeatureExtractor
+    path = Path(folder, "preprocessor_config.json")
+    settings = read_settings_file(path)
+    if settings.get("feature_extractor_type") != "PyResNetFeatureExtractor":
+        from .network import open_front_end
 
-    return AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        return open_front_end(folder, trust_remote_code)
+    check_front_end_settings(settings, folder)
+    with refusing(path):
+        front_end = NumpyFrontEnd(**settings)
+    check_statistics(front_end, folder)
+    return front_end
 
 
 def read_settings(folder: str | os.PathLike) -> ExportSettings:
@@ -119,17 +151,32 @@ def read_settings(folder: str | os.PathLike) -> ExportSettings:
     """
     path = Path(folder, MARKER)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        settings = ExportSettings(
-            content["format"], tuple(content["inputs"]), int(content["min_length"]), bool(content["by_length"])
-        )
-        if settings.format not in MODEL_FILES or not settings.inputs:
-            raise ValueError(f"format={settings.format!r}, inputs={settings.inputs}")
+        return parse_settings(read_settings_file(path))
     except FileNotFoundError:
         raise
-    except (ValueError, KeyError, TypeError) as error:  # ValueError is JSON's and Unicode's too
-        raise ValueError(f"{path} is not one that this version writes ({error!r}); export the model again") from error
-    return settings
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not one that this version writes ({one_line(error)}); export the model again"
+        ) from error
+
+
+def parse_settings(content: Mapping[str, Any]) -> ExportSettings:
+    """Return the settings of a network from their JSON.
+
+    Raises:
+        KeyError: A setting is missing.
+        ValueError: A setting is out of its range, or of another type.
+    """
+    format, inputs, min_length, by_length = (content[name] for name in ExportSettings.__dataclass_fields__)
+    if format not in MODEL_FILES:
+        raise ValueError(f"format={format!r}")
+    if not isinstance(inputs, list) or not inputs or not all(isinstance(name, str) for name in inputs):
+        raise ValueError(f"inputs={inputs!r}")
+    if type(min_length) is not int or not 1 <= min_length <= _LONGEST:
+        raise ValueError(f"min_length={min_length!r}")
+    if not isinstance(by_length, bool):
+        raise ValueError(f"by_length={by_length!r}")
+    return ExportSettings(format, tuple(inputs), min_length, by_length)
 
 
 def run_network(network: Network, settings: ExportSettings, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -140,6 +187,8 @@ def run_network(network: Network, settings: ExportSettings, inputs: Mapping[str,
         settings: Settings of the network.
         inputs: Output of the feature extractor: features (batch, length, ...), and a mask or none.
     """
+    if missing := [name for name in settings.inputs if name not in inputs]:
+        raise ValueError(f"the front end gives {', '.join(inputs)} and no {missing[0]}, an input in {MARKER}")
     inputs = {name: np.asarray(inputs[name]) for name in settings.inputs}
     if not settings.by_length or "attention_mask" not in inputs:
         return _run_padded(network, settings, inputs)
@@ -182,7 +231,7 @@ def open_network(path: Path, format: str) -> Network:
     except ImportError as error:
         raise ImportError(f"{path} needs {error.name}; run pip install 'lssed-hf[{format}]'") from error
     except Exception as error:  # both runtimes raise many kinds of errors, most of them their own
-        raise ValueError(f"{path} cannot be read, export the model again: {error}") from error
+        raise ValueError(f"{path} cannot be read, export the model again: {one_line(error)}") from error
 
 
 class OnnxNetwork:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .checks import check_finite, count_weights, refusing
 from .classifier import Classifier, batched_by_length
-from .exported import ExportedClassifier, ExportSettings, Network, num_threads, open_network
+from .exported import ExportedClassifier, Network, num_threads, open_network, parse_settings
+from .pretrained import is_built_in
 from .speaker_statistics import SpeakerStatistics
 from .statistics import StatisticsClassifier, temperature_of
 
@@ -22,16 +24,22 @@ class GraphClassifier(ExportedClassifier):
     """Model with a graph of ONNX beside its weights, by ONNX Runtime; see `ExportedClassifier`."""
 
     def open(self, folder: Path) -> None:
+        if not is_built_in(folder):  # whose tests have done it
+            check_weights(folder / WEIGHTS)
         self.network, self.num_workers = open_network(folder / GRAPH, "onnx"), num_threads()
         if SETTINGS not in self.network.metadata:
             raise ValueError(f"{folder / GRAPH} is not one that this package writes; ask for engine torch")
-        self.facts: dict[str, Any] = json.loads(self.network.metadata[SETTINGS])
-        inputs, min_length, by_length = (self.facts[name] for name in ("inputs", "min_length", "by_length"))
-        self.settings = ExportSettings("onnx", tuple(inputs), min_length, by_length)
+        with refusing(folder / GRAPH, "ask for engine torch"):
+            self.facts: dict[str, Any] = json.loads(self.network.metadata[SETTINGS])
+            self.settings = parse_settings({"format": "onnx", **self.facts})
 
     def run(self, network: Network, batch: list[np.ndarray]) -> np.ndarray:
         """Return what a network gives, clip by clip: batches are no faster on a CPU, and they need padding."""
         return np.concatenate([super(GraphClassifier, self).run(network, [waveform]) for waveform in batch])
+
+    def try_out(self) -> None:
+        if not is_built_in(self.name):
+            super().try_out()
 
     def check_speakers(self) -> None:
         Classifier.check_speakers(self)
@@ -47,6 +55,10 @@ class GraphStatisticsClassifier(StatisticsClassifier, GraphClassifier):
     """Model that standardises embeddings, by ONNX Runtime; see `StatisticsClassifier`."""
 
     _speaker: tuple[np.ndarray, np.ndarray, float] | None = None  # mean, deviation and temperature
+
+    def try_out(self) -> None:
+        self.check_head()
+        super().try_out()
 
     @property
     def front_end(self) -> dict[str, Any]:
@@ -73,8 +85,12 @@ class GraphStatisticsClassifier(StatisticsClassifier, GraphClassifier):
     def pooled(self, batch: list[np.ndarray]) -> np.ndarray:
         return self.run(partial(self.network, output="embeddings"), batch)
 
+    @property
+    def speaker_temperature(self) -> float:
+        return float(self._tensors["speaker_temperature"])
+
     def standardize_by(self, statistics: SpeakerStatistics) -> None:
-        temperature = temperature_of(float(self._tensors["speaker_temperature"]), statistics.num_clips)
+        temperature = temperature_of(self.speaker_temperature, statistics.num_clips)
         self._speaker = np.array(statistics.mean), np.array(statistics.std), temperature
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
@@ -82,6 +98,22 @@ class GraphStatisticsClassifier(StatisticsClassifier, GraphClassifier):
         mean, std, temperature = self._speaker or (head["mean"], head["std"], 1.0)
         logits = (self._embeddings(batch) - mean) / std @ head["weight"].T + head["bias"]
         return (logits / temperature).astype(np.float32)
+
+
+def check_weights(path: Path) -> None:
+    """Check that a file of safetensors is whole, and its numbers of floating point finite.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, or holds numbers that are not finite.
+    """
+    from safetensors import safe_open
+
+    count_weights([path])
+    with safe_open(path, "np") as file:
+        for name in file.keys():  # noqa: SIM118 (no dict)
+            if file.get_slice(name).get_dtype() in ("F64", "F32", "F16"):
+                check_finite({name: file.get_tensor(name)}, path)
 
 
 __all__ = ["GRAPH", "SETTINGS", "WEIGHTS", "GraphClassifier", "GraphStatisticsClassifier"]

@@ -7,9 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...files import read_json
 from ...scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ...suggest import did_you_mean
+from .checks import read_settings_file, refusing
 from .classifier import Classifier
 from .exported import MARKER, on_cpu
 from .graph import GRAPH
@@ -112,11 +112,12 @@ def _class(module: str, name: str) -> type[Classifier]:
 def _standardizes_embedding(folder: Path) -> bool:
     """Return whether a model standardises embeddings: a folder of transformers or a name on the Hub."""
     if folder.is_dir():
-        settings = read_json(folder / "config.json")
+        settings = read_settings_file(folder / "config.json")
     else:
         from transformers import PreTrainedConfig
 
-        settings, _ = PreTrainedConfig.get_config_dict(folder)
+        with refusing(folder):
+            settings, _ = PreTrainedConfig.get_config_dict(folder)
     return settings.get("model_type") == "whisper_statistics" or bool(settings.get("standardize_embedding"))
 
 

@@ -5,16 +5,41 @@ import hashlib
 import json
 import math
 import os
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+from torch.nn.modules import module as torch_module
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    FeatureExtractionMixin,
+    PreTrainedConfig,
+    PreTrainedModel,
+    SequenceFeatureExtractor,
+)
+from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import get_checkpoint_shard_files
 
+from ...models.encoders import encoder_of
 from ...models.folding import fold_batch_norm
+from .checks import (
+    COPY_AGAIN,
+    check_front_end_settings,
+    check_labels,
+    check_names,
+    check_range,
+    check_statistics,
+    count_weights,
+    refusing,
+    training_weights,
+)
 from .classifier import Classifier
 from .hooks import frame_states, head_inputs
 from .inputs import model_inputs
@@ -43,18 +68,14 @@ class AudioClassifier(Classifier):
     ):
         self.name = os.fspath(model_name_or_path)
         self.device = choose_device(device)
-        with no_loading_bar():
-            self.feature_extractor = AutoFeatureExtractor.from_pretrained(
-                self.name, trust_remote_code=trust_remote_code
-            )
-            self.model = AutoModelForAudioClassification.from_pretrained(
-                self.name, trust_remote_code=trust_remote_code
-            )
+        self.feature_extractor = open_front_end(self.name, trust_remote_code)
+        self.model = open_trained(self.name, trust_remote_code)
         self.model.eval().to(self.device, torch.float32)  # the type of its inputs, whatever it was saved in
         self.config = self.model.config
         self.batch_size = batch_size
         if self.device.type == "cpu":
-            self.model = fold_batch_norm(self.model, self.inputs(_noise(self.sampling_rate)))
+            with refusing(self.name, "its front end and its network do not fit each other"):
+                self.model = fold_batch_norm(self.model, self.inputs(_noise(self.sampling_rate)))
 
     def inputs(self, batch: list[np.ndarray]):
         """Return the model's padded inputs for float32 waveforms (samples,)."""
@@ -83,6 +104,7 @@ class NetworkStatisticsClassifier(StatisticsClassifier, AudioClassifier):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.corpus_model = self.model
+        self.check_head()
 
     @property
     def front_end(self) -> dict[str, Any]:
@@ -119,6 +141,10 @@ class NetworkStatisticsClassifier(StatisticsClassifier, AudioClassifier):
         }
         return {name: tensor.detach().double().cpu().numpy() for name, tensor in tensors.items()}
 
+    @property
+    def speaker_temperature(self) -> float:
+        return float(self.corpus_model.speaker_temperature)
+
     def standardize_by(self, statistics: SpeakerStatistics) -> None:
         self.model = copy.copy(self.model)
         self.model._buffers = dict(self.model._buffers)
@@ -127,7 +153,7 @@ class NetworkStatisticsClassifier(StatisticsClassifier, AudioClassifier):
         self.model.embedding_std = torch.tensor(statistics.std, dtype=torch.float32, device=self.device)
 
     def _head_of(self, num_clips: int) -> torch.nn.Linear:
-        temperature = temperature_of(float(self.model.speaker_temperature), num_clips)
+        temperature = temperature_of(self.speaker_temperature, num_clips)
         head = copy.deepcopy(self.model.classifier).requires_grad_(False)
         for parameter in head.parameters():
             parameter /= temperature
@@ -151,6 +177,166 @@ class NetworkStatisticsClassifier(StatisticsClassifier, AudioClassifier):
             with torch.inference_mode():
                 states = self.model.whisper_statistics(**inputs).last_hidden_state[0]
             yield states[: (inputs.input_features.shape[1] + 1) // 2].float().cpu().numpy()  # without the margin's
+
+
+def open_front_end(name: str | os.PathLike, trust_remote_code: bool = False) -> SequenceFeatureExtractor:
+    """Open the feature extractor of a model.
+
+    Args:
+        name: Folder or Hub name.
+        trust_remote_code: Whether code from there may run.
+
+    Raises:
+        OSError: There is no such model or file.
+        ValueError: The file cannot be read, or its numbers are unfit; see `check_front_end_settings`.
+    """
+    with refusing(f"{os.fspath(name)}/preprocessor_config.json"):
+        settings, _ = FeatureExtractionMixin.get_feature_extractor_dict(name)
+        check_front_end_settings(settings, name)
+        feature_extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
+        check_statistics(feature_extractor, name)
+    return feature_extractor
+
+
+def open_trained(name: str | os.PathLike, trust_remote_code: bool = False, **settings: Any) -> PreTrainedModel:
+    """Open a trained classifier of transformers: all of its weights are in its files, and finite.
+
+    Args:
+        name: Folder or Hub name.
+        trust_remote_code: Whether code from there may run.
+        **settings: Further arguments of `from_pretrained`.
+
+    Raises:
+        OSError: There is no such model or file.
+        ValueError: See `open_network`, or weights are missing, unexpected or not finite.
+    """
+    with _errors_only():  # its report of weights that do not fit has many lines, and the error has one
+        model, loading = open_network(name, trust_remote_code, ignore_mismatched_sizes=True, **settings)
+    path = _weight_files(name)[0]
+    check_names(loading["missing_keys"], loading["unexpected_keys"], path)
+    for key, stored, needed in loading["mismatched_keys"]:
+        raise ValueError(
+            f"{path}: {key} has the shape {tuple(stored)}, and the network of config.json needs {tuple(needed)}; "
+            f"{COPY_AGAIN}"
+        )
+    _check_finite(model, path)
+    return model
+
+
+def open_encoder(name: str | os.PathLike, trust_remote_code: bool = False, **settings: Any) -> PreTrainedModel:
+    """Open a network whose encoder is trained; its head may be new.
+
+    Args:
+        name: Folder or Hub name.
+        trust_remote_code: Whether code from there may run.
+        **settings: Further arguments of `from_pretrained`.
+
+    Raises:
+        OSError: There is no such model or file.
+        ValueError: See `open_network`, or the encoder lacks weights, or they are not finite.
+    """
+    model, loading = open_network(name, trust_remote_code, ignore_mismatched_sizes=True, **settings)
+    encoder = encoder_of(model)
+    if encoder is not None:
+        own = {id(parameter) for parameter in encoder.parameters()}
+        missing = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
+        missing &= {key for key, value in model.named_parameters() if id(value) in own}
+        if missing := missing - {*training_weights(missing)}:
+            raise ValueError(
+                f"{name} has no weights for {len(missing)} parameters of the encoder, such as {min(missing)}: its "
+                f"files are not those of a model of the type {model.config.model_type}"
+            )
+    _check_finite(model, _weight_files(name)[0])
+    return model
+
+
+def _check_finite(model: PreTrainedModel, path: Path) -> None:
+    for key, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and tensor.numel():
+            check_range(key, *(float(bound) for bound in tensor.aminmax()), path)
+
+
+def open_network(
+    name: str | os.PathLike, trust_remote_code: bool = False, **settings: Any
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Open a network of transformers with a classifier's head, and refuse hostile files before they take memory.
+
+    Args:
+        name: Folder or Hub name.
+        trust_remote_code: Whether code from there may run.
+        **settings: Further arguments of `from_pretrained`.
+
+    Returns:
+        The network, and the names of weights that did not fit, as `output_loading_info` gives them.
+
+    Raises:
+        OSError: There is no such model or file.
+        ValueError: A file is damaged, the network is larger than its weights, or a weight has another shape.
+    """
+    path = f"{os.fspath(name)}/config.json"
+    with refusing(path):
+        check_labels(PreTrainedConfig.get_config_dict(name)[0], path)
+        if "config" not in settings:
+            settings["config"] = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+    with refusing(name), no_loading_bar():
+        paths = _weight_files(name)
+        with _no_larger_than(*count_weights(paths), name):
+            model, loading = AutoModelForAudioClassification.from_pretrained(
+                name, trust_remote_code=trust_remote_code, output_loading_info=True, **settings
+            )
+    return model, loading
+
+
+def _weight_files(name: str | os.PathLike) -> list[Path]:
+    """Return the files of a model's weights, of which those on the Hub are downloaded."""
+    for file in (
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    ):
+        path = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
+        if path is not None and Path(path).is_file():
+            found = get_checkpoint_shard_files(name, path)[0] if file.endswith(".json") else [path]
+            return [Path(one) for one in found]
+    raise FileNotFoundError(f"{name} holds no model.safetensors; {COPY_AGAIN}")
+
+
+@contextmanager
+def _no_larger_than(num_tensors: int, num_values: int, name: str | os.PathLike) -> Iterator[None]:
+    """Refuse networks that have far more weights than their files, as soon as too many are made.
+
+    transformers makes them without memory, and gives them memory later. A new head may come on top of a file.
+    """
+    thread, left = threading.get_ident(), {"tensors": 2 * num_tensors + 256, "values": 2 * num_values + 2**24}
+
+    def count(module: torch.nn.Module, key: str, tensor: torch.Tensor | None) -> None:
+        if tensor is None or threading.get_ident() != thread:
+            return
+        left["tensors"] -= 1
+        left["values"] -= tensor.numel()
+        if min(left.values()) < 0:
+            raise ValueError(
+                f"{os.fspath(name)}/config.json asks for a larger network than its files hold weights of: they have "
+                f"{num_values:,} in {num_tensors} tensors; {COPY_AGAIN}"
+            )
+
+    with ExitStack() as hooks:
+        for kind in ("parameter", "buffer"):
+            register = getattr(torch_module, f"register_module_{kind}_registration_hook")
+            hooks.callback(register(count).remove)
+        yield
+
+
+@contextmanager
+def _errors_only() -> Iterator[None]:
+    """Keep transformers from warnings."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
 
 
 def choose_device(device: str | torch.device | None = None) -> torch.device:

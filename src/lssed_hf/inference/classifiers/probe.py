@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, SequenceFeatureExtractor
+from transformers import SequenceFeatureExtractor
 
-from ...files import read_json
 from ...models.encoders import encoder_of
+from .checks import check_finite, read_settings_file, refusing
 from .classifier import Classifier
 from .inputs import model_inputs
-from .network import choose_device, no_loading_bar, own_frames
+from .network import choose_device, open_encoder, open_front_end, own_frames
 
 
 #: File that makes a folder a probe: the chosen layer, and how it was chosen.
@@ -84,20 +84,18 @@ class ProbeClassifier(Classifier):
                 raise FileNotFoundError(f"{folder / part} is missing; train the probe again")
         self.name, self.device = os.fspath(folder), choose_device(device)
         encoder = folder / ENCODER
-        with no_loading_bar():
-            self.feature_extractor = AutoFeatureExtractor.from_pretrained(encoder, trust_remote_code=trust_remote_code)
-            model = AutoModelForAudioClassification.from_pretrained(
-                encoder, dtype=torch.float32, trust_remote_code=trust_remote_code
-            )
+        self.feature_extractor = open_front_end(encoder, trust_remote_code)
+        model = open_encoder(encoder, trust_remote_code, dtype=torch.float32)
         self.model = encoder_of(model).eval().to(self.device)
         self.config = model.config
         self.batch_size = batch_size
-        try:
-            self.layer = int(read_json(folder / MARKER)["layer"])
+        advice = "it is no readable probe, train it again"
+        with refusing(folder / MARKER, advice):
+            self.layer = int(read_settings_file(folder / MARKER, advice)["layer"])
+        with refusing(folder / WEIGHTS, advice):
             weights = load_file(folder / WEIGHTS)
+            check_finite({name: tensor.float().numpy() for name, tensor in weights.items()}, folder / WEIGHTS)
             self.weight, self.bias = weights["weight"].to(self.device), weights["bias"].to(self.device)
-        except Exception as error:  # the errors of safetensors have a base class of their own
-            raise ValueError(f"{folder} holds no readable probe ({error!r}); train it again") from error
         if self.weight.shape != (self.config.num_labels, self.config.hidden_size):
             raise ValueError(
                 f"{folder / WEIGHTS} has a weight of shape {tuple(self.weight.shape)}, but the encoder has "

@@ -60,7 +60,7 @@ class SpeakerStatistics:
             object.__setattr__(self, name, tuple(map(float, values)))
         if len(self.mean) != len(self.std):
             raise ValueError(f"mean has {len(self.mean)} entries and std {len(self.std)}")
-        if min(self.std) <= 0:
+        if np.float32(min(self.std)) <= 0:
             raise ValueError("std must be above 0")
         if type(self.num_clips) is not int or self.num_clips < 1:
             raise ValueError(f"num_clips must be an integer above 0, not {self.num_clips!r}")
@@ -297,8 +297,8 @@ def choose_speaker(
 
 
 def _is_finite(value: Any) -> bool:
-    # An integer may be too large for a float.
-    return isinstance(value, Real) and not isinstance(value, bool) and -1e300 < value < 1e300
+    # In float32; an integer may be too large for any float.
+    return isinstance(value, Real) and not isinstance(value, bool) and -3e38 < value < 3e38
 
 
 __all__ = [

@@ -9,6 +9,7 @@ and by the variety of the speech; `measure_offset` says how.
 
 import copy
 import hashlib
+import math
 import threading
 from abc import abstractmethod
 from collections import OrderedDict
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from .checks import COPY_AGAIN, check_deviation, check_finite
 from .classifier import Classifier, batched_by_length
 from .speaker_statistics import SpeakerStatistics
 
@@ -97,10 +99,10 @@ class StatisticsClassifier(Classifier):
     """
 
     def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
         # Both are shared with the classifiers of speakers.
         self._kept: OrderedDict[bytes, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
+        super().__init__(*args, **kwargs)
 
     @property
     def wants_speaker(self) -> bool:
@@ -123,6 +125,32 @@ class StatisticsClassifier(Classifier):
     @abstractmethod
     def head(self) -> Mapping[str, np.ndarray]:
         """Return what follows the embedding, float64: `mean`, `std`, and the arguments of `measure_offset`."""
+
+    @property
+    @abstractmethod
+    def speaker_temperature(self) -> float:
+        """Temperature of the logits of speakers with many clips, see `temperature_of`."""
+
+    def check_head(self) -> None:
+        """Check the arrays of the head.
+
+        Raises:
+            ValueError: Values are not finite, a deviation is not above 0, or shapes do not fit.
+        """
+        head = self.head()
+        size = head["mean"].shape
+        rows = (len(self.labels), *size)
+        shapes = {"std": size, "weight": rows, "bias": rows[:1], "class_means": rows, "within_variance": ()}
+        for name, shape in shapes.items():
+            if head[name].shape != shape:
+                raise ValueError(
+                    f"{self.name}: the head's {name} has the shape {head[name].shape}, and the labels and embeddings "
+                    f"need {shape}; {COPY_AGAIN}"
+                )
+        check_deviation(head["mean"], head["std"], self.name, ("embedding_mean", "embedding_std"))
+        check_finite(head, self.name)
+        if head["within_variance"] < 0 or not 0 < self.speaker_temperature < math.inf:
+            raise ValueError(f"{self.name}: within_variance or speaker_temperature is not above 0; {COPY_AGAIN}")
 
     @abstractmethod
     def pooled(self, batch: list[np.ndarray]) -> np.ndarray:

@@ -15,7 +15,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedConfig
 
-from ...files import read_json, write_json
+from ...files import write_json
+from .checks import check_deviation, check_finite, check_labels, one_line, read_settings_file
 from .classifier import Classifier
 from .speaker_statistics import STD_SHARE, SpeakerStatistics
 
@@ -279,7 +280,8 @@ def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
         if not file.is_file():
             raise FileNotFoundError(f"{file} is missing: train the model again (a benchmark needs --keep_models)")
     try:
-        content = read_json(path)
+        content = read_settings_file(path)
+        check_labels(content, path)
         svm = SupportVectorMachine(
             content["feature_set"],
             [content["id2label"][str(index)] for index in range(len(content["id2label"]))],
@@ -299,9 +301,13 @@ def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
         known = set(svm.classes.tolist()) <= set(range(len(svm.labels)))
         if not fits or not known or num_pairs != math.comb(len(svm.classes), 2):
             raise ValueError("weights, statistics and labels do not fit")
+        check_finite({name: getattr(svm, name) for name in _ARRAYS}, weights)
+        check_deviation(svm.mean, svm.std, weights, ("mean", "std"))
+        if not 0 < svm.gamma < math.inf:
+            raise ValueError(f"gamma={svm.gamma} is not above 0")
     except Exception as error:  # errors of JSON, Unicode and safetensors, and missing keys
         raise ValueError(
-            f"{folder} holds no support vector machine of this version, train it again: {error!r}"
+            f"{folder} holds no support vector machine of this version, train it again: {one_line(error)}"
         ) from error
     return svm
 
