@@ -66,6 +66,13 @@ def test_schema_of_the_benchmark_differs_in_the_emotion_alone():
     assert features == {name: value for name, value in corpus_features().items() if name != "emotion"}
 
 
+def test_ratings_are_columns_of_the_corpora_that_have_them():
+    features = corpus_features(dimensions=["valence", "arousal"])
+    assert list(features)[-2:] == ["valence", "arousal"] and features["valence"] == datasets.Value("float32")
+    rated = {name for name in list_corpora() if corpus_builder(name).RATED}
+    assert rated == {"iemocap", "msp_improv", "msp_podcast"}
+
+
 def test_list_corpora():
     assert {"ravdess", "emodb", "lssed", "synthetic"} <= set(list_corpora())
     assert list_corpora() == sorted(list_corpora())
