@@ -3,7 +3,7 @@
 JL-Corpus is in the public domain (CC0) at https://www.kaggle.com/tli725/jl-corpus. Files are called
 `Raw JL corpus (unchecked and unannotated)/JL(wav+txt)/female1_angry_10a_1.wav`: actor (female1, female2, male1,
 male2), emotion, sentence and session, repetition. If there is a folder `JL(wav+txt)`, clips are read below it alone,
-else in all folders. A text file beside a clip is its transcript. The sound is 44.1 kHz.
+else in all folders. A text file beside a clip is taken for its transcript. The sound is 44.1 kHz.
 
 Labels: five primary emotions, angry, excited, happy, neutral and sad, and five secondary ones. Of these, anxious is
 `fearful`, and apologetic, assertive, concerned and encouraging are `other`. The 4-class benchmark holds 960 clips.
