@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-daic test test-fast test-datasets36 test-espnet test-browser lint api terminal model-cards bench conformance clean
+.PHONY: demo demo-daic test test-fast fuzz test-datasets36 test-espnet test-browser lint api terminal model-cards bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -24,6 +24,9 @@ test: .venv/.installed  ## all tests, and the ten slowest
 
 test-fast: .venv/.installed  ## the tests that start no process and train nothing for long
 	HYPOTHESIS_PROFILE=fast $(PYTEST) -m "not slow and not browser"
+
+fuzz: .venv/.installed  ## damaged and random input for every parser, ten minutes each
+	$(BIN)/python scripts/fuzz.py --minutes $(or $(MINUTES),10)
 
 test-datasets36: .venv-datasets36/.installed  ## the corpora in datasets 3.6, which still runs loading scripts
 	.venv-datasets36/bin/python -m pytest tests/corpora/test_routes.py tests/corpora/test_lssed.py tests/corpora/test_base.py \

@@ -37,12 +37,23 @@ for _name, _value in {
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from forking_python import ForkingPython  # noqa: E402
-from hypothesis import settings  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+from hypothesis.database import DirectoryBasedExampleDatabase  # noqa: E402
 
 
 # Times vary on shared machines; and a fixed seed, so that a run tells about the code alone.
 settings.register_profile("all", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("fast", settings.get_profile("all"), max_examples=10)
+# Of `make fuzz`: every run tries something else, and keeps what failed.
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    derandomize=False,
+    max_examples=1000,
+    print_blob=True,
+    database=DirectoryBasedExampleDatabase(Path(__file__).parents[1] / "outputs" / "fuzz"),
+    suppress_health_check=list(HealthCheck),
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "all"))
 
 SHARED_DATA = Path(os.environ.get("LSSED_HF_SHARED", Path(__file__).parents[2] / "shared" / "data"))

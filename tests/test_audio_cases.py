@@ -529,6 +529,7 @@ class TestOtherContent:
         with pytest.raises(AudioError, match=f"damaged or not an audio file .a sampling rate of {rate} Hz"):
             load_audio(wav(tone(), rate=rate))
 
+    @pytest.mark.fuzz
     @pytest.mark.parametrize("suffix", [".m4a", ".webm", ".mp3", ".amr", ".avi", ".mts", ".rf64", ".caf"])
     @given(data=st.data())
     def test_damage_anywhere_is_an_audio_error_or_passes(self, suffix, data):

@@ -268,6 +268,7 @@ def altered(content: bytes) -> st.SearchStrategy[bytes]:
 SOUND = {".png": png(GREY), ".npy": npy(VALUES), ".mat": mat(codes=VALUES), ".csv": b"a,b\n1,2\n3,4\n"}
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("suffix", FEATURE_SUFFIXES)
 @given(data=st.data())
 def test_any_bytes_are_read_or_refused_by_name(folder, suffix, data):
@@ -283,6 +284,7 @@ def test_any_bytes_are_read_or_refused_by_name(folder, suffix, data):
             assert values.dtype == np.float32 and values.size and np.isfinite(values).all()
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=300) | altered(HEADER.encode() + b"c1;0;1;2\nc2;0;3;4\n"))
 def test_any_bytes_as_a_table(folder, content):
     path = folder / "is13_compare.csv"

@@ -389,6 +389,7 @@ CELLS = {
 }
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("reader", READERS)
 @given(rows=st.lists(st.fixed_dictionaries(CELLS), min_size=1, max_size=6))
 def test_every_row_is_read_or_refused(anything, reader, rows):
@@ -410,6 +411,7 @@ def test_every_row_is_read_or_refused(anything, reader, rows):
         assert str(anything) in reject.source
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
 @given(
@@ -447,6 +449,7 @@ WAV = b"RIFF" + struct.pack("<I", 356) + b"WAVEfmt " + struct.pack("<IHHIIHH", 1
 WAV += b"data" + struct.pack("<I", 320) + bytes(range(160)) * 2
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("times", [{}, {"start": 0.001, "end": 0.005}])
 @given(content=st.binary(max_size=300) | altered(WAV))
 def test_any_bytes_as_audio(anything, times, content):

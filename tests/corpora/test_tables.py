@@ -175,6 +175,7 @@ class TestJsonLines:
         with pytest.raises(CorpusDataError, match=r"metadata\.jsonl, line 2: not UTF-8"):
             list(read_table(write('{"name": "a"}\n{"name": "ö"}\n'.encode("latin-1"), "metadata.jsonl")))
 
+    @pytest.mark.fuzz
     @given(st.dictionaries(st.text(), st.recursive(st.none() | st.text() | st.floats(), st.lists, max_leaves=5)))
     def test_any_object(self, path, values):
         path = path.with_suffix(".jsonl")

@@ -203,6 +203,7 @@ def test_what_was_written_comes_back(tmp_path_factory, scores, data):
     assert all((one.depression == "depressed") == (one.score >= 10) for one in participants)
 
 
+@pytest.mark.fuzz
 @given(content=st.binary(max_size=200) | st.binary(max_size=80).map(lambda tail: f"{COLUMNS}\n303,0,".encode() + tail))
 def test_any_bytes(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("labels")

@@ -158,6 +158,7 @@ def test_what_was_written_for_e_daic_comes_back(file, rows):
     assert [((row.start, row.stop), row.value) for row in found] == [(times, words) for times, _, words in rows]
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("reader", [read_daic_woz, read_e_daic])
 @given(content=st.binary(max_size=200) | st.binary(max_size=80).map(lambda tail: f"{HEADER}\n1\t2\t".encode() + tail))
 def test_any_bytes(file, reader, content):

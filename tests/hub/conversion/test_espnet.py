@@ -379,6 +379,7 @@ class TestSettings:
         max_leaves=4,
     )
 
+    @pytest.mark.fuzz
     @given(st.sampled_from(sorted(read_config())), json_values)
     @settings(max_examples=3 * settings.default.max_examples)
     def test_any_content_is_read_or_refused(self, key, value):
@@ -389,6 +390,7 @@ class TestSettings:
             return
         assert read.model["vocab_size"] == len(read.tokens)
 
+    @pytest.mark.fuzz
     @given(
         st.sampled_from([(s, o) for s in ("encoder_conf", "decoder_conf", "model_conf", "frontend_conf")
                          for o in sorted(read_config()[s])]),

@@ -439,6 +439,7 @@ class TestOtherFiles:
             with pytest.raises(CheckpointError):
                 TorchFile(tmp_path / "m.pth")
 
+    @pytest.mark.fuzz
     @given(
         st.booleans(),
         st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4),
