@@ -1,9 +1,10 @@
 """ASVP-ESD: 13,964 emotional sounds of 131 people out of films, television and the web (Landry et al. 2020).
 
 The Audio, Speech and Vision Processing Lab Emotional Sound database is free at https://zenodo.org/records/7132783, for
-research; see there for its terms. The sound is 16 kHz. Files are called `Audio/actor_36/03-01-09-01-06-36-02-02-01-39.wav`: modality, channel
-(01 speech, 02 other sounds), emotion, intensity, number, actor (odd numbers are women, even ones men), age, source,
-language, and further numbers. They may lie in any folder.
+research; see there for its terms. The sound is 16 kHz. Files are called, e.g.,
+`Audio/actor_36/03-01-09-01-06-36-02-02-01-39.wav`: modality, channel (01 speech, 02 other sounds), emotion, intensity,
+number, actor (odd numbers are women, even ones men), age, source, language, and further numbers. They may lie in any
+folder.
 
 Laughter, cries and other sounds that are no speech are left out unless `keep_nonspeech=True`. So are clips whose
 emotion is unknown (17).

@@ -10,8 +10,9 @@ https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Improv.html. Files:
   recording, listener and turn. Sound without a line is left out.
 
 The columns `valence`, `arousal` (the activation) and `dominance` hold the mean ratings from 1 to 5. The label is the
-raters' and not that of the scene. `session_id` is the session, "1" to "6". Kinds of recordings, in the id, are P, R, S and T. By
-second-hand accounts they stand for talk between scenes, improvised turns, and target sentences improvised or read.
+raters' and not that of the scene. `session_id` is the session, "1" to "6". Kinds of recordings, in the id, are P, R, S
+and T. By second-hand accounts they stand for talk between scenes, improvised turns, and target sentences improvised or
+read.
 
 Labels: A angry, H happy, N neutral, S sad, O (other) other. X, no agreement, is left out. The usual protocol has four
 classes: `benchmark` has 7,798 turns.
