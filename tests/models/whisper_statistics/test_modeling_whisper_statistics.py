@@ -396,6 +396,7 @@ class TestCompilers:
         ({"max_frames": 201}, "max_frames=201 even"),
         ({"max_frames": 0}, "max_frames=0 even and above 0"),
         ({"margin_frames": -1}, "margin_frames=-1 must be 0 or more"),
+        ({"margin_frames": 2**30}, "margin_frames=1073741824 must be at most max_frames="),
         ({"pooled_range": -1.0}, "pooled_range=-1.0 must be 0 dB or more"),
         ({"pooled_statistics": ["max"]}, "pooled_statistics=.'max'. must be mean, std, or mean and std"),
         ({"pooled_statistics": []}, "pooled_statistics=.. must be mean, std, or mean and std"),

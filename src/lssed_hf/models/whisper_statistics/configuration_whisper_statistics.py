@@ -99,6 +99,8 @@ class WhisperStatisticsConfig(PreTrainedConfig):
                 f"margin_frames={self.margin_frames} must be 0 or more, and max_frames={self.max_frames} even and "
                 "above 0"
             )
+        if self.margin_frames > self.max_frames:
+            raise ValueError(f"margin_frames={self.margin_frames} must be at most max_frames={self.max_frames}")
         if self.pooled_statistics not in (["mean"], ["std"], ["mean", "std"]):
             raise ValueError(f"pooled_statistics={self.pooled_statistics} must be mean, std, or mean and std")
         if self.pooled_range is not None and self.pooled_range < 0:
