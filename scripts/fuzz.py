@@ -16,10 +16,10 @@ from pathlib import Path
 
 
 ROOT = Path(__file__).parents[1]
-MEMORY, PATIENCE = (
-    12 * 2**30,
-    600,
-)  # bytes of address space, of which imports take 5 GiB; seconds after which a run counts as hanging
+#: Bytes of address space of a process, of which imports take 5 GiB.
+MEMORY = 12 * 2**30
+#: Seconds after which a run counts as hanging.
+PATIENCE = 600
 
 
 def main() -> int:

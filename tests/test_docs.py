@@ -33,7 +33,7 @@ from lssed_hf.training import asr, train
 
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Pages whose blocks test_contributing.py runs.
 WORKED_EXAMPLES = [page for page in PAGES if page.parent.name == "contributing"]
 
