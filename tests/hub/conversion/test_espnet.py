@@ -168,6 +168,11 @@ class TestFiles:
         assert not (tmp_path / "new").exists()
 
 
+#: Ten values, ten times over in each of seven lines.
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+BOMB += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 8)) + "token_list: *a7\n"
+
+
 class TestHostileFiles:
     def test_objects_are_not_unpickled(self, exp, tmp_path):
         class Bomb:

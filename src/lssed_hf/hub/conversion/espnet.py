@@ -6,6 +6,8 @@ Nothing in the release is run: weights, YAML and statistics are read as plain da
 import contextlib
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,12 +28,17 @@ from ...unpack import extract_archive
 from ..cards.model_card import write_model_card
 from .espnet_config import EspnetSettings, read_settings
 from .restricted_pickle import SavedTensor, shown
-from .result import Conversion, UnsupportedModelError, check_shapes
+from .result import Conversion, UnsupportedModelError, check_shapes, check_values
 from .torch_file import TorchFile
 
 
 #: Names that ESPnet gives to averaged weights, the best first.
 _CHECKPOINTS = ("valid.acc.ave*.pth", "valid.*.ave*.pth", "*.ave*.pth", "valid.acc.best.pth", "*.best.pth", "*.pth")
+#: Limits of YAML: bytes, of which a list of tokens takes the most, levels, and values.
+_YAML_SIZE, _YAML_DEPTH, _YAML_VALUES = 16 * 2**20, 50, 1_000_000
+#: Limit of feats_stats.npz, unpacked, in bytes.
+_STATISTICS_SIZE = 2**24
+_MOST_LAYERS = 200
 _WANTED = (".yaml", ".yml", ".pth", ".model", ".npz", ".txt")
 
 
@@ -120,7 +127,19 @@ def _find_files(root: Path, config_file, checkpoint_file) -> _Files:
             if found:
                 break
         checkpoint = _only(list(found.values()), root, ".pth file beside config.yaml", "--checkpoint_file")
-    return _Files(root, config, checkpoint)
+    return _Files(root, _own(root, config), _own(root, checkpoint))
+
+
+def _own(root: Path, path: Path) -> Path:
+    """Return a file of a model after a check that it is no link to something else on the disk."""
+    target, folder = path.resolve(), root.resolve()
+    # In the cache of the Hub, files are links to contents beside the snapshots.
+    homes = [folder, *(parent.parent / "blobs" for parent in folder.parents if parent.name == "snapshots")]
+    if not any(target.is_relative_to(home) for home in homes):
+        raise ValueError(
+            f"{path.relative_to(root)} is a link out of the model; copy its folder with contents (cp -rL)"
+        )
+    return path
 
 
 def _inside(root: Path, name: str | os.PathLike | None, what: str) -> Path | None:
@@ -149,10 +168,40 @@ def _read_mapping(path: Path) -> Mapping:
     return content if isinstance(content, Mapping) else {}
 
 
+class _YamlLoader(yaml.SafeLoader):
+    """Loader of plain values of bounded depth and number, also where aliases repeat them."""
+
+    def __init__(self, stream):
+        super().__init__(stream)
+        self.depth = self.count = 0
+        self.sizes: dict[int, int] = {}  # values in a node, by its id
+
+    def compose_node(self, parent, index):
+        event, before = self.peek_event(), self.count
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        self.count += self.sizes.get(id(node), 0) if isinstance(event, yaml.AliasEvent) else 1
+        self.sizes.setdefault(id(node), self.count - before)
+        if self.count > _YAML_VALUES:
+            problem = f"more than {_YAML_VALUES:,} values are not read"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        return node
+
+    def peek_event(self):
+        event = super().peek_event()
+        if self.depth > _YAML_DEPTH:
+            problem = f"more than {_YAML_DEPTH} levels are not read"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        return event
+
+
 def _read_yaml(path: Path) -> Any:
+    if path.stat().st_size > _YAML_SIZE:
+        raise ValueError(f"{path.name} is larger than the {_YAML_SIZE // 2**20} MB that are read of YAML")
     try:
         with open(path, encoding="utf-8") as file:
-            return yaml.safe_load(file)
+            return yaml.load(file, _YamlLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name} cannot be read as YAML: {error}") from error
 
@@ -197,12 +246,18 @@ def _read_statistics(files: _Files) -> tuple[np.ndarray, np.ndarray]:
     found = sorted(files.root.rglob("feats_stats.npz"))
     path = _only(found, files.root, "feats_stats.npz, which global_mvn needs", "normalize.mean in the weights")
     try:
-        with np.load(path, allow_pickle=False) as statistics:
+        with zipfile.ZipFile(_own(files.root, path)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > _STATISTICS_SIZE:
+                raise ValueError(f"it unpacks to over {_STATISTICS_SIZE // 2**20} MB")
+        with np.load(path, allow_pickle=False) as statistics, np.errstate(all="ignore"):
             count = float(statistics["count"])
             mean = statistics["sum"] / count
-            return mean, np.sqrt(np.maximum(statistics["sum_square"] / count - mean**2, 1e-20))
-    except (ValueError, KeyError, TypeError) as error:
+            std = np.sqrt(np.maximum(statistics["sum_square"] / count - mean**2, 1e-20))
+    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path.name} does not hold count, sum and sum_square as plain numbers: {error}") from error
+    if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+        raise ValueError(f"{path.name} holds no finite mean and deviation (count {count:g})")
+    return mean, std
 
 
 def _make_model(
@@ -221,12 +276,13 @@ def _make_model(
             "frontend.logmel.melmat: the mel filters are not those that frontend_conf describes"
         )
     try:
-        model = EspnetAsrForSpeechSeq2Seq(EspnetAsrConfig(**settings.model))
+        config = EspnetAsrConfig(**settings.model)
     except StrictDataclassError as error:
         raise UnsupportedModelError(f"config.yaml: {error}") from error
-    if model.ctc is None or model.decoder is None:
-        model.generation_config.ctc_weight = float(model.decoder is None)
-
+    if config.num_hidden_layers > _MOST_LAYERS or config.decoder_layers > _MOST_LAYERS:
+        raise UnsupportedModelError(f"config.yaml: num_blocks: at most {_MOST_LAYERS} layers are read")
+    with torch.device("meta"):  # shapes alone, before memory is taken for them
+        model = EspnetAsrForSpeechSeq2Seq(config)
     weights = {}
     for name, value in state.items():
         if name.rpartition(".")[2] == "pe":
@@ -244,6 +300,11 @@ def _make_model(
         {name: value.shape for name, value in weights.items()},
         "the model that config.yaml describes",
     )
+    for name, value in weights.items():
+        check_values(name, value, expected[name])
+    model = EspnetAsrForSpeechSeq2Seq(config)
+    if model.ctc is None or model.decoder is None:
+        model.generation_config.ctc_weight = float(model.decoder is None)
     model.load_state_dict(weights, strict=True)
     return model.eval()
 

@@ -20,7 +20,7 @@ from ...models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtrac
 from ...models.pyresnet.modeling_pyresnet import PyResNetForAudioClassification
 from ..cards.model_card import write_model_card
 from .restricted_pickle import SavedObject, SavedTensor, shown
-from .result import Conversion, UnsupportedModelError, check_shapes
+from .result import Conversion, UnsupportedModelError, check_shapes, check_values
 from .torch_file import TorchFile
 
 
@@ -337,23 +337,14 @@ def _fill(
             state[name] = torch.zeros((), dtype=value.dtype)
             continue
         tensor = file.tensor(saved)
-        if tensor.is_floating_point() != value.is_floating_point():
-            raise UnsupportedModelError(f"{places[name]} has the type {tensor.dtype}")
+        check_values(places[name], tensor, value)
         dtypes |= {tensor.dtype} if tensor.is_floating_point() else set()
         state[name] = tensor.to(value.dtype).clone(memory_format=torch.contiguous_format)
-        _check_values(places[name], state[name])
     if dtypes - {torch.float32}:
         found = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in dtypes))
         notes.append(f"number format: weights saved as {found} are float32 here")
     model.load_state_dict(state, assign=True)
     model.eval()
-
-
-def _check_values(name: str, tensor: torch.Tensor) -> None:
-    if tensor.is_floating_point() and not tensor.isfinite().all():
-        raise UnsupportedModelError(f"{name} has values that are NaN or infinite; the training had failed")
-    if name.endswith(".running_var") and (tensor < 0).any():
-        raise UnsupportedModelError(f"{name} has negative values, which no variance has")
 
 
 def _card_facts(config: PyResNetConfig, source: Path, notes: Sequence[str]) -> dict[str, Any]:

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 
 class UnsupportedModelError(ValueError):
-    """Error of a model that this package cannot represent exactly. The message names the obstacle."""
+    """Error of a model that this package cannot represent exactly. The message is cut to 1,000 characters."""
+
+    def __init__(self, message: str):
+        super().__init__(message if len(message) <= 1000 else f"{message[:700]} ... {message[-250:]}")
 
 
 @dataclass
@@ -47,3 +52,23 @@ def check_shapes(expected: Mapping[str, tuple], given: Mapping[str, tuple], mode
     if problems:
         shown = "; ".join(problems[:10]) + (f"; and {len(problems) - 10} more" if len(problems) > 10 else "")
         raise UnsupportedModelError(f"the weights are not those of {model}: {shown}")
+
+
+def check_values(name: str, tensor: torch.Tensor, expected: torch.Tensor) -> None:
+    """Check the type and the values of a weight.
+
+    Args:
+        name: Name of the weight for messages.
+        tensor: Weight of the file.
+        expected: Weight of the model in its place, of which the type counts.
+
+    Raises:
+        UnsupportedModelError: The weight has integers in place of floats, values that are not finite, or a negative
+            variance.
+    """
+    if tensor.is_floating_point() != expected.is_floating_point():
+        raise UnsupportedModelError(f"{name} has the type {tensor.dtype}")
+    if tensor.is_floating_point() and not tensor.isfinite().all():
+        raise UnsupportedModelError(f"{name} has values that are NaN or infinite; the training had failed")
+    if name.endswith(".running_var") and (tensor < 0).any():
+        raise UnsupportedModelError(f"{name} has negative values, which no variance has")
