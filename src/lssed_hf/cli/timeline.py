@@ -102,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..inference.classifiers.speaker_statistics import check_speaker_arguments
     from ..inference.quality import UNSURE
     from ..inference.timeline.envelope import Envelope
+    from ..inference.timeline.scoring import NOT_FINITE
 
     check_speaker_arguments(args)
     if args.vad is None:
@@ -113,8 +114,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     scored = sum(segment.scored for segment in segments)
     unsure = sum(segment.skipped == UNSURE for segment in segments)
     note = f", {unsure} unsure" if unsure else ""
+    failed = sum(segment.skipped == NOT_FINITE for segment in segments)
+    note += f", {failed} without a finite score: the model does not suit the recording" if failed else ""
     print(f"{scored} of {len(segments)} segments scored{note}", file=sys.stderr)
-    return 0
+    return 1 if failed else 0
 
 
 def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[str], list["TimelineSegment"]]:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from ..audio import load_audio
 from ..files import replacing
-from .classifiers.classifier import Classifier
-from .classifiers.loading import load_classifier
+from .classifiers.classifier import NO_SCORES, Classifier
+from .classifiers.loading import load_embedder
 from .predict import CHANNELS, find_recordings
 
 
@@ -30,7 +30,7 @@ class Embedding:
         file: Name of the recording, as it was given.
         values: float32 (size,), or (num_frames, size) where frames were asked for; None where it could not be read.
         seconds: Length of the recording; None where it could not be read.
-        error: Reason why the recording could not be read, else None.
+        error: Reason why the recording could not be read or scored, else None.
 
     Examples:
         >>> import numpy as np
@@ -82,7 +82,7 @@ def embed(
         raise ValueError(f"channel={channel!r} is none of {', '.join(CHANNELS[:3])}")
     paths = find_recordings(inputs)
     if not isinstance(model, Classifier):
-        model = load_classifier(model, 1, device, trust_remote_code)
+        model = load_embedder(model, device, trust_remote_code)
     return _embeddings(model, paths, frames, channel)
 
 
@@ -94,7 +94,12 @@ def _embeddings(classifier: Classifier, paths: Iterable[Path], frames: bool, cha
             yield Embedding(str(path), error=str(error))
             continue
         [values] = classifier.embeddings([waveform], frames)
-        yield Embedding(str(path), values, len(waveform) / classifier.sampling_rate)
+        seconds, finite = len(waveform) / classifier.sampling_rate, np.isfinite(values).all()
+        yield (
+            Embedding(str(path), values, seconds)
+            if finite
+            else Embedding(str(path), None, seconds, f"{path}: {NO_SCORES}")
+        )
 
 
 def write_embeddings(path: str | os.PathLike, embeddings: Iterable[Embedding], frames: bool = False) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..audio import num_channels, stream_audio
 from ..scan import expand_paths
-from .classifiers.classifier import Classifier
+from .classifiers.classifier import NO_SCORES, Classifier
 from .classifiers.loading import load_speaker_classifier
 from .classifiers.pretrained import is_built_in
 from .quality import LONG, MIN_SPEECH, MOSTLY_NO_SPEECH, NO_SPEECH, SILENT, TOO_SHORT, UNSURE, Listener
@@ -44,7 +44,7 @@ class Prediction:
         probabilities: Probability of each class; empty where no model was asked.
         seconds: Length of the recording; None where it could not be read.
         notes: Reasons to distrust the label, such as "clipped"; empty for most recordings.
-        error: Reason why the recording could not be read, else None.
+        error: Reason why the recording could not be read or scored, else None.
         channel: "left" or "right" if one channel was classified, else None.
 
     Examples:
@@ -118,7 +118,8 @@ def predict(
             on the CPU, which starts without an import of torch; else as `load_classifier`.
 
     Returns:
-        A `Prediction` for each recording, in order. A recording that cannot be read has an `error` and no label.
+        A `Prediction` for each recording, in order. A recording that cannot be read, or for which the model gives no
+        finite scores, has an `error` and no label.
 
     Raises:
         FileNotFoundError: There is no such folder or model, or a folder or pattern holds no recordings.
@@ -359,6 +360,8 @@ class _Recording:
             return Prediction(self.file, notes=notes, **facts)
         lengths, rows = zip(*self.rows)
         mean = np.average(rows, axis=0, weights=lengths)
+        if not np.isfinite(mean).all():
+            return Prediction(self.file, error=f"{self.file}: {NO_SCORES}", notes=notes, **facts)
         label, probabilities = labels[int(mean.argmax())], dict(zip(labels, map(float, mean)))
         if probabilities[label] < min_confidence:
             return Prediction(self.file, None, probabilities, notes=(UNSURE, *notes), **facts)

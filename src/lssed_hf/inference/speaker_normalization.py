@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from transformers.hf_argparser import HfArg
 
 from ..audio import load_audio
-from .classifiers.classifier import Classifier
+from .classifiers.classifier import NO_SCORES, Classifier
 from .classifiers.speaker_statistics import SpeakerStatistics, choose_speaker, read_speakers
 from .classifiers.statistics import measure_offset
 
@@ -199,6 +199,9 @@ def compute_rows(
         audio_column: Name of the column with the audio.
         compute: Function of a classifier and of waveforms that yields a result for each waveform.
         title: Title of the progress bar.
+
+    Raises:
+        ValueError: A result is not finite; the message names the clip.
     """
     found: dict[int, np.ndarray] = {}
     with tqdm(total=len(rows), desc=title, unit="clip", disable=None) as bar:
@@ -206,9 +209,19 @@ def compute_rows(
             chosen = [row for row, one in enumerate(classifiers) if one is classifier]
             waveforms = waveforms_of(rows.select(chosen), audio_column, classifier.sampling_rate)
             for row, result in zip(chosen, compute(classifier, waveforms), strict=True):
+                if not np.isfinite(result).all():
+                    raise ValueError(f"{_clip_name(rows, row, audio_column)}: {NO_SCORES}")
                 found[row] = result
                 bar.update()
     return np.stack([found[row] for row in range(len(rows))])
+
+
+def _clip_name(rows: datasets.Dataset, row: int, audio_column: str) -> str:
+    """Return the id of a row, else the name of its file, else its number."""
+    if "id" in rows.column_names:
+        return str(rows["id"][row])
+    audio = rows.cast_column(audio_column, datasets.Audio(decode=False))[row][audio_column]
+    return audio["path"] or f"clip {row}"
 
 
 def standardize_by_speaker(

@@ -13,7 +13,7 @@ import torch
 from ..audio import load_audio
 from ..hub.training_record import start_facts
 from ..inference import AudioClassifier, load_classifier
-from ..inference.classifiers.classifier import Classifier
+from ..inference.classifiers.classifier import NO_SCORES, Classifier
 from ..inference.classifiers.pretrained import list_pretrained
 from ..inference.classifiers.probe import ProbeClassifier
 from ..inference.classifiers.statistics import StatisticsClassifier
@@ -131,6 +131,9 @@ class Teacher:
             check(classifier)
             waveforms = (load_audio(clip, classifier.sampling_rate) for clip in batch[audio_column])
             found = list(classifier.probabilities(waveforms) if kind == "logits" else classifier.embeddings(waveforms))
+            for clip, row in zip(batch[audio_column], found, strict=True):
+                if not np.isfinite(row).all():
+                    raise ValueError(f"{clip['path'] or 'a clip'}: {NO_SCORES} (the teacher {self.name})")
             return {"prediction": found, "labels": [classifier.labels] * len(found)}
 
         features = datasets.Features(

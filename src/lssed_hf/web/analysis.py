@@ -10,7 +10,7 @@ import librosa
 import numpy as np
 
 from ..audio import AudioError
-from ..inference.classifiers.classifier import Classifier
+from ..inference.classifiers.classifier import NO_SCORES, Classifier
 from ..inference.classifiers.svm import SVMClassifier
 from ..inference.predict import unscored_notes
 from ..inference.quality import OVER_LONG, signal_notes
@@ -122,6 +122,8 @@ class AnalysisQueue:
                     probabilities = np.mean([segment.probabilities for segment in segments], axis=0)
                 else:
                     probabilities = next(classifier.probabilities([waveform]))
+            if probabilities is not None and not np.isfinite(probabilities).all():
+                raise ValueError(NO_SCORES)
             return Analysis(
                 labels=classifier.labels,
                 probabilities=probabilities,
@@ -133,9 +135,9 @@ class AnalysisQueue:
             )
         except (ValueError, RuntimeError) as error:  # such as a clip that is shorter than a kernel
             logger.exception(f"{path.name} could not be classified")
-            seconds = clock(len(waveform) / rate)
+            seconds, reason = clock(len(waveform) / rate), error.__cause__ or error  # without the model's folder
             raise AudioError(
-                f"{path.name}: the model cannot classify these {seconds} ({error}); try another recording"
+                f"{path.name}: the model cannot classify these {seconds} ({reason}); try another recording"
             ) from error
 
     def _windows(self, classifier, path, seconds, envelope, progress) -> list[TimelineSegment]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...audio import load_audio
+from .checks import COPY_AGAIN, one_line
 from .speaker_statistics import (
     SpeakerStatistics,
     check_front_end,
@@ -24,6 +25,9 @@ from .speaker_statistics import (
 
 
 logger = logging.getLogger(__name__)
+
+#: Reason why a clip has no label although it could be read.
+NO_SCORES = "the model gives no finite scores; its weights or its front end do not suit this recording"
 
 _WINDOW = 8  # batches that are sorted by length together
 _WINDOW_SAMPLES = 2**23
@@ -102,12 +106,31 @@ class Classifier(ABC):
     def probabilities(self, waveforms: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield class probabilities (num_labels,) of each float32 waveform (samples,), in order.
 
-        Up to 17 minutes of waveforms, at 16 kHz, are read ahead, so that the clips of a batch are about equally long.
+        They are all NaN for a clip whose logits are not finite. Up to 17 minutes of waveforms, at 16 kHz, are read
+        ahead, so that the clips of a batch are about equally long.
+
+        Raises:
+            ValueError: The model cannot be run, or gives another number of logits than it has labels.
         """
         self._warn_without_speaker()
-        for logits in batched_by_length(self.logits, waveforms, self.batch_size, self.num_workers):
-            odds = np.exp(logits - logits.max())
+        for logits in batched_by_length(self._checked_logits, waveforms, self.batch_size, self.num_workers):
+            odds = np.exp(logits - logits.max()) if np.isfinite(logits).all() else np.full_like(logits, np.nan)
             yield odds / odds.sum()
+
+    def _checked_logits(self, batch: list[np.ndarray]) -> np.ndarray:
+        """Return the logits of a batch, (batch, num_labels); errors and other shapes are refused by name."""
+        try:
+            logits = self.logits(batch)
+        except (ValueError, OSError, ImportError):
+            raise
+        except Exception as error:  # runtimes raise many kinds of errors, some of them their own
+            raise ValueError(f"{self.name} cannot be run: {one_line(error)}") from error
+        if logits.shape != (len(batch), len(self.labels)):
+            raise ValueError(
+                f"{self.name} gives {logits.shape[-1]} scores and has the labels {', '.join(self.labels)}; "
+                f"{COPY_AGAIN}"
+            )
+        return logits
 
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         """Yield the embedding of each clip, in order: the input of the classifier's head.
@@ -191,9 +214,13 @@ class Classifier(ABC):
 
         Raises:
             FileNotFoundError, AudioError: A clip cannot be used.
+            ValueError: The model gives no finite scores for a clip.
         """
         many = isinstance(inputs, (list, tuple))
-        rows = self.probabilities(self._waveform(clip) for clip in (inputs if many else [inputs]))
+        rows = list(self.probabilities(self._waveform(clip) for clip in (inputs if many else [inputs])))
+        for number, row in enumerate(rows):
+            if not np.isfinite(row).all():
+                raise ValueError(f"clip {number}: {NO_SCORES}")
         results = [
             [{"score": float(row[index]), "label": self.labels[index]} for index in np.argsort(-row)[:top_k]]
             for row in rows

@@ -68,6 +68,29 @@ def load_classifier(
         ValueError: A file cannot be read, or the device or the engine is not there or unfit for the model.
         ImportError: The runtime of an exported network, or the opensmile of an SVM, is not installed.
     """
+    return _load(path, batch_size, device, trust_remote_code, engine)
+
+
+def load_embedder(path: str | os.PathLike | None = None, device=None, trust_remote_code: bool = False) -> Classifier:
+    """Open a model for its embeddings, as `load_classifier` does; but its head may be new, and not trained.
+
+    Args:
+        path: Folder or name, see `load_classifier`.
+        device: Device of torch, by default the GPU if there is one.
+        trust_remote_code: Whether code from the folder or repository may run.
+    """
+    return _load(path, 1, device, trust_remote_code, None, trained_head=False)
+
+
+def _load(
+    path: str | os.PathLike | None,
+    batch_size: int,
+    device,
+    trust_remote_code: bool,
+    engine: str | None,
+    trained_head: bool = True,
+) -> Classifier:
+    """See `load_classifier`; without `trained_head`, see `load_embedder`."""
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be 1 or more")
     if engine not in ENGINES:
@@ -95,7 +118,8 @@ def load_classifier(
         raise ValueError(f"{folder} holds no {GRAPH} for engine onnx; lssed-hf export writes a folder that has one")
     module, names = _KINDS[engine or "torch"]
     kind = _class(module, names[_standardizes_embedding(folder)])
-    return kind(folder if folder.is_dir() else path, batch_size, device, trust_remote_code)
+    settings = {} if trained_head else {"trained_head": False}
+    return kind(folder if folder.is_dir() else path, batch_size, device, trust_remote_code, **settings)
 
 
 # Engine -> module, and its classes for plain networks and for those that standardise embeddings.

@@ -57,6 +57,7 @@ class AudioClassifier(Classifier):
         batch_size: Clips per forward pass. With models that mask padding, as PyResNet does, it changes no prediction.
         device: Device of torch, by default the GPU if there is one.
         trust_remote_code: Whether code from the model's repository may run.
+        trained_head: Whether the head has to be trained, as for anything but embeddings.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class AudioClassifier(Classifier):
         batch_size: int = 8,
         device: str | torch.device | None = None,
         trust_remote_code: bool = False,
+        trained_head: bool = True,
     ):
         self.name = os.fspath(model_name_or_path)
         self.device = choose_device(device)
         self.feature_extractor = open_front_end(self.name, trust_remote_code)
-        self.model = open_trained(self.name, trust_remote_code)
+        with _errors_only():
+            self.model = (open_trained if trained_head else open_encoder)(self.name, trust_remote_code)
         self.model.eval().to(self.device, torch.float32)  # the type of its inputs, whatever it was saved in
         self.config = self.model.config
         self.batch_size = batch_size

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from .checks import COPY_AGAIN, check_deviation, check_finite
-from .classifier import Classifier, batched_by_length
+from .classifier import NO_SCORES, Classifier, batched_by_length
 from .speaker_statistics import SpeakerStatistics
 
 
@@ -167,7 +167,7 @@ class StatisticsClassifier(Classifier):
             waveforms: Clips of the speaker, float32 (samples,), at `sampling_rate`.
 
         Raises:
-            ValueError: There are no clips.
+            ValueError: There are no clips, or none with finite embeddings.
         """
         samples: list[int] = []
 
@@ -179,11 +179,14 @@ class StatisticsClassifier(Classifier):
         embeddings = np.array(list(self.embeddings(counted())))
         if not samples:
             raise ValueError("a speaker's baseline needs at least one recording")
+        embeddings = embeddings[np.isfinite(embeddings).all(axis=1)]  # the others are scored as errors
+        if not len(embeddings):
+            raise ValueError(f"a speaker's baseline cannot be measured: {NO_SCORES}")
         head = self.head()
         mean, std = head.pop("mean"), head.pop("std")
         offset, deviation = measure_offset((embeddings - mean) / std, **head)
         seconds = sum(samples) / self.sampling_rate
-        return SpeakerStatistics(tuple(mean + std * offset), tuple(std * deviation), len(samples), seconds)
+        return SpeakerStatistics(tuple(mean + std * offset), tuple(std * deviation), len(embeddings), seconds)
 
     def for_speaker(self, statistics: SpeakerStatistics) -> "StatisticsClassifier":
         """Return the classifier with a speaker's own mean and deviation of embeddings. The encoder is shared.

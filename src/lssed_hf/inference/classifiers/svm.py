@@ -59,13 +59,21 @@ class FunctionalsExtractor:
         self.feature_set = feature_set
         self._process = open_smile(feature_set)
 
-    def extract(self, waveform: np.ndarray) -> np.ndarray:
-        """Return functionals, float32 (num_functionals,), of a float32 waveform (samples,).
+    def measure(self, waveform: np.ndarray) -> np.ndarray:
+        """Return functionals, float32 (num_functionals,), of a float32 waveform (samples,), NaN where there are none.
 
         Silence is added behind a very short waveform.
         """
         missing = math.ceil(_SHORTEST * self.sampling_rate) - len(waveform)
-        values = self._process(np.pad(waveform, (0, missing)) if missing > 0 else waveform)
+        return self._process(np.pad(waveform, (0, missing)) if missing > 0 else waveform)
+
+    def extract(self, waveform: np.ndarray) -> np.ndarray:
+        """Return functionals as `measure` does, all of them finite.
+
+        Raises:
+            ValueError: There are none for this clip.
+        """
+        values = self.measure(waveform)
         if not np.isfinite(values).all():
             raise ValueError(f"openSMILE gives no {self.feature_set} functionals of a clip of {len(waveform)} samples")
         return values
@@ -232,10 +240,10 @@ class SVMClassifier(Classifier):
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         if frames:
             raise ValueError(f"{self.name} works on functionals of whole clips, which have no frames")
-        return (self.feature_extractor.extract(waveform) for waveform in waveforms)
+        return map(self.feature_extractor.measure, waveforms)
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
-        functionals = np.stack([self.feature_extractor.extract(waveform) for waveform in batch])
+        functionals = np.stack([self.feature_extractor.measure(waveform) for waveform in batch])
         return self.svm.decision(functionals, self._mean, self._std)
 
 

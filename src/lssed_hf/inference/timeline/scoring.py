@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # its module reads tables by the package datasets
 
 
 NO_TURN = "no turn"
+#: Reason why the model gave a segment no score that is a number.
+NOT_FINITE = "no finite score"
 #: Baselines of segments: the speech of their speaker in the recording, or statistics that were measured before.
 OWN_SPEECH, ENROLMENT = "own speech", "enrolment"
 _BATCHES = 4  # batches of windows that are held at once
@@ -39,8 +41,8 @@ class TimelineSegment:
         end: End in seconds from the beginning of the recording.
         probabilities: Class probabilities, float32 (num_labels,); all NaN if the segment was not scored.
         speaker: Speaker of the turn that the window is in, None without turns.
-        skipped: Reason why the segment has no label, else None: it was not scored (`NO_SPEECH`, `NO_TURN` or
-            `TOO_SHORT`), or no class is probable enough (`UNSURE`).
+        skipped: Reason why the segment has no label, else None: it was not scored (`NO_SPEECH`, `NO_TURN`,
+            `TOO_SHORT` or `NOT_FINITE`), or no class is probable enough (`UNSURE`).
         baseline: Statistics that the segment was normalised by: those of the speaker's or the recording's own speech
             (`OWN_SPEECH`), or those of an enrolled speaker (`ENROLMENT`). None for neither.
     """
@@ -242,7 +244,7 @@ def _score(
                 if not skipped:
                     speaker = span.speaker if span.speaker in rows else None
                     row = next(rows[speaker])
-                    skipped = UNSURE if row.max() < min_confidence else None
+                    skipped = UNSURE if row.max() < min_confidence else None if np.isfinite(row).all() else NOT_FINITE
                     used = None if classifiers[speaker].statistics is None else baseline
                 yield TimelineSegment(span.first / rate, span.last / rate, row, span.speaker, skipped, used)
 
@@ -401,4 +403,4 @@ def _cut(turn: "Turn", window: int, hop: float, rate: int) -> Iterator[_Span]:
     yield _Span(max(start, end - window), end, turn.speaker)
 
 
-__all__ = ["ENROLMENT", "NO_TURN", "OWN_SPEECH", "TimelineSegment", "score_timeline"]
+__all__ = ["ENROLMENT", "NOT_FINITE", "NO_TURN", "OWN_SPEECH", "TimelineSegment", "score_timeline"]
