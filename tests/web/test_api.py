@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -207,6 +209,21 @@ def test_recordings_wait_for_each_other_and_a_crowd_is_sent_away(
         asker.join(300)
     assert sorted(statuses) == [200] * 8 + [503]
     assert max(most) == 1
+
+
+@pytest.mark.slow
+def test_a_crowd_that_comes_back_is_answered(http, make_speech, tmp_path, kept):
+    """Answer 200 uploads, 20 at a time, of clients that obey Retry-After, and leave no file of them."""
+    clip = make_speech(tmp_path / "clip.wav").read_bytes()
+
+    def ask(_: int) -> int:
+        while (response := classify(http, clip, params={"model": "four"})).status_code == 503:
+            time.sleep(float(response.headers["retry-after"]) / 10)  # impatient, so that there is a crowd
+        return len(response.json()["labels"])
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(ask, range(200))) == [4] * 200
+    assert kept() == []
 
 
 def test_answers_are_plain_json(http, make_speech, tmp_path):

@@ -21,6 +21,7 @@ from .recordings import NotAudioError, TooLongError
 _MOST_REQUESTS = 8  # each waits with its recording on the disk
 _MOST_UPLOADS = 64
 _UPLOAD_SECONDS = 60
+_PATIENCE = 1  # seconds after which a client that was sent away may come back
 _NAME = "recording"  # for files that are sent without a name
 
 
@@ -89,13 +90,14 @@ def add_api(app: FastAPI, queue: AnalysisQueue, max_file_mb: float) -> None:
 
     @app.exception_handler(ApiError)
     async def explain(request: Request, error: ApiError):
-        return JSONResponse({"error": str(error)}, error.status)
+        headers = {"Retry-After": str(_PATIENCE)} if error.status == 503 else None
+        return JSONResponse({"error": str(error)}, error.status, headers)
 
     app.include_router(router)
 
 
 def _busy() -> ApiError:
-    return ApiError(503, "too many recordings are waiting; try again in a minute")
+    return ApiError(503, f"too many recordings are waiting; try again in {_PATIENCE} s")
 
 
 def _answer(model: str, analysis: Analysis) -> dict:
