@@ -6,16 +6,18 @@ import inspect
 import json
 import math
 import os
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
 import pyarrow as pa
 
 from ..audio import encode_audio, load_audio, num_channels
+from ..decoding.source import placeholder_problem
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS, emotion_of_word
 from ..suggest import did_you_mean
 from .source_files import source_hash
@@ -30,6 +32,9 @@ UNDIVIDED = "none"
 _NOTES = "notes.json"  # in the cache: the warnings of the build
 _ROWS_PER_BLOCK = 1000
 _ROWS_PER_TABLE = 200
+_SHOWN = 3  # reasons and places in a message
+_SHOWN_TEXT = 40  # characters of a cell in a message
+_POINTER_SIZE = 512  # bytes; a placeholder is smaller, and a recording hardly ever
 
 logger = datasets.logging.get_logger(__name__)
 
@@ -147,12 +152,14 @@ class Reject:
         reason: Reason for a message. Reasons by rule are worded alike, to be counted.
         by_rule: Whether the corpus or its protocol leaves it out: another language, no agreement among raters, a file
             known to be broken. Otherwise the data are faulty.
+        damaged: Whether its file alone is damaged. The rest of the corpus loads, with a warning.
     """
 
     id: str
     source: str
     reason: str
     by_rule: bool = False
+    damaged: bool = False
 
 
 @dataclass
@@ -234,6 +241,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
         self._notes: list[str] = []
+        self._unread: dict[str, Counter[str]] = defaultdict(Counter)
         # `datasets` would take a hash of the module's name.
         kwargs["hash"] = source_hash(*(base.__module__ for base in type(self).__mro__))
         super().__init__(*args, split_scheme=split_scheme or self.SPLIT_SCHEMES[0], **kwargs)
@@ -244,6 +252,14 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         if line not in self._notes:
             self._notes.append(line)
             logger.warning(line)
+
+    def optional(self, read: Callable, row: Mapping, field: str, *args) -> Any:
+        """Return the value of an optional cell, None where `read(row, field, *args)` fails. Such cells are counted."""
+        try:
+            return read(row, field, *args)
+        except ValueError:
+            self._unread[field][str(row[field])[:_SHOWN_TEXT]] += 1
+            return None
 
     def configurations(self) -> Sequence[str]:
         """Return the configurations of a prepared folder: this one, and `benchmark` beside `default`."""
@@ -296,7 +312,9 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         utterances: dict[str, Utterance] = {}
         rejects: list[Reject] = []
         inside: dict[str, bool] = {}
+        pointers: dict[str, str | None] = {}
         folders: Sequence[Path] | None = None
+        self._unread.clear()
         for row in self.read_utterances(data_dir):
             if isinstance(row, Reject):
                 rejects.append(row)
@@ -310,6 +328,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
                 problem = f"{row.path} is a link out of {data_dir}, or to nothing; put the file itself there"
             elif first is not None and _is_copy(row, first):
                 problem, by_rule = "an identical copy of another file", True
+            elif first is None and (pointer := _pointer_problem(row.path, pointers)):
+                problem = pointer
             elif first is not None:
                 problem = f"the same id as {first.source or first.path}; give each utterance its own"
             else:
@@ -318,8 +338,11 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
                 rejects.append(Reject(row.id, row.source or row.path, problem, by_rule))
             else:
                 utterances[row.id] = row
-        if not utterances and all(reject.by_rule for reject in rejects):
-            reasons = ", ".join({reject.reason for reject in rejects})
+        for field, cells in self._unread.items():
+            shown = ", ".join(f"{cell!r} ({count:,})" for cell, count in cells.most_common(2 * _SHOWN))
+            self.note(f"{cells.total():,} values of {field} cannot be read and are left empty: {shown}")
+        if not utterances and all(reject.by_rule or reject.damaged for reject in rejects):
+            reasons = ", ".join(dict.fromkeys(reject.reason for reject in rejects))
             raise CorpusDataError(f"{self.name}: no utterance in {data_dir}{reasons and f' ({reasons})'}")
         return list(utterances.values()), rejects
 
@@ -453,15 +476,18 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         ]
 
     def _refuse(self, rejects: list[Reject], num_good: int, data_dir: Path) -> None:
-        """Note the utterances that a rule leaves out, and raise an error for faulty ones."""
-        for reason, number in Counter(reject.reason for reject in rejects if reject.by_rule).items():
+        """Note the utterances that a rule leaves out and damaged ones, and raise an error for other faulty ones."""
+        left_out = [reject for reject in rejects if reject.by_rule or reject.damaged]
+        for reason, number in Counter(reject.reason for reject in left_out).items():
             self.note(f"{number:,} utterances are left out: {reason}")
-        if faulty := [reject for reject in rejects if not reject.by_rule]:
-            shown = "; ".join(f"{reject.source} ({reject.id}): {reject.reason}" for reject in faulty[:3])
+        if faulty := [reject for reject in rejects if not (reject.by_rule or reject.damaged)]:
+            advice = (
+                f", or leave them out with `lssed-hf prepare {self.name} {data_dir} OUT`, which lists them all in "
+                "rejects.csv"
+            )
             raise CorpusDataError(
-                f"{self.name}: {len(faulty)} of {num_good + len(rejects)} utterances cannot be used: {shown}"
-                f"{'; ...' if len(faulty) > 3 else ''}. Mend them, or leave them out with `lssed-hf prepare "
-                f"{self.name} {data_dir} OUT`, which lists them all in rejects.csv"
+                f"{self.name}: {len(faulty)} of {num_good + len(rejects)} utterances cannot be used: "
+                f"{reasons_line(faulty)}. Mend them{advice if num_good else ''}"
             )
 
     def _download_and_prepare(self, *args, **kwargs) -> None:
@@ -496,6 +522,30 @@ def left_out_line(config: str, counts: Counter[str], total: int) -> str:
     """Return a line with the number of utterances of each class that a configuration leaves out."""
     named = ", ".join(f"{count:,} {emotion}" for emotion, count in counts.most_common())
     return f"configuration {config!r} leaves out {counts.total():,} of {total:,} utterances: {named}"
+
+
+def reasons_line(rejects: Sequence[Reject]) -> str:
+    """Return a line with the first reasons of rejects, each once with its first places."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for reject in rejects:
+        places[reject.reason].append(f"{reject.source} ({reject.id})")
+    shown = []
+    for reason, sources in places.items():
+        more = f" and {len(sources) - _SHOWN:,} more" if len(sources) > _SHOWN else ""
+        also = f" (also {', '.join(sources[1:_SHOWN])}{more})" if len(sources) > 1 else ""
+        shown.append(f"{sources[0]}: {reason}{also}")
+    return "; ".join([*shown[:_SHOWN], *(["..."] if len(shown) > _SHOWN else [])])
+
+
+def _pointer_problem(path: str, known: dict[str, str | None]) -> str | None:
+    """Return a message if a file is a placeholder such as a Git LFS pointer. `known` caches the results by file."""
+    if path not in known:
+        try:
+            small = os.stat(path).st_size < _POINTER_SIZE
+            known[path] = placeholder_problem(Path(path).read_bytes()) if small else None
+        except OSError:
+            known[path] = None
+    return known[path]
 
 
 def _time_problem(row: Utterance) -> str | None:

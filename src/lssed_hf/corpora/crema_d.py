@@ -1,7 +1,7 @@
 """CREMA-D: 7,442 clips of twelve English sentences by 91 actors in six emotions (Cao et al., IEEE TAFFC 2014).
 
 CREMA-D is free under the Open Database License at https://github.com/CheyneyComputerScience/CREMA-D. Clone it with
-git-lfs: without it the clips are text files of a few lines. A clip is `AudioWAV/1001_DFA_ANG_XX.wav`, 16 kHz: actor
+git-lfs: without it the clips are pointers, which are refused. A clip is `AudioWAV/1001_DFA_ANG_XX.wav`, 16 kHz: actor
 (1001 to 1091), sentence, emotion, level (LO, MD, HI, or XX for none). Clips may lie in any folder. If a clip is there
 as WAV, MP3 (`AudioMP3/`) and video (`VideoFlash/`), the WAV file is read. `VideoDemographics.csv` (columns ActorID,
 Age, Sex, Race, Ethnicity), in the folder or one level below it, gives age and gender. It may be missing.
@@ -15,7 +15,7 @@ is left out. CREMA-D has no official split. `speaker` is ours: a fixed random dr
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from ..labels import GENDERS
@@ -99,7 +99,7 @@ class CremaD(CorpusBuilder):
         if not any(matches):
             raise wrong_folder(data_dir, "CREMA-D", "clips such as AudioWAV/1001_DFA_ANG_XX.wav")
         yield from copies
-        actors, faulty = _read_actors(data_dir)
+        actors, faulty = _read_actors(data_dir, self.optional)
         yield from faulty
         for path, match in zip(clips, matches):
             if match is None:
@@ -131,7 +131,9 @@ def _utterance(path: Path, match: re.Match, gender: str | None, age: float | Non
     )
 
 
-def _read_actors(data_dir: Path) -> tuple[dict[str, tuple[str | None, float | None]], list[Reject]]:
+def _read_actors(
+    data_dir: Path, optional: Callable
+) -> tuple[dict[str, tuple[str | None, float | None]], list[Reject]]:
     """Return the gender and age of each actor, and the faulty lines of the table."""
     table = find_table(data_dir, DEMOGRAPHICS)
     actors: dict[str, tuple[str | None, float | None]] = {}
@@ -139,19 +141,16 @@ def _read_actors(data_dir: Path) -> tuple[dict[str, tuple[str | None, float | No
     columns = {"actor": ["actorid"], "age": ["age"], "sex": ["sex"]}
     for row in read_table(table, columns) if table else ():
         actor = row.get("actorid", "")
-        try:
-            if actor in actors:
-                raise ValueError(f"actor {actor} stands here twice")
-            actors[actor] = _gender_and_age(row)
-        except ValueError as error:
-            faulty.append(Reject(actor, f"{table}, line {row.line}", str(error)))
+        if problem := _problem(row, actor, actors):
+            faulty.append(Reject(actor, f"{table}, line {row.line}", problem))
+        else:
+            actors[actor] = optional(choice_in, row, "sex", GENDERS), optional(number_in, row, "age")
     return actors, faulty
 
 
-def _gender_and_age(row: Row) -> tuple[str | None, float | None]:
+def _problem(row: Row, actor: str, known: Collection[str]) -> str | None:
     if row.problem:
-        raise ValueError(row.problem)
-    actor = row.get("actorid", "")
+        return row.problem
     if not re.fullmatch(_ACTOR, actor):
-        raise ValueError(f"ActorID {actor!r} is none of 1001 to 1091")
-    return choice_in(row, "sex", GENDERS), number_in(row, "age")
+        return f"ActorID {actor!r} is none of 1001 to 1091"
+    return f"actor {actor} stands here twice" if actor in known else None

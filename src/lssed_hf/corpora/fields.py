@@ -24,6 +24,12 @@ SPLIT_NAMES = {
 }
 
 
+_YES_OR_NO = {
+    **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "是"), True),
+    **dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "否"), False),
+}
+
+
 def escapes(name: str) -> bool:
     """Return whether a file name could lead out of its folder, on any system."""
     parts = name.replace("\\", "/").split("/")
@@ -83,6 +89,20 @@ def choice_in(row: Row, field: str, choices: Sequence[str]) -> str | None:
     if len(matches) != 1:
         raise ValueError(f"{field} {text!r} is none of {', '.join(choices)}")
     return matches[0]
+
+
+def yes_or_no_in(row: Row, field: str, name: str) -> bool:
+    """Return whether a cell says yes, False where it is empty.
+
+    Args:
+        row: Line of a table.
+        field: Column.
+        name: Name of the column in messages.
+    """
+    text = (row.first(field) or "no").lower()
+    if text not in _YES_OR_NO:
+        raise ValueError(f"{name} {row[field]!r} is none of {', '.join(_YES_OR_NO)}")
+    return _YES_OR_NO[text]
 
 
 def split_in(row: Row) -> str | None:

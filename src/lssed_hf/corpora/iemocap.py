@@ -19,6 +19,9 @@ Labels: ang, neu, hap, sad, exc, sur, fea and dis by name. LSSED's vocabulary ha
 `other`, as `oth` is. `xxx` (2,507), on which the raters did not agree, is left out. The usual 4-class protocol counts
 excited as happy: `benchmark` has 5,531 utterances, 1,103 angry, 1,708 neutral, 1,636 happy, 1,084 sad.
 
+The configurations `improvised` and `scripted` are these two parts of `benchmark`. A turn whose recording is damaged,
+by its header, is left out with a warning.
+
 Split schemes leave one session out: `session5` tests on session 5 and trains on all others, and so on. Report the mean
 of the five. There is no validation split. Papers often choose the epoch on the test session, which flatters them;
 `lssed-hf train` holds out speakers of the training split instead.
@@ -26,9 +29,13 @@ of the five. There is no validation split. Papers often choose the epoch on the 
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from .base import DIMENSIONS, CorpusDataError, CorpusFacts, Reject, Utterance
+from ..audio import AudioError, audio_duration
+from ..labels import BENCHMARK_EMOTIONS
+from .base import DIMENSIONS, CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance
 from .fields import rating
 from .leave_out import LeaveSessionOutCorpus
 from .media import wrong_folder
@@ -56,9 +63,28 @@ _ENTRY = re.compile(
 _TRANSCRIPT = re.compile(r"(\S+) +\[[^]]*\]: *(.+)")
 
 
+@dataclass
+class IemocapConfig(CorpusConfig):
+    """Configuration of IEMOCAP.
+
+    Args:
+        part: Beginning of the names of dialogs to keep, impro or script. Default: all.
+    """
+
+    part: str = ""
+
+
 class Iemocap(LeaveSessionOutCorpus):
     """IEMOCAP (Busso et al. 2008), given to researchers by USC's SAIL on request."""
 
+    BUILDER_CONFIG_CLASS = IemocapConfig
+    BUILDER_CONFIGS = [
+        *(IemocapConfig(**vars(config)) for config in CorpusBuilder.BUILDER_CONFIGS),
+        *(
+            IemocapConfig(name=name, description=f"benchmark, {name} dialogs", emotions=BENCHMARK_EMOTIONS, part=part)
+            for name, part in (("improvised", "impro"), ("scripted", "script"))
+        ),
+    ]
     SPLIT_SCHEMES = ("session5", "session1", "session2", "session3", "session4")
     RATED = DIMENSIONS
     BENCHMARK_MERGES = {"excited": "happy"}
@@ -75,6 +101,10 @@ class Iemocap(LeaveSessionOutCorpus):
   pages={335--359},
   year={2008}
 }"""
+
+    def label_of(self, utterance: Utterance) -> str | None:
+        in_part = utterance.id.partition("_")[2].startswith(self.config.part)
+        return super().label_of(utterance) if in_part else None
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
         for session in _sessions(data_dir):
@@ -108,7 +138,7 @@ def _read_transcripts(path: Path) -> dict[str, str]:
     """Return the text of each turn. Lines without a turn, such as noises, are left out."""
     if not path.is_file():
         return {}
-    lines = read_text(path).split("\n")
+    lines = read_text(path, errors="replace").split("\n")
     return dict(match.groups() for line in lines if (match := _TRANSCRIPT.fullmatch(line.strip())))
 
 
@@ -130,6 +160,8 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
     cut = not sentence.is_file()
     if cut and not recording.is_file():
         return Reject(name, source, f"neither {sentence} nor {recording} is there; copy one of them")
+    if problem := _audio_problem(str(recording if cut else sentence)):
+        return Reject(name, source, problem, damaged=True)
     return Utterance(
         id=name,
         path=str(recording if cut else sentence),
@@ -144,3 +176,13 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
         cut=cut,
         source=source,
     )
+
+
+@lru_cache(maxsize=1)  # turns of a dialog follow one another
+def _audio_problem(path: str) -> str | None:
+    """Return a message if a file is no whole recording, by its header."""
+    try:
+        audio_duration(path)
+    except (AudioError, OSError) as error:
+        return str(error)
+    return None

@@ -5,12 +5,12 @@ apply. No public copy exists, so many layouts are read. The metadata are `metada
 `metadata_4class.csv` or `metadata.csv` in `data_dir`, or another CSV or JSON-lines file given as `data_files`, with
 
 - `name` (or `file`, `id`): the clip `<name>.wav`, `.flac` or `.mp3` in `data_dir`, or below `wav_all/`, `wav/` or
-  `audio/` there;
+  `audio/` there. Folders before the name tell clips of equal names apart;
 - `emotion` (or `faces`, `label`): a name in any known spelling, or a number in LSSED's order. Several names, separated
   by `;`, `,`, `/` or `|`, are the main emotion and the secondary ones;
 - optional `gender`, `age`, `age_group`, `speaker` (or `speaker_id`), `session` (or `session_id`), `start`, `end`,
   `transcript` and `split`. Without a speaker column, characters 1-4 of the name are the speaker's number;
-- optional `is_Chinese`: rows that set it are left out unless `keep_chinese=True`;
+- optional `is_Chinese`: rows with 1, true, yes or 是 are left out unless `keep_chinese=True`;
 - optional `recording` (or `video`): a longer file in `data_dir`, or below `recordings/` or `videos/` there. An
   utterance without a clip of its own is cut out of it, from `start` to `end`.
 
@@ -37,7 +37,7 @@ from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
 from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from .base import CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance, corpus_features
 from .feature_sets import FEATURE_SETS, FEATURE_SUFFIXES, read_features, table_offsets
-from .fields import choice_in, emotions_in, escapes, number_in, split_in, times_in
+from .fields import choice_in, emotions_in, escapes, number_in, split_in, times_in, yes_or_no_in
 from .splits import assign_speakers, stratified_split
 from .tables import Row, given_table, read_table
 
@@ -132,12 +132,12 @@ class Lssed(CorpusBuilder):
             source = f"{metadata}, line {row.line}"
             name = ""
             try:
-                name = row.first(*_COLUMNS["name"]) or ""
+                name = given = row.first(*_COLUMNS["name"]) or ""
                 if row.problem:
                     raise ValueError(row.problem)
-                name = _clip_name(name)
-                left_out = not self.config.keep_chinese and _is_chinese(row)
-                utterance = None if left_out else _utterance(row, source, name, *files.find(name, row))
+                name = _clip_name(given)
+                chinese = yes_or_no_in(row, "is_chinese", "is_Chinese") and not self.config.keep_chinese
+                utterance = None if chinese else self._utterance(row, source, name, *files.find(name, given, row))
             except ValueError as error:
                 yield Reject(name, source, str(error))
                 continue
@@ -151,6 +151,30 @@ class Lssed(CorpusBuilder):
                 f"{metadata} mixes numbers and names of emotions (lines {numbers[True].line} and "
                 f"{numbers[False].line}); write them all one way"
             )
+
+    def _utterance(
+        self, row: Row, source: str, name: str, identifier: str, path: str, cut: bool, offset: int | None
+    ) -> Utterance:
+        emotions = _emotions(row.first(*_COLUMNS["emotion"]))
+        start, end = times_in(row)
+        return Utterance(
+            id=identifier,
+            path=path,
+            emotion=emotions[0],
+            secondary_emotions=tuple(emotions[1:]),
+            gender=self.optional(choice_in, row, "gender", GENDERS),
+            age_group=self.optional(choice_in, row, "age_group", AGE_GROUPS),
+            age=self.optional(number_in, row, "age"),
+            speaker_id=row.first(*_COLUMNS["speaker"]) or (name[1:5] if re.fullmatch(r"\d{4}", name[1:5]) else None),
+            session_id=row.first(*_COLUMNS["session"]),
+            start=start,
+            end=end,
+            transcript=row.first("transcript"),
+            split=split_in(row),
+            cut=cut,
+            offset=offset,
+            source=source,
+        )
 
     def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
         if any(row.split for row in utterances):
@@ -198,24 +222,32 @@ class _Files:
     def recordings(self) -> dict[str, list[str]]:
         return _index(self.data_dir, _FOLDERS["recordings"], (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES))
 
-    def find(self, name: str, row: Row) -> tuple[str, bool, int | None]:
+    def find(self, name: str, given: str, row: Row) -> tuple[str, str, bool, int | None]:
         """Find the file of an utterance.
 
+        Args:
+            name: Name of the clip.
+            given: The same as the table writes it, maybe behind folders.
+            row: Line of the table.
+
         Returns:
-            Path, whether the utterance is to be cut out of it, and the byte at which its features begin.
+            Identifier, path, whether the utterance is to be cut out of it, and the byte at which its features begin.
+            The identifier is the name, behind its folders where several clips have this name.
 
         Raises:
             ValueError: There is no such file, or there are several.
         """
         if name in self.offsets:
-            return str(self.table), False, self.offsets[name]
-        if name in self.clips:
-            return _only(self.clips[name]), False, None
+            return name, str(self.table), False, self.offsets[name]
+        if paths := self.clips.get(name):
+            path = _only(paths, given)
+            folders = f"{os.path.relpath(os.path.dirname(path), self.data_dir)}/" if len(paths) > 1 else ""
+            return f"{folders}{name}", path, False, None
         recording = row.first(*_COLUMNS["recording"]) if self.feature_set is None else None
         if recording and not escapes(recording):
             paths = self.recordings.get(_stem(recording, (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)))
             if paths:
-                return _only(paths), True, None
+                return name, _only(paths, recording), True, None
         kind = self.feature_set or "audio"
         folders = ", ".join(folder or "the folder itself" for folder in _FOLDERS[kind])
         raise ValueError(f"no {kind} file of that name; looked for {'/'.join(self.suffixes)} in {folders}")
@@ -258,10 +290,16 @@ def _index(data_dir: Path, folders: Sequence[str], suffixes: tuple[str, ...]) ->
     return index
 
 
-def _only(paths: Sequence[str]) -> str:
-    if len(paths) > 1:
-        raise CorpusDataError(f"there are several files of that name: {', '.join(paths[:3])}; keep one")
-    return paths[0]
+def _only(paths: Sequence[str], given: str = "") -> str:
+    """Return the one of several files of a name that lies in the folders which are given with the name."""
+    folders = f"/{os.path.dirname(os.path.normpath(given.replace(chr(92), '/')))}"
+    found = [path for path in paths if os.path.dirname(path).endswith(folders)] if len(folders) > 1 else paths
+    if len(paths) > 1 and len(found) != 1:
+        raise CorpusDataError(
+            f"there are several files of that name: {', '.join(paths[:3])}; keep one, or write the folder before the "
+            "name in the table"
+        )
+    return (found or paths)[0]
 
 
 def _stem(name: str, suffixes: tuple[str, ...]) -> str:
@@ -277,33 +315,6 @@ def _clip_name(given: str) -> str:
     if escapes(given):
         raise ValueError(f"{given!r} leads out of the data folder")
     return _stem(given, _NAME_SUFFIXES)
-
-
-def _is_chinese(row: Row) -> bool:
-    return (row.first("is_chinese") or "").lower() in ("1", "1.0", "true")
-
-
-def _utterance(row: Row, source: str, name: str, path: str, cut: bool, offset: int | None) -> Utterance:
-    emotions = _emotions(row.first(*_COLUMNS["emotion"]))
-    start, end = times_in(row)
-    return Utterance(
-        id=name,
-        path=path,
-        emotion=emotions[0],
-        secondary_emotions=tuple(emotions[1:]),
-        gender=choice_in(row, "gender", GENDERS),
-        age_group=choice_in(row, "age_group", AGE_GROUPS),
-        age=number_in(row, "age"),
-        speaker_id=row.first(*_COLUMNS["speaker"]) or (name[1:5] if re.fullmatch(r"\d{4}", name[1:5]) else None),
-        session_id=row.first(*_COLUMNS["session"]),
-        start=start,
-        end=end,
-        transcript=row.first("transcript"),
-        split=split_in(row),
-        cut=cut,
-        offset=offset,
-        source=source,
-    )
 
 
 def _is_number(text: str) -> bool:

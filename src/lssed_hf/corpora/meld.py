@@ -67,6 +67,12 @@ BADLY_CUT = frozenset({"train_dia309_utt0", "test_dia220_utt0", "test_dia38_utt4
 _PLACES = ("", "MELD.Raw", "data/MELD")
 _SUFFIXES = (*AUDIO_SUFFIXES, *VIDEO_SUFFIXES)  # the preferred ones first
 _REQUIRED = {"dialogue": ("dialogue_id",), "utterance number": ("utterance_id",), "emotion": ("emotion",)}
+# The tables are UTF-8, but quotes and dashes in them are control characters with the numbers of Windows-1252.
+_QUOTES = {
+    number: bytes([number]).decode("cp1252")
+    for number in range(0x80, 0xA0)
+    if number not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)  # which Windows-1252 lacks
+}
 _TIME = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{3})")
 
 
@@ -177,7 +183,7 @@ def _utterance(row: Row, source: str, split: str, name: str, path: Path) -> Utte
         session_id=name.rsplit("_", 1)[0],
         start=start,
         end=end,
-        transcript=row.first("utterance"),
+        transcript=(row.first("utterance") or "").translate(_QUOTES) or None,
         split=SPLIT_NAMES[split],
         source=source,
     )

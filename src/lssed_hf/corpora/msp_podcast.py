@@ -21,7 +21,7 @@ tests on Test1, `test2` and `test3` on the set that they name. Some speakers of 
 Those of training and validation are apart, as far as they are known.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import splitext
 from pathlib import Path
@@ -96,7 +96,7 @@ class MspPodcast(CorpusBuilder):
                 yield Reject(name, source, f"the raters did not agree ({NO_AGREEMENT})", by_rule=True)
                 continue
             try:
-                yield _turn(row, source, name, path, root / "Transcripts" / f"{name}.txt")
+                yield _turn(row, source, name, path, root / "Transcripts" / f"{name}.txt", self.optional)
             except ValueError as error:
                 yield Reject(name, source, str(error))
         for name, path in files.items():
@@ -123,7 +123,7 @@ def _find(data_dir: Path) -> tuple[Path, Path]:
     raise wrong_folder(data_dir, "MSP-Podcast", f"Labels/{TABLES[0]} in it and one level below")
 
 
-def _turn(row: Row, source: str, name: str, path: Path | None, transcript: Path) -> PodcastTurn:
+def _turn(row: Row, source: str, name: str, path: Path | None, transcript: Path, optional: Callable) -> PodcastTurn:
     """Return the turn of a line.
 
     Raises:
@@ -143,7 +143,7 @@ def _turn(row: Row, source: str, name: str, path: Path | None, transcript: Path)
         id=name,
         path=str(path),
         emotion=EMOTION_CODES[emotion],
-        gender=None if row.get("gender", "").lower() == "unknown" else choice_in(row, "gender", GENDERS),
+        gender=None if row.get("gender", "").lower() == "unknown" else optional(choice_in, row, "gender", GENDERS),
         speaker_id=None if speaker is None or speaker.lower() == "unknown" else speaker,
         session_id=name.rpartition("_")[0] or None,
         transcript=read_text(transcript).strip() or None if transcript.is_file() else None,

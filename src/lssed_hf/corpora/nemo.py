@@ -16,7 +16,7 @@ others. Report the mean of the nine. The default `speaker` is a fixed split with
 (MK0, WR0) and test (KD0, TP0), and five actors for training.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os.path import splitext
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class Nemo(LeaveOutCorpus):
             name, source = splitext(row.get("file_id", ""))[0], f"{table}, line {row.line}"
             named.add(name)
             try:
-                yield _utterance(row, source, name, files.get(name, ()))
+                yield _utterance(row, source, name, files.get(name, ()), self.optional)
             except ValueError as error:
                 yield Reject(name, source, str(error))
         for path in clips:
@@ -78,7 +78,7 @@ class Nemo(LeaveOutCorpus):
                 yield Reject(path.stem, str(path), f"no line of {TABLE} names it", by_rule=True)
 
 
-def _utterance(row: Row, source: str, name: str, files: Sequence[Path]) -> Utterance:
+def _utterance(row: Row, source: str, name: str, files: Sequence[Path], optional: Callable) -> Utterance:
     """Return the utterance of a line.
 
     Raises:
@@ -99,8 +99,8 @@ def _utterance(row: Row, source: str, name: str, files: Sequence[Path]) -> Utter
         id=name,
         path=str(files[0]),
         emotion=EMOTION_NAMES[emotion],
-        gender=choice_in(row, "gender", GENDERS),
-        age=number_in(row, "age"),
+        gender=optional(choice_in, row, "gender", GENDERS),
+        age=optional(number_in, row, "age"),
         speaker_id=speaker,
         transcript=row.first("raw_text"),
         source=source,

@@ -68,30 +68,39 @@ def read_table(path: Path, required: Mapping[str, Sequence[str]] | None = None) 
     return _read_json_lines(path, text) if path.suffix.lower() == ".jsonl" else _read_csv(path, text, required or {})
 
 
-def read_text(path: Path) -> str:
-    """Read text in UTF-8, in UTF-16 with a byte order mark, or else in Windows-1252, with a warning.
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Read text in UTF-8, or in UTF-16 with a byte order mark. Other lines are Windows-1252, with a warning.
+
+    Args:
+        path: Path of the file.
+        errors: Treatment of bytes that no encoding has, "strict" or "replace".
 
     Raises:
         CorpusDataError: The text is in none of these; JSON lines have to be UTF-8 or UTF-16.
     """
     content = path.read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encodings = ("utf-16",)
-    else:
-        encodings = ("utf-8-sig",) if path.suffix.lower() == ".jsonl" else ("utf-8-sig", "cp1252")
-    for encoding in encodings:
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if is_utf16 else "utf-8-sig", errors if is_utf16 else "strict")
+    except UnicodeDecodeError as error:
+        reason = error.reason
+    number, line = _first_line_that_is_not_utf8(content)
+    if not is_utf16 and path.suffix.lower() != ".jsonl":
         try:
-            text = content.decode(encoding)
+            text = _decode_lines(content, errors)
         except UnicodeDecodeError as error:
             reason = error.reason
-            continue
-        if encoding == "cp1252":
-            number, line = _first_line_that_is_not_utf8(content)
-            shown = line.decode("cp1252").strip()[:60]
+        else:
+            shown = line.decode("cp1252", errors).strip()[:60]
             logger.warning(f"{path} is not UTF-8 and is read as Windows-1252, e.g. line {number}: {shown}")
-        return text
-    number, _ = _first_line_that_is_not_utf8(content)
+            return text
     raise CorpusDataError(f"{path}, line {number}: not UTF-8 ({reason}); save the file as UTF-8")
+
+
+def _decode_lines(content: bytes, errors: str) -> str:
+    """Decode each line as UTF-8 if it is, else as Windows-1252: some releases mix the two."""
+    lines = content.removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)
+    return "".join(line.decode() if _is_utf8(line) else line.decode("cp1252", errors) for line in lines)
 
 
 def decode_text(content: bytes, fallback: str) -> str:

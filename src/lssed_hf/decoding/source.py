@@ -17,7 +17,6 @@ _PLACEHOLDERS = {
     b"<!doctype html": "is a web page, not a recording; download it again",
     b"<html": "is a web page, not a recording; download it again",
 }
-_BEGINNINGS = tuple(_PLACEHOLDERS)
 
 
 class AudioError(ValueError):
@@ -43,6 +42,12 @@ def source_name(source) -> str:
     return str(source).encode("utf-8", "backslashreplace").decode()
 
 
+def placeholder_problem(head: bytes) -> str | None:
+    """Return a message if a file begins like a placeholder of a recording, such as a Git LFS pointer."""
+    text = head.lstrip().lower()
+    return next((problem for start, problem in _PLACEHOLDERS.items() if text.startswith(start)), None)
+
+
 @contextmanager
 def open_source(source, name: str) -> Iterator[tuple[BinaryIO, bytes]]:
     """Open a source without a buffer, and read its head.
@@ -64,10 +69,8 @@ def open_source(source, name: str) -> Iterator[tuple[BinaryIO, bytes]]:
         head = file.read(_HEAD)
         if not head:
             raise AudioError(f"{name}: the file is empty (0 bytes); copy it again from its source")
-        if (text := head.lstrip().lower()).startswith(_BEGINNINGS):
-            raise AudioError(
-                f"{name}: {next(_PLACEHOLDERS[start] for start in _BEGINNINGS if text.startswith(start))}"
-            )
+        if problem := placeholder_problem(head):
+            raise AudioError(f"{name}: {problem}")
         file.seek(0)
         yield file, head
 

@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..corpora import CorpusBuilder, Reject, Utterance
-from ..corpora.base import SPLITS
+from ..corpora import CorpusBuilder, CorpusDataError, Reject, Utterance
+from ..corpora.base import SPLITS, reasons_line
 from .shards import Shard
 
 
@@ -121,6 +121,8 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
     for builder in builders:
         builder.resolve_classes(utterances)
     num_read = len(utterances) + len(rejects)
+    if not utterances:
+        raise nothing_left(first.name, rejects)
     known = first.split_schemes(utterances)
     schemes = tuple(schemes or known)
     if unknown := [scheme for scheme in schemes if scheme not in known]:
@@ -146,6 +148,11 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
         rejects=rejects,
         num_read=num_read,
     )
+
+
+def nothing_left(corpus: str, rejects: Sequence[Reject]) -> CorpusDataError:
+    """Return the error for a corpus without an utterance that can be used."""
+    return CorpusDataError(f"{corpus}: none of {len(rejects):,} utterances can be used: {reasons_line(rejects)}")
 
 
 def _named(grouped: dict, num_configs: int) -> list[Group]:

@@ -21,13 +21,13 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from .. import __version__
-from ..corpora import CorpusBuilder, CorpusDataError, Reject, corpus_builder
+from ..corpora import CorpusBuilder, Reject, corpus_builder
 from ..corpora.prepared import MANIFEST
 from ..files import replacing, sha256
 from ..ray_cluster import ENGINES
 from .dataset_card import write_card
 from .engines import choose_engine
-from .plan import Plan, group_name, make_plan
+from .plan import Plan, group_name, make_plan, nothing_left
 from .shards import AudioOptions, Shard, ShardReport, ShardWriter
 
 
@@ -265,10 +265,7 @@ def _manifest(setting: dict, plan: Plan, reports: Sequence[ShardReport], data: P
     if plan.num_read != written + rejected:
         raise RuntimeError(f"{plan.num_read} utterances were read, but {written} written and {rejected} rejected")
     if not written:
-        first = [*plan.rejects, *_rejects(plan, reports)][0]
-        raise CorpusDataError(
-            f"{setting['corpus']}: none of {plan.num_read} utterances can be used, e.g. {first.source}: {first.reason}"
-        )
+        raise nothing_left(setting["corpus"], [*plan.rejects, *_rejects(plan, reports)])
     return {
         **setting,
         "counts": {"read": plan.num_read, "written": written, "rejected": rejected},

@@ -1,0 +1,231 @@
+"""Corpora as people have them: folders twice, pointers, damaged files, several encodings, cells of all kinds."""
+
+import shutil
+from pathlib import Path
+
+import datasets
+import pytest
+from helpers.releases import write_release
+
+from lssed_hf import load_corpus
+from lssed_hf.corpora import CorpusDataError, base
+from lssed_hf.preparation.prepare import prepare
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n".format("0" * 64)
+
+
+@pytest.fixture
+def release(request, tmp_path) -> Path:
+    return write_release(request.param, tmp_path / request.param)
+
+
+@pytest.fixture
+def notes(monkeypatch) -> list[str]:
+    warnings: list[str] = []
+    monkeypatch.setattr(base.logger, "warning", warnings.append)
+    return warnings
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(name, folder, config="default", **kwargs) -> datasets.Dataset:
+        if name == "iemocap":  # a small release lacks session 5
+            kwargs["split_scheme"] = "session1"
+        splits = load_corpus(name, folder, config, cache_dir=tmp_path / "cache", **kwargs)
+        return datasets.concatenate_datasets(list(splits.values())).cast_column("audio", datasets.Audio(decode=False))
+
+    return load
+
+
+@pytest.fixture
+def table(tmp_path, write_clip):
+    """Write a folder with a table in the layout of LSSED that the reader of own recordings takes as well."""
+
+    def table(header: str, *lines: str, name: str = "metadata.csv") -> Path:
+        folder = tmp_path / "own"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+        return folder
+
+    return table
+
+
+def clips(folder: Path, write_clip, *names: str) -> None:
+    for name in names:
+        write_clip(folder / name)
+
+
+class TestPointers:
+    @pytest.mark.parametrize("release", ["crema_d"], indirect=True)
+    def test_a_clone_without_lfs_is_one_line(self, release, load, tmp_path):
+        files = list(release.rglob("*.wav"))
+        for path in files:
+            path.write_text(POINTER)
+        with pytest.raises(CorpusDataError, match="Git LFS pointer") as loaded:
+            load("crema_d", release)
+        with pytest.raises(CorpusDataError, match="Git LFS pointer") as prepared:
+            prepare("crema_d", release, tmp_path / "prepared")
+        for error in (loaded, prepared):
+            text = str(error.value)
+            assert f"{len(files)} " in text and "git lfs pull" in text
+            assert text.count("Git LFS pointer") == 1 and "\n" not in text
+
+    @pytest.mark.parametrize("release", ["crema_d"], indirect=True)
+    def test_pointers_among_clips(self, release, load, tmp_path):
+        files = sorted(release.rglob("*.wav"))
+        for path in files[:5]:
+            path.write_text(POINTER)
+        with pytest.raises(CorpusDataError, match=rf"5 of {len(files)} utterances") as error:
+            load("crema_d", release)
+        assert str(error.value).count("Git LFS pointer") == 1
+        counts = prepare("crema_d", release, tmp_path / "prepared")["counts"]
+        assert counts == {"read": len(files), "written": len(files) - 5, "rejected": 5}
+
+
+@pytest.mark.parametrize("release", ["ravdess"], indirect=True)
+def test_ravdess_twice(release, load, notes):
+    number = load("ravdess", release).num_rows
+    for folder in list(release.glob("Actor_*")):
+        shutil.copytree(folder, release / "audio_speech_actors_01-24" / folder.name)
+    assert load("ravdess", release).num_rows == number
+    assert f"ravdess: {number} utterances are left out: an identical copy of another file" in notes
+
+
+@pytest.mark.parametrize("release", ["emodb"], indirect=True)
+def test_laryngograms_of_emodb_2(release, load, notes):
+    rows = load("emodb", release)
+    shutil.copytree(release / "wav", release / "laryngo")
+    assert load("emodb", release)["id"] == rows["id"]
+    assert f"emodb: {rows.num_rows} utterances are left out: a laryngogram, not speech" in notes
+
+
+class TestText:
+    @pytest.mark.parametrize("release", ["meld"], indirect=True)
+    def test_controls_of_meld_are_quotes(self, release, load):
+        path = next(release.rglob("train_sent_emo.csv"))
+        lines = path.read_text(encoding="utf-8").splitlines()
+        transcript = load("meld", release)["transcript"][0]
+        path.write_text("\n".join(lines).replace(transcript, "It\x92s \x85 caf\xe9"), encoding="utf-8")
+        assert "It’s … café" in load("meld", release)["transcript"]
+
+    @pytest.mark.parametrize("release", ["meld"], indirect=True)
+    def test_one_line_in_windows_1252(self, release, load):
+        path = next(release.rglob("train_sent_emo.csv"))
+        first, second = load("meld", release)["transcript"][:2]
+        content = path.read_bytes().replace(first.encode(), "naïve “Löwe”".encode())
+        path.write_bytes(content.replace(second.encode(), "It’s Müller".encode("cp1252")))
+        assert {"naïve “Löwe”", "It’s Müller"} <= set(load("meld", release)["transcript"])
+
+
+@pytest.mark.parametrize("release", ["iemocap"], indirect=True)
+class TestIemocap:
+    @pytest.mark.parametrize("damage", [b"\x81 caf\xe9", "“Löwe”".encode("cp1252"), b"\xff\xfe\x00\xd8"])
+    def test_a_transcript_in_another_encoding(self, release, load, damage):
+        whole = load("iemocap", release)
+        path = min(release.rglob("transcriptions/*.txt"))
+        path.write_bytes(path.read_bytes() + damage + b"\n")
+        rows = load("iemocap", release)
+        assert rows["id"] == whole["id"] and rows["transcript"] == whole["transcript"]
+
+    @pytest.mark.parametrize("content", [b"", b"RIFF\x00\x00\x00\x00WAVE", b"no sound at all" * 50])
+    def test_a_damaged_clip(self, release, load, content, notes):
+        whole = load("iemocap", release)
+        path = next(path for path in sorted(release.rglob("sentences/wav/*/*.wav")) if path.stem == whole["id"][3])
+        path.write_bytes(content)
+        rows = load("iemocap", release)
+        assert set(whole["id"]) - set(rows["id"]) == {path.stem}
+        [line] = [line for line in notes if path.name in line]
+        assert line.startswith("iemocap: 1 utterances are left out: ")
+
+    def test_a_damaged_dialog(self, release, load, notes):
+        whole = load("iemocap", release)
+        recording = min(release.rglob("dialog/wav/*.wav"))
+        shutil.rmtree(release / "Session1" / "sentences" / "wav" / recording.stem)
+        recording.write_bytes(recording.read_bytes()[:20])
+        rows = load("iemocap", release)
+        lost = {name for name in whole["id"] if name.startswith(recording.stem)}
+        assert lost and set(whole["id"]) - set(rows["id"]) == lost
+        [line] = [line for line in notes if recording.name in line]
+        assert line.startswith(f"iemocap: {len(lost)} utterances")
+
+    @pytest.mark.parametrize(("config", "part"), [("improvised", "impro"), ("scripted", "script")])
+    def test_parts(self, release, load, config, part):
+        whole, rows = load("iemocap", release, "benchmark"), load("iemocap", release, config)
+        assert set(rows["id"]) == {name for name in whole["id"] if f"_{part}" in name}
+        assert rows.features["emotion"].names == whole.features["emotion"].names
+
+    def test_parts_are_prepared(self, release, load, tmp_path):
+        manifest = prepare("iemocap", release, tmp_path / "prepared", config_name="improvised")
+        assert manifest["counts"]["written"] == load("iemocap", release, "improvised").num_rows
+
+
+class TestNothingLeft:
+    @pytest.mark.parametrize("name", ["lssed", "folder"])
+    def test_the_reason_is_given(self, name, table, tmp_path):
+        folder = table("name,emotion,speaker", *(f"E000{i}_a.wav,sad,{i}" for i in range(4)))
+        with pytest.raises(CorpusDataError, match=r"none of 4 utterances can be used: .*E0000_a"):
+            prepare(name, folder, tmp_path / "prepared")
+
+    def test_by_rule_and_by_fault(self, table, write_clip, tmp_path):
+        folder = table("name,emotion,is_Chinese", "E0001_a.wav,sad,1", "E0002_a.wav,sad,0")
+        clips(folder, write_clip, "E0001_a.wav")
+        with pytest.raises(
+            CorpusDataError, match=r"none of 2 utterances can be used: .*line 2.*is_Chinese.*line 3.*no audio"
+        ):
+            prepare("lssed", folder, tmp_path / "prepared")
+
+
+class TestSubfolders:
+    @pytest.mark.parametrize("name", ["lssed", "folder"])
+    def test_equal_names(self, name, table, write_clip, load):
+        paths = [f"wav/{day}/E000{i}_a.wav" for day in ("monday", "tuesday") for i in (1, 2, 3)]
+        folder = table("name,emotion", *(f"{path},{'sad' if 'mon' in path else 'angry'}" for path in paths))
+        clips(folder, write_clip, *paths)
+        rows = load(name, folder, split_scheme="paper" if name == "lssed" else "random")
+        assert len(set(rows["id"])) == 6
+        for row in rows:
+            day = "monday" if rows.features["emotion"].int2str(row["emotion"]) == "sad" else "tuesday"
+            assert f"/{day}/" in row["audio"]["path"] and day in row["id"]
+
+    def test_a_name_alone_is_still_ambiguous(self, table, write_clip, load):
+        folder = table("name,emotion", "E0001_a.wav,sad")
+        clips(folder, write_clip, "wav/a/E0001_a.wav", "wav/b/E0001_a.wav")
+        with pytest.raises(CorpusDataError, match="several files of that name"):
+            load("lssed", folder)
+
+
+class TestOptionalColumns:
+    @pytest.mark.parametrize("name", ["lssed", "folder"])
+    def test_unknown_values_cost_the_value(self, name, table, write_clip, load, notes):
+        folder = table(
+            "name,emotion,speaker,gender,age,age_group",
+            *("E0001_a.wav,sad,1,unknown,n/a,old", "E0002_a.wav,sad,2,f,forty,ancient", "E0003_a.wav,sad,3,nb,31,"),
+        )
+        clips(folder, write_clip, *(f"E000{i}_a.wav" for i in (1, 2, 3)))
+        rows = {row["speaker_id"]: row for row in load(name, folder)}
+        assert [rows[i]["gender"] for i in "123"] == [-1, 0, -1]
+        assert [rows[i]["age"] for i in "123"] == [None, None, 31]
+        assert [rows[i]["age_group"] for i in "123"] == [2, -1, -1]
+        line = f"{name}: 2 values of gender cannot be read and are left empty: 'unknown' (1), 'nb' (1)"
+        assert line in notes and any("2 values of age " in note for note in notes)
+
+    @pytest.mark.parametrize(
+        ("value", "kept"),
+        [
+            *((text, False) for text in ("yes", "YES", "是", "true", "1", "y")),
+            *((text, True) for text in ("no", "否", "0", "")),
+        ],
+    )
+    def test_is_chinese(self, table, write_clip, load, value, kept):
+        names = [f"E000{i}_a.wav" for i in range(1, 5)]
+        folder = table("name,emotion,is_Chinese", f"{names[0]},sad,{value}", *(f"{name},sad,0" for name in names[1:]))
+        clips(folder, write_clip, *names)
+        assert ("0001" in load("lssed", folder)["speaker_id"]) is kept
+
+    @pytest.mark.parametrize("value", ["maybe", "2", "zh"])
+    def test_unknown_is_chinese(self, table, write_clip, load, value):
+        folder = table("name,emotion,is_Chinese", f"E0001_a.wav,sad,{value}")
+        clips(folder, write_clip, "E0001_a.wav")
+        with pytest.raises(CorpusDataError, match=rf"is_Chinese '{value}' is none of"):
+            load("lssed", folder)
