@@ -4,10 +4,13 @@ import shutil
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
+import soundfile
 from helpers.releases import write_release
 
 from lssed_hf import load_corpus
+from lssed_hf.cli.prepare import main
 from lssed_hf.corpora import CorpusDataError, base
 from lssed_hf.preparation.prepare import prepare
 
@@ -229,3 +232,46 @@ class TestOptionalColumns:
         clips(folder, write_clip, "E0001_a.wav")
         with pytest.raises(CorpusDataError, match=rf"is_Chinese '{value}' is none of"):
             load("lssed", folder)
+
+
+class TestSplitSchemes:
+    def test_a_scheme_beside_a_split_column_is_noted(self, table, write_clip, load, notes):
+        names = [f"E000{i}_a.wav" for i in range(1, 5)]
+        folder = table(
+            "name,emotion,split", *(f"{name},sad,{'train' if i else 'test'}" for i, name in enumerate(names))
+        )
+        clips(folder, write_clip, *names)
+        load("lssed", folder)
+        assert not notes
+        load("lssed", folder, split_scheme="paper")
+        assert notes == ["lssed: --split_scheme paper has no effect: the clips have splits of their own"]
+
+    def test_prepare_takes_the_scheme_as_an_option(self, table, write_clip, tmp_path):
+        names = [f"{letter * 4}.wav" for letter in "abcdefghij"]  # no speakers
+        folder = table("name,emotion", *(f"{name},sad" for name in names))
+        clips(folder, write_clip, *names)
+        with pytest.raises(CorpusDataError, match="--split_schemes paper"):
+            prepare("lssed", folder, tmp_path / "speaker")
+        manifest = prepare("lssed", folder, tmp_path / "paper", split_scheme="paper")
+        assert manifest["split_schemes"] == ["paper"]
+
+
+class TestClipped:
+    def test_overshoot_of_resampling_is_called_so(self, tmp_path, capsys):
+        noise = np.sign(np.random.default_rng(0).standard_normal(8000)) * 0.999
+        (tmp_path / "raw").mkdir()
+        for i in range(3):
+            soundfile.write(tmp_path / "raw" / f"03a0{i}Fa.wav", noise, 44100)
+        arguments = [str(tmp_path / "raw"), str(tmp_path / "prepared"), "--num_proc", "1"]
+        assert main(["emodb", *arguments]) == 0
+        assert "the overshoot of resampling took 3 clips over full scale" in capsys.readouterr().err
+
+
+def test_links_of_a_hub_snapshot(tmp_path, write_clip, load):
+    blob = write_clip(tmp_path / "cache" / "blobs" / "clip.wav").rename(tmp_path / "cache" / "blobs" / "0a1b")
+    snapshot = tmp_path / "cache" / "snapshots" / "1234"
+    for i in range(3):
+        path = snapshot / "wav" / f"03a0{i}Fa.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(blob)
+    assert load("emodb", snapshot).num_rows == 3

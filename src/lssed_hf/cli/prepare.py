@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{len(manifest['shards'])} shards, {manifest['seconds'] / 3600:.2f} h; {counts['rejected']:,} in rejects.csv"
     )
     if manifest["clipped"]:
-        print(f"the gain took {manifest['clipped']:,} clips over full scale, where they are cut off", file=sys.stderr)
+        steps = {"the gain": args["gain"] != 1, "denoising": args["denoise"], "the overshoot of resampling": True}
+        cause = next(step for step, taken in steps.items() if taken)
+        print(f"{cause} took {manifest['clipped']:,} clips over full scale, where they are cut off", file=sys.stderr)
     return 0
 
 

@@ -240,11 +240,17 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     TAGS: Sequence[str] = ("speech-emotion-recognition", "audio")
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
+        self._asked_scheme = split_scheme
         self._notes: list[str] = []
         self._unread: dict[str, Counter[str]] = defaultdict(Counter)
         # `datasets` would take a hash of the module's name.
         kwargs["hash"] = source_hash(*(base.__module__ for base in type(self).__mro__))
         super().__init__(*args, split_scheme=split_scheme or self.SPLIT_SCHEMES[0], **kwargs)
+
+    def note_own_splits(self) -> None:
+        """Note that a split scheme has no effect, as the utterances have splits of their own."""
+        if self._asked_scheme not in (None, "official"):
+            self.note(f"--split_scheme {self._asked_scheme} has no effect: the clips have splits of their own")
 
     def note(self, line: str) -> None:
         """Log a warning now and whenever the corpus is loaded."""
@@ -288,8 +294,12 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         raise NotImplementedError
 
     def folders(self, data_dir: Path) -> Sequence[Path]:
-        """Return the resolved folders that may hold files: `data_dir`, and folders that archives are unpacked to."""
-        return (data_dir,)
+        """Return the resolved folders that may hold files: `data_dir`, and those that its links may lead to.
+
+        These are folders that archives are unpacked to, and the blobs of a snapshot in the cache of the Hub.
+        """
+        blobs = (parent.parent / "blobs" for parent in data_dir.parents if parent.name == "snapshots")
+        return (data_dir, *(folder for folder in blobs if folder.is_dir()))
 
     def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
         """Return the schemes that can divide these utterances."""

@@ -184,13 +184,14 @@ class Lssed(CorpusBuilder):
 
     def assign_splits(self, utterances: Sequence[Utterance], scheme: str) -> list[str | None]:
         if any(row.split for row in utterances):
+            self.note_own_splits()
             return super().assign_splits(utterances, scheme)
         if scheme == "paper":
             return ["test" if held_out else "train" for held_out in stratified_split([u.emotion for u in utterances])]
         if unknown := [row.id for row in utterances if row.speaker_id is None]:
             raise CorpusDataError(
                 f"the speaker of {len(unknown)} utterances is unknown ({', '.join(unknown[:3])}); add a column "
-                "'speaker', or choose split_scheme='paper'"
+                "'speaker', or choose split_scheme='paper' (`lssed-hf prepare ... --split_schemes paper`)"
             )
         if scheme == "speaker_883":
             return ["test" if _is_later(row.speaker_id) else "train" for row in utterances]

@@ -69,6 +69,7 @@ def prepare(
         audio_format: Format of the clips, `flac` or `wav`: 16 bit, mono, 16 kHz.
         denoise: Whether to apply the paper's spectral subtraction now, so that the front end has to leave it out.
         gain: Factor on the amplitude (2 in the paper). Samples beyond full scale are clipped, and the clips counted.
+            Resampling overshoots it as well, in loud recordings.
         utterances_per_shard: Rows of a Parquet file; about 90 KB of FLAC each at LSSED's mean of 5 s.
         num_proc: Shards at once; None is one for each core, of the cluster with Ray. With more than one on this
             machine, a script has to be guarded by `if __name__ == "__main__":`.
@@ -95,6 +96,8 @@ def prepare(
     data_dir, output_dir = _folders(corpus, data_dir, output_dir)
     if data_files is not None:
         config_kwargs["data_files"] = {"train": [str(Path(data_files).expanduser().resolve())]}
+    if (scheme := config_kwargs.get("split_scheme")) and split_schemes is None:
+        split_schemes = [scheme]
     # Without data_dir: the builder would look at every file of the corpus to name a cache that is not used.
     build = partial(corpus_builder(corpus), **config_kwargs)
     builders = [build(config_name=name) for name in build(config_name=config_name).configurations()]

@@ -66,7 +66,7 @@ class ShardReport:
         name: Name of the file.
         rows: Number of rows.
         seconds: Length of all clips in seconds.
-        clipped: Number of clips that the gain took over full scale.
+        clipped: Number of clips over full scale, by the gain or by the overshoot of resampling.
         num_bytes: Size of the file.
         sha256: Hexadecimal digest of the file.
         rejects: Utterances that could not be read.

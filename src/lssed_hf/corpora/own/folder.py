@@ -124,7 +124,6 @@ class FolderCorpus(CorpusBuilder):
     COLUMN_OPTIONS = {"audio": "audio_column", "emotion": "label_column", "speaker_id": "speaker_column"}
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
-        self._asked_scheme = split_scheme
         self._speaker_column: str | None = None
         if kwargs.get("label_map") is not None:
             kwargs["label_map"] = label_pairs(kwargs["label_map"])
@@ -351,8 +350,7 @@ class FolderCorpus(CorpusBuilder):
         if scheme == UNDIVIDED:
             return ["train"] * len(utterances)
         if any(row.split for row in utterances):
-            if self._asked_scheme:
-                self.note(f"--split_scheme {self._asked_scheme} has no effect: the clips have splits of their own")
+            self.note_own_splits()
             return super().assign_splits(utterances, scheme)
         speakers = [row.speaker_id for row in utterances if row.speaker_id is not None]
         number = len(set(speakers))
