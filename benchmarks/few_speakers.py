@@ -21,10 +21,11 @@ from lssed_hf.evaluation.report import joined_runs
 from lssed_hf.evaluation.run_results import RunResults, read_run
 from lssed_hf.experiments import runs
 from lssed_hf.experiments.benchmark import parse_systems
-from lssed_hf.experiments.runs import Run, check_settings, claimed, do_runs
+from lssed_hf.experiments.runs import Run, check_settings, do_runs
 from lssed_hf.experiments.settings import recipe, training_settings
 from lssed_hf.files import write_json
 from lssed_hf.hub.run_folders import runs_folder
+from lssed_hf.training.output_folder import claimed
 
 
 SCRATCH = "scratch"

@@ -23,9 +23,10 @@ from lssed_hf.evaluation.run_results import RunResults, read_run, score_runs
 from lssed_hf.evaluation.significance import holm, paired_differences
 from lssed_hf.evaluation.text_tables import markdown_table, score_cell
 from lssed_hf.experiments.benchmark import Spec, make_run
-from lssed_hf.experiments.runs import Run, check_settings, claimed, do_runs
+from lssed_hf.experiments.runs import Run, check_settings, do_runs
 from lssed_hf.experiments.settings import recipe, training_settings
 from lssed_hf.files import replacing, write_json
+from lssed_hf.training.output_folder import claimed
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lssed_hf.experiments.benchmark import Spec, make_run, write_benchmark
-from lssed_hf.experiments.runs import Run, check_settings, claimed, do_runs
+from lssed_hf.experiments.runs import Run, check_settings, do_runs
+from lssed_hf.training.output_folder import claimed
 
 
 #: `pyresnet-small`, half a million parameters.

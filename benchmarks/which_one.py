@@ -20,11 +20,12 @@ from lssed_hf.evaluation.run_results import RunResults, read_run
 from lssed_hf.evaluation.significance import paired_differences
 from lssed_hf.evaluation.text_tables import markdown_table, score_cell
 from lssed_hf.experiments.cross_corpus import PairRuns, make_runs
-from lssed_hf.experiments.runs import Run, check_settings, claimed, do_runs
+from lssed_hf.experiments.runs import Run, check_settings, do_runs
 from lssed_hf.experiments.settings import recipe
 from lssed_hf.files import replacing, write_json
 from lssed_hf.hub.run_folders import runs_folder
 from lssed_hf.inference import load_classifier
+from lssed_hf.training.output_folder import claimed
 from timing import Case, machine, measure
 
 

@@ -19,6 +19,7 @@ from lssed_hf.cli import benchmark as command
 from lssed_hf.evaluation.intervals import SCORES
 from lssed_hf.experiments import benchmark, runs
 from lssed_hf.files import write_json
+from lssed_hf.training.output_folder import claimed
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +223,7 @@ def test_several_runs_at_once_share_the_processors(tmp_path, monkeypatch):
 
 
 def test_two_benchmarks_do_not_share_a_folder(corpus, tmp_path, capsys):
-    with runs.claimed(tmp_path):
+    with claimed(tmp_path):
         assert cli.main(["benchmark", *flags(corpus, tmp_path, "--models", "pyresnet50")]) == 1
     assert "another run is at work" in capsys.readouterr().err
 

@@ -17,7 +17,12 @@ class ForkingPython:
 
     def __init__(self, *modules: str):
         self._process = subprocess.Popen(
-            [sys.executable, __file__, *modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            # A command that ran before in this process has set it, and this folder would be no part of the path.
+            env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
         )
 
     def run(self, code: str, cwd: str | os.PathLike = ".", **environment: str) -> str:

@@ -87,7 +87,8 @@ class ExperimentParser(CommandParser):
         Raises:
             ValueError: See `check_settings` and `claimed`.
         """
-        from ..experiments.runs import check_settings, claimed, do_runs, is_main_process
+        from ..experiments.runs import check_settings, do_runs
+        from ..training.output_folder import claimed, is_main_process
 
         with claimed(args.output_dir):
             if not args.report_only:

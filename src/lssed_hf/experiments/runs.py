@@ -13,15 +13,13 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
-import filelock
 import numpy as np
 from transformers import HfArgumentParser
 
@@ -31,9 +29,9 @@ from ..hub.run_folders import facts_path
 from ..inference.evaluate import evaluate_model
 from ..inference.speaker_normalization import SpeakerArguments
 from ..training.arguments import DataArguments, FlagParser
+from ..training.output_folder import differences, is_main_process
 from ..training.selection import ALL_SPLITS
 from ..training.train import train_model
-from .settings import differences
 
 
 @dataclass(frozen=True)
@@ -127,11 +125,6 @@ def _do_run(title: str, run: Run, num_threads: int | None) -> None:
     run_in_process(run.folder, num_threads)
     if run.problem:
         print(f"{title}: failed: {run.problem}", flush=True)
-
-
-def is_main_process() -> bool:
-    """Return whether this process is the only one, or the one of torchrun's that scores and writes."""
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _world_size() -> int:
@@ -240,28 +233,6 @@ def data_arguments(settings: dict[str, Any]) -> DataArguments:
 
 #: Kind of work -> function that does it in the folder of a run, with its settings, and returns what `run.json` holds.
 WORKS = {"train": train_run, "evaluate": evaluate_run}
-
-
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Keep other experiments out of an output folder.
-
-    Raises:
-        ValueError: Another one is at work there.
-    """
-    if not is_main_process():
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise ValueError(f"another run is at work in {folder}: wait for it, or choose another --output_dir") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _die_with_parent() -> None:

@@ -7,14 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..training.arguments import FlagParser
+from ..training.output_folder import absolute
 from ..training.recipes import with_recipe
-
-
-#: Flags that change no result: a run may be asked for again with others.
-IRRELEVANT = {
-    *("output_dir", "restart", "disable_tqdm", "report_to", "run_name", "log_level", "logging_steps"),
-    *("preprocessing_num_workers", "dataloader_num_workers", "save_total_limit"),
-}
 
 
 def training_settings(flags: Sequence[str]) -> dict[str, Any]:
@@ -27,32 +21,9 @@ def training_settings(flags: Sequence[str]) -> dict[str, Any]:
     defaults = vars(parser.parse_args(["--dataset_name", ""]))
     given = vars(parser.parse_args(with_recipe(flags)))
     settings = {name: value for name, value in given.items() if value != defaults[name]}
-    for name in ("data_dir", "model_name_or_path", "teacher", "unlabelled_dir", "extra_corpora"):
-        value = settings.get(name)
-        if isinstance(value, list):
-            settings[name] = [_absolute(path) for path in value]
-        elif value is not None:
-            settings[name] = _absolute(value)
+    for name in {"data_dir", "model_name_or_path", "teacher", "unlabelled_dir", "extra_corpora"} & settings.keys():
+        settings[name] = absolute(settings[name])
     return json.loads(json.dumps(settings, default=str))
-
-
-def _absolute(value: str) -> str:
-    """Return FOLDER or NAME=FOLDER with an absolute path, and other values unchanged."""
-    if os.path.isdir(value):
-        return os.path.abspath(value)
-    name, equals, folder = value.partition("=")
-    return f"{name}={os.path.abspath(folder)}" if equals and os.path.isdir(folder) else value
-
-
-def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Return one phrase for each setting that would change results and is not what a run was begun with."""
-
-    def shown(settings: Mapping[str, Any], name: str) -> str:
-        return repr(settings[name]) if name in settings else "not given"
-
-    names = sorted((begun.keys() | asked.keys()) - IRRELEVANT)
-    pairs = {name: (shown(begun, name), shown(asked, name)) for name in names}
-    return [f"{name} was {before} and is {now} now" for name, (before, now) in pairs.items() if before != now]
 
 
 def recipe(settings_of: Mapping[str, Mapping[str, Any]]) -> str:

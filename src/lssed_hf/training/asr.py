@@ -36,6 +36,8 @@ from .asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArgumen
 from .data import frame_counts
 from .features import compute_features, fit_normalization
 from .network import find_checkpoint
+from .output_folder import begin, check_settings, claimed, finish, settings_of
+from .record import read_outcome
 from .selection import with_validation
 from .trainer import CardTrainer
 from .vocabulary import character_tokens, sentencepiece_tokens
@@ -53,23 +55,37 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
     `args.output_dir` then holds the model and its processor, which `pipeline("automatic-speech-recognition")` serves;
     `results.json` and `report.md` with error rates of every corpus; `transcripts.csv` with references and hypotheses;
     `rejected.csv`, utterances that could not be used and why; and the Trainer's logs and checkpoints. A training that
-    was stopped goes on from its last checkpoint when it is started again, and ends in the same weights.
+    was stopped goes on from its last checkpoint when it is started again, and ends in the same weights; a finished one
+    is left alone.
 
     Returns:
         Test set (e.g. "ravdess test") -> its error rates, see `evaluate_transcripts`.
 
     Raises:
-        ValueError: Flags that do not go together, or a corpus without the columns, splits or transcripts that are
-            needed.
+        ValueError: Flags that do not go together, a corpus without the columns, splits or transcripts that are
+            needed, or the folder is another training's, see `output_folder`.
         ImportError: The package jiwer or, for sentencepiece tokens, sentencepiece is not installed.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     import_jiwer()  # rather now than after the training
-    checkpoint = find_checkpoint(args)
+    with claimed(Path(args.output_dir)):
+        return _train_in_folder(data_args, model_args, args)
+
+
+def _train_in_folder(
+    data_args: AsrDataArguments, model_args: AsrModelArguments, args: AsrRecipeArguments
+) -> dict[str, Any]:
+    """See `train_asr`; the folder is this training's alone."""
+    folder, settings = Path(args.output_dir), settings_of(data_args, model_args, args)
+    if not args.restart:
+        check_settings(folder, settings)
     set_seed(args.seed)
 
     normalization = Normalization(data_args.text_case, data_args.keep_punctuation)
     splits, rejected = load_transcribed(data_args, normalization, args.seed)
+    if begin(folder, settings, splits, _COLUMNS, args.restart):
+        return read_outcome(folder).results
+    checkpoint = find_checkpoint(args)
     if args.should_save:
         names = ("corpus", "split", "id", "reason")
         write_transcripts(Path(args.output_dir) / "rejected.csv", [dict(zip(names, row)) for row in rejected])
@@ -105,6 +121,7 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
     results, transcripts = _score(model, processor, tested, normalization, args)
     _report(results, transcripts, rejected, data_args, model, args, normalization)
     trainer.create_model_card()
+    finish(folder)
     return results
 
 

@@ -17,6 +17,7 @@ from ..hub.run_folders import LAYOUTS
 from ..inference import classifiers
 from ..inference.classifiers.loading import find_model
 from ..inference.classifiers.probe import ENCODER
+from .output_folder import SETTINGS
 from .selection import CORPUS_COLUMN
 
 
@@ -25,7 +26,7 @@ SHARD = 100
 #: Files in a model's folder that are no part of the model.
 _RECORDS = {
     *("training.json", "results.json", "train_results.json", "eval_results.json", "all_results.json"),
-    *("trainer_state.json", "settings.json", "asked.json", "log.txt", "error.txt", *LAYOUTS.values()),
+    *("trainer_state.json", SETTINGS, "settings.json", "asked.json", "log.txt", "error.txt", *LAYOUTS.values()),
 }
 _PROSE = {".md", ".csv", ".png", ".tex", ".log"}
 

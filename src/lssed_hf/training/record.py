@@ -8,8 +8,9 @@ from typing import Any
 
 import datasets
 
-from ..files import write_json
+from ..files import read_json, write_json
 from ..hub.training_record import corpus_facts, split_facts, start_facts, write_record
+from ..inference.trained_on import RECORD
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .teachers import Teacher
 
@@ -34,6 +35,13 @@ class Outcome:
         """Write the files of metrics, under the names that transformers' Trainer gives them."""
         write_json(Path(output_dir, "train_results.json"), self.train_metrics)
         write_json(Path(output_dir, "eval_results.json"), self.validation_metrics)
+
+
+def read_outcome(output_dir: str | os.PathLike) -> Outcome:
+    """Return the outcome of a finished training from its files; of those that are missing, nothing."""
+    names = (RECORD, "train_results.json", "eval_results.json", "results.json")
+    record, *metrics = (read_json(path) if (path := Path(output_dir, name)).is_file() else {} for name in names)
+    return Outcome(record.get("num_parameters", 0), *metrics)
 
 
 def record_training(

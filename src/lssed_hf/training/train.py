@@ -20,12 +20,14 @@ from ..hub.cards.model_card import write_model_card
 from ..inference.classifiers.svm import CLASSICAL
 from ..inference.evaluate import evaluate_model
 from ..inference.trained_on import read_record
+from ..models.registry import list_models
 from ..suggest import did_you_mean
 from .arguments import DataArguments, FlagParser, ModelArguments, RecipeArguments
 from .network import find_checkpoint, train_network
+from .output_folder import begin, check_settings, claimed, finish, holds_weights, settings_of
 from .probe import train_probe
 from .recipes import with_recipe
-from .record import Outcome
+from .record import Outcome, read_outcome
 from .selection import training_splits
 from .statistics import train_statistics
 from .svm import train_classical
@@ -130,7 +132,7 @@ def train_model(
     `args.output_dir` then holds the model and its feature extractor, `results.json`, `report.md` and
     `confusion_matrix.png` of the test split, the Trainer's logs and checkpoints, `training.json` (facts on the
     training, for the card) and the model card. A training that was stopped goes on from its last checkpoint when it
-    is started again, and ends in the same weights.
+    is started again, and ends in the same weights; a finished one is left alone.
 
     Args:
         data_args: Data set to train and test on.
@@ -139,19 +141,37 @@ def train_model(
         dataset: Data set in memory, in place of the one that `data_args` names.
 
     Raises:
-        ValueError: Flags that do not go together.
+        ValueError: Flags that do not go together, or the folder is another training's, see `output_folder`.
         AudioError: A clip cannot be decoded. The message says how to train without it.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     _check_flags(model_args, args)
     teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
-    checkpoint = find_checkpoint(args)
-    if checkpoint is not None:
-        _check_teachers(teachers, args.output_dir)
+    with claimed(Path(args.output_dir)):
+        return _train_in_folder(data_args, model_args, args, teachers, dataset)
+
+
+def _train_in_folder(
+    data_args: DataArguments,
+    model_args: ModelArguments,
+    args: RecipeArguments,
+    teachers: Sequence[Teacher],
+    dataset: datasets.DatasetDict | None,
+) -> Outcome:
+    """See `train_model`; the folder is this training's alone."""
+    folder, settings = Path(args.output_dir), settings_of(data_args, model_args, args)
+    if not args.restart:
+        if holds_weights(folder):
+            _check_teachers(teachers, args.output_dir)
+        check_settings(folder, settings)
     set_seed(args.seed)
     try:
         splits = training_splits(data_args, args.seed, dataset)
         _check_validation(data_args, model_args, args, splits)
+        columns = ("id", data_args.label_column_name, data_args.speaker_column_name)
+        if begin(folder, settings, splits, columns, args.restart):
+            return read_outcome(folder)
+        checkpoint = find_checkpoint(args)
         if model_args.model_name_or_path not in CLASSICAL and not model_args.probe:
             outcome = train_network(data_args, model_args, args, splits, teachers, checkpoint)
         elif args.process_index == 0:
@@ -165,13 +185,19 @@ def train_model(
     except AudioError as error:
         raise AudioError(f"{error}. {_advice(data_args)}") from error
     write_model_card(args.output_dir)
+    finish(folder)
     return dataclasses.replace(outcome, results=results)
 
 
 def _check_flags(model_args: ModelArguments, args: RecipeArguments) -> None:
-    for name in args.teacher or ():
-        if os.path.realpath(name) == os.path.realpath(args.output_dir):
-            raise ValueError(f"--output_dir {args.output_dir} is the teacher's folder: choose another one")
+    start = model_args.model_name_or_path
+    starts = {
+        "the teacher's folder": args.teacher or (),
+        "the folder of the model to start from": [] if start in (*list_models(), *CLASSICAL) else [start],
+    }
+    for kind, names in starts.items():
+        if any(os.path.realpath(name) == os.path.realpath(args.output_dir) for name in names):
+            raise ValueError(f"--output_dir {args.output_dir} is {kind}: choose another one")
     if args.teacher and model_args.probe:
         raise ValueError("--teacher is for networks: --probe fits a regression, which learns from labels alone")
     if model_args.probe and model_args.probe_pooling == "mean" and model_args.speaker_normalization != "none":
