@@ -4,6 +4,7 @@ import os
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import av
@@ -582,6 +583,23 @@ class TestOtherContent:
                 read(path)
             assert "video" not in str(error.value)
         assert_is_tone(load_audio(sound_file(tone(1.0))), 1.0)
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+    def test_a_pipe(self, tmp_path):
+        pipe = tmp_path / "pipe.wav"
+        os.mkfifo(pipe)
+        for read in (load_audio, audio_duration, lambda path: list(stream_audio(path))):
+            with pytest.raises(AudioError, match=r"pipe\.wav: the file is empty"):  # nobody writes
+                read(pipe)
+        code = f"import shutil, sys; shutil.copyfileobj(sys.stdin.buffer, open({str(pipe)!r}, 'wb'))"
+        keeper = os.open(pipe, os.O_RDWR)  # a writer is there from the beginning
+        with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as writer:
+            writer.stdin.write(sound_file(tone(0.2)))
+            writer.stdin.close()
+            reader = ThreadPoolExecutor(1).submit(load_audio, pipe)
+            assert writer.wait(60) == 0
+            os.close(keeper)
+            assert_is_tone(reader.result(60), 0.2, frequency=440.0)
 
     def test_a_file_that_may_not_be_read(self, write, monkeypatch):
         def refuse(*_args, **_kwargs):

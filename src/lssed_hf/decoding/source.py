@@ -102,13 +102,21 @@ def part_bounds(total: int, rate: int, start: float | None, end: float | None, n
     return min(round(start * rate), total), min(round(end * rate), total)
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file for `open`. A pipe that nobody writes into is empty; the process would otherwise wait without end."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def _open(source, name: str) -> BinaryIO:
     if isinstance(source, (bytes, bytearray)):
         return io.BytesIO(source)
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"cannot read audio from {type(source).__name__}; give a path, bytes or an Audio row")
     try:
-        file = open(source, "rb", buffering=0)  # noqa: SIM115 (the caller closes it)
+        file = open(source, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115 (the caller closes it)
         if file.seekable():
             return file
         with file:  # a pipe: decoders could not go back in it
