@@ -1,5 +1,6 @@
 """Corpora as people have them: folders twice, pointers, damaged files, several encodings, cells of all kinds."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -275,3 +276,82 @@ def test_links_of_a_hub_snapshot(tmp_path, write_clip, load):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(blob)
     assert load("emodb", snapshot).num_rows == 3
+
+
+NAMES = [f"E000{i}_a.wav" for i in range(1, 5)]
+
+
+@pytest.mark.parametrize("reader", ["lssed", "folder"])
+class TestTables:
+    @pytest.mark.parametrize(
+        "given", [["name=clip", "emotion=mood", "speaker=who"], {"path": "Clip", "emotion": "mood"}]
+    )
+    def test_columns(self, reader, given, table, write_clip, load):
+        lines = (f"{name},wut,other,{index}" for index, name in enumerate(NAMES))
+        folder = table("Clip,mood,emotion,who", *lines)
+        clips(folder, write_clip, *NAMES)
+        scheme = {"split_scheme": "random" if reader == "folder" else "paper"}
+        rows = load(reader, folder, columns=given, label_map={"wut": "angry"}, **scheme)
+        assert {rows.features["emotion"].int2str(label) for label in rows["emotion"]} == {"angry"}
+        if "speaker=who" in given:
+            assert set(rows["speaker_id"]) == set("0123")
+
+    def test_unknown_fields_and_columns(self, reader, table, write_clip, load):
+        folder = table("name,emotion", *(f"{name},sad" for name in NAMES))
+        clips(folder, write_clip, *NAMES)
+        with pytest.raises(ValueError, match=r"columns colour=x: give each field one column.* fields are "):
+            load(reader, folder, columns=["colour=x"])
+        with pytest.raises(CorpusDataError, match="has no age column: looked for years, found name, emotion"):
+            load(reader, folder, columns=["age=years"])
+
+    @pytest.mark.parametrize("column", ["path", "file_name"])
+    @pytest.mark.parametrize("suffix", [".tsv", ".json", ".jsonl", ".csv"])
+    def test_names_of_tables_and_columns(self, reader, column, suffix, table, write_clip, load):
+        rows = [{column: name, "emotion": "sad", "speaker": str(i)} for i, name in enumerate(NAMES)]
+        if suffix == ".json":
+            folder = table(json.dumps(rows, indent=1), name="metadata.json")
+        elif suffix == ".jsonl":
+            folder = table(*map(json.dumps, rows), name="metadata.jsonl")
+        else:
+            cells = [list(rows[0]), *(row.values() for row in rows)]
+            folder = table(*map({".csv": ",", ".tsv": "\t"}[suffix].join, cells), name=f"metadata{suffix}")
+        clips(folder, write_clip, *NAMES)
+        assert sorted(load(reader, folder)["speaker_id"]) == list("0123")
+
+    def test_faulty_json(self, reader, table, load):
+        for text, line in (('{"path": "a.wav"}', 1), ('[\n{"path": "a.wav"\n]', 2), ("[\n1]", 2)):
+            with pytest.raises(CorpusDataError, match=rf"metadata\.json, line {line}: no "):
+                load(reader, table(text, name="metadata.json"))
+
+    def test_absolute_paths(self, reader, table, write_clip, load, tmp_path):
+        folder = table("path,emotion,speaker", *(f"{tmp_path}/own/{name},sad,{name[4]}" for name in NAMES))
+        clips(folder, write_clip, *NAMES)
+        assert load(reader, folder).num_rows == 4
+        table("path,emotion,speaker", *(f"{tmp_path}/{name},sad,{name[4]}" for name in NAMES))
+        with pytest.raises(CorpusDataError, match="leads out of the data folder"):
+            load(reader, folder)
+
+    def test_spreadsheet(self, reader, tmp_path, write_clip, load):
+        clips(tmp_path / "own", write_clip, *NAMES)
+        (tmp_path / "own" / "labels.xlsx").write_bytes(b"PK")
+        with pytest.raises(CorpusDataError, match=r"labels.xlsx is a spreadsheet, which is not read: save it as CSV"):
+            load(reader, tmp_path / "own")
+        with pytest.raises(CorpusDataError, match=r"labels.xlsx is a spreadsheet, which is not read: save it as CSV"):
+            load(reader, tmp_path / "own", data_files=str(tmp_path / "own" / "labels.xlsx"))
+
+    def test_prepare_takes_the_flags(self, reader, table, write_clip, tmp_path):
+        folder = table("clip,mood,who", *(f"{name},wut,{name[4]}" for name in NAMES), name="labels.csv")
+        clips(folder, write_clip, *NAMES)
+        flags = [
+            "--columns",
+            "name=clip",
+            "emotion=mood",
+            "speaker=who",
+            "--label_map",
+            "wut=angry",
+            "--num_proc",
+            "1",
+        ]
+        if reader == "lssed":
+            flags += ["--data_files", str(folder / "labels.csv")]
+        assert main([reader, str(folder), str(tmp_path / "prepared"), *flags]) == 0

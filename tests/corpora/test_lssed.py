@@ -220,7 +220,10 @@ class TestErrors:
     @pytest.mark.parametrize("column", ["name", "faces"])
     def test_missing_columns(self, release, load, column):
         rows = [{("x" if key == column else key): value for key, value in row.items()} for row in people(3, 1)]
-        wanted = {"name": "no name column: looked for name, file, id", "faces": "no emotion column"}[column]
+        wanted = {
+            "name": "no name column: looked for name, file, path, file_name, filename, id",
+            "faces": "no emotion column",
+        }[column]
         with pytest.raises(CorpusDataError, match=f"{wanted}.*found .*x"):
             load(release(rows))
 

@@ -21,7 +21,8 @@ EXAMPLE = "outputs/mine my_recordings --output_dir outputs/adapted"
 
 GROUPS = {
     "data": (
-        *("arguments", "speaker_from", "dataset_name", "data_dir", "dataset_config_name", "label_set", "label_map"),
+        *("arguments", "speaker_from", "dataset_name", "data_dir", "dataset_config_name"),
+        *("label_set", "label_map", "columns"),
         *("label_pattern", "speaker_pattern", "audio_column_name", "label_column_name", "speaker_column_name"),
     ),
     "output": ("output_dir",),

@@ -18,7 +18,8 @@ EXAMPLE = "--data_dir my_recordings --split all --output_dir outputs/scores"
 
 GROUPS = {
     "data": (
-        *("data_dir", "dataset_name", "dataset_config_name", "split", "split_scheme", "label_set", "label_map"),
+        *("data_dir", "dataset_name", "dataset_config_name", "split", "split_scheme"),
+        *("label_set", "label_map", "columns"),
         *("label_pattern", "speaker_pattern", "audio_column_name", "label_column_name", "speaker_column_name"),
         "dataset_options",
     ),

@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     own = parser.add_argument_group("your own recordings (corpus folder), as in `lssed-hf train`")
     own.add_argument("--label_set", choices=("lssed",), help="map labels to the names of LSSED")
-    own.add_argument("--label_map", nargs="+", metavar="LABEL=NAME", help="labels to rename, e.g. wut=angry")
+    own.add_argument("--label_map", nargs="+", metavar="LABEL=NAME", help="also lssed: labels to rename")
+    own.add_argument("--columns", nargs="+", metavar="FIELD=COLUMN", help="also lssed: e.g. emotion=mood")
     own.add_argument("--label_pattern", help="regular expression that finds the label in a clip's path")
     own.add_argument("--speaker_pattern", help="regular expression that finds the speaker in a clip's path")
     for field in ("audio", "label", "speaker"):
@@ -44,8 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = vars(parser.parse_args(argv))
     options = dict(map(_option, args.pop("options")))
     given = {name: value for action in own._group_actions if (value := args.pop(name := action.dest)) is not None}
-    if given and args["corpus"] != "folder":
-        parser.error(f"--{next(iter(given))} is for your own recordings (folder); {args['corpus']} has its own labels")
+    foreign = [name for name in given if not (args["corpus"] == "lssed" and name in ("label_map", "columns"))]
+    if foreign and args["corpus"] != "folder":
+        parser.error(f"--{foreign[0]} is for your own recordings (folder); {args['corpus']} has its own labels")
     options |= given
     from ..preparation.prepare import prepare
 

@@ -13,6 +13,9 @@ def _flag(default: Any, text: str, **more: Any) -> Any:
     return field(default=default, metadata={"help": text, **more})
 
 
+_OPTIONS = ("label_set", "label_map", "columns", "label_pattern", "speaker_pattern")  # flags of the same names
+
+
 @dataclass
 class CorpusArguments:
     """Data set to load: a folder of recordings, a corpus, a prepared folder or a data set on the Hub."""
@@ -34,7 +37,10 @@ class CorpusArguments:
         None, "Own recordings: 'lssed' maps labels to the names of LSSED, e.g. joy to happy. Default: as they are."
     )
     label_map: list[str] | None = _flag(  # noqa: RUF009 (its default is None)
-        None, "Own recordings: labels to rename, e.g. wut=angry freude=happy.", metavar="LABEL=NAME"
+        None, "Own recordings and lssed: labels to rename, e.g. wut=angry freude=happy.", metavar="LABEL=NAME"
+    )
+    columns: list[str] | None = _flag(  # noqa: RUF009 (its default is None)
+        None, "Own recordings and lssed: columns of the table, e.g. name=path emotion=mood.", metavar="FIELD=COLUMN"
     )
     label_pattern: str | None = _flag(
         None, "Own recordings: regular expression that finds the label in a clip's path, e.g. '_([a-z]+)[.]wav$'."
@@ -87,7 +93,7 @@ class CorpusArguments:
             raise ValueError(f"--dataset_options {self.dataset_options!r} is not JSON: {error}") from error
         if not isinstance(options, dict):
             raise ValueError(f'--dataset_options {self.dataset_options!r}: give a JSON object, e.g. {{"name": 1}}')
-        flags = {name: getattr(self, name) for name in ("label_set", "label_map", "label_pattern", "speaker_pattern")}
+        flags = {name: getattr(self, name) for name in _OPTIONS}
         return {**options, **{name: value for name, value in flags.items() if value is not None}}
 
 

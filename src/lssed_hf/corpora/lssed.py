@@ -2,10 +2,11 @@
 
 Access is by e-mail under an academic EULA that forbids redistribution; https://github.com/tobefans/LSSED says how to
 apply. No public copy exists, so many layouts are read. The metadata are `metadata_english_all.csv`,
-`metadata_4class.csv` or `metadata.csv` in `data_dir`, or another CSV or JSON-lines file given as `data_files`, with
+`metadata_4class.csv` or `metadata.csv`, `.tsv`, `.jsonl` or `.json` in `data_dir`, or another such file given as
+`data_files`. The option `columns` gives other names of columns, and `label_map` renames labels. The columns are
 
-- `name` (or `file`, `id`): the clip `<name>.wav`, `.flac` or `.mp3` in `data_dir`, or below `wav_all/`, `wav/` or
-  `audio/` there. Folders before the name tell clips of equal names apart;
+- `name` (or `file`, `path`, `file_name`, `filename`, `id`): the clip `<name>.wav`, `.flac` or `.mp3` in `data_dir`, or
+  below `wav_all/`, `wav/` or `audio/` there. Folders before the name tell clips of equal names apart;
 - `emotion` (or `faces`, `label`): a name in any known spelling, or a number in LSSED's order. Several names, separated
   by `;`, `,`, `/` or `|`, are the main emotion and the secondary ones;
 - optional `gender`, `age`, `age_group`, `speaker` (or `speaker_id`), `session` (or `session_id`), `start`, `end`,
@@ -26,7 +27,7 @@ Report `speaker` beside `paper`, and say which is which.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,12 +38,16 @@ from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
 from ..scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from .base import CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance, corpus_features
 from .feature_sets import FEATURE_SETS, FEATURE_SUFFIXES, read_features, table_offsets
-from .fields import choice_in, emotions_in, escapes, number_in, split_in, times_in, yes_or_no_in
+from .fields import choice_in, escapes, number_in, split_in, times_in, yes_or_no_in
+from .own.label_names import LabelReader, label_pairs
 from .splits import assign_speakers, stratified_split
-from .tables import Row, given_table, read_table
+from .tables import SPREADSHEET_SUFFIXES, TABLE_SUFFIXES, Row, column_pairs, given_table, read_table, rename_columns
 
 
-METADATA_NAMES = ("metadata_english_all.csv", "metadata_4class.csv", "metadata.csv", "metadata.jsonl")
+METADATA_NAMES = (
+    *("metadata_english_all.csv", "metadata_4class.csv"),
+    *(f"metadata{suffix}" for suffix in TABLE_SUFFIXES),
+)
 # Names of folders, in lower case and with _ for -, the preferred one first. "" is data_dir itself.
 _FOLDERS = {
     "audio": ("wav_all", "wav", "audio", ""),
@@ -52,11 +57,12 @@ _FOLDERS = {
     "vq_wav2vec": ("vq_wav2vec", ""),
 }
 _COLUMNS = {
-    "name": ("name", "file", "id"),
+    "name": ("name", "file", "path", "file_name", "filename", "id"),
     "emotion": ("emotion", "faces", "label"),
     "speaker": ("speaker", "speaker_id"),
     "session": ("session", "session_id"),
     "recording": ("recording", "video"),
+    **{name: (name,) for name in ("gender", "age", "age_group", "start", "end", "transcript", "split", "is_chinese")},
 }
 _NAME_SUFFIXES = (*AUDIO_SUFFIXES, *FEATURE_SUFFIXES)  # that a clip's name may be written with
 _FIRST_TEST_SPEAKER = 883  # of the authors' later work
@@ -69,10 +75,14 @@ class LssedConfig(CorpusConfig):
     Args:
         keep_chinese: Whether to keep rows with `is_Chinese` set.
         feature_set: Name of the feature set to read. Default: audio.
+        columns: Field to column of the metadata, as a mapping or as texts FIELD=COLUMN.
+        label_map: Label to emotion, as a mapping or as texts LABEL=NAME.
     """
 
     keep_chinese: bool = False
     feature_set: str | None = None
+    columns: Mapping[str, str] | Sequence[str] | None = None
+    label_map: Mapping[str, str] | Sequence[str] | None = None
 
 
 class Lssed(CorpusBuilder):
@@ -117,6 +127,8 @@ class Lssed(CorpusBuilder):
         for name in METADATA_NAMES:
             if (data_dir / name).is_file():
                 return data_dir / name
+        if sheets := [path for path in sorted(data_dir.iterdir()) if path.suffix.lower() in SPREADSHEET_SUFFIXES]:
+            raise CorpusDataError(f"{sheets[0]} is a spreadsheet, which is not read: save it as CSV, metadata.csv")
         found = sorted(f"{path.name}{'/' if path.is_dir() else ''}" for path in data_dir.iterdir())[:8]
         raise CorpusDataError(
             f"{data_dir} is not LSSED: looked for {', '.join(METADATA_NAMES)}, found "
@@ -127,17 +139,23 @@ class Lssed(CorpusBuilder):
         metadata = self._metadata_path(data_dir)
         files = _Files(data_dir, self.config.feature_set)
         numbers: dict[bool, Row] = {}  # whether emotions are numbers -> a row of that kind
+        columns = column_pairs(self.config.columns, _COLUMNS)
+        labels = LabelReader("lssed", label_pairs(self.config.label_map))
         required = {field: _COLUMNS[field] for field in ("name", "emotion")}
-        for row in read_table(metadata, required):
+        for row in read_table(metadata, required | {field: (column,) for field, column in columns.items()}):
+            rename_columns(row, columns, _COLUMNS)
             source = f"{metadata}, line {row.line}"
             name = ""
             try:
-                name = given = row.first(*_COLUMNS["name"]) or ""
+                name = row.first(*_COLUMNS["name"]) or ""
                 if row.problem:
                     raise ValueError(row.problem)
+                given = _below(name, data_dir)
                 name = _clip_name(given)
                 chinese = yes_or_no_in(row, "is_chinese", "is_Chinese") and not self.config.keep_chinese
-                utterance = None if chinese else self._utterance(row, source, name, *files.find(name, given, row))
+                utterance = (
+                    None if chinese else self._utterance(row, labels, source, name, *files.find(name, given, row))
+                )
             except ValueError as error:
                 yield Reject(name, source, str(error))
                 continue
@@ -146,16 +164,26 @@ class Lssed(CorpusBuilder):
                 continue
             numbers.setdefault(_is_number(row.first(*_COLUMNS["emotion"])), row)
             yield utterance
-        if len(numbers) > 1:
+        if unused := labels.unused():
+            self.note(f"label_map: no utterance has the label {', '.join(unused)}")
+        if len(numbers) > 1 and not self.config.label_map:
             raise CorpusDataError(
                 f"{metadata} mixes numbers and names of emotions (lines {numbers[True].line} and "
                 f"{numbers[False].line}); write them all one way"
             )
 
     def _utterance(
-        self, row: Row, source: str, name: str, identifier: str, path: str, cut: bool, offset: int | None
+        self,
+        row: Row,
+        labels: LabelReader,
+        source: str,
+        name: str,
+        identifier: str,
+        path: str,
+        cut: bool,
+        offset: int | None,
     ) -> Utterance:
-        emotions = _emotions(row.first(*_COLUMNS["emotion"]))
+        emotions = _emotions(row.first(*_COLUMNS["emotion"]), labels)
         start, end = times_in(row)
         return Utterance(
             id=identifier,
@@ -310,6 +338,14 @@ def _stem(name: str, suffixes: tuple[str, ...]) -> str:
     return stem if stem and f".{suffix.lower()}" in suffixes else name
 
 
+def _below(given: str, data_dir: Path) -> str:
+    """Return a path below the data folder relative to it, and any other text as it is."""
+    for path in (os.path.normpath(given), os.path.realpath(given)) if os.path.isabs(given) else ():
+        if path.startswith(f"{data_dir}{os.sep}"):
+            return os.path.relpath(path, data_dir)
+    return given
+
+
 def _clip_name(given: str) -> str:
     if not given:
         raise ValueError("no name given")
@@ -322,9 +358,11 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"\d+(\.0)?", text) is not None
 
 
-def _emotions(text: str | None) -> list[str]:
-    if text is None or not _is_number(text):
-        return emotions_in(text)
+def _emotions(text: str | None, labels: LabelReader) -> list[str]:
+    if text is None:
+        raise ValueError("no emotion given")
+    if not _is_number(text) or labels.renames(text):
+        return labels.read(text)
     if float(text) >= len(EMOTIONS):
         raise ValueError(f"emotion number {text}; LSSED has 0 to {len(EMOTIONS) - 1}")
     return [EMOTIONS[int(float(text))]]

@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import datasets
@@ -13,8 +13,12 @@ import datasets
 from .base import CorpusDataError
 
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
+SPREADSHEET_SUFFIXES = (".xlsx", ".xls", ".xlsm", ".ods")
+_JSON_SUFFIXES = (".jsonl", ".json")
+_JSON = json.JSONDecoder(object_pairs_hook=tuple)  # a dict would drop repeated keys
 _SEPARATORS = (",", ";", "\t")
+_SPACE = re.compile(r"\s*")
 _EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line of some CSV files of Excel
 
 logger = datasets.logging.get_logger(__name__)
@@ -52,8 +56,51 @@ def find_table(data_dir: Path, *names: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def column_pairs(
+    given: Mapping[str, str] | Sequence[str] | None, known: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return field -> column of the user's table, in lower case.
+
+    Args:
+        given: Mapping of field to column, or texts FIELD=COLUMN.
+        known: Names of each field's column, which may be given in place of the field.
+
+    Raises:
+        ValueError: A field is unknown or given twice, or has no column.
+    """
+    items = given.items() if isinstance(given, Mapping) else [text.partition("=")[::2] for text in given or ()]
+    fields = {name: field for field, names in known.items() for name in (field, *names)}
+    pairs: dict[str, str] = {}
+    for name, column in items:
+        field = fields.get(name.strip().lower())
+        if field is None or field in pairs or not column.strip():
+            raise ValueError(
+                f"columns {name}={column}: give each field one column, as --columns emotion=mood; fields are "
+                f"{', '.join(known)}"
+            )
+        pairs[field] = column.strip().lower()
+    return pairs
+
+
+def rename_columns(row: Row, columns: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
+    """Give cells the usual name of their field, and drop cells that have one of the field's names by chance.
+
+    Args:
+        row: Line of a table.
+        columns: Field -> column, as `column_pairs` returns it.
+        known: Names of each field's column, the usual one first.
+    """
+    cells = {known[field][0]: row.get(column) for field, column in columns.items()}
+    for name in (*columns.values(), *(name for field in columns for name in known[field])):
+        row.pop(name, None)
+    row.update((name, cell) for name, cell in cells.items() if cell is not None)
+    row.columns = [*row.columns, *cells]
+
+
 def read_table(path: Path, required: Mapping[str, Sequence[str]] | None = None) -> Iterator[Row]:
-    """Read the rows of a `.jsonl` file, or of a CSV file with a header and `,`, `;` or tabs between cells.
+    """Read the rows of JSON, or of a CSV file with a header and `,`, `;` or tabs between cells.
+
+    JSON is a list of objects in a `.json` file, or an object on each line of a `.jsonl` file.
 
     Text is UTF-8, or UTF-16 with a byte order mark. Other CSV is read as Windows-1252, with a warning.
 
@@ -65,7 +112,9 @@ def read_table(path: Path, required: Mapping[str, Sequence[str]] | None = None) 
         CorpusDataError: The text has no header, repeated or missing columns, or quotes or JSON that do not close.
     """
     text = read_text(path)
-    return _read_json_lines(path, text) if path.suffix.lower() == ".jsonl" else _read_csv(path, text, required or {})
+    if path.suffix.lower() in _JSON_SUFFIXES:
+        return _read_json(path, _json_list(path, text) if path.suffix.lower() == ".json" else _json_lines(path, text))
+    return _read_csv(path, text, required or {})
 
 
 def read_text(path: Path, errors: str = "strict") -> str:
@@ -85,7 +134,7 @@ def read_text(path: Path, errors: str = "strict") -> str:
     except UnicodeDecodeError as error:
         reason = error.reason
     number, line = _first_line_that_is_not_utf8(content)
-    if not is_utf16 and path.suffix.lower() != ".jsonl":
+    if not is_utf16 and path.suffix.lower() not in _JSON_SUFFIXES:
         try:
             text = _decode_lines(content, errors)
         except UnicodeDecodeError as error:
@@ -122,9 +171,11 @@ def given_table(data_files: Mapping[str, Sequence[str]] | None) -> Path | None:
     """Return the table that a user gave as `data_files`, if any.
 
     Raises:
-        CorpusDataError: There are several.
+        CorpusDataError: There are several, or it is a spreadsheet.
     """
     given = [str(path) for paths in (data_files or {}).values() for path in paths]
+    if len(given) == 1 and given[0].lower().endswith(SPREADSHEET_SUFFIXES):
+        raise CorpusDataError(f"{given[0]} is a spreadsheet, which is not read: save it as CSV")
     # Where no data_files were given, load_dataset puts everything below data_dir there.
     if not given or not all(path.lower().endswith(TABLE_SUFFIXES) for path in given):
         return None
@@ -189,15 +240,47 @@ def _check_columns(path: Path, columns: list[str], required: Mapping[str, Sequen
         raise CorpusDataError(f"{path} has the column {', '.join(sorted(repeated))} more than once; rename one")
 
 
-def _read_json_lines(path: Path, lines: str) -> Iterator[Row]:
+def _json_lines(path: Path, lines: str) -> Iterator[tuple[int, object]]:
+    """Yield the values of JSON lines, each with the number of its line."""
     for number, text in enumerate(io.StringIO(lines), 1):
-        if not text.strip():
-            continue
-        try:
-            pairs = json.loads(text, object_pairs_hook=tuple)  # a dict would drop repeated keys
-            json.dumps(pairs, ensure_ascii=False).encode()
-        except (ValueError, RecursionError) as error:  # also endless numbers and halves of surrogate pairs
-            raise CorpusDataError(f"{path}, line {number}: no JSON ({error})") from error
+        if text.strip():
+            value, end = _json_value(path, number, text, len(text) - len(text.lstrip()))
+            if text[end:].strip():
+                raise CorpusDataError(f"{path}, line {number}: no JSON (more follows after its end)")
+            yield number, value
+
+
+def _json_list(path: Path, text: str) -> Iterator[tuple[int, object]]:
+    """Yield the values of a JSON list, each with the number of the line on which it begins."""
+    number, end, expected = 1, 0, "["
+    while True:
+        start = _SPACE.match(text, end).end()
+        number, end = number + text.count("\n", end, start), start
+        if expected == "," and text[end : end + 1] == "]":
+            return
+        if text[end : end + 1] != expected:
+            raise CorpusDataError(f"{path}, line {number}: no list of JSON objects; JSON lines are named .jsonl")
+        start = _SPACE.match(text, end + 1).end()
+        if expected == "[" and text[start : start + 1] == "]":
+            return
+        number += text.count("\n", end, start)
+        value, end = _json_value(path, number, text, start)
+        yield number, value
+        number, expected = number + text.count("\n", start, end), ","
+
+
+def _json_value(path: Path, number: int, text: str, start: int) -> tuple[object, int]:
+    """Return the value of JSON that begins at a character, and the character behind it."""
+    try:
+        value, end = _JSON.raw_decode(text, start)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:  # also endless numbers and halves of surrogate pairs
+        raise CorpusDataError(f"{path}, line {number}: no JSON ({error})") from error
+    return value, end
+
+
+def _read_json(path: Path, values: Iterable[tuple[int, object]]) -> Iterator[Row]:
+    for number, pairs in values:
         if not isinstance(pairs, tuple):
             raise CorpusDataError(f"{path}, line {number}: no JSON object, but {type(pairs).__name__}")
         cells = [(key.strip().lower(), _cell(value)) for key, value in pairs]

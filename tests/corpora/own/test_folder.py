@@ -302,7 +302,8 @@ class TestTree:
         tree(*names)
         with pytest.raises(CorpusDataError) as error:
             read()
-        start = f"{data}: looked for a table (metadata.csv, metadata.tsv, metadata.jsonl) or a folder for each label"
+        tables = "metadata.csv, metadata.tsv, metadata.jsonl, metadata.json"
+        start = f"{data}: looked for a table ({tables}) or a folder for each label"
         assert str(error.value).startswith(start) and found in str(error.value)
 
     def test_labels_in_the_names_of_files(self, tree, read):

@@ -3,7 +3,7 @@ r"""Your own recordings: a folder with a table, or with a folder for each label.
 Any labels may occur. They are the classes, in their own spelling. The first of these that the folder holds is read:
 
 1. An audformat database (`db.yaml`).
-2. A table: `metadata.csv`, `.tsv` or `.jsonl` in the folder, else its only table, else one for each split
+2. A table: `metadata.csv`, `.tsv`, `.jsonl` or `.json` in the folder, else its only table, else one for each split
    (`train.csv`, or `train/metadata.csv` as in `datasets`' AudioFolder). Each row is an utterance:
 
        path,emotion,speaker,start,end
@@ -16,6 +16,7 @@ Any labels may occur. They are the classes, in their own spelling. The first of 
    - `emotion` (or `label`, or `label_column`): A label. Secondary labels follow after `;`.
    - Optional: `speaker` (or `speaker_id`, or `speaker_column`), `session` (or `session_id`), `gender`, `age`,
      `age_group`, `transcript` and `split` (train, validation or test; synonyms such as dev and val are known).
+   - `columns` names any of these otherwise: `emotion=mood` reads the emotions from the column `mood`.
    - Optional: `start` and `end` in seconds. The utterance is this part of the file, which is cut out.
 3. A tree. The level of the labels is the one with names of emotions, else the first one with several folders that are
    not named after people. The level of the speakers is named after people, or its names recur below several labels.
@@ -53,12 +54,12 @@ from .. import emodb, ravdess
 from ..base import UNDIVIDED, CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
 from ..fields import choice_in, number_in, split_in, times_in
 from ..splits import assign_speakers, draw_clips
-from ..tables import TABLE_SUFFIXES, Row, given_table
+from ..tables import SPREADSHEET_SUFFIXES, TABLE_SUFFIXES, Row, column_pairs, given_table
 from .audformat import HEADER, read_audformat
 from .folder_trees import Levels, composed, find_levels, folder_names, level_pattern, name_pattern, ordinal, walk
 from .label_names import LabelReader, label_pairs, one_spelling, unknown_label_hint
 from .label_tables import (
-    SPREADSHEET_SUFFIXES,
+    FIELDS,
     Clip,
     Columns,
     Table,
@@ -74,7 +75,6 @@ from .label_tables import (
 
 _NAMES_OF_CORPORA = {"emodb": emodb.NAME, "ravdess": ravdess.NAME}  # people forget --dataset_name for these
 _MIN_SPEAKERS = 3  # one for each split
-_SESSION = ("session", "session_id")
 _SHOWN = 8  # names in a message
 
 
@@ -86,6 +86,7 @@ class FolderConfig(CorpusConfig):
         emotions: Classes, in the order of their numbers. Default: the labels that occur.
         label_set: "lssed" for labels that are names of LSSED. Default: any labels.
         label_map: Label to name, as a mapping or as texts LABEL=NAME.
+        columns: Field to column of the table, as a mapping or as texts FIELD=COLUMN.
         label_pattern: Regular expression that finds the label in a path.
         speaker_pattern: Regular expression that finds the speaker in a path.
         audio_column: Column with the paths in a table.
@@ -97,6 +98,7 @@ class FolderConfig(CorpusConfig):
     emotions: Sequence[str] | None = None
     label_set: str | None = None
     label_map: Mapping[str, str] | Sequence[str] | None = None
+    columns: Mapping[str, str] | Sequence[str] | None = None
     label_pattern: str | None = None
     speaker_pattern: str | None = None
     audio_column: str | None = None
@@ -127,6 +129,8 @@ class FolderCorpus(CorpusBuilder):
         self._speaker_column: str | None = None
         if kwargs.get("label_map") is not None:
             kwargs["label_map"] = label_pairs(kwargs["label_map"])
+        if kwargs.get("columns") is not None:
+            kwargs["columns"] = column_pairs(kwargs["columns"], FIELDS)
         options = {name: value for name, value in kwargs.items() if value is not None}
         super().__init__(*args, split_scheme=split_scheme, **options)
 
@@ -219,14 +223,15 @@ class FolderCorpus(CorpusBuilder):
             return self._with_unnamed(clips, tables, data_dir)
         tables = [Table(given)] if given is not None else self._tables(data_dir, columns)
         if tables:
-            return self._with_unnamed(list(clips_of_tables(tables, data_dir, columns, label_of)), tables, data_dir)
+            clips = list(clips_of_tables(tables, data_dir, columns, label_of, self.config.columns or {}))
+            return self._with_unnamed(clips, tables, data_dir)
         return self._clips_of_tree(data_dir, label_of)
 
     def _tables(self, data_dir: Path, columns: Columns) -> list[Table]:
         """Return the tables of the folder; a table without paths is ignored beside folders of labels."""
         tables = find_tables(data_dir)
         unusual = [table.path.name for table in tables if table.path.stem.lower() != "metadata" and not table.split]
-        if unusual and columns == Columns() and not names_recordings(tables[0].path):
+        if unusual and columns == Columns() and not self.config.columns and not names_recordings(tables[0].path):
             folders = [folder_names(path.relative_to(data_dir)) for path in walk(data_dir)[0]]
             if find_levels(folders).label is not None:
                 self.note(f"{unusual[0]} is not read: it has no column with paths of recordings")
@@ -331,7 +336,7 @@ class FolderCorpus(CorpusBuilder):
             age_group=self.optional(choice_in, row, "age_group", AGE_GROUPS),
             age=self.optional(number_in, row, "age"),
             speaker_id=speaker,
-            session_id=row.first(*_SESSION),
+            session_id=row.first(*FIELDS["session"]),
             start=start,
             end=end,
             transcript=row.first("transcript"),

@@ -74,6 +74,10 @@ class LabelReader:
         """
         return [self._name(part) for part in self._parts(text)]
 
+    def renames(self, label: str) -> bool:
+        """Return whether the map has a label."""
+        return label_key(label) in self._map
+
     def unknown(self, text: str) -> list[str]:
         """Return the labels of a text that the label set lacks."""
         if self.is_free:

@@ -3,19 +3,18 @@
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...scan import RECORDING_SUFFIXES
 from ..base import CorpusDataError, Reject
 from ..fields import SPLIT_NAMES
-from ..tables import TABLE_SUFFIXES, Row, read_table
+from ..tables import SPREADSHEET_SUFFIXES, TABLE_SUFFIXES, Row, read_table, rename_columns
 from .folder_trees import composed, is_recording, walk
 from .label_names import are_mostly_emotions
 
 
-SPREADSHEET_SUFFIXES = (".xlsx", ".xls", ".xlsm", ".ods")
 _SHOWN = 8  # names in a message
 
 
@@ -43,11 +42,13 @@ class Columns(NamedTuple):
     speaker: Sequence[str] = ("speaker", "speaker_id")
 
 
-#: Columns with a meaning.
-_KNOWN = {
-    *(name for names in Columns() for name in names),
-    *("session", "session_id", "gender", "age", "age_group", "transcript", "split", "start", "end"),
+#: Columns of each field, the usual one first.
+FIELDS = {
+    **dict(zip(("path", "emotion", "speaker"), Columns())),
+    "session": ("session", "session_id"),
+    **{name: (name,) for name in ("gender", "age", "age_group", "transcript", "split", "start", "end")},
 }
+_KNOWN = {name for names in FIELDS.values() for name in names}
 #: Flag of each field of `Columns`.
 _FLAGS = {"path": "--audio_column_name", "label": "--label_column_name", "speaker": "--speaker_column_name"}
 
@@ -98,6 +99,8 @@ def _tables_in(folder: Path) -> list[Path]:
         path
         for path in folder.iterdir()
         if path.suffix.lower() in TABLE_SUFFIXES and path.is_file() and not path.name.startswith((".", "~$"))
+        # Many other things are JSON, such as settings.
+        if path.suffix.lower() != ".json" or path.stem.lower() == "metadata"
     )
 
 
@@ -107,7 +110,11 @@ def find_spreadsheets(data_dir: Path) -> list[Path]:
 
 
 def clips_of_tables(
-    tables: Sequence[Table], data_dir: Path, columns: Columns, label_of: Callable[[str], str] | None
+    tables: Sequence[Table],
+    data_dir: Path,
+    columns: Columns,
+    label_of: Callable[[str], str] | None,
+    renamed: Mapping[str, str],
 ) -> Iterator[Clip | Reject]:
     """Yield the clip that each row names, or a reject with the reason.
 
@@ -116,12 +123,16 @@ def clips_of_tables(
         data_dir: Folder that holds all recordings.
         columns: Names of the columns.
         label_of: Function that finds the label in a path, in place of a column.
+        renamed: Field -> column of the tables, see `rename_columns`.
 
     Raises:
         CorpusDataError: A table lacks the column with the paths or the labels.
     """
     for table in tables:
-        rows = [(f"{table.path}, line {row.line}", row) for row in read_table(table.path)]
+        required = {field: (column,) for field, column in renamed.items()}
+        rows = [(f"{table.path}, line {row.line}", row) for row in read_table(table.path, required)]
+        for _, row in rows:
+            rename_columns(row, renamed, FIELDS)
         yield from clips_of_rows(rows, table, data_dir, columns, label_of)
 
 
