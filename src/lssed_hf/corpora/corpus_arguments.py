@@ -37,10 +37,10 @@ class CorpusArguments:
         None, "Own recordings: 'lssed' maps labels to the names of LSSED, e.g. joy to happy. Default: as they are."
     )
     label_map: list[str] | None = _flag(  # noqa: RUF009 (its default is None)
-        None, "Own recordings and lssed: labels to rename, e.g. wut=angry freude=happy.", metavar="LABEL=NAME"
+        None, "Own recordings, lssed: labels to rename, e.g. wut=angry.", metavar="LABEL=NAME"
     )
     columns: list[str] | None = _flag(  # noqa: RUF009 (its default is None)
-        None, "Own recordings and lssed: columns of the table, e.g. name=path emotion=mood.", metavar="FIELD=COLUMN"
+        None, "Own recordings, lssed: columns of the table, e.g. name=path emotion=mood.", metavar="FIELD=COLUMN"
     )
     label_pattern: str | None = _flag(
         None, "Own recordings: regular expression that finds the label in a clip's path, e.g. '_([a-z]+)[.]wav$'."
