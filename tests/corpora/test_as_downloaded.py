@@ -13,6 +13,7 @@ from helpers.releases import write_release
 from lssed_hf import load_corpus
 from lssed_hf.cli.prepare import main
 from lssed_hf.corpora import CorpusDataError, base
+from lssed_hf.corpora.prepared import load_prepared
 from lssed_hf.preparation.prepare import prepare
 
 
@@ -355,3 +356,34 @@ class TestTables:
         if reader == "lssed":
             flags += ["--data_files", str(folder / "labels.csv")]
         assert main([reader, str(folder), str(tmp_path / "prepared"), *flags]) == 0
+
+
+@pytest.mark.parametrize(
+    ("release", "schemes"), [("lssed", ("speaker", "paper")), ("crema_d", ("speaker",))], indirect=["release"]
+)
+def test_the_prepared_corpus_has_the_order_of_the_raw_one(release, schemes, tmp_path):
+    name = release.name
+    victim = sorted(release.rglob("*.wav"))[7]
+    folder = tmp_path / "prepared"
+    manifest = prepare(name, release, folder, utterances_per_shard=7)
+    victim.write_bytes(victim.read_bytes()[:50])
+    damaged = prepare(name, release, tmp_path / "damaged", utterances_per_shard=7)
+    assert damaged["counts"]["rejected"] == 1
+    for config in ("default", "benchmark"):
+        for scheme in schemes:
+            raw = load_corpus(name, release, config, split_scheme=scheme, cache_dir=str(tmp_path / "cache"))
+            whole = load_prepared(folder, manifest, config, scheme)
+            rest = load_prepared(tmp_path / "damaged", damaged, config, scheme)
+            for split, rows in raw.items():
+                assert whole[split]["id"][:] == rows["id"][:]
+                assert rest[split]["id"][:] == [name for name in rows["id"] if name != victim.stem]
+    assert load_prepared(folder, manifest, f"default_{schemes[-1]}" if len(schemes) > 1 else "default")
+
+
+def test_folders_of_older_versions_keep_their_order(tmp_path, write_clip):
+    for i, code in enumerate("WTLNF"):
+        write_clip(tmp_path / "raw" / f"03a0{i}{code}a.wav")
+    manifest = prepare("emodb", tmp_path / "raw", tmp_path / "prepared")
+    for shard in manifest["shards"]:
+        del shard["positions"]
+    assert load_prepared(tmp_path / "prepared", manifest, "default")["train"].num_rows == 5

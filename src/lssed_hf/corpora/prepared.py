@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,25 @@ def load_prepared(
         line = left_out_line(config, Counter(left_out), manifest["counts"]["written"])
         logger.warning(f"{manifest['corpus']}: {line}")
     # By its path: load_dataset would take our builder for a folder named lssed.
-    return datasets.load_dataset(os.path.abspath(folder), config_name)
+    dataset = datasets.load_dataset(os.path.abspath(folder), config_name)
+    scheme = split_scheme or next((name for name in schemes if config_name == f"{config}_{name}"), schemes[0])
+    return datasets.DatasetDict(
+        {split: rows.select(_order(manifest, config, scheme, split, len(rows))) for split, rows in dataset.items()}
+    )
+
+
+def _order(manifest: Mapping[str, Any], config: str, scheme: str, split: str, number: int) -> Sequence[int]:
+    """Return the rows of a split in the order of the raw corpus: shards of the same split hold it in parts."""
+    shards = [shard for shard in manifest["shards"] if config in shard["configs"] and shard["splits"][scheme] == split]
+    positions = [
+        position
+        for shard in shards
+        for run in shard.get("positions", "").split()
+        for position in range(int(run.partition("-")[0]), int(run.rpartition("-")[2]) + 1)
+    ]
+    if len(positions) != number:  # a folder of an older version
+        return range(number)
+    return sorted(range(number), key=positions.__getitem__)
 
 
 __all__ = ["MANIFEST", "load_prepared", "read_manifest"]

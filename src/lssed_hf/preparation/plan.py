@@ -6,7 +6,7 @@ scheme. A configuration is a list of groups for each of its splits.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class Plan:
         groups: Groups of utterances, in the order of their shards.
         rejects: Utterances that are left out before any audio is read.
         num_read: Number of utterances in the corpus.
+        positions: Place of each utterance in the corpus as it is read, by identifier.
     """
 
     configs: tuple[str, ...]
@@ -60,6 +61,7 @@ class Plan:
     groups: Sequence[Group]
     rejects: Sequence[Reject]
     num_read: int
+    positions: Mapping[str, int]
 
     def config_names(self) -> dict[str, tuple[str, str]]:
         """Return the configurations of the folder: name -> configuration of the corpus, and scheme.
@@ -147,6 +149,7 @@ def make_plan(builders: Sequence[CorpusBuilder], data_dir: Path, schemes: Sequen
         groups=_named(grouped, len(builders)),
         rejects=rejects,
         num_read=num_read,
+        positions={row.id: position for position, row in enumerate(utterances)},
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..corpora import CorpusBuilder, Reject, corpus_builder
 from ..corpora.prepared import MANIFEST
+from ..escaping import csv_cell
 from ..files import replacing, sha256
 from ..ray_cluster import ENGINES
 from .dataset_card import write_card
@@ -123,7 +125,7 @@ def prepare(
             write = choose_engine(engine, num_proc, ray_address, folders)
             shards = [shard for group in plan.groups for shard in group.shards(utterances_per_shard)]
             reports = _write_shards(shards, writer, write)
-            manifest = _manifest({**setting, "fingerprint": fingerprint}, plan, reports, writer.data)
+            manifest = _manifest({**setting, "fingerprint": fingerprint}, plan, shards, reports, writer.data)
             _write_documents(work, plan, builders, manifest, [*plan.rejects, *_rejects(plan, reports)], folders)
             (work / _COMPLETE).touch()
         for name in _RESULTS:
@@ -258,7 +260,7 @@ def _rejects(plan: Plan, reports: Sequence[ShardReport]) -> list[Reject]:
     return [reject for report in reports if group_name(report.name) in main for reject in report.rejects]
 
 
-def _manifest(setting: dict, plan: Plan, reports: Sequence[ShardReport], data: Path) -> dict:
+def _manifest(setting: dict, plan: Plan, shards: Sequence[Shard], reports: Sequence[ShardReport], data: Path) -> dict:
     """Return the manifest after a check that the rows in the files add up."""
     groups = {group.name: group for group in plan.groups}
     rows = {report.name: pq.read_metadata(data / report.name).num_rows for report in reports}
@@ -283,10 +285,20 @@ def _manifest(setting: dict, plan: Plan, reports: Sequence[ShardReport], data: P
                 "rows": rows[report.name],
                 "configs": list(groups[group_name(report.name)].configs),
                 "splits": dict(zip(plan.schemes, groups[group_name(report.name)].splits)),
+                "positions": _positions(plan, shard, report),
             }
-            for report in reports
+            for shard, report in zip(shards, reports)
         ],
     }
+
+
+def _positions(plan: Plan, shard: Shard, report: ShardReport) -> str:
+    """Return the places of a shard's rows in the corpus as it is read, as text like `0-12 15 17-40`."""
+    rejected = {reject.id for reject in report.rejects}
+    places = [plan.positions[row.id] for row, _ in shard.rows if row.id not in rejected]
+    breaks = [i for i in range(len(places) + 1) if i in (0, len(places)) or places[i] != places[i - 1] + 1]
+    runs = [(places[first], places[after - 1]) for first, after in pairwise(breaks)]
+    return " ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def _write_documents(
@@ -312,4 +324,5 @@ def _write_rejects(path: Path, rejects: Iterable[Reject], folders: Sequence[Path
             source, reason = reject.source, reject.reason
             for folder in folders:  # the place of the corpus on this machine is private
                 source, reason = (text.replace(f"{folder}{os.sep}", "") for text in (source, reason))
-            writer.writerow([reject.id, source, "rule" if reject.by_rule else "fault", reason])
+            kind = "rule" if reject.by_rule else "fault"
+            writer.writerow(map(csv_cell, (reject.id, source, kind, reason)))

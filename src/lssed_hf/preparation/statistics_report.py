@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..escaping import table_cell
 from ..files import replacing, write_json
 from .statistics import UNKNOWN
 
@@ -199,15 +200,14 @@ def _hours_minutes(minutes: int) -> str:
 
 
 def _list(lines: Sequence[str]) -> str:
-    shown = [f"- {line}" for line in lines[:_MAX_LISTED]]
+    shown = [f"- {table_cell(line)}" for line in lines[:_MAX_LISTED]]
     if len(lines) > _MAX_LISTED:
         shown.append(f"- and {len(lines) - _MAX_LISTED:,} more, all of them in stats.json")
     return "\n".join(shown)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    # A bar inside a cell would end it.
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in (header, *rows)]
+    lines = [list(map(table_cell, line)) for line in (header, *rows)]
     widths = [max(3, *map(len, column)) for column in zip(*lines)]
     lines.insert(1, [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])])
     return "\n".join(
