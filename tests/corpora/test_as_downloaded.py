@@ -387,3 +387,32 @@ def test_folders_of_older_versions_keep_their_order(tmp_path, write_clip):
     for shard in manifest["shards"]:
         del shard["positions"]
     assert load_prepared(tmp_path / "prepared", manifest, "default")["train"].num_rows == 5
+
+
+@pytest.mark.parametrize("release", ["emodb"], indirect=True)
+class TestAmbiguousUtterancesOfEmodb2:
+    @pytest.mark.parametrize(
+        ("name", "header", "line"),
+        [
+            ("erkennung.txt", "Satz erkannt nat\xfcrlich", "{}.wav {} 61,5"),
+            ("db.emotion.csv", "file,emotion,emotion.confidence", "wav/{}.wav,x,0.{}"),
+        ],
+    )
+    def test_option(self, release, load, notes, name, header, line):
+        rows = load("emodb", release)
+        shutil.copytree(release / "wav", release / "laryngo")
+        shares = dict.fromkeys(rows["id"], "80") | {rows["id"][0]: "79"}
+        lines = [header, *(line.format(*share) for share in shares.items())]
+        (release / name).write_text("\n".join(lines), encoding="latin-1")
+        assert load("emodb", release)["id"] == rows["id"][1:]
+        reason = "fewer than 80% recognised its emotion (keep_ambiguous=True keeps these)"
+        assert f"emodb: 1 utterances are left out: {reason}" in notes
+        assert load("emodb", release, keep_ambiguous=True)["id"] == rows["id"][:]
+        shutil.rmtree(release / "laryngo")  # version 1 keeps all of its utterances
+        assert load("emodb", release)["id"] == rows["id"][:]
+
+    def test_without_a_table(self, release, load, notes):
+        shutil.copytree(release / "wav", release / "laryngo")
+        number = load("emodb", release).num_rows
+        assert number == len(list(release.glob("wav/*")))
+        assert any("ambiguous utterances are kept" in note for note in notes)
