@@ -1,8 +1,10 @@
 """Files that are either complete or absent, JSON files, and digests of files."""
 
+import errno
 import hashlib
 import json
 import os
+import re
 import socket
 import stat
 import tempfile
@@ -10,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -28,19 +33,41 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     check_writable(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        yield Path(path)
+        with naming(path):
+            yield Path(path)
         return
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, because a rename is atomic within one file system only; on shared storage process ids recur.
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         if path.is_file() and temporary.is_file():
             temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """Name a file or folder in errors of a full disk, which come without a name.
+
+    Raises:
+        OSError: There is no space left, the quota is used up, or the file would be too large.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Libraries of other languages have errors of their own, with the number in the message.
+        found = re.search(r"os error (\d+)|inline_container.*unexpected pos|PytorchStreamWriter", str(error))
+        number = error.errno if isinstance(error, OSError) else int(found[1] or errno.ENOSPC) if found else None
+        if number not in _FULL or getattr(error, "filename", None) is not None:
+            raise
+        raise OSError(
+            number, f"{os.strerror(number)}; make room and run the same command again", os.fspath(path)
+        ) from error
 
 
 def check_writable(path: str | os.PathLike) -> None:
@@ -82,7 +109,8 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         folder = Path(temporary, path.name)  # a folder within, since only its owner may read the outer one
         folder.mkdir()
-        yield folder
+        with naming(path):
+            yield folder
         if path.exists():
             path.rmdir()
         os.replace(folder, path)

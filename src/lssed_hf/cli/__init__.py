@@ -1,6 +1,7 @@
 """The `lssed-hf` command: one subcommand per line of `COMMANDS`, each with its own --help."""
 
 import importlib
+import logging
 import os
 import sys
 import warnings
@@ -8,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from .. import __version__
+from ..escaping import printable, printable_lines
 from ..suggest import did_you_mean
 
 
@@ -90,7 +92,10 @@ def _run(prog: str, function: Callable[[], int | None]) -> int:
     """Call a function and return its exit status, None being 0; its errors become one line each."""
     if sys.stdout is None:  # it was closed
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
-    warnings.formatwarning = lambda message, category, *place: f"{message}\n"  # without the line of the code
+    warnings.formatwarning = lambda message, *place: (
+        f"{printable_lines(str(message))}\n"
+    )  # without the line of the code
+    logging.setLogRecordFactory(_printable_record)
     # Worker processes import nothing from the working directory, which may be a corpus of strangers (Python 3.11).
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     try:
@@ -109,8 +114,16 @@ def _run(prog: str, function: Callable[[], int | None]) -> int:
         return 130
     except (ValueError, OSError, ImportError) as error:
         # The package's own errors name the file or field and the remedy. A traceback would bury that.
-        print(f"{prog}: error: {error}", file=sys.stderr)
+        print(f"{prog}: error: {printable(' '.join(str(error).splitlines()))}", file=sys.stderr)
         return 1
+
+
+def _printable_record(*args, **kwargs) -> logging.LogRecord:
+    """Make a record of a log; names in a message of this package get no power over the terminal."""
+    record = logging.LogRecord(*args, **kwargs)
+    if record.name.startswith("lssed_hf"):
+        record.msg, record.args = printable_lines(record.getMessage()), ()
+    return record
 
 
 def _leave_process_group() -> None:

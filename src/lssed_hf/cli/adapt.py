@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_recorded_help("adapt", argv, DESCRIPTION, EXAMPLE, GROUPS)
     import datasets
 
+    from ..escaping import printable, printable_lines
     from ..inference.classifiers.pretrained import list_pretrained
     from ..training.adapt import adapt
 
@@ -87,9 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             field.name: getattr(args, field.name) for field in dataclasses.fields(args) if field.name != "dataset_name"
         },
     )
-    print(_summary(model, results))
+    print(printable_lines(_summary(model, results)))
     for note in results["notes"]:
-        print(f"Note: {note}", file=sys.stderr)
+        print(f"Note: {printable(note)}", file=sys.stderr)
     print(f"The adapted model is in {args.output_dir}: lssed-hf predict {args.output_dir} RECORDING ...")
     return 0
 

@@ -35,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from tqdm.auto import tqdm
 
+    from ..escaping import printable
     from ..files import check_writable
     from ..inference.classifiers.loading import split_model
     from ..inference.embed import check_format, embed, write_embeddings
-    from ..inference.prediction_formats import printable
     from ..scan import expand_paths
 
     check_format(args.out, args.frames)

@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tqdm.auto import tqdm
 
     from ..audio import load_audio
+    from ..escaping import printable
+    from ..files import check_writable
     from ..inference.classifiers.loading import load_speaker_classifier, split_model
     from ..inference.classifiers.pretrained import is_built_in
     from ..inference.classifiers.speaker_statistics import add_speaker, read_speakers
@@ -48,14 +50,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     model, inputs = split_model(args.arguments)
     paths = expand_paths(inputs)
     classifier = load_speaker_classifier((model, 8, "cpu", args.trust_remote_code))
+    check_writable(args.speakers)  # before the work
     if args.speakers.exists():
-        read_speakers(args.speakers, classifier)  # before the work
+        read_speakers(args.speakers, classifier)
     unscored = set(unscored_notes(None, is_built_in(model)))
     left_out: list[str] = []
 
     def waveforms() -> Iterator["np.ndarray"]:
         for path in tqdm(paths, desc="Measuring", unit="file", disable=None):
-            waveform = load_audio(path, classifier.sampling_rate)
+            try:
+                waveform = load_audio(path, classifier.sampling_rate)
+            except (OSError, ValueError, ImportError) as error:
+                left_out.append(str(error))
+                continue
             notes = signal_notes(waveform, classifier.sampling_rate)
             if unscored.isdisjoint(notes):
                 yield waveform
@@ -66,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         statistics = classifier.speaker_statistics(waveforms())
     finally:
         for line in left_out:
-            print(f"left out: {line}", file=sys.stderr)
+            print(f"left out: {printable(line)}", file=sys.stderr)
     replaced = add_speaker(args.speakers, args.speaker, statistics, classifier)
     if not classifier.suits_speakers:
         print(

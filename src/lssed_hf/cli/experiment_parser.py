@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..escaping import printable
 from ..files import write_json
 from .parser import CommandParser
 
@@ -103,7 +104,7 @@ class ExperimentParser(CommandParser):
             print(f"{aligned(report.header, report.rows)}\n\nReport: {report.path}")
         failed = [run for run in runs if run.problem]
         for run in failed:
-            print(f"{self.prog}: {run.title}: {run.problem}", file=sys.stderr)
+            print(printable(f"{self.prog}: {run.title}: {run.problem}"), file=sys.stderr)
         return 1 if failed else 0
 
 

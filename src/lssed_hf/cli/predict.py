@@ -76,9 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not 0 <= getattr(args, name) <= 1:
             raise ValueError(f"--{name} {getattr(args, name)} must be between 0 and 1")
 
+    from ..escaping import printable
     from ..inference.classifiers.loading import split_model
     from ..inference.classifiers.speaker_statistics import check_speaker_arguments
-    from ..inference.prediction_formats import printable
 
     check_speaker_arguments(args)
     if args.speaker_from is not None and (args.speakers is not None or args.engine == "ray" or "-" in args.arguments):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..escaping import printable
 from .parser import CommandParser
 
 
@@ -42,12 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     width = max(map(len, upload.files))
     for name, size in upload.files.items():
-        print(f"  {name:<{width}}  {size:>13,} bytes")
+        print(f"  {printable(name):<{width}}  {size:>13,} bytes")
     others = len(upload.left_out)
     stay = f"{others} other{'s stay' if others != 1 else ' stays'} here"
     print(f"{len(upload.files)} files, {sum(upload.files.values()):,} bytes; {stay}")
     for warning in upload.warnings:
-        print(f"note: {warning}")
+        print(f"note: {printable(warning)}")
     kind = "public" if args.public else "private"
     if args.yes:
         print(f"Uploaded to {args.repo_id} ({kind})")

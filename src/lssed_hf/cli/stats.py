@@ -34,9 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--num_proc is {args.num_proc}; give 1 or more")
 
     from ..corpora.sources import find_source, load_splits
+    from ..escaping import printable_lines
+    from ..files import check_writable
     from ..preparation.statistics import corpus_statistics
     from ..preparation.statistics_report import format_statistics, write_statistics
 
+    if args.output_dir:
+        check_writable(args.output_dir / "stats.json")  # before the work
     source = find_source(args.dataset, args.data_dir)
     config_name = args.config_name or ("default" if source.corpus else None)
     dataset = load_splits(args.dataset, config_name, args.data_dir, args.split_scheme)
@@ -49,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         compare_lssed=args.compare_lssed or source.corpus == "lssed",
         num_proc=args.num_proc,
     )
-    print(format_statistics(statistics))
+    print(printable_lines(format_statistics(statistics)))
     if args.output_dir:
         write_statistics(statistics, args.output_dir)
         print(f"Written to {args.output_dir}")

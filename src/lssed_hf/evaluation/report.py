@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..escaping import context_list, csv_cell, plain
 from ..files import replacing, write_json
 from .fairness import SPEAKER_NOTE, group_indices, speaker_recalls, speaker_rows
 from .intervals import SCORES, bootstrap_intervals, majority_row
@@ -202,7 +203,8 @@ def write_predictions(
 ) -> Path:
     """Write one CSV row per utterance: `id`, `reference`, `prediction` (names) and a `probability_<label>` per class.
 
-    After the id there is a column `speaker`, if speakers are given, and one for each attribute of `groups`.
+    After the id there is a column `speaker`, if speakers are given, and one for each attribute of `groups`. Names that
+    a spreadsheet would run as a formula have an apostrophe in front (see `csv_text`).
 
     Args:
         path: File to write; an earlier one is replaced.
@@ -239,7 +241,9 @@ def write_predictions(
         writer = csv.writer(file)
         writer.writerow(["id", *facts, "reference", "prediction", *(f"probability_{label}" for label in labels)])
         for name, reference, row, *cells in zip(ids, references, rows, *facts.values(), strict=True):
-            writer.writerow([name, *cells, names[reference], names[row.argmax()], *(f"{p:.6g}" for p in row)])
+            texts = ["" if text is None else str(text) for text in (name, *cells)]
+            texts += names[reference], names[row.argmax()]
+            writer.writerow([*map(csv_cell, texts), *(f"{p:.6g}" for p in row)])
     return Path(path)
 
 
@@ -268,10 +272,10 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
     source = "the training set" if results["majority_from"] == "training" else "the test set"
 
     parts = [f"# {title}"]
-    if facts := [f"- {name}: `{value}`" for name, value in context.items() if name != "warning"]:
-        parts.append("\n".join(facts))
+    if facts := {name: value for name, value in context.items() if name != "warning"}:
+        parts.append(context_list(facts))
     if "warning" in context:
-        parts.append(f"**{context['warning']}**")
+        parts.append(f"**{plain(context['warning'])}**")
     parts += [
         f"{size}.",
         summary_table(results),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..escaping import csv_text
 from ..files import read_json
 from .intervals import SCORES, bootstrap_scores, percentile_intervals
 from .ser_metrics.ser_metrics import score
@@ -104,13 +105,13 @@ def read_run(folder: str | os.PathLike) -> RunResults:
     facts = {"speaker": [None] * len(rows)}
     for name in rows[0] if rows else ():
         if name not in ("id", "reference", "prediction") and not name.startswith("probability_"):
-            facts[name] = [row[name] or None for row in rows]
+            facts[name] = [csv_text(row[name]) or None for row in rows]
     speakers = facts.pop("speaker")
     return RunResults(
         results,
-        [row["id"] for row in rows],
-        np.array([labels.index(row["reference"]) for row in rows]),
-        np.array([labels.index(row["prediction"]) for row in rows]),
+        [csv_text(row["id"]) for row in rows],
+        np.array([labels.index(csv_text(row["reference"])) for row in rows]),
+        np.array([labels.index(csv_text(row["prediction"])) for row in rows]),
         np.array([[float(row[f"probability_{label}"]) for label in labels] for row in rows]),
         None if all(speaker is None for speaker in speakers) else speakers,
         {name: values for name, values in facts.items() if any(values)},

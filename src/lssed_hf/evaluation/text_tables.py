@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from ..escaping import one_line, table_cell
+
 
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -33,8 +35,7 @@ def score_cell(
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_names: int = 1) -> str:
     """Return a Markdown table. The first `num_names` columns are aligned left, the others right."""
     lines = [header, [":--"] * num_names + ["--:"] * (len(header) - num_names), *rows]
-    # A bar inside a cell would end it.
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(table_cell, line)) + " |" for line in lines)
 
 
 def latex_table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, num_names: int = 1) -> str:
@@ -64,4 +65,5 @@ def latex_table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: s
 
 def latex_text(text: str) -> str:
     """Escape characters with a meaning in LaTeX, and turn the hyphen of a negative number into a minus sign."""
-    return re.sub(r"(?<![\w-])-(?=\d)", "$-$", "".join(_LATEX.get(character, character) for character in text))
+    escaped = "".join(_LATEX.get(character, character) for character in one_line(text))
+    return re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..escaping import context_list, csv_cell
 from ..files import replacing, write_json
 from .text_tables import markdown_table
 
@@ -222,7 +223,7 @@ def write_transcript_report(
     write_json(folder / "results.json", content, allow_nan=False)
     parts = [f"# {title}"]
     if context:
-        parts.append("\n".join(f"- {name}: `{value}`" for name, value in context.items()))
+        parts.append(context_list(context))
     parts.append(rates_table(results))
     parts.append(
         "WER and CER count substitutions, deletions and insertions of words and of characters, by those of the "
@@ -259,5 +260,7 @@ def write_transcripts(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(
+            {name: csv_cell(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows
+        )
     return Path(path)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..escaping import plain
 from ..files import replacing
 from .runs import Run
 
@@ -30,7 +31,7 @@ def failures_of(runs: Iterable[Run]) -> dict[str, str]:
 
 def missing_section(failures: Mapping[str, str]) -> str:
     """Return the section of a report, Markdown, on runs that are not finished. It is empty without any."""
-    lines = "".join(f"- {title}: {problem}\n" for title, problem in failures.items())
+    lines = "".join(f"- {plain(title)}: {plain(problem)}\n" for title, problem in failures.items())
     return f"\n## Missing\n\n{lines}" if failures else ""
 
 

@@ -23,6 +23,7 @@ import datasets
 import numpy as np
 from transformers import HfArgumentParser
 
+from ..escaping import printable
 from ..files import read_json, write_json
 from ..hub.cards.model_card import write_model_card
 from ..hub.run_folders import facts_path
@@ -107,7 +108,7 @@ def do_runs(runs: Sequence[Run], jobs: int = 1) -> None:
 def _do_run(title: str, run: Run, num_threads: int | None) -> None:
     if run.facts is not None:
         if is_main_process():
-            print(f"{title}: finished before", flush=True)
+            print(printable(f"{title}: finished before"), flush=True)
         return
     if not is_main_process():
         if run.work == "train":
@@ -118,13 +119,13 @@ def _do_run(title: str, run: Run, num_threads: int | None) -> None:
     (run.folder / "error.txt").unlink(missing_ok=True)
     if _world_size() > 1:
         # The processes of torchrun stay together for all runs; an error in one of them ends them all.
-        print(title, flush=True)
+        print(printable(title), flush=True)
         work_in_folder(run.folder)
         return
-    print(f"{title}: log in {run.folder / 'log.txt'}", flush=True)
+    print(printable(f"{title}: log in {run.folder / 'log.txt'}"), flush=True)
     run_in_process(run.folder, num_threads)
     if run.problem:
-        print(f"{title}: failed: {run.problem}", flush=True)
+        print(printable(f"{title}: failed: {run.problem}"), flush=True)
 
 
 def _world_size() -> int:

@@ -23,6 +23,7 @@ from torch import nn
 
 from .. import __version__
 from ..audio import AudioError, load_audio
+from ..escaping import printable
 from ..files import new_folder, write_json
 from ..inference.classifiers.exported import (
     MARKER,
@@ -361,7 +362,7 @@ def _load_clips(
         except (AudioError, OSError, ValueError) as error:
             skipped[str(paths[index])] = str(error)
     for reason in skipped.values():
-        print(f"skipped: {reason}", file=sys.stderr)
+        print(f"skipped: {printable(reason)}", file=sys.stderr)
     if not clips:
         reason = next(iter(skipped.values()))
         raise ValueError(f"none of the {len(paths)} calibration files can be used, the first because: {reason}")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..audio import load_audio
+from ..escaping import csv_cell
 from ..files import replacing
 from .classifiers.classifier import NO_SCORES, Classifier
 from .classifiers.loading import load_embedder
@@ -196,8 +197,9 @@ def _write_csv(path: Path, embeddings: Iterable[Embedding], frames: bool) -> Non
             writer.writerows(_cells(one) for one in unread)
 
 
-def _cells(facts: dict) -> list:
-    return ["" if value is None else f"{value:.3f}" if isinstance(value, float) else value for value in facts.values()]
+def _cells(facts: dict) -> list[str]:
+    values = facts.values()
+    return ["" if v is None else f"{v:.3f}" if isinstance(v, float) else csv_cell(v) for v in values]
 
 
 __all__ = ["FORMATS", "Embedding", "check_format", "embed", "write_embeddings"]

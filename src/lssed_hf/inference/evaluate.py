@@ -5,6 +5,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -21,6 +22,7 @@ from ..evaluation.report import (
     write_predictions,
     write_report,
 )
+from ..files import check_writable
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word, label_numbers
 from . import AudioClassifier, load_classifier
 from .classifiers.classifier import Classifier
@@ -183,8 +185,11 @@ def evaluate_model(
 
     Raises:
         ValueError: See `predict_dataset`.
+        OSError: Nothing can be written to the folder.
         AudioError, FileNotFoundError: A clip cannot be used; the message names its file.
     """
+    if output_dir is not None:
+        check_writable(Path(output_dir, "results.json"))  # before the work
     classifier = load_classifier(model_name_or_path, batch_size, device, trust_remote_code)
     predictions = predict_dataset(
         classifier,

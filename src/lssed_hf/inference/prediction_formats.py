@@ -2,19 +2,17 @@
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import IO
 
 import numpy as np
 
+from ..escaping import csv_cell, printable
 from .predict import Prediction
 
 
 _NOTHING = "-"
-# Control characters, which a terminal would act on, and surrogates, which stand for bytes that are not UTF-8.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def write_table(file: IO[str], predictions: Sequence[Prediction], labels: Sequence[str]) -> None:
@@ -36,7 +34,7 @@ def write_columns(file: IO[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def write_csv(file: IO[str], predictions: Iterable[Prediction], labels: Sequence[str]) -> None:
-    """Write file, label, score, the probability of each class, seconds, note and error."""
+    """Write file, label, score, the probability of each class, seconds, note and error; see `csv_cell`."""
     writer = csv.writer(file)
     predictions = list(predictions)
     channels = any(one.channel for one in predictions)
@@ -45,14 +43,14 @@ def write_csv(file: IO[str], predictions: Iterable[Prediction], labels: Sequence
         scores = [f"{one.probabilities[label]:.4f}" if one.probabilities else "" for label in labels]
         writer.writerow(
             [
-                one.file,
+                csv_cell(one.file),
                 *([one.channel or ""] if channels else []),
-                one.label or "",
+                csv_cell(one.label or ""),
                 "" if one.score is None else f"{one.score:.4f}",
                 *scores,
                 "" if one.seconds is None else f"{one.seconds:.3f}",
                 "; ".join(one.notes),
-                one.error or "",
+                csv_cell(one.error or ""),
             ]
         )
 
@@ -78,12 +76,7 @@ def score_cells(probabilities: np.ndarray | None, labels: Sequence[str]) -> list
     if probabilities is None:
         return [""] * (len(labels) + 2)
     best = int(probabilities.argmax())
-    return [labels[best], *(f"{score:.4f}" for score in (probabilities[best], *probabilities))]
-
-
-def printable(text: str) -> str:
-    r"""Return text in which control characters and undecodable bytes stand as `\x1b` or `\udcff`."""
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    return [csv_cell(labels[best]), *(f"{score:.4f}" for score in (probabilities[best], *probabilities))]
 
 
 def _record(one: Prediction) -> dict:
@@ -99,4 +92,4 @@ FORMATS: dict[str, Callable[[IO[str], Sequence[Prediction], Sequence[str]], None
     "jsonl": write_json_lines,
 }
 
-__all__ = ["FORMATS", "printable", "score_cells", "score_columns", "write_columns"]
+__all__ = ["FORMATS", "score_cells", "score_columns", "write_columns"]

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ..corpora.sources import encode_labels
-from ..files import write_json
+from ..files import check_writable, write_json
 from ..hub.cards.model_card import write_model_card
 from ..inference import AudioClassifier, load_classifier
 from ..inference.classifiers.classifier import Classifier
@@ -125,6 +125,7 @@ def adapt_model(
     """
     if model is not None and os.path.realpath(model) == os.path.realpath(output_dir):
         raise ValueError(f"--output_dir {output_dir} is the folder of the model to adapt: choose another one")
+    check_writable(Path(output_dir, RECORD))  # before the work
     classifier = load_classifier(model, 1, device, trust_remote_code)
     linear = linear_head(classifier)
     names, labels, matched = _labels(rows, data_args.label_column_name, classifier.labels)
@@ -165,7 +166,8 @@ def adapt_model(
     if temperatures:
         adapted = adapted.divided(*temperatures)
     results["notes"] = _notes(results, classifier.labels)
-    num_parameters = save(classifier, adapted, names, output_dir, trust_remote_code)
+    with naming(output_dir):
+        num_parameters = save(classifier, adapted, names, output_dir, trust_remote_code)
     write_json(Path(output_dir, RECORD), results)
     record_training(
         data_args,

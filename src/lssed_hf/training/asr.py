@@ -25,6 +25,7 @@ from ..evaluation.wer import (
     write_transcript_report,
     write_transcripts,
 )
+from ..files import naming
 from ..hub.training_record import corpus_facts, split_facts, start_facts, write_record
 from ..models.espnet.configuration_espnet_asr import EspnetAsrConfig
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
@@ -68,7 +69,7 @@ def train_asr(data_args: AsrDataArguments, model_args: AsrModelArguments, args: 
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     import_jiwer()  # rather now than after the training
-    with claimed(Path(args.output_dir)):
+    with claimed(Path(args.output_dir)), naming(args.output_dir):
         return _train_in_folder(data_args, model_args, args)
 
 

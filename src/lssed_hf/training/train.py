@@ -16,6 +16,7 @@ from transformers import set_seed
 from ..audio import AudioError
 from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.sources import find_source
+from ..files import naming
 from ..hub.cards.model_card import write_model_card
 from ..inference.classifiers.svm import CLASSICAL
 from ..inference.evaluate import evaluate_model
@@ -147,7 +148,7 @@ def train_model(
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     _check_flags(model_args, args)
     teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
-    with claimed(Path(args.output_dir)):
+    with claimed(Path(args.output_dir)), naming(args.output_dir):
         return _train_in_folder(data_args, model_args, args, teachers, dataset)
 
 

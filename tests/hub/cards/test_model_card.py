@@ -11,9 +11,9 @@ from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from lssed_hf import PyResNetFeatureExtractor, cli, create_model
 from lssed_hf.corpora import corpus_builder, list_corpora
+from lssed_hf.escaping import code, plain
 from lssed_hf.evaluation.report import evaluate_predictions
 from lssed_hf.experiments.settings import recipe
-from lssed_hf.hub.cards.escaping import code, plain
 from lssed_hf.hub.cards.facts import CardFacts, read_recipe, recorded_systems
 from lssed_hf.hub.cards.model_card import FORBIDDEN, model_card, write_model_card
 from lssed_hf.hub.run_folders import recorded_runs

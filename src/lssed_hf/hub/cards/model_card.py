@@ -15,6 +15,7 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ...corpora import corpus_builder
+from ...escaping import code, one_line, plain
 from ...evaluation.report import (
     adversarial_table,
     classes_table,
@@ -26,7 +27,6 @@ from ...evaluation.text_tables import markdown_table
 from ...evaluation.wer import rates_table
 from ...files import replacing
 from ...inference.classifiers.svm import MODEL_TYPE
-from .escaping import code, one_line, plain
 from .facts import CardFacts, read_facts, terms
 
 

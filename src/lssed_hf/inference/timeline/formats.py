@@ -8,7 +8,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ..prediction_formats import printable, score_cells, score_columns, write_columns
+from ...escaping import csv_cell, printable
+from ..prediction_formats import score_cells, score_columns, write_columns
 from ..quality import NO_SPEECH, UNSURE
 from .scoring import NO_TURN, OWN_SPEECH, TimelineSegment
 
@@ -107,8 +108,8 @@ def write_csv(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequen
         cells = score_cells(segment.probabilities if segment.scored else None, labels)
         if segment.skipped:
             cells[:2] = "", ""
-        times = (f"{segment.start:.4f}", f"{segment.end:.4f}")
-        writer.writerow([*times, segment.speaker or "", *cells, segment.skipped or "", segment.baseline or ""])
+        place = (f"{segment.start:.4f}", f"{segment.end:.4f}", csv_cell(segment.speaker or ""))
+        writer.writerow([*place, *cells, segment.skipped or "", segment.baseline or ""])
 
 
 def write_json(
