@@ -66,10 +66,19 @@ def test_enroll_adds_and_replaces_and_loses_nobody(home, people, capsys):
 def test_a_recording_that_cannot_be_read_leaves_the_file_as_it_was(home, people, tmp_path, capsys):
     (tmp_path / "bad.wav").write_text("text")
     before = people.read_bytes()
-    assert enroll(home, people, "anna", home / "anna", tmp_path / "bad.wav") == 1
-    assert "bad.wav" in capsys.readouterr().err and people.read_bytes() == before
+    assert enroll(home, people, "anna", tmp_path / "bad.wav") == 1
+    output = capsys.readouterr().err
+    assert "left out: " in output and "bad.wav: truncated, damaged" in output and people.read_bytes() == before
     assert enroll(home, people, " ", home / "anna") == 1
     assert "--speaker needs a name" in capsys.readouterr().err
+
+
+def test_a_recording_that_cannot_be_read_is_left_out(home, people, tmp_path, capsys):
+    (tmp_path / "bad.wav").write_text("text")
+    assert enroll(home, people, "anna", home / "anna" / "0.wav", tmp_path / "bad.wav") == 1
+    output = capsys.readouterr().err
+    assert "left out: " in output and "bad.wav: truncated, damaged" in output
+    assert "anna: 1 recording, 0.5 s, replaced in" in output
 
 
 def test_enroll_says_of_which_models_a_baseline_is_no_part(home, tmp_path, capsys):

@@ -55,13 +55,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         read_speakers(args.speakers, classifier)
     unscored = set(unscored_notes(None, is_built_in(model)))
     left_out: list[str] = []
+    unread = 0
 
     def waveforms() -> Iterator["np.ndarray"]:
+        nonlocal unread
         for path in tqdm(paths, desc="Measuring", unit="file", disable=None):
             try:
                 waveform = load_audio(path, classifier.sampling_rate)
             except (OSError, ValueError, ImportError) as error:
                 left_out.append(str(error))
+                unread += 1
                 continue
             notes = signal_notes(waveform, classifier.sampling_rate)
             if unscored.isdisjoint(notes):
@@ -87,4 +90,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{args.speaker}: {count}, {statistics.seconds:.1f} s, {done} {args.speakers}",
         file=sys.stderr,
     )
-    return 0
+    return int(unread > 0)
