@@ -43,7 +43,17 @@ def fuzz(path: Path, seconds: float) -> bool:
     environment = {**os.environ, "HYPOTHESIS_PROFILE": "fuzz", "OMP_NUM_THREADS": "1"}
     while (elapsed := time.monotonic() - begin) < seconds:
         seed = time.time_ns() % 2**32
-        command = [sys.executable, "-m", "pytest", "-q", "-m", "fuzz", f"--hypothesis-seed={seed}", str(path)]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--show-capture=no",
+            "-m",
+            "fuzz",
+            f"--hypothesis-seed={seed}",
+            str(path),
+        ]
         try:
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, preexec_fn=bound, timeout=PATIENCE, capture_output=True, text=True

@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lssed_hf import load_audio, load_corpus
@@ -397,6 +397,7 @@ CELLS = {
 @pytest.mark.fuzz
 @pytest.mark.parametrize("reader", READERS)
 @given(rows=st.lists(st.fixed_dictionaries(CELLS), min_size=1, max_size=6))
+@example(rows=[dict.fromkeys(CELLS, "") | {"name": CLIPS[0], "emotion": ","}])
 def test_every_row_is_read_or_refused(anything, reader, rows):
     metadata = anything / "metadata.csv"
     with metadata.open("w", newline="", encoding="utf-8", errors="replace") as file:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -444,6 +444,7 @@ class TestOtherFiles:
         st.booleans(),
         st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4),
     )
+    @example(False, [(2628, 14)])  # a member whose place is negative
     @settings(max_examples=2 * settings.default.max_examples)
     def test_any_damage_is_harmless(self, tmp_path_factory, legacy, changes):
         path = tmp_path_factory.mktemp("damage") / "m.pth"

@@ -79,22 +79,25 @@ class LabelReader:
         return label_key(label) in self._map
 
     def unknown(self, text: str) -> list[str]:
-        """Return the labels of a text that the label set lacks."""
+        """Return the labels of a text that the label set lacks. A text without labels has none."""
         if self.is_free:
             return []
-        return [part for part in self._parts(text) if label_key(part) not in self._map and not is_emotion(part)]
+        return [part for part in self._split(text) if label_key(part) not in self._map and not is_emotion(part)]
 
     def unused(self) -> list[str]:
         """Return the labels of the map that no text has had so far."""
         return [label for label in self._label_map if label_key(label) not in self._used]
 
     def _parts(self, text: str) -> list[str]:
+        if not (parts := self._split(text)):
+            raise ValueError("no label given")
+        return parts
+
+    def _split(self, text: str) -> list[str]:
         if label_key(text) in self._map:
             return [text]
         parts = [part.strip() for part in re.split(";" if self.is_free else "[;,/|]", text)]
-        if not parts[0]:
-            raise ValueError("no label given")
-        return [part for part in parts if part]
+        return [part for part in parts if part] if parts[0] else []
 
     def _name(self, part: str) -> str:
         key = label_key(part)

@@ -30,8 +30,8 @@ _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"  # first operation, from protocol 2 on
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-#: Exceptions of zipfile for damaged archives.
-_DAMAGE = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OverflowError, struct.error)
+#: Exceptions of zipfile for damaged archives. OSError: the place of a member is negative.
+_DAMAGE = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OverflowError, struct.error, OSError)
 
 
 def is_torch_file(path: str | os.PathLike) -> bool:
