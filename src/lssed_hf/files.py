@@ -65,9 +65,7 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         number = error.errno if isinstance(error, OSError) else int(found[1] or errno.ENOSPC) if found else None
         if number not in _FULL or getattr(error, "filename", None) is not None:
             raise
-        raise OSError(
-            number, f"{os.strerror(number)}; make room and run the same command again", os.fspath(path)
-        ) from error
+        raise OSError(number, os.strerror(number), os.fspath(path)) from error
 
 
 def check_writable(path: str | os.PathLike) -> None:

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..escaping import printable, printable_lines
+from ..files import naming
 from ..suggest import did_you_mean
 
 
@@ -103,7 +104,8 @@ def _run(prog: str, function: Callable[[], int | None]) -> int:
             status = function()
             _leave_process_group()
         finally:  # also behind --help, which ends in SystemExit
-            sys.stdout.flush()
+            with naming("standard output"):
+                sys.stdout.flush()
         return status or 0
     except BrokenPipeError:
         # The reader of the output is gone, as `| head` does. Python would complain once more when it closes stdout.
