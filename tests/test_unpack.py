@@ -179,6 +179,17 @@ class TestExtractArchive:
             extract_archive(archive, tmp_path / "out")
         assert names(tmp_path) == ["x.tar.gz"]
 
+    def test_a_member_before_the_beginning(self, tmp_path):
+        path = write_zip(tmp_path / "x.zip", GOOD.items())
+        content = bytearray(path.read_bytes())
+        place = content.rindex(b"PK\5\6") + 16  # where the directory begins
+        begin = int.from_bytes(content[place : place + 4], "little")
+        content[place : place + 4] = (begin + 5).to_bytes(4, "little")
+        path.write_bytes(content)
+        with pytest.raises(ArchiveError, match=r"x\.zip"):
+            extract_archive(path, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
     def test_a_wrong_checksum_names_the_member(self, tmp_path):
         archive = tmp_path / "x.zip"
         with zipfile.ZipFile(archive, "w") as file:

@@ -1,5 +1,6 @@
 """Unpacking of .zip and .tar archives that may be damaged or hostile."""
 
+import errno
 import gzip
 import lzma
 import os
@@ -155,5 +156,8 @@ def _write_member(archive: Path, member: _Member, path: Path) -> None:
         with member.open() as source, open(path, "xb") as target:
             shutil.copyfileobj(source, target, _CHUNK)
     # RuntimeError: encrypted. NotImplementedError, a RuntimeError: a compression that Python does not have.
-    except (*_DAMAGE, RuntimeError, FileExistsError) as error:
+    except (*_DAMAGE, RuntimeError, OSError) as error:
+        # EINVAL: a member begins before the file does. Other errors are the disk's.
+        if not isinstance(error, (*_DAMAGE, RuntimeError)) and error.errno not in (errno.EEXIST, errno.EINVAL):
+            raise
         raise ArchiveError(f"{archive}: member {member.name!r} cannot be unpacked: {error}") from error

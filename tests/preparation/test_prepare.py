@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
+from recordings import sound_file, tone
 
 from lssed_hf import load_audio, load_corpus
 from lssed_hf.audio import encode_audio
@@ -544,3 +545,17 @@ class TestCommand:
     def test_bad_option(self, raw, tmp_path, capsys):
         assert cli(["prepare", "lssed", str(raw()), str(tmp_path / "out"), "--options", "keep_chinese"]) == 1
         assert "'keep_chinese' is not NAME=VALUE" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_among_the_clips_is_rejected(tmp_path):
+    for label, pitch in (("angry", 300), ("sad", 200)):
+        (tmp_path / "raw" / label).mkdir(parents=True)
+        for number in range(4):
+            content = sound_file(tone(0.5, frequency=pitch + number))
+            (tmp_path / "raw" / label / f"{number}.wav").write_bytes(content)
+    os.mkfifo(tmp_path / "raw" / "sad" / "pipe.wav")  # nobody writes into it
+    prepare("folder", tmp_path / "raw", tmp_path / "out")
+    with (tmp_path / "out" / "rejects.csv").open(newline="", encoding="utf-8") as file:
+        (reject,) = csv.DictReader(file)
+    assert "pipe" in reject["id"] and "the file is empty" in reject["reason"]

@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 import os
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -551,7 +552,8 @@ def _pointer_problem(path: str, known: dict[str, str | None]) -> str | None:
     """Return a message if a file is a placeholder such as a Git LFS pointer. `known` caches the results by file."""
     if path not in known:
         try:
-            small = os.stat(path).st_size < _POINTER_SIZE
+            status = os.stat(path)
+            small = stat.S_ISREG(status.st_mode) and status.st_size < _POINTER_SIZE  # reading a pipe might never end
             known[path] = placeholder_problem(Path(path).read_bytes()) if small else None
         except OSError:
             known[path] = None
