@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ..corpora.sources import encode_labels
-from ..files import check_writable, write_json
+from ..files import check_writable, naming, write_json
 from ..hub.cards.model_card import write_model_card
 from ..inference import AudioClassifier, load_classifier
 from ..inference.classifiers.classifier import Classifier
