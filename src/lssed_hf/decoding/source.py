@@ -103,7 +103,7 @@ def part_bounds(total: int, rate: int, start: float | None, end: float | None, n
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open a file for `open`. A pipe that nobody writes into is empty; the process would otherwise wait without end."""
+    """Open a file for `open`. A pipe that nobody writes into is empty, where the process would wait without end."""
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     if hasattr(os, "O_NONBLOCK"):
         os.set_blocking(descriptor, True)
