@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..escaping import plain
+from ..escaping import table_cell
 from ..files import replacing
 from .runs import Run
 
@@ -31,7 +31,7 @@ def failures_of(runs: Iterable[Run]) -> dict[str, str]:
 
 def missing_section(failures: Mapping[str, str]) -> str:
     """Return the section of a report, Markdown, on runs that are not finished. It is empty without any."""
-    lines = "".join(f"- {plain(title)}: {plain(problem)}\n" for title, problem in failures.items())
+    lines = "".join(f"- {table_cell(title)}: {table_cell(problem)}\n" for title, problem in failures.items())
     return f"\n## Missing\n\n{lines}" if failures else ""
 
 
