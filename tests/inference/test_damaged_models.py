@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_classifier import write_classifier
 from tiny_whisper import write_whisper
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
 from lssed_hf import cli, embed, list_pretrained, load_classifier
 from lssed_hf.hub.export import open_source
@@ -211,6 +212,18 @@ class TestEncodersWithoutAHead:
             ValueError, match=rf"{WEIGHTS}: encoder\.conv1\.weight holds nan|parameters of the encoder"
         ):
             open_encoder(folder)
+
+    @pytest.mark.parametrize("probability", [0.0, 0.05])
+    def test_weights_for_training_alone_may_be_missing_or_left(self, probability, tmp_path):
+        sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+        sizes |= {"conv_dim": (8, 8), "conv_kernel": (10, 8), "conv_stride": (40, 8), "num_feat_extract_layers": 2}
+        sizes |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "classifier_proj_size": 8}
+        Wav2Vec2ForSequenceClassification(Wav2Vec2Config(**sizes)).save_pretrained(tmp_path)
+        Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+        settings(CONFIG, mask_time_prob=probability)(tmp_path)
+        if probability:
+            weights(lambda tensors: tensors.pop("wav2vec2.masked_spec_embed"))(tmp_path)
+        assert load_classifier(tmp_path).labels == ["LABEL_0", "LABEL_1"]
 
     def test_endless_padding_is_refused(self, tmp_path):
         settings(FRONT_END, chunk_length=10**6)(write_whisper(tmp_path))
