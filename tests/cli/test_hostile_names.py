@@ -176,7 +176,11 @@ sys.exit(cli.main({command!r}))
 @pytest.mark.parametrize(
     "command, size, name",
     [
-        (["evaluate", "--data_dir", "own", "--split", "all", "--output_dir", "out"], 12_000, "out/confusion_matrix.png"),
+        (
+            ["evaluate", "--data_dir", "own", "--split", "all", "--output_dir", "out"],
+            12_000,
+            "out/confusion_matrix.png",
+        ),
         (["train", "--data_dir", "own", "--output_dir", "out", "--num_train_epochs", "1"], 400_000, "out"),
     ],
     ids=["evaluate", "train"],
