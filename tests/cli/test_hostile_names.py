@@ -109,8 +109,8 @@ def test_errors_and_logs_give_the_terminal_no_commands(command, tmp_path, monkey
 
 
 def test_messages_of_the_log_are_escaped(caplog):
-    assert cli.main(["--version"]) == 0
-    logging.getLogger("lssed_hf.test").warning("%s is left out", CONTROL)
+    with cli.as_command():
+        logging.getLogger("lssed_hf.test").warning("%s is left out", CONTROL)
     assert caplog.messages[-1] == "\\x1b[2Jgone\\x07 is left out"
 
 

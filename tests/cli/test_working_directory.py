@@ -46,7 +46,7 @@ class TestWorkingDirectory:
         run(corpus, "benchmark", "--models", "pyresnet-small", "--output_dir", "../bench", *settings.split())
 
     def test_a_choice_of_the_user_stays(self, corpus):
-        code = "import os; from lssed_hf.cli import main; main(['--version']); print(os.environ['PYTHONSAFEPATH'])"
+        code = "import os; from lssed_hf import cli\nwith cli.as_command(): print(os.environ['PYTHONSAFEPATH'])"
         for environment, kept in (({}, "1"), ({"PYTHONSAFEPATH": ""}, "")):
             done = subprocess.run(
                 [sys.executable, "-c", code],

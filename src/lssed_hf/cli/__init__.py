@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from .. import __version__
@@ -93,15 +94,10 @@ def _run(prog: str, function: Callable[[], int | None]) -> int:
     """Call a function and return its exit status, None being 0; its errors become one line each."""
     if sys.stdout is None:  # it was closed
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
-    warnings.formatwarning = lambda message, *place: (
-        f"{printable_lines(str(message))}\n"
-    )  # without the line of the code
-    logging.setLogRecordFactory(_printable_record)
-    # Worker processes import nothing from the working directory, which may be a corpus of strangers (Python 3.11).
-    os.environ.setdefault("PYTHONSAFEPATH", "1")
     try:
         try:
-            status = function()
+            with as_command():
+                status = function()
             _leave_process_group()
         finally:  # also behind --help, which ends in SystemExit
             with naming("standard output"):
@@ -118,6 +114,27 @@ def _run(prog: str, function: Callable[[], int | None]) -> int:
         # The package's own errors name the file or field and the remedy. A traceback would bury that.
         print(f"{prog}: error: {printable(' '.join(str(error).splitlines()))}", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def as_command() -> Iterator[None]:
+    """Let this process behave as a command's.
+
+    Warnings come without the line of the code, and foreign names in messages have no power over the terminal. Worker
+    processes import nothing from the working directory, which may be a corpus of strangers (Python 3.11 and later).
+    """
+    formatwarning, factory = warnings.formatwarning, logging.getLogRecordFactory()
+    safe_path = os.environ.get("PYTHONSAFEPATH")
+    warnings.formatwarning = lambda message, *place: f"{printable_lines(str(message))}\n"
+    logging.setLogRecordFactory(_printable_record)
+    os.environ["PYTHONSAFEPATH"] = "1" if safe_path is None else safe_path
+    try:
+        yield
+    finally:
+        warnings.formatwarning = formatwarning
+        logging.setLogRecordFactory(factory)
+        if safe_path is None:
+            del os.environ["PYTHONSAFEPATH"]
 
 
 def _printable_record(*args, **kwargs) -> logging.LogRecord:
