@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 DESCRIPTION = """Put the statistics of a speaker into a file, from a few recordings of theirs, in all moods at best.
-`predict` and `timeline` then normalise the speaker's recordings by them. Recordings without speech are left out and
-named. A recording that cannot be read ends the command, and the file stays as it was."""
+`predict` and `timeline` then normalise the speaker's recordings by them. Recordings without speech, and those that
+cannot be read, are left out and named. If none is left, the file stays as it was."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
