@@ -88,6 +88,15 @@ def check_writable(path: str | os.PathLike) -> None:
         raise PermissionError(f"{path}: nothing can be written in {parent}; give another folder")
 
 
+def content_folders(folder: Path) -> tuple[Path, ...]:
+    """Return the folders that may hold the files of a resolved folder.
+
+    These are the folder itself and, for a snapshot in the cache of the Hub, the blobs that its files are links to.
+    """
+    blobs = (parent.parent / "blobs" for parent in folder.parents if parent.name == "snapshots")
+    return (folder, *(place for place in blobs if place.is_dir()))
+
+
 @contextmanager
 def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Make a folder that the block fills.

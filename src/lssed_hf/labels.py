@@ -20,6 +20,8 @@ EMOTIONS = (
 )
 BENCHMARK_EMOTIONS = EMOTIONS[:4]
 GENDERS = ("female", "male")
+#: Gender by its initial in names of files and speakers.
+GENDER_INITIALS = {gender[0].upper(): gender for gender in GENDERS}
 AGE_GROUPS = ("young", "middle_aged", "old")
 
 #: Spellings in LSSED's paper and metadata and in other corpora. RAVDESS's authors recorded "calm" as a second resting

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from ..audio import encode_audio, load_audio, num_channels
 from ..decoding.source import placeholder_problem
+from ..files import content_folders
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS, emotion_of_word
 from ..suggest import did_you_mean
 from .source_files import source_hash
@@ -299,8 +300,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
 
         These are folders that archives are unpacked to, and the blobs of a snapshot in the cache of the Hub.
         """
-        blobs = (parent.parent / "blobs" for parent in data_dir.parents if parent.name == "snapshots")
-        return (data_dir, *(folder for folder in blobs if folder.is_dir()))
+        return content_folders(data_dir)
 
     def split_schemes(self, utterances: Sequence[Utterance]) -> Sequence[str]:
         """Return the schemes that can divide these utterances."""

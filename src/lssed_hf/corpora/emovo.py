@@ -20,6 +20,7 @@ man for validation (m2), a woman and a man for test (f3, m3), and three actors f
 import re
 from pathlib import Path
 
+from ..labels import GENDER_INITIALS
 from .base import CorpusFacts, Utterance
 from .file_names import FileNameCorpus
 from .leave_out import LeaveOutCorpus
@@ -50,7 +51,6 @@ SENTENCES = {
     "d1": "Sabato sera cosa farà?",
     "d2": "Porti con te quella cosa?",
 }
-_GENDERS = {"f": "female", "m": "male"}
 
 
 class Emovo(FileNameCorpus, LeaveOutCorpus):
@@ -77,7 +77,7 @@ class Emovo(FileNameCorpus, LeaveOutCorpus):
             id=path.stem,
             path=str(path),
             emotion=EMOTION_CODES[emotion],
-            gender=_GENDERS[speaker[0]],
+            gender=GENDER_INITIALS[speaker[0].upper()],
             speaker_id=speaker,
             transcript=SENTENCES.get(sentence),
         )

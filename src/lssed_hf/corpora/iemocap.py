@@ -34,7 +34,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..audio import AudioError, audio_duration
-from ..labels import BENCHMARK_EMOTIONS
+from ..labels import BENCHMARK_EMOTIONS, GENDER_INITIALS
 from .base import DIMENSIONS, CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance
 from .fields import rating
 from .leave_out import LeaveSessionOutCorpus
@@ -55,7 +55,6 @@ EMOTION_CODES = {
     "oth": "other",
 }
 NO_AGREEMENT = "xxx"
-_GENDERS = {"F": "female", "M": "male"}
 _TURN = re.compile(r"(?P<dialog>Ses0(?P<session>[1-5])[FM]_\w+)_(?P<speaker>[FM])\d{3}")
 _ENTRY = re.compile(
     r"\[(?P<start>\d+\.?\d*) *- *(?P<end>\d+\.?\d*)\]\s+(?P<turn>\S+)\s+(?P<label>\S+)\s+\[(?P<vad>[^]]*)\]"
@@ -166,7 +165,7 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
         id=name,
         path=str(recording if cut else sentence),
         emotion=EMOTION_CODES[label],
-        gender=_GENDERS[turn["speaker"]],
+        gender=GENDER_INITIALS[turn["speaker"]],
         speaker_id=f"Ses0{turn['session']}{turn['speaker']}",
         session_id=turn["session"],
         start=float(entry["start"]),

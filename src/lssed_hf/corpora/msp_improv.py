@@ -26,6 +26,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..labels import GENDER_INITIALS
 from .base import DIMENSIONS, CorpusFacts, Reject, Utterance
 from .fields import rating
 from .leave_out import LeaveSessionOutCorpus
@@ -47,7 +48,6 @@ _LINE = re.compile(
     r" *(?P<label>\w) *;(?P<ratings>.*)"
 )
 _RATING = {"V": "valence", "A": "arousal", "D": "dominance"}
-_GENDERS = {"F": "female", "M": "male"}
 
 
 class MspImprov(LeaveSessionOutCorpus):
@@ -103,7 +103,7 @@ def _read_line(line: str, source: str, files: dict[str, Path]) -> Utterance | Re
         id=name,
         path=str(path),
         emotion=EMOTION_CODES[match["label"]],
-        gender=_GENDERS[match["speaker"][0]],
+        gender=GENDER_INITIALS[match["speaker"][0]],
         speaker_id=match["speaker"],
         session_id=match["session"],
         **{_RATING[key]: rating(value) for key, _, value in ratings if key in _RATING},

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..labels import GENDER_INITIALS
 from .base import CorpusDataError, CorpusFacts, Reject, Utterance
 from .file_names import FileNameCorpus
 from .splits import assign_speakers
@@ -34,7 +35,6 @@ EMOTION_CODES = {
     "W": "surprised",
 }
 TEXTS = "modified_shemo.json"
-_GENDERS = {"F": "female", "M": "male"}
 
 
 class Shemo(FileNameCorpus):
@@ -67,7 +67,7 @@ class Shemo(FileNameCorpus):
             id=match[0],
             path=str(path),
             emotion=EMOTION_CODES[emotion],
-            gender=_GENDERS[gender],
+            gender=GENDER_INITIALS[gender],
             speaker_id=speaker,
         )
 

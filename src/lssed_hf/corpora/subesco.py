@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..labels import GENDER_INITIALS
 from .base import CorpusFacts, Utterance
 from .file_names import FileNameCorpus
 from .splits import assign_speakers
@@ -28,7 +29,6 @@ EMOTION_CODES = {
     "SAD": "sad",
     "SURPRISE": "surprised",
 }
-_GENDERS = {"F": "female", "M": "male"}
 
 
 class Subesco(FileNameCorpus):
@@ -59,7 +59,7 @@ class Subesco(FileNameCorpus):
             id=match[0],
             path=str(path),
             emotion=EMOTION_CODES[emotion],
-            gender=_GENDERS[gender],
+            gender=GENDER_INITIALS[gender],
             speaker_id=speaker,
         )
 

@@ -18,7 +18,7 @@ import torch
 import yaml
 from huggingface_hub.errors import StrictDataclassError
 
-from ...files import check_new_folder, new_folder, sha256
+from ...files import check_new_folder, content_folders, new_folder, sha256
 from ...models.espnet.configuration_espnet_asr import EspnetAsrConfig
 from ...models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ...models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
@@ -132,10 +132,7 @@ def _find_files(root: Path, config_file, checkpoint_file) -> _Files:
 
 def _own(root: Path, path: Path) -> Path:
     """Return a file of a model after a check that it is no link to something else on the disk."""
-    target, folder = path.resolve(), root.resolve()
-    # In the cache of the Hub, files are links to contents beside the snapshots.
-    homes = [folder, *(parent.parent / "blobs" for parent in folder.parents if parent.name == "snapshots")]
-    if not any(target.is_relative_to(home) for home in homes):
+    if not any(path.resolve().is_relative_to(folder) for folder in content_folders(root.resolve())):
         raise ValueError(
             f"{path.relative_to(root)} is a link out of the model; copy its folder with contents (cp -rL)"
         )

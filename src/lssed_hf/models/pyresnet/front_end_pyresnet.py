@@ -198,13 +198,12 @@ class PyResNetFrontEnd:
         n_mels=num_mel_bins)` in float64, transposed, to 0.01 dB within 80 dB of the clip's peak. Further below, the
         rounding of float32 shows.
         """
-        padded = _zero_padded("padded", waveform, self.n_fft // 2, self.n_fft // 2)
-        frames = _frames(padded, self.n_fft, self.hop_length)
+        frames = self._mel_frames(waveform)
         mel = np.empty((len(frames), self.num_mel_bins), dtype=np.float32)
         for rows in _blocks(len(frames)):
-            block = frames[rows]
-            windowed = np.multiply(block, self.window, out=_scratch("windowed", block.shape, np.float32))
-            parts = scipy.fftpack.rfft(windowed, overwrite_x=True)  # in place, which scipy.fft cannot
+            parts = scipy.fftpack.rfft(
+                self._windowed(frames[rows]), overwrite_x=True
+            )  # scipy.fft cannot do it in place
             np.multiply(parts, parts, out=parts)
             for columns, filters, weights in self.mel_blocks:
                 np.matmul(parts[:, columns], weights, out=mel[rows, filters])
@@ -212,13 +211,10 @@ class PyResNetFrontEnd:
 
     def _denoised_mel_spectrogram(self, waveform: np.ndarray) -> np.ndarray:
         """Return the mel power spectrogram after spectral subtraction in its own frames."""
-        padded = _zero_padded("padded", waveform, self.n_fft // 2, self.n_fft // 2)
-        frames = _frames(padded, self.n_fft, self.hop_length)
+        frames = self._mel_frames(waveform)
         magnitude = _scratch("magnitude", (len(frames), self.n_fft // 2 + 1), np.float32)
         for rows in _blocks(len(frames)):
-            block = frames[rows]
-            windowed = np.multiply(block, self.window, out=_scratch("windowed", block.shape, np.float32))
-            np.abs(scipy.fft.rfft(windowed, axis=1), out=magnitude[rows])
+            np.abs(scipy.fft.rfft(self._windowed(frames[rows]), axis=1), out=magnitude[rows])
         power = np.square(magnitude, out=_scratch("power", magnitude.shape, np.float32))
         noise_magnitude = self._noise_magnitude(magnitude)
         if noise_magnitude is not None:
@@ -228,6 +224,14 @@ class PyResNetFrontEnd:
         for bins, filters, weights in self.power_blocks:
             np.matmul(power[:, bins], weights, out=mel[:, filters])
         return mel
+
+    def _mel_frames(self, waveform: np.ndarray) -> np.ndarray:
+        """Return the centred frames of a clip, (frames, n_fft), in memory of `_scratch`."""
+        padded = _zero_padded("padded", waveform, self.n_fft // 2, self.n_fft // 2)
+        return _frames(padded, self.n_fft, self.hop_length)
+
+    def _windowed(self, frames: np.ndarray) -> np.ndarray:
+        return np.multiply(frames, self.window, out=_scratch("windowed", frames.shape, np.float32))
 
     def extract(self, waveform: np.ndarray) -> np.ndarray:
         """Turn a clip (samples,) into features (frames, num_mel_bins) before normalisation, float32 both."""
