@@ -104,7 +104,6 @@ def test_a_missing_model_or_gradio_is_explained(model_folders, tmp_path, monkeyp
 def served(monkeypatch):
     """Return the apps that `serve` would run, each with its address."""
     pytest.importorskip("gradio")
-    monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # so that it is put back
     served = []
     monkeypatch.setattr(
         "lssed_hf.web.serve._run", lambda app, listener: served.append((app, listener.getsockname()[:2]))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from .. import __version__
+from ..environment import environment_variable
 from ..escaping import printable, printable_lines
 from ..files import naming
 from ..suggest import did_you_mean
@@ -124,17 +125,14 @@ def as_command() -> Iterator[None]:
     processes import nothing from the working directory, which may be a corpus of strangers (Python 3.11 and later).
     """
     formatwarning, factory = warnings.formatwarning, logging.getLogRecordFactory()
-    safe_path = os.environ.get("PYTHONSAFEPATH")
     warnings.formatwarning = lambda message, *place: f"{printable_lines(str(message))}\n"
     logging.setLogRecordFactory(_printable_record)
-    os.environ["PYTHONSAFEPATH"] = "1" if safe_path is None else safe_path
     try:
-        yield
+        with environment_variable("PYTHONSAFEPATH", os.environ.get("PYTHONSAFEPATH", "1")):
+            yield
     finally:
         warnings.formatwarning = formatwarning
         logging.setLogRecordFactory(factory)
-        if safe_path is None:
-            del os.environ["PYTHONSAFEPATH"]
 
 
 def _printable_record(*args, **kwargs) -> logging.LogRecord:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..environment import environment_variable
 from ..inference.classifiers.loading import load_speaker_classifier
 from ..inference.classifiers.pretrained import list_pretrained
 from .model_facts import read_model_facts
@@ -49,8 +50,11 @@ def serve(
         ValueError: A model cannot be opened, or is given twice.
         OSError: The port is taken.
     """
-    with tempfile.TemporaryDirectory(prefix="lssed_hf_serve_") as folder, suppress(KeyboardInterrupt):
-        os.environ["GRADIO_TEMP_DIR"] = folder  # read when Gradio is imported
+    with (
+        tempfile.TemporaryDirectory(prefix="lssed_hf_serve_") as folder,
+        environment_variable("GRADIO_TEMP_DIR", folder),  # read when Gradio is imported, and later
+        suppress(KeyboardInterrupt),
+    ):
         from .app import LOCAL_HOSTS, build_app
 
         paths = dict(zip(_short_names(models), models)) if models else {BUILT_IN: list_pretrained()[0]}
