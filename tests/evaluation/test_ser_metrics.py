@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import evaluate
 import numpy as np
 import pytest
 from hypothesis import given
@@ -163,6 +164,18 @@ def test_evaluate_loads_it_offline_from_anywhere_without_the_package(tmp_path):
     assert results["batches"] == score([0, 0, 1], [0, 1, 1], 3)
     assert results["combined"]["first_weighted_accuracy"] == results["combined"]["second_unweighted_accuracy"] == 0.5
     assert not results["package"]
+
+
+def test_scalars_alone_for_a_bootstrap():
+    """`evaluate.evaluator` resamples every value of a metric by scipy, which lists break."""
+    labels = {"references": [0, 0, 1, 1, 2, 2], "predictions": [0, 0, 1, 1, 1, 1]}
+    results = evaluate.evaluator("audio-classification").compute_metric(
+        evaluate.load(metric_path(), "scalars"), labels, strategy="bootstrap", n_resamples=20, random_state=0
+    )
+    assert results["unweighted_accuracy"]["score"] == pytest.approx(2 / 3)
+    assert results.keys() == {"weighted_accuracy", "unweighted_accuracy", "macro_f1"}
+    with pytest.raises(ValueError, match="choose default or scalars"):
+        evaluate.load(metric_path(), "scores")
 
 
 def test_the_folder_is_what_evaluate_and_the_hub_ask_for():

@@ -19,15 +19,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
+from huggingface_hub import DatasetCard
 from recordings import sound_file, tone
 
-from lssed_hf import load_audio, load_corpus
+from lssed_hf import list_corpora, load_audio, load_corpus
 from lssed_hf.audio import encode_audio
 from lssed_hf.cli import main as cli
-from lssed_hf.corpora import CorpusDataError
+from lssed_hf.corpora import CorpusDataError, corpus_builder
 from lssed_hf.labels import EMOTIONS
 from lssed_hf.preparation import prepare as module
 from lssed_hf.preparation import shards
+from lssed_hf.preparation.dataset_card import _LANGUAGE_CODES, HUB_LICENSES
 from lssed_hf.preparation.prepare import damaged_shards, prepare
 
 
@@ -150,6 +152,14 @@ class TestResult:
         ):
             assert part in card
         assert str(tmp_path) not in card
+        data = DatasetCard(card).data
+        assert (data.license, data.license_name, data.language) == ("other", "lssed", ["en"])
+
+    @pytest.mark.parametrize("corpus", [name for name in list_corpora() if corpus_builder(name).FACTS])
+    def test_the_hub_knows_the_languages_and_licences(self, corpus):
+        builder = corpus_builder(corpus)
+        assert {*builder.FACTS.languages} - {"others"} <= _LANGUAGE_CODES.keys()
+        assert builder.LICENSE in HUB_LICENSES or not builder.LICENSE.startswith(("CC", "MIT", "Apache", "ODbL"))
 
 
 class TestAudio:

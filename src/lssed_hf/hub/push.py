@@ -1,7 +1,7 @@
-"""Upload of a saved model to the Hub.
+"""Upload of a saved model or a prepared corpus to the Hub.
 
-`lssed-hf push` uploads weights, configuration, code and the card, chosen by their names, and never data. Without --yes
-it only lists the files.
+Of a model, `lssed-hf push` uploads weights, configuration, code and the card, chosen by their names, and never data. A
+folder of `lssed-hf prepare` goes to a dataset repository. Without --yes it only lists the files.
 """
 
 import fnmatch
@@ -14,9 +14,11 @@ from pathlib import Path
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.utils import validate_repo_id
 
+from ..corpora.prepared import read_manifest
 from ..inference.classifiers.exported import MARKER
 from ..inference.classifiers.svm import SVM_MARKER, SVM_WEIGHTS
 from .cards.model_card import FORBIDDEN
+from .push_dataset import dataset_files, sharing_refusal
 
 
 #: Files of a model. `training.json` and the picture count clips, and name nobody.
@@ -57,22 +59,24 @@ class Upload:
     Attributes:
         files: Sizes in bytes of the files to upload, by their paths within the folder.
         left_out: Paths of the files that stay.
-        forbidden: Whether the card says that the licence of the data forbids redistribution.
+        refusal: Reason why the licence of the data may forbid the upload, or "".
         warnings: Points to consider before the upload.
+        repo_type: Kind of the repository, "model" or "dataset".
     """
 
     files: dict[str, int]
     left_out: list[str]
-    forbidden: bool
+    refusal: str
     warnings: list[str]
+    repo_type: str = "model"
 
 
 def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -> Upload:
     """List the files of a folder that an upload takes.
 
     Args:
-        folder: Folder of a saved model, with its card.
-        allow_patterns: Patterns of file names to upload besides `ALLOWED`.
+        folder: Folder of a saved model, with its card, or of a prepared corpus.
+        allow_patterns: Patterns of file names of a model to upload besides `ALLOWED`.
 
     Raises:
         FileNotFoundError: There is no such folder, or no configuration, no weights or no card in it.
@@ -82,6 +86,10 @@ def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder: push takes that of a saved model")
+    if manifest := read_manifest(folder):
+        files = dataset_files(folder, manifest)
+        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        return Upload(files, sorted(there - {*files}), sharing_refusal(manifest), [], "dataset")
     files, left_out = {}, []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -101,7 +109,12 @@ def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -
         raise FileNotFoundError(f"{folder} holds no weights ({', '.join(f'*{suffix}' for suffix in _WEIGHTS)})")
     if "README.md" not in files:
         raise FileNotFoundError(f"{folder} holds no model card: write one with `lssed-hf card {folder}`")
-    return Upload(files, left_out, *_check_card(folder / "README.md"))
+    forbidden, warnings = _check_card(folder / "README.md")
+    refusal = (
+        f"the card of {folder} says that the licence of its training data forbids redistribution, which may bear on "
+        "the model."
+    )
+    return Upload(files, left_out, refusal if forbidden else "", warnings)
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -152,19 +165,19 @@ def push(
     public: bool = False,
     data_license_allows_sharing: bool = False,
     allow_patterns: Sequence[str] = (),
-    commit_message: str = "Upload model",
+    commit_message: str | None = None,
 ) -> Upload:
-    """Upload a saved model, or list the files that an upload takes.
+    """Upload a saved model or a prepared corpus, or list the files that an upload takes.
 
     Args:
-        folder: Folder of a saved model, with its card.
+        folder: Folder of a saved model, with its card, or of a prepared corpus.
         repo_id: Name of the repository, "owner/name". The repository is made if need be.
         dry_run: Whether to list the files only.
         public: Whether a new repository is public. An existing one stays unchanged.
         data_license_allows_sharing: Whether you made sure that the model may be shared, although the card says that
-            the licence of the data forbids redistribution of the data.
-        allow_patterns: Patterns of file names to upload besides `ALLOWED`.
-        commit_message: Message of the commit.
+            the licence of the data forbids redistribution of the data; or that a corpus without an open licence may.
+        allow_patterns: Patterns of file names of a model to upload besides `ALLOWED`.
+        commit_message: Message of the commit. Default: "Upload model" or "Upload dataset".
 
     Returns:
         Files that were uploaded, or would be.
@@ -179,23 +192,23 @@ def push(
     if "/" not in repo_id:
         raise ValueError(f"{repo_id!r} names no owner: write OWNER/{repo_id}")
     upload = plan_upload(folder, allow_patterns)
-    if upload.forbidden and not data_license_allows_sharing:
+    if upload.refusal and not data_license_allows_sharing:
+        shared = "weights" if upload.repo_type == "model" else "data"
         raise PushError(
-            f"the card of {folder} says that the licence of its training data forbids redistribution, which may "
-            "bear on the model. Read the licence or ask who gave you the data; if you may share the weights, say so "
+            f"{upload.refusal} Read the licence or ask who gave you the data; if you may share the {shared}, say so "
             "with --data_license_allows_sharing"
         )
     if dry_run:
         return upload
-    api = HfApi()
-    api.create_repo(repo_id, repo_type="model", private=not public, exist_ok=True)
-    if not public and not api.repo_info(repo_id, repo_type="model").private:
+    api, repo_type = HfApi(), upload.repo_type
+    api.create_repo(repo_id, repo_type=repo_type, private=not public, exist_ok=True)
+    if not public and not api.repo_info(repo_id, repo_type=repo_type).private:
         raise PushError(f"{repo_id} is public already: say --public if that is meant, or choose another name")
     api.upload_folder(
         folder_path=folder,
         repo_id=repo_id,
-        repo_type="model",
+        repo_type=repo_type,
         allow_patterns=[glob.escape(name) for name in upload.files],
-        commit_message=commit_message,
+        commit_message=commit_message or f"Upload {repo_type}",
     )
     return upload

@@ -13,6 +13,18 @@ from ..files import replacing
 from .plan import Plan, group_name
 
 
+#: ISO 639 codes of the languages in `CorpusFacts`.
+_LANGUAGE_CODES = {
+    **{"Bangla": "bn", "Chinese": "zh", "English": "en", "French": "fr", "German": "de", "Greek": "el"},
+    **{"Italian": "it", "Mandarin": "zh", "Persian": "fa", "Polish": "pl", "Punjabi": "pa", "Russian": "ru"},
+    **{"Urdu": "ur"},
+}
+#: Identifiers of licences on the Hub, by the words of the corpora.
+HUB_LICENSES = {
+    **{"Apache-2.0": "apache-2.0", "CC BY 4.0": "cc-by-4.0", "CC BY-NC-ND 4.0": "cc-by-nc-nd-4.0"},
+    **{"CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0", "CC0 1.0": "cc0-1.0", "ODbL 1.0": "odbl"},
+}
+
 _BODY = """\
 # {title}
 
@@ -64,9 +76,9 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
     title = corpus.name if manifest["config"] in ("default", "benchmark") else f"{corpus.name}, {manifest['config']}"
     data = DatasetCardData(
         pretty_name=title,
-        license="other",
-        license_name=corpus.name,
-        license_link=corpus.HOMEPAGE or None,
+        **_license(corpus),
+        language=_languages(corpus) or None,
+        source_datasets=["original"],
         task_categories=["audio-classification"],
         size_categories=[_size_category(counts["written"])],
         tags=list(corpus.TAGS),
@@ -92,6 +104,20 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
     )
     with replacing(path) as partial:
         partial.write_text(f"---\n{data.to_yaml()}\n---\n\n{body}", encoding="utf-8")
+
+
+def _license(corpus: CorpusBuilder) -> dict[str, str | None]:
+    """Return the licence as the Hub's metadata name it."""
+    if corpus.LICENSE in HUB_LICENSES:
+        return {"license": HUB_LICENSES[corpus.LICENSE]}
+    return {"license": "other", "license_name": corpus.name, "license_link": corpus.HOMEPAGE or None}
+
+
+def _languages(corpus: CorpusBuilder) -> list[str]:
+    """Return the ISO 639 codes of the corpus's languages, as far as they are known."""
+    known = corpus.FACTS.languages if corpus.FACTS else ()
+    chosen = getattr(corpus.config, "language", None)
+    return sorted({_LANGUAGE_CODES[name] for name in known if name in _LANGUAGE_CODES and chosen in (None, name)})
 
 
 def _describe_configurations(

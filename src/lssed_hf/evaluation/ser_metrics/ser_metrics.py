@@ -39,6 +39,11 @@ Examples:
     >>> results = ser_metrics.compute(references=[1, 1, 1, 0], predictions=[1, 1, 1, 1])
     >>> results["weighted_accuracy"], results["unweighted_accuracy"]
     (0.75, 0.5)
+
+    The configuration "scalars" leaves out the lists, for `evaluate.evaluator` with `strategy="bootstrap"`:
+
+    >>> sorted(evaluate.load(lssed_hf.metric_path(), "scalars").compute(references=[1, 0], predictions=[1, 1]))
+    ['macro_f1', 'unweighted_accuracy', 'weighted_accuracy']
 """
 
 _CITATION = """
@@ -131,6 +136,8 @@ def score(references: Sequence[int], predictions: Sequence[int], num_labels: int
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class SerMetrics(evaluate.Metric):  # noqa: D101 (its docstring is put together by the decorator)
     def _info(self) -> evaluate.MetricInfo:
+        if self.config_name not in ("default", "scalars"):
+            raise ValueError(f"no configuration {self.config_name!r}: choose default or scalars")
         label = datasets.Value("int64")
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
@@ -143,4 +150,7 @@ class SerMetrics(evaluate.Metric):  # noqa: D101 (its docstring is put together 
     def _compute(
         self, predictions: Sequence[int], references: Sequence[int], num_labels: int | None = None
     ) -> dict[str, Any]:
-        return score(references, predictions, num_labels)
+        results = score(references, predictions, num_labels)
+        if self.config_name == "scalars":
+            return {name: value for name, value in results.items() if isinstance(value, float)}
+        return results
