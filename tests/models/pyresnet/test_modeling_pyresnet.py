@@ -257,6 +257,66 @@ class TestPadding:
             assert (state[1, :, :, valid:] == 0).all() and (state[1, :, :, valid - 1] != 0).any()
 
 
+class TestDimensions:
+    NAMES = ["valence", "arousal", "dominance"]
+
+    @pytest.fixture
+    def joint(self):
+        torch.manual_seed(0)
+        model = PyResNetForAudioClassification(make_tiny_config(dimensions=self.NAMES)).eval()
+        randomise_batch_norm(model)
+        return model
+
+    def test_stand_beside_the_logits_of_the_classes(self, joint, tiny):
+        output = joint(torch.randn(2, 40, 32))
+        assert output.logits.shape == (2, 4) and output.dimensions.shape == (2, 3)
+        assert joint.config.problem_type is None and len(joint.config.id2label) == 4
+        assert "dimensions" not in tiny(torch.randn(2, 40, 32))
+
+    def test_do_not_depend_on_padding(self, joint):
+        clips = [torch.randn(frames, 32) for frames in (22, 87, 219)]
+        batch, mask = torch.randn(3, 225, 32) * 50, torch.zeros(3, 225, dtype=torch.int32)
+        for row, clip in enumerate(clips):
+            batch[row, : len(clip)], mask[row, : len(clip)] = clip, 1
+        with torch.no_grad():
+            alone = torch.cat([joint(clip[None]).dimensions for clip in clips])
+            padded = joint(batch, attention_mask=mask).dimensions
+        assert alone.std(dim=0).min() > 1e-2
+        torch.testing.assert_close(padded, alone, atol=1e-4, rtol=0)
+
+    def test_are_saved_with_their_names(self, joint, tmp_path):
+        joint.save_pretrained(tmp_path)
+        opened, features = PyResNetForAudioClassification.from_pretrained(tmp_path), torch.randn(1, 40, 32)
+        assert opened.config.dimensions == self.NAMES
+        with torch.no_grad():
+            assert torch.equal(opened(features).dimensions, joint(features).dimensions)
+
+    def test_the_loss_leaves_unknown_ratings_out(self, joint):
+        features, labels = torch.randn(2, 40, 32), torch.tensor([0, 1])
+        ratings = torch.tensor([[1.0, torch.nan, 2.0], [torch.nan, torch.nan, 5.0]])
+        output = joint(features, labels=labels, ratings=ratings)
+        error = [
+            (output.dimensions[row, column] - ratings[row, column]) ** 2 for row, column in ((0, 0), (0, 2), (1, 2))
+        ]
+        expected = F.cross_entropy(output.logits, labels) + sum(error) / 6
+        torch.testing.assert_close(output.loss, expected)
+        output.loss.backward()
+        assert all(parameter.grad.isfinite().all() for parameter in joint.dimension_head.parameters())
+        assert joint.dimension_head.weight.grad[1].abs().max() == 0
+
+    def test_ratings_need_names(self, tiny):
+        with pytest.raises(ValueError, match=r"config\.dimensions"):
+            tiny(torch.randn(2, 40, 32), labels=torch.tensor([0, 1]), ratings=torch.ones(2, 3))
+
+    @pytest.mark.parametrize(
+        "fields",
+        [{"dimensions": ["a", "a"]}, {"dimensions": [""]}, {"dimensions": ["a"], "standardize_embedding": True}],
+    )
+    def test_configurations_that_cannot_be(self, fields):
+        with pytest.raises(Exception, match="dimensions="):
+            make_tiny_config(**fields)
+
+
 @pytest.mark.slow
 class TestCompilers:
     def inputs(self):

@@ -125,7 +125,8 @@ class NetworkStatisticsClassifier(StatisticsClassifier, AudioClassifier):
         settings = {
             **extraction_settings(extractor),
             **{name: getattr(extractor, name) for name in ("normalization", "mean", "std")},
-            **{name: getattr(config, name) for name in type(config).__annotations__},
+            # Files of `lssed-hf enroll` are older than `dimensions`, which no model with such statistics has.
+            **{name: getattr(config, name) for name in type(config).__annotations__ if name != "dimensions"},
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for name, tensor in sorted(network.state_dict().items()):

@@ -35,6 +35,9 @@ class PyResNetConfig(PreTrainedConfig):
         standardize_embedding (`bool`, *optional*, defaults to `False`):
             Whether the pooled vector is standardised before the classifier, by statistics of the corpus that a
             speaker's own may replace.
+        dimensions (`list[str]`, *optional*, defaults to `[]`):
+            Names of dimensions that a second linear head rates beside the classes, such as
+            `["valence", "arousal", "dominance"]`. Without names there is no such head.
 
     ```python
     >>> from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
@@ -58,12 +61,14 @@ class PyResNetConfig(PreTrainedConfig):
     classifier_dropout: float = 0.0
     zero_init_residual: bool = False
     standardize_embedding: bool = False
+    dimensions: list[str] | tuple[str, ...] = ()
 
     def __post_init__(self, **kwargs):
         self.hidden_sizes = list(self.hidden_sizes)
         self.depths = list(self.depths)
         self.kernel_sizes = [list(sizes) for sizes in self.kernel_sizes]
         self.groups = [list(groups) for groups in self.groups]
+        self.dimensions = list(self.dimensions)
         super().__post_init__(**kwargs)
 
     @property
@@ -84,6 +89,13 @@ class PyResNetConfig(PreTrainedConfig):
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         if not 0 <= self.classifier_dropout <= 1:
             raise ValueError(f"classifier_dropout={self.classifier_dropout} must lie in [0, 1]")
+
+    def validate_dimensions(self):
+        """Check that dimensions have names of their own, and an embedding that no speaker changes."""
+        if len(set(self.dimensions)) < len(self.dimensions) or not all(self.dimensions):
+            raise ValueError(f"dimensions={self.dimensions}: give each one a name of its own")
+        if self.dimensions and self.standardize_embedding:
+            raise ValueError(f"dimensions={self.dimensions} need standardize_embedding=False")
 
     def validate_stages(self):
         """Check that the per-stage lists fit each other and that every convolution can be built."""

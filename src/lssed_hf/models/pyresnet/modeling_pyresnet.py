@@ -2,6 +2,7 @@
 """PyResNet in PyTorch."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,22 @@ AUTO_MAP = {
     "AutoModel": "modeling_pyresnet.PyResNetModel",
     "AutoModelForAudioClassification": "modeling_pyresnet.PyResNetForAudioClassification",
 }
+
+
+@dataclass
+class PyResNetClassifierOutput(SequenceClassifierOutput):
+    """Output of the classifier, with the ratings of its second head where it has one.
+
+    Attributes:
+        loss: Loss, if labels were given.
+        logits: Logits of the classes, (batch, num_labels).
+        hidden_states: Maps after the stem and after each stage, if they were asked for.
+        attentions: None.
+        dimensions: Rating of each of `config.dimensions` on the scale of the corpus, (batch, num_dimensions). None
+            without such dimensions.
+    """
+
+    dimensions: torch.FloatTensor | None = None
 
 
 def _mask_frames(hidden_state: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -304,6 +321,8 @@ class PyResNetForAudioClassification(PyResNetPreTrainedModel):
     speaker's own may replace them; logits are then to be divided by `speaker_temperature`. `class_means` and
     `within_variance` tell a speaker's voice from the emotions in it.
 
+    With `dimensions` a second linear layer rates them, on the same features.
+
     ```python
     >>> import torch
     >>> from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
@@ -328,6 +347,8 @@ class PyResNetForAudioClassification(PyResNetPreTrainedModel):
             self.register_buffer("within_variance", torch.zeros(()))
             self.register_buffer("speaker_temperature", torch.ones(()))
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        if config.dimensions:
+            self.dimension_head = nn.Linear(config.hidden_size, len(config.dimensions))
         self.post_init()
 
     def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
@@ -347,25 +368,39 @@ class PyResNetForAudioClassification(PyResNetPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         output_hidden_states: bool | None = None,
+        ratings: torch.Tensor | None = None,
         **kwargs,
-    ) -> SequenceClassifierOutput:
-        r"""Compute the logits of the classes, and the loss where labels are given.
+    ) -> PyResNetClassifierOutput:
+        r"""Compute the logits of the classes and the ratings of the dimensions, and the loss where labels are given.
 
         Args:
             input_features: See [`PyResNetModel.forward`].
             attention_mask: See there.
-            labels (`torch.LongTensor` of shape `(batch,)`, *optional*):
-                Class indices in `[0, num_labels)`.
+            labels (`torch.Tensor`, *optional*):
+                Class indices in `[0, num_labels)` of shape `(batch,)`; with another `config.problem_type` than
+                `"single_label_classification"`, floats of shape `(batch, num_labels)`.
             output_hidden_states: See there.
+            ratings (`torch.FloatTensor` of shape `(batch, num_dimensions)`, *optional*):
+                Ratings of `config.dimensions`, NaN where unknown. The mean squared error of the others is added to the
+                loss.
             **kwargs: Arguments of the loss function.
         """
         outputs = self.pyresnet(
             input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states
         )
         logits = self.classify(outputs.pooler_output)
+        dimensions = self.dimension_head(self.dropout(outputs.pooler_output)) if self.config.dimensions else None
         # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
-        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+        if loss is not None and ratings is not None:
+            if dimensions is None:
+                raise ValueError("ratings were given, and config.dimensions names no dimensions")
+            errors = torch.where(ratings.isnan(), 0.0, dimensions - ratings.nan_to_num())
+            items = kwargs.get("num_items_in_batch") or len(errors)
+            loss = loss + errors.square().sum() / errors.shape[1] / items
+        return PyResNetClassifierOutput(
+            loss=loss, logits=logits, hidden_states=outputs.hidden_states, dimensions=dimensions
+        )
 
 
 __all__ = ["PyResNetForAudioClassification", "PyResNetModel", "PyResNetPreTrainedModel"]
