@@ -37,6 +37,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *so
 #: Pages whose blocks test_contributing.py runs.
 WORKED_EXAMPLES = [page for page in PAGES if page.parent.name == "contributing"]
 
+LINKS = """libraries=$(python -c "import av, pathlib; print(pathlib.Path(av.__file__).parents[1] / 'av.libs')")"""
 #: Blocks that are not run, by page and first line, and why.
 NOT_RUN = {
     ("docs/corpora.md", "# In datasets before 4, by the loading script:"): "this is datasets 5; see test_routes.py",
@@ -44,6 +45,7 @@ NOT_RUN = {
     ("docs/serve.md", "docker build -t lssed-hf . && docker run -p 7860:7860 lssed-hf"): "see test_dockerfile.py",
     ("docs/serve.md", "cp -r space my_space"): "it needs the Hub; tests/web/test_serve.py runs the Space's app",
     ("docs/scaling.md", "cluster_name: lssed-hf"): "YAML, for `ray up` and machines that are not there",
+    ("docs/transformers.md", LINKS): "see test_links_make_the_libraries_of_ffmpeg_visible",
 }
 #: Commands of lssed-hf that are stopped when their own flags are parsed. (What is trained is stopped by `quick`.)
 PARSED = {
@@ -142,6 +144,18 @@ def run_session(block: Block, names: dict) -> None:
     session = doctest.DocTestParser().get_doctest(block.code, names, block.page, block.page, block.line - 1)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert not runner.run(session, clear_globs=False).failed, f"{block.page}:{block.line}: see above"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the block is for Linux")
+def test_links_make_the_libraries_of_ffmpeg_visible(tmp_path):
+    (block,) = [block for block in read_blocks(ROOT / "docs" / "transformers.md") if key(block)[1] == LINKS]
+    load = "import ctypes, glob; print(len([ctypes.CDLL(name[17:]) for name in glob.glob('ffmpeg_libraries/*')]))"
+    script = f'{block.code}\npython -c "{load}"'
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        [shutil.which("bash"), "-euc", script], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout == "7\n", done.stderr
 
 
 def test_what_is_not_run_is_listed_exactly():
