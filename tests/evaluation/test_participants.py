@@ -4,19 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
 from test_text_tables import check_latex
 
-from lssed_hf.evaluation.intervals import bootstrap_intervals
-from lssed_hf.evaluation.participants import (
-    METRICS,
-    DepressionSystem,
-    clopper_pearson,
-    compare_depression,
-    depression_latex,
-    depression_markdown,
-    participant_run,
-)
+from lssed_hf.evaluation.depression_report import depression_latex, depression_markdown
+from lssed_hf.evaluation.participants import DepressionSystem, compare_depression, participant_run
 from lssed_hf.evaluation.plots import plot_people, plot_roc
 from lssed_hf.evaluation.run_results import RunResults
 
@@ -56,25 +48,22 @@ def test_the_papers_figures_are_two_people(development):
         scores = (rows[name]["weighted_accuracy"]["mean"], rows[name]["unweighted_accuracy"]["mean"])
         assert tuple(round(score, 3) for score in scores) == expected
     assert comparison["reference"] == "two" and comparison["num_depressed"] == 12
-    assert round(comparison["all_negative"]["weighted_accuracy"], 3) == 0.657
-    assert comparison["all_negative"]["f1_depressed"] == 0
+    never = comparison["all_negative"]
+    assert {
+        name: [round(row, 3) for row in never[name].values()]
+        for name in ("weighted_accuracy", "ppv")
+        if never[name]["value"]
+    } == {"weighted_accuracy": [0.657, 0.478, 0.809]}
+    assert comparison["all_negative"]["f1_depressed"]["value"] == 0
     (test,) = comparison["comparisons"]
-    assert (test["only_first"], test["only_second"], test["p"]) == (0, 2, 0.5)
+    assert (test["mcnemar"]["only_first"], test["mcnemar"]["only_second"], test["mcnemar"]["p"]) == (0, 2, 0.5)
+    assert test["unweighted_accuracy"]["value"] == pytest.approx(-1 / 12)
     exact = comparison["systems"][1]["exact"]["0"]
     assert (exact["found"]["successes"], exact["found"]["trials"]) == (2, 12)
     assert (exact["cleared"]["successes"], exact["cleared"]["trials"]) == (23, 23)
     # Two of twelve: between 2 and 48 per cent are found.
     assert exact["found"]["low"] == pytest.approx(0.0209, abs=1e-4)
     assert exact["found"]["high"] == pytest.approx(0.4841, abs=1e-4)
-
-
-def test_clopper_pearson_bounds():
-    # Bounds that textbooks give: without failures the upper one is 1, and the lower one (alpha / 2)^(1 / n).
-    full = clopper_pearson(10, 10)
-    assert full["high"] == 1 and full["low"] == pytest.approx(0.025 ** (1 / 10))
-    none = clopper_pearson(0, 10)
-    assert none["low"] == 0 and none["high"] == pytest.approx(1 - 0.025 ** (1 / 10))
-    assert clopper_pearson(0, 0)["low"] is None
 
 
 @pytest.mark.parametrize(("decision", "expected"), [("mean", [1, 0]), ("vote", [0, 0])])
@@ -94,7 +83,7 @@ def test_a_participant_is_decided_on_by_mean_or_vote(decision, expected):
     assert people.probabilities[0, 1] == pytest.approx(values[:3].mean() if decision == "mean" else 1 / 3)
 
 
-def test_scores_are_those_of_scikit_learn_and_of_the_other_bootstrap(development):
+def test_scores_are_those_of_scikit_learn(development):
     rng = np.random.default_rng(1)
     runs = {seed: make_run(rng.random(35), development, spread=0.3, seed=seed) for seed in (0, 1)}
     comparison = compare_depression([DepressionSystem("a", "x", "all", runs)])
@@ -107,16 +96,11 @@ def test_scores_are_those_of_scikit_learn_and_of_the_other_bootstrap(development
             assert list(row[level][name]["by_seed"].values()) == pytest.approx(expected)
             assert row[level][name]["std"] == pytest.approx(np.std(expected, ddof=1))
     expected = [roc_auc_score(run.references, run.probabilities[:, 1]) for run in people]
-    assert row["auc"]["mean"] == pytest.approx(np.mean(expected))
-    assert row["auc"]["low"] < row["auc"]["mean"] < row["auc"]["high"]
-
-    single = compare_depression([DepressionSystem("a", "x", "all", {0: runs[0]})])["systems"][0]
-    for level, run in (("participants", people[0]), ("utterances", runs[0])):
-        other = bootstrap_intervals(run.references, run.predictions, run.speakers, 2, num_resamples=20_000)
-        for name in METRICS[:2]:
-            assert single[level][name]["mean"] == pytest.approx(other[name]["value"])
-            for bound in ("low", "high"):
-                assert single[level][name][bound] == pytest.approx(other[name][bound], abs=0.03)
+    auc, brier = (row["participants"][name] for name in ("auc", "brier"))
+    assert auc["mean"] == pytest.approx(np.mean(expected)) and auc["low"] < auc["mean"] < auc["high"]
+    expected = [brier_score_loss(run.references, run.probabilities[:, 1]) for run in people]
+    assert list(brier["by_seed"].values()) == pytest.approx(expected)
+    assert brier["low"] < brier["mean"] < brier["high"]
 
 
 def test_report_latex_and_pictures(development, tmp_path):
@@ -130,11 +114,15 @@ def test_report_latex_and_pictures(development, tmp_path):
     wa = comparison["systems"][0]["participants"]["weighted_accuracy"]
     assert f"| a_b | ser | all | {wa['mean']:.3f} ± {wa['std']:.3f} [" in text
     assert "| paper: PyResNet (SER) |  |  | 0.714 | 0.583 |" in text
-    assert "| always not depressed |  |  | 0.657 | 0.500 | 0.000 | 0.793 |" in text
+    assert "| always not depressed |  |  | 0.657 [0.478, 0.809] | 0.500 [0.426, 0.632] |" in text
     assert "majority vote" in text and "35 participants, 12 of them depressed" in text
-    assert "| against c | seed |" in text and "![](roc.png)" in text
-    assert comparison["comparisons"][0]["seed"] == 1
-    check_latex(depression_latex(comparison, "daic_woz", "development"), 11)
+    assert "| against c | WA | p |" in text and "![](roc.png)" in text and "flatters" not in text
+    assert comparison["comparisons"][0]["mcnemar"]["seed"] == 1
+    check_latex(depression_latex(comparison, "daic_woz", "development"), 3)
+    chosen = compare_depression(systems, "vote")
+    assert f"{chosen['reference']} was chosen for its UA on these very participants" in depression_markdown(
+        chosen, "daic_woz", "development", []
+    )
     scores = {row["name"]: np.array(list(row["scores"].values())) for row in comparison["systems"]}
     for path in (
         plot_roc(scores, development, tmp_path / "roc.png", title="t"),
@@ -146,7 +134,8 @@ def test_report_latex_and_pictures(development, tmp_path):
 def test_one_class_alone_has_no_auc():
     run = make_run(np.array([0.2, 0.7]), np.array([0, 0]))
     (row,) = compare_depression([DepressionSystem("a", "x", "all", {0: run})])["systems"]
-    assert row["auc"] is None and row["exact"]["0"]["found"]["low"] is None
+    assert row["participants"]["auc"]["mean"] is None and row["exact"]["0"]["found"]["low"] is None
+    assert row["p_chance"] is None
     assert row["participants"]["unweighted_accuracy"]["mean"] == 0.5
     depression_markdown(compare_depression([DepressionSystem("a", "x", "all", {0: run})]), "x", "test", [])
 
@@ -167,3 +156,45 @@ def test_what_cannot_be_scored_is_refused(development):
         participant_run(run)
     with pytest.raises(ValueError, match="without a speaker"):
         participant_run(RunResults(run.results, run.ids, run.references, run.predictions, run.probabilities, None))
+
+
+def test_nobody_called_depressed_has_no_ppv_and_an_interval_that_is_no_point(development):
+    """Every resample of a bootstrap has a UA of 0.5 then, and no PPV."""
+    never = make_run(np.full(35, 0.2), development)
+    comparison = compare_depression([DepressionSystem("never", "asr", "all", {0: never, 1: never})])
+    (row,) = comparison["systems"]
+    for level in ("participants", "utterances"):
+        scores = row[level]
+        assert scores["ppv"]["mean"] is None and scores["ppv"]["by_seed"] == {"0": None, "1": None}
+        for name in ("unweighted_accuracy", "sensitivity", "specificity", "f1_depressed"):
+            assert scores[name]["high"] - scores[name]["low"] > 0.1, (level, name)
+        assert scores["unweighted_accuracy"]["low"] < 0.45 and scores["unweighted_accuracy"]["high"] > 0.6
+    assert row["p_chance"] == 1.0
+    text = depression_markdown(comparison, "daic_woz", "development", [])
+    assert "| PPV | not estimable | not estimable |" in text and "[0.500, 0.500]" not in text
+
+
+def test_thresholds_move_participants_and_no_utterance(development):
+    run = make_run(np.where(development == 1, 0.4, 0.1), development)
+    systems = [
+        DepressionSystem("half", "x", "all", {0: run}),
+        DepressionSystem("own", "x", "all", {0: run}, {0: 0.25}),
+    ]
+    half, own = compare_depression(systems)["systems"]
+    assert half["participants"]["sensitivity"]["mean"] == 0 and own["participants"]["sensitivity"]["mean"] == 1
+    assert half["participants"]["auc"] == own["participants"]["auc"] and own["utterances"] is None
+    text = depression_markdown(compare_depression(systems), "x", "test", [])
+    assert "own: threshold chosen on training participants (0.250)" in text
+
+
+def test_genders_are_scored_by_participant(development):
+    run = make_run(np.where(np.arange(35) % 2 == development, 0.9, 0.1), development)
+    codes = [str(int(name[1:]) % 2) for name in run.speakers]
+    run = RunResults(
+        run.results, run.ids, run.references, run.predictions, run.probabilities, run.speakers, {"gender_code": codes}
+    )
+    (row,) = compare_depression([DepressionSystem("a", "x", "all", {0: run})])["systems"]
+    zero, one = row["groups"]["gender_code"]
+    assert (zero["value"], zero["num_participants"], one["num_participants"]) == ("0", 18, 17)
+    assert zero["num_depressed"] + one["num_depressed"] == 12
+    assert zero["specificity"]["value"] == 0 and one["sensitivity"]["value"] == 1

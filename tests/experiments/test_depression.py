@@ -75,7 +75,7 @@ def test_starts_and_parts_are_compared(finished):
     assert [row["name"] for row in results["systems"]] == ["ser", "ser-head", "scratch"], (
         "random weights have no head alone"
     )
-    assert [row["strategy"] for row in results["systems"]] == ["all", "head", "all"]
+    assert [row["strategy"] for row in results["systems"]] == ["all", "head, 66 of 402 parameters", "all"]
     assert results["num_participants"] == 6 and results["num_depressed"] == 3 and results["num_utterances"] == 18
     for row in results["systems"]:
         assert row["seeds"] == [0, 1]
@@ -88,13 +88,19 @@ def test_starts_and_parts_are_compared(finished):
     assert {"report.md", "table.tex", "roc.png", "participants.png"} <= {path.name for path in out.iterdir()}
     text = (out / "report.md").read_text(encoding="utf-8")
     assert "\n**Tones**\n" in text and "held-out training participants" in text
-    assert "scratch, random weights" not in text and "| scratch | pyresnet50, random weights | all |" in text
+    assert "| scratch | scratch: pyresnet50 | all |" in text
+    assert "| ser-head | classifier: synthetic_interviews | head, 66 of 402 parameters |" in text
+    assert "Who was left out before this data set was made is not known." in text
+    assert "paper: " not in text, "another corpus than the paper's"
+    own = (out / "runs" / "ser" / "seed_0" / "report.md").read_text(encoding="utf-8")
+    assert own.startswith("# Depression detection, by utterance\n")
     card = (out / "runs" / "ser" / "seed_0" / "README.md").read_text(encoding="utf-8")
     assert "not a medical device" in card and "depression-detection" in card and str(out) not in card
     right = results["systems"][0]["exact"]["0"]
     shares = [f"{right[name]['successes']} of {right[name]['trials']} [" for name in ("right", "found", "cleared")]
     (row,) = [line for line in card.splitlines() if line.startswith("| mean probability |")]
     assert all(share in cell for share, cell in zip(shares, row.split(" | ")[1:], strict=True))
+    assert "name: WA (accuracy), by utterance" in card
     assert "Training started from `ser`, which had been trained on `synthetic_interviews`." in card
 
 
@@ -187,7 +193,9 @@ def test_windows_are_exchanged_and_features_normalised_anew(start, interviews, t
     assert (own["n_fft"], own["hop_length"]) == (1024, 512) and (other["n_fft"], other["hop_length"]) == (400, 160)
     assert own["mean"] == read(start / "preprocessor_config.json")["mean"] and other["mean"] != own["mean"]
     assert other["do_denoise"] is False, "the rest of the front end stays"
-    assert "| ser-25ms | ser | all, 25ms |" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "| ser-25ms | classifier: synthetic_interviews | all, 25ms |" in (tmp_path / "report.md").read_text(
+        encoding="utf-8"
+    )
     assert depression.window_overrides(PyResNetFeatureExtractor(), 1024, 512) == {"n_fft": 1024, "hop_length": 512}
     with pytest.raises(ValueError, match="has no window to change"):
         depression.window_overrides(object(), 400, 160)

@@ -34,19 +34,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..experiments.runs import is_main_process
 
     parser.require(args, "models")
-    if args.select_on == "development" and is_main_process():
+    if args.threshold == "training" and "training" not in args.select_on:
+        parser.error(
+            "--threshold training needs training participants that epochs are chosen on: --select_on training"
+        )
+    if "development" in args.select_on and is_main_process():
         warnings.warn(
             "--select_on development chooses epochs on the participants that are scored: WA and UA are then too high. "
             "Leave it out to choose on training participants",
             stacklevel=2,
         )
 
-    study = Study(args.output_dir, args.dataset_name, args.seeds, args.evaluate_on, args.select_on)
+    study = Study(args.output_dir, args.dataset_name, args.seeds, args.evaluate_on, args.select_on, args.threshold)
     plans = make_plans(study, args.models, args.train, args.front_ends, flags)
     parser.check_systems([*filter(None, [args.reference])], [plan.name for plan in plans])
+    # Trainings first: the tests for thresholds need them.
+    runs = [run for plan in plans for run in plan.runs.values()]
     return parser.run(
         args,
-        [run for plan in plans for run in plan.runs.values()],
+        [*runs, *(run for plan in plans for run in plan.selections.values())],
         lambda: write_depression(plans, study, args.decision, args.reference, args.note),
     )
 
@@ -84,16 +90,24 @@ def _parser() -> ExperimentParser:
     )
     parser.add_argument(
         "--select_on",
+        nargs="+",
         choices=("training", "development"),
-        default="training",
+        default=["training"],
         help="participants that epochs are chosen on: a part of the training participants (default), or the "
-        "development set, which flatters where that is scored",
+        "development set, which flatters where that is scored; both, to have them side by side",
     )
     parser.add_argument(
         "--decision",
         choices=("mean", "vote"),
         default="mean",
         help="how a participant is decided on: by the mean probability, or by a majority vote, of the utterances",
+    )
+    parser.add_argument(
+        "--threshold",
+        choices=("half", "training"),
+        default="half",
+        help="score above which a participant is called depressed: a half (default); training adds rows with the "
+        "threshold that is best for the training participants that epochs are chosen on",
     )
     parser.add_argument("--note", metavar="TEXT", help="a line for the head of the report")
     parser.add_argument("--reference", metavar="NAME", help="system to test the others against (default: best UA)")

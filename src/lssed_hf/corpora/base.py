@@ -295,6 +295,17 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         """
         raise NotImplementedError
 
+    def participant_flow(self, data_dir: Path) -> list[dict[str, str | int | None]] | None:
+        """Return how many participants of a clinical corpus have which outcome, None for other corpora.
+
+        Rows have `split`, `label`, `outcome` ("kept", or the reason to leave them out), `participants` and
+        `relabelled`, the number of those whose label was another one in the files.
+
+        Raises:
+            CorpusDataError: The folder is not this corpus.
+        """
+        return None
+
     def folders(self, data_dir: Path) -> Sequence[Path]:
         """Return the resolved folders that may hold files: `data_dir`, and those that its links may lead to.
 

@@ -29,6 +29,7 @@ _CURVES = (
     *("#0e9aa7", "#c2417c", "#86a93a", "#3b2f73", "#7a4a2b", "#e07a9b"),
 )
 _MARKERS = ("o", "s", "D")
+_DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 _INK, _FAINT_INK, _EMPTY, _LINE, _BLUE = "#1a202c", "#5a6575", "#f1f1f1", "#d5dae1", "#1f5f9f"
 
 
@@ -315,6 +316,8 @@ def plot_roc(
 ) -> Path:
     """Draw ROC curves: the share of positives found against the share of false alarms.
 
+    Later curves are thinner and have other dashes, so that curves on top of each other can be told apart.
+
     Args:
         scores: Probability of the positive class, (N,), by name of the curve.
         references: Classes, 1 for positive and 0 for negative, (N,); both must occur.
@@ -331,7 +334,9 @@ def plot_roc(
     for index, (name, values) in enumerate(scores.items()):
         alarms, found, _ = roc_curve(references, values, drop_intermediate=False)
         name = textwrap.shorten(name, 40, placeholder=" …")
-        axes.plot(alarms, found, color=_CURVES[index % len(_CURVES)], linewidth=1.8, label=name)
+        width = 1.2 + 4.8 * (1 - index / len(scores)) if len(scores) > 1 else 1.8
+        style = _DASHES[index % len(_DASHES)]
+        axes.plot(alarms, found, color=_CURVES[index % len(_CURVES)], linewidth=width, linestyle=style, label=name)
     axes.set_xlabel("false alarms (1 − specificity)", fontsize=10, color=_FAINT_INK)
     axes.set_ylabel("found (sensitivity)", fontsize=10, color=_FAINT_INK)
     axes.set_aspect("equal")
@@ -373,6 +378,51 @@ def plot_reliability(calibrations: Mapping[str, Mapping[str, Any]], path: str | 
     axes.tick_params(length=0, labelcolor=_INK)
     axes.spines[:].set_visible(False)
     axes.legend(frameon=False, fontsize=9.5, labelcolor=_INK, loc="upper left")
+    figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
+    return Path(path)
+
+
+def plot_observed_shares(systems: Mapping[str, Sequence[Mapping[str, Any]]], path: str | os.PathLike) -> Path:
+    """Draw how many people are depressed against their score, with exact intervals: the calibration of the scores.
+
+    Args:
+        systems: Result of `observed_shares` by name of the system.
+        path: File to write; its folder must exist.
+
+    Returns:
+        The path.
+    """
+    figure = Figure(figsize=(5.6, 5.0), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color=_LINE, linewidth=1.2, zorder=1)
+    for number, (name, rows) in enumerate(systems.items()):
+        shift = 0.012 * (number - (len(systems) - 1) / 2)  # so that bars of systems stand beside each other
+        points = [(row["score"] + shift, row["successes"] / row["trials"], row) for row in rows]
+        scores, observed = [point[0] for point in points], np.array([point[1] for point in points])
+        bounds = np.array([[row["low"], row["high"]] for _, _, row in points]).T
+        axes.errorbar(
+            scores,
+            observed,
+            yerr=np.abs(bounds - observed),
+            color=_CURVES[number % len(_CURVES)],
+            marker=_MARKERS[number % len(_MARKERS)],
+            markersize=5,
+            linewidth=1.2,
+            elinewidth=0.9,
+            capsize=2,
+            label=textwrap.shorten(name, 40, placeholder=" …"),
+        )
+        for score, share, row in points:
+            axes.annotate(f"{row['trials']}", (score, share), (3, 4), textcoords="offset points", fontsize=7)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlabel("score of a participant", fontsize=10, color=_FAINT_INK)
+    axes.set_ylabel("share who are depressed, with number of participants", fontsize=10, color=_FAINT_INK)
+    axes.grid(color=_LINE, linewidth=0.7)
+    axes.tick_params(length=0, labelcolor=_INK)
+    axes.spines[:].set_visible(False)
+    axes.legend(frameon=False, fontsize=8.5, labelcolor=_INK, loc="upper left")
     figure.savefig(path, format="png", bbox_inches="tight", pad_inches=0.15)
     return Path(path)
 

@@ -155,3 +155,23 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (len(order) - rank) * p))
         corrected[index] = largest
     return corrected
+
+
+def better_than_chance(
+    references: Sequence[int], predictions: np.ndarray, *, num_shuffles: int = 10_000, seed: int = 0
+) -> float:
+    """Return p of a permutation test of a UA above chance, for two classes (Ojala and Garriga 2010, JMLR 11, test 1).
+
+    p is the share of random exchanges of labels among people that give a mean UA over runs at least as high.
+
+    Args:
+        references: Class of each person, 0 or 1, (N,); both must occur.
+        predictions: Decisions of each run, 0 or 1, (runs, N).
+        num_shuffles: Number of exchanges.
+        seed: Seed of the exchanges.
+    """
+    references, called = np.asarray(references), np.atleast_2d(predictions).mean(axis=0)
+    # A sensitivity and a specificity that sum to more are a higher UA.
+    weights = np.where(references == 1, 1 / (references == 1).sum(), -1 / (references == 0).sum())
+    shuffled = np.random.default_rng(seed).permuted(np.tile(weights, (num_shuffles, 1)), axis=1) @ called
+    return float(((shuffled >= weights @ called - _ROUNDING).sum() + 1) / (num_shuffles + 1))

@@ -1,7 +1,7 @@
 """Tables of text cells as Markdown and as LaTeX."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..escaping import one_line, table_cell
 
@@ -38,26 +38,50 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_nam
     return "\n".join("| " + " | ".join(map(table_cell, line)) + " |" for line in lines)
 
 
-def latex_table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str, num_names: int = 1) -> str:
-    """Return a LaTeX `table`, which needs the package booktabs. Characters with a meaning in LaTeX are escaped."""
+def latex_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    caption: str,
+    num_names: int = 1,
+    *,
+    bold: Collection[tuple[int, int]] = (),
+    columns: int = 1,
+) -> str:
+    """Return a LaTeX `table`, which needs the package booktabs. Characters with a meaning in LaTeX are escaped.
 
-    def line(cells: Sequence[str]) -> str:
+    Args:
+        header: Header of the table.
+        rows: Rows of the table.
+        caption: Text above the table.
+        num_names: Number of first columns that are aligned left; the others are aligned right.
+        bold: Row and column of each cell in bold.
+        columns: Number of columns of the page that the table takes, 1 or 2.
+    """
+
+    def line(cells: Sequence[str], number: int | None = None) -> str:
+        texts = [
+            rf"\textbf{{{latex_text(cell)}}}" if (number, column) in bold else latex_text(cell)
+            for column, cell in enumerate(cells)
+        ]
         # The group keeps "[" after "\\" from being read as its argument.
-        return " & ".join(f"{{}}{text}" if text.startswith("[") else text for text in map(latex_text, cells)) + r" \\"
+        return " & ".join(f"{{}}{text}" if text.startswith("[") else text for text in texts) + r" \\"
 
+    table = "table" if columns == 1 else "table*"
     return "\n".join(
         [
-            r"\begin{table}",
+            rf"\begin{{{table}}}",
             r"\centering",
+            r"\footnotesize",
+            r"\setlength{\tabcolsep}{3pt}",
             rf"\caption{{{latex_text(caption)}}}",
             rf"\begin{{tabular}}{{{'l' * num_names}{'r' * (len(header) - num_names)}}}",
             r"\toprule",
             line(header),
             r"\midrule",
-            *map(line, rows),
+            *(line(row, number) for number, row in enumerate(rows)),
             r"\bottomrule",
             r"\end{tabular}",
-            r"\end{table}",
+            rf"\end{{{table}}}",
             "",
         ]
     )

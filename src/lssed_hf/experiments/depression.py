@@ -1,34 +1,34 @@
 """Fine-tuning for depression detection on DAIC-WOZ, as in the paper's Table 6: `lssed-hf finetune-daic`.
 
-Every model is trained once for each choice of its trained layers, each front end and each seed. Epochs are chosen on
-held-out training participants. Nothing else looks at labels outside of training.
+Every model is trained once for each choice of its trained layers, each front end and each seed. Epochs, and thresholds
+if they are asked for, are chosen on held-out training participants. Nothing else looks at labels outside of training.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from transformers import SequenceFeatureExtractor
 
-from ..evaluation.participants import (
-    DepressionSystem,
-    compare_depression,
-    depression_latex,
-    depression_markdown,
-    table_cells,
-)
-from ..evaluation.plots import plot_people, plot_roc
-from ..evaluation.run_results import read_run
+from ..corpora import corpus_builder
+from ..corpora.sources import Source, find_source
+from ..evaluation.depression_report import depression_latex, depression_markdown, flow_section, table_cells
+from ..evaluation.diagnosis import best_threshold
+from ..evaluation.participants import DepressionSystem, compare_depression, participant_run
+from ..evaluation.plots import plot_observed_shares, plot_people, plot_roc
+from ..evaluation.run_results import RunResults, read_run
 from ..files import replacing, write_json
 from ..inference.classifiers.network import open_front_end
+from ..inference.trained_on import read_record
 from ..models.registry import create_feature_extractor, list_models
 from .benchmark import Spec, make_run, parse_systems
 from .experiment_report import Report, failures_of, missing_section, write_text
-from .runs import Run
+from .runs import Run, data_arguments
 from .settings import recipe, training_settings
+from .starts import describe_start, describe_trained
 
 
 #: Fine-tuning of the paper is not described; these are ours, and any flag of `lssed-hf train` takes their place.
@@ -44,6 +44,8 @@ FRONT_ENDS = {"own": None, "65ms": (1024, 512), "25ms": (400, 160)}
 #: Official name of a split -> its name in `datasets`.
 SPLITS = {"development": "validation", "test": "test"}
 LABELS = ["not_depressed", "depressed"]
+#: Participants, and depressed ones, that the paper's figures fit.
+PAPERS_PEOPLE = (35, 12)
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,16 @@ class Study:
         dataset_name: Corpus of the interviews.
         seeds: Seeds of the trainings.
         evaluate_on: Set that is scored.
-        select_on: Participants that epochs are chosen on.
+        select_on: Participants that epochs are chosen on. With several, each system is trained for each.
+        threshold: "half", or "training" to score each system at a threshold of held-out training participants too.
     """
 
     output_dir: Path
     dataset_name: str = "daic_woz"
     seeds: Sequence[int] = (0,)
     evaluate_on: Literal["development", "test"] = "development"
-    select_on: Literal["training", "development"] = "training"
+    select_on: Sequence[Literal["training", "development"]] = ("training",)
+    threshold: Literal["half", "training"] = "half"
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,23 @@ class Plan:
     Attributes:
         name: Name of the system.
         start: Model that it starts from, for people.
-        strategy: Part that is trained and front end, for people.
+        stages: Number of last stages of the encoder that are trained. Default: not told.
+        windows: Front end and choice of epochs, for people.
         runs: Runs by seed.
+        selections: Tests by seed on the training participants that epochs were chosen on, for a threshold.
     """
 
     name: str
     start: str
-    strategy: str
+    stages: int | None
+    windows: Sequence[str]
     runs: Mapping[int, Run]
+    selections: Mapping[int, Run] = field(default_factory=dict)
+
+    @property
+    def all_runs(self) -> list[Run]:
+        """Trainings, then tests for thresholds."""
+        return [*self.runs.values(), *self.selections.values()]
 
 
 def make_plans(
@@ -98,36 +111,44 @@ def make_plans(
         ValueError: A part or a system that is not understood, or a model without a window to change.
     """
     common = [*RECIPE, "--dataset_name", study.dataset_name, "--label_column_name", "depression", *flags]
+    common += ["--test_split_name", SPLITS[study.evaluate_on]]
+    return [
+        _plan(study, spec, part, front_end, select_on, common)
+        for spec in parse_systems(systems)
+        for part in (["full"] if spec.model in list_models() else parts)
+        for front_end in front_ends
+        for select_on in study.select_on
+    ]
+
+
+def _plan(study: Study, spec: Spec, part: str, front_end: str, select_on: str, common: Sequence[str]) -> Plan:
+    words = [*_windows(front_end), *([] if len(study.select_on) == 1 else [f"epochs on {select_on}"])]
+    suffixes = [*([part] if part != "full" else []), *_windows(front_end)]
+    suffixes += [] if select_on == study.select_on[0] else [select_on]
     # A split called "selection" does not exist, so that `train` holds out training participants for it.
-    selection = "selection" if study.select_on == "training" else SPLITS["development"]
-    common += ["--validation_split_name", selection, "--test_split_name", SPLITS[study.evaluate_on]]
-    plans = []
-    for spec in parse_systems(systems):
-        random_weights = spec.model in list_models()
-        start = f"{spec.model}, random weights" if random_weights else Path(spec.model).name
-        for part in ["full"] if random_weights else parts:
-            own, strategy = _part(part)
-            for front_end in front_ends:
-                name = "-".join([spec.name, *([part] if part != "full" else []), *_windows(front_end)])
-                more = [*spec.flags, *own]
-                more += _front_end_flags(front_end, spec.model, [*common, *more])
-                system = Spec(name, spec.model, tuple(more))
-                runs = {
-                    seed: make_run(system, seed, common, study.output_dir, keep_model=True) for seed in study.seeds
-                }
-                plans.append(Plan(name, start, ", ".join([strategy, *_windows(front_end)]), runs))
-    return plans
+    selection = "selection" if select_on == "training" else SPLITS["development"]
+    more = [*spec.flags, *_part_flags(part)]
+    more += _front_end_flags(front_end, spec.model, [*common, *more])
+    system = Spec("-".join([spec.name, *suffixes]), spec.model, tuple(more))
+    common = [*common, "--validation_split_name", selection]
+    runs = {seed: make_run(system, seed, common, study.output_dir, keep_model=True) for seed in study.seeds}
+    selections = {}
+    if study.threshold == "training" and select_on == "training":
+        selections = {
+            seed: Run(f"{run.title}, for its threshold", run.folder / "selection", "evaluate_selection", {})
+            for seed, run in runs.items()
+        }
+    stages = next(iter(runs.values())).settings.get("num_trainable_stages")
+    return Plan(system.name, describe_start(spec.model), stages, words, runs, selections)
 
 
-def _part(part: str) -> tuple[list[str], str]:
-    """Return the flags of `lssed-hf train` that train a part of a model, and a phrase for it."""
+def _part_flags(part: str) -> list[str]:
+    """Return the flags of `lssed-hf train` that train a part of a model."""
     if part == "full":
-        return [], "all"
-    if part == "head":
-        return ["--num_trainable_stages", "0"], "head"
-    if not part.isdecimal():
+        return []
+    if part != "head" and not part.isdecimal():
         raise ValueError(f"--train {part}: it takes full, head or a number of stages")
-    return ["--num_trainable_stages", part], f"head and last {part} stages"
+    return ["--num_trainable_stages", "0" if part == "head" else part]
 
 
 def _windows(front_end: str) -> list[str]:
@@ -185,45 +206,130 @@ def write_depression(
     Returns:
         The report, whose file is written last, or None if no run is finished.
     """
-    systems = []
-    for plan in plans:
-        finished = {seed: run for seed, run in plan.runs.items() if not run.problem}
-        results = {seed: read_run(run.folder).restricted(LABELS) for seed, run in finished.items()}
-        if results:
-            systems.append(DepressionSystem(plan.name, plan.start, plan.strategy, results))
+    systems = [system for plan in plans for system in _systems(plan, decision)]
     if not systems:
         return None
-    failures = failures_of(run for plan in plans for run in plan.runs.values())
+    failures = failures_of(run for plan in plans for run in plan.all_runs)
     comparison = compare_depression(
         systems, decision, reference if reference in [system.name for system in systems] else None
     )
 
     output_dir, corpus, split = study.output_dir, study.dataset_name, study.evaluate_on
-    write_json(output_dir / "results.json", {"corpus": corpus, "split": split, **comparison, "failures": failures})
-    write_text(output_dir / "table.tex", depression_latex(comparison, corpus, split))
+    settings = next(iter(plans[0].runs.values())).settings
+    flow, difference = participant_flow(settings), _difference(settings, comparison)
+    write_text(output_dir / "table.tex", depression_latex(comparison, corpus, split, difference))
+    write_json(
+        output_dir / "results.json",
+        {"corpus": corpus, "split": split, "flow": flow, **comparison, "failures": failures},
+    )
+    pictures = _draw(comparison, output_dir)
+    text = f"# Depression detection on {corpus}\n\n" + (f"{note}\n\n" if note else "")
+    names = {name: official for official, name in SPLITS.items()}
+    section = flow_section(flow, comparison, SPLITS[split], names)
+    text += depression_markdown(comparison, corpus, split, pictures, section, difference)
+    text += f"\n## How it was done\n\n{_method(study, plans)}\n{missing_section(failures)}"
+    write_text(output_dir / "report.md", text)
+    return Report(output_dir / "report.md", *table_cells(comparison, difference is not None))
+
+
+def _systems(plan: Plan, decision: str) -> list[DepressionSystem]:
+    """Return the finished seeds of a plan at a half, and at thresholds of their own where these are chosen."""
+    finished = {seed: run for seed, run in plan.runs.items() if not run.problem}
+    if not finished:
+        return []
+    results = {seed: _depression_run(run) for seed, run in finished.items()}
+    trained = describe_trained(read_record(next(iter(finished.values())).folder), plan.stages)
+    strategy = ", ".join([trained, *plan.windows])
+    systems = [DepressionSystem(plan.name, plan.start, strategy, results)]
+    thresholds = {}
+    for seed, run in plan.selections.items():
+        if not run.problem and seed in results:
+            people = participant_run(_depression_run(run), decision)
+            thresholds[seed] = best_threshold(people.references, people.probabilities[:, 1])
+    if thresholds:
+        chosen = {seed: results[seed] for seed in thresholds}
+        name = f"{plan.name}, own threshold"
+        systems.append(DepressionSystem(name, plan.start, strategy, chosen, thresholds))
+    return systems
+
+
+def _depression_run(run: Run) -> RunResults:
+    return read_run(run.folder).restricted(LABELS)
+
+
+def _difference(settings: Mapping[str, Any], comparison: Mapping[str, Any]) -> str | None:
+    """Return how the scored participants differ from the paper's, "" for not at all, None on another corpus."""
+    source = _source(settings)
+    if source is None or source.corpus != "daic_woz":
+        return None
+    people = comparison["num_participants"], comparison["num_depressed"]
+    if people == PAPERS_PEOPLE and settings["test_split_name"] == SPLITS["development"]:
+        return ""
+    number, depressed = PAPERS_PEOPLE
+    return (
+        f"they fit the {number} participants of the development set, {depressed} of them depressed, and here are "
+        f"{people[0]}, {people[1]} of them depressed"
+    )
+
+
+def _source(settings: Mapping[str, Any]) -> Source | None:
+    data_args = data_arguments(dict(settings))
+    try:
+        return find_source(data_args.dataset_name, data_args.data_dir)
+    except FileNotFoundError:
+        return None
+
+
+def participant_flow(settings: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the participant flow of the corpus of a training (see `CorpusBuilder.participant_flow`).
+
+    None stands for a data set that does not tell who was left out, or is not there any more.
+    """
+    source = _source(settings)
+    if source is None or source.corpus is None or source.path is None:
+        return None
+    if source.manifest is not None:
+        return source.manifest.get("participants")
+    builder = corpus_builder(source.corpus)(**data_arguments(dict(settings)).options())
+    return builder.participant_flow(Path(source.path).expanduser().resolve())
+
+
+def _draw(comparison: Mapping[str, Any], output_dir: Path) -> list[str]:
+    """Draw the pictures of a report, and return their names."""
     labels = np.array(list(comparison["labels"].values()))
-    scores = {row["name"]: np.array(list(row["scores"].values())) for row in comparison["systems"]}
-    pictures = ["participants.png"]
+    # Thresholds change no score.
+    systems = [row for row in comparison["systems"] if row["utterances"] is not None]
+    scores = {row["name"]: np.array(list(row["scores"].values())) for row in systems}
+    pictures = ["participants.png", "calibration.png"]
     with replacing(output_dir / "participants.png") as path:
         names = [name.replace("_", " ") for name in LABELS]
         plot_people(scores, labels, path, names=names, xlabel="score of a participant, mean of seeds")
+    with replacing(output_dir / "calibration.png") as path:
+        plot_observed_shares({row["name"]: row["calibration"] for row in systems}, path)
     if len(set(labels.tolist())) == 2:
         pictures.insert(0, "roc.png")
         with replacing(output_dir / "roc.png") as path:
             plot_roc(scores, labels, path, title="Participants, mean of seeds")
-    text = f"# Depression detection on {corpus}\n\n" + (f"{note}\n\n" if note else "")
-    text += depression_markdown(comparison, corpus, split, pictures)
-    text += f"\n## How it was done\n\n{_method(study, plans)}\n{missing_section(failures)}"
-    write_text(output_dir / "report.md", text)
-    return Report(output_dir / "report.md", *table_cells(comparison))
+    return pictures
 
 
 def _method(study: Study, plans: Sequence[Plan]) -> str:
-    chosen = (
-        "- Epochs were chosen on held-out training participants, an equal share of both classes, by UA of utterances. "
-        "Labels of the scored participants were read by the scoring alone."
-        if study.select_on == "training"
-        else "- **Epochs were chosen on the development set.** Where that is scored, the figures are too high."
-    )
+    notes = []
+    if "training" in study.select_on:
+        notes.append(
+            "Epochs were chosen on held-out training participants, an equal share of both classes, by UA of "
+            "utterances. Labels of the scored participants were read by the scoring alone."
+        )
+    if "development" in study.select_on:
+        of = "" if len(study.select_on) == 1 else f" for the systems that end in {study.select_on[-1]}"
+        notes.append(
+            f"**Epochs were chosen on the development set{of}.** Where that is scored, the figures are too high."
+        )
+    notes.append("The threshold is a half, and is not tuned.")
+    if study.threshold == "training":
+        notes[-1] = (
+            "The threshold is a half, or, in the rows that say so, the one with the highest UA on the training "
+            "participants that epochs were chosen on, each seed its own."
+        )
     settings_of = {plan.name: next(iter(plan.runs.values())).settings for plan in plans}
-    return f"{chosen}\n- The threshold is a half, and is not tuned.\n\n{recipe(settings_of)}"
+    return "\n".join(f"- {note}" for note in notes) + f"\n\n{recipe(settings_of)}"

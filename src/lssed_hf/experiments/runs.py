@@ -31,7 +31,7 @@ from ..inference.evaluate import evaluate_model
 from ..inference.speaker_normalization import SpeakerArguments
 from ..training.arguments import DataArguments, FlagParser
 from ..training.output_folder import differences, is_main_process
-from ..training.selection import ALL_SPLITS
+from ..training.selection import ALL_SPLITS, training_splits
 from ..training.train import train_model
 
 
@@ -226,6 +226,26 @@ def evaluate_run(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def evaluate_selection(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Score the model of the folder above on the clips that its epochs were chosen on."""
+    if not facts_path(folder.parent).is_file():
+        raise ValueError("its model is not trained")
+    trained = read_json(folder.parent / "settings.json")["settings"]
+    data_args, model_args, args = FlagParser().parse_dict({**trained, "output_dir": str(folder.parent)})
+    evaluate_model(
+        folder.parent,
+        training_splits(data_args, args.seed)[data_args.validation_split_name],
+        folder,
+        audio_column=data_args.audio_column_name,
+        label_column=data_args.label_column_name,
+        speaker_column=data_args.speaker_column_name,
+        speaker_normalization=model_args,
+        trust_remote_code=model_args.trust_remote_code,
+        context={"dataset": data_args.dataset_name, "split": "held out of training"},
+    )
+    return {}
+
+
 def data_arguments(settings: dict[str, Any]) -> DataArguments:
     """Return the arguments of the data that are among some settings."""
     (arguments,) = HfArgumentParser(DataArguments).parse_dict(settings, allow_extra_keys=True)
@@ -233,7 +253,7 @@ def data_arguments(settings: dict[str, Any]) -> DataArguments:
 
 
 #: Kind of work -> function that does it in the folder of a run, with its settings, and returns what `run.json` holds.
-WORKS = {"train": train_run, "evaluate": evaluate_run}
+WORKS = {"train": train_run, "evaluate": evaluate_run, "evaluate_selection": evaluate_selection}
 
 
 def _die_with_parent() -> None:

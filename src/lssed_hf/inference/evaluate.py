@@ -353,7 +353,10 @@ def report_scores(
     if output_dir is None:
         return
     context = {key: os.fspath(value) for key, value in context.items()}
-    report = write_report(results, output_dir, title="Speech emotion recognition", context=context)
+    subject = (
+        "Depression detection, by utterance" if "depressed" in results["labels"] else "Speech emotion recognition"
+    )
+    report = write_report(results, output_dir, title=subject, context=context)
     write_predictions(
         report.with_name("predictions.csv"),
         predictions.ids,

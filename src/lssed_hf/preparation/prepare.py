@@ -126,6 +126,8 @@ def prepare(
             shards = [shard for group in plan.groups for shard in group.shards(utterances_per_shard)]
             reports = _write_shards(shards, writer, write)
             manifest = _manifest({**setting, "fingerprint": fingerprint}, plan, shards, reports, writer.data)
+            if flow := builders[0].participant_flow(data_dir):
+                manifest["participants"] = flow
             _write_documents(work, plan, builders, manifest, [*plan.rejects, *_rejects(plan, reports)], folders)
             (work / _COMPLETE).touch()
         for name in _RESULTS:

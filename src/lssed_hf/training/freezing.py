@@ -1,6 +1,9 @@
 """Training of a part of a network: its head alone, or its last stages as well."""
 
+from typing import Any
+
 from torch import nn
+from transformers import PreTrainedModel
 
 from ..models.encoders import encoder_of
 
@@ -39,6 +42,18 @@ def freeze(model: nn.Module, num_trainable_stages: int) -> list[str]:
             parameter.requires_grad_(reached)
     _keep_in_eval(encoder)
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def trained_part(model: PreTrainedModel) -> dict[str, Any]:
+    """Return which part of a model is trained: `part` in words ("all", "head", ...) and its `num_parameters`."""
+    trained, encoder = model.num_parameters(only_trainable=True), encoder_of(model)
+    if trained == model.num_parameters():
+        part = "all"
+    elif encoder is not None and not any(parameter.requires_grad for parameter in encoder.parameters()):
+        part = "head"
+    else:
+        part = "head and part of the encoder"
+    return {"part": part, "num_parameters": trained}
 
 
 def _stages(encoder: nn.Module) -> tuple[str, nn.ModuleList | nn.Sequential]:

@@ -21,7 +21,7 @@ from ..models.registry import create_feature_extractor, create_model, list_model
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .features import compute_features, fit_normalization, is_cacheable
-from .freezing import freeze
+from .freezing import freeze, trained_part
 from .pretrained import label_maps, load_pretrained
 from .record import Outcome, record_training
 from .selection import CORPUS_COLUMN
@@ -87,7 +87,16 @@ def train_network(
     if trainer.is_world_process_zero():
         num_unlabelled = len(train_clips) - len(dataset[train_split])
         # Before the training, so that the card of every checkpoint has it.
-        record_training(data_args, model_args, args, dataset, model.num_parameters(), teachers, num_unlabelled)
+        record_training(
+            data_args,
+            model_args,
+            args,
+            dataset,
+            model.num_parameters(),
+            teachers,
+            num_unlabelled,
+            trained=trained_part(model),
+        )
     with no_loading_bar():  # one for each checkpoint that is written
         trained = trainer.train(resume_from_checkpoint=checkpoint)
         if args.refit_head:

@@ -210,11 +210,13 @@ def train_probe(
         save_file({name: torch.from_numpy(value).float().contiguous() for name, value in weights.items()}, path)
     write_json(folder / "config.json", {"model_type": "probe", "architectures": ["ProbeClassifier"], **maps})
     write_json(folder / MARKER, {"layer": probe.layer, "C": probe.C, "validation_unweighted_accuracy": by_layer})
+    num_trained = probe.weight.size + probe.bias.size
     outcome = Outcome(
-        encoder_of(model).num_parameters() + probe.weight.size + probe.bias.size,
+        encoder_of(model).num_parameters() + num_trained,
         {"train_runtime": seconds},
         {"eval_unweighted_accuracy": max(probe.validation)},
     )
     outcome.write_metrics(folder)
-    record_training(data_args, model_args, args, dataset, outcome.num_parameters)
+    trained = {"part": "head", "num_parameters": num_trained}
+    record_training(data_args, model_args, args, dataset, outcome.num_parameters, trained=trained)
     return outcome

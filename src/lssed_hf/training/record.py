@@ -1,7 +1,7 @@
 """Outcome of a training, and its record for the card of the model."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ def record_training(
     teachers: Sequence[Teacher] = (),
     num_unlabelled: int = 0,
     recipe: Any = None,
+    trained: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `training.json`.
 
@@ -65,6 +66,7 @@ def record_training(
         teachers: Teachers of a distillation.
         num_unlabelled: Number of training clips without labels.
         recipe: Dataclass of the settings of a classical model, which has no use for `args`.
+        trained: Part of the model that is trained, see `trained_part`. Default: all.
     """
     uses = {
         "train": data_args.train_split_name,
@@ -94,6 +96,7 @@ def record_training(
         "teachers": [teacher.facts() for teacher in teachers],
         "num_unlabelled": num_unlabelled,
         "num_parameters": num_parameters,
+        "trained": trained or {"part": "all", "num_parameters": num_parameters},
         "selected_on_test": chosen and uses["validation"] == uses["test"],
         **split_facts(speakers, labels),
     }

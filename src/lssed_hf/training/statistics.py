@@ -340,7 +340,9 @@ def train_statistics(
     metrics = {} if validation is None else {"eval_unweighted_accuracy": best}
     outcome = Outcome(model.num_parameters(), {"train_runtime": seconds}, metrics)
     outcome.write_metrics(args.output_dir)
-    record_training(data_args, model_args, args, dataset, outcome.num_parameters)
+    num_trained = head.weight.size + head.bias.size
+    trained = {"part": "head", "num_parameters": num_trained}
+    record_training(data_args, model_args, args, dataset, outcome.num_parameters, trained=trained)
     return outcome
 
 

@@ -131,11 +131,43 @@ class Account:
         participants: Participants that a label file lists or that have a session.
         rows: Rows of the transcripts that were read. A row of a kept segment is kept.
         segments: Segments that were formed of the rows in use.
+        flow: Participants by split, label and outcome; split and label are None where no label file tells them.
+        relabelled: Participants by split, label and outcome whose label was another one in the files.
     """
 
     participants: Counter = field(default_factory=Counter)
     rows: Counter = field(default_factory=Counter)
     segments: Counter = field(default_factory=Counter)
+    flow: Counter = field(default_factory=Counter)
+    relabelled: Counter = field(default_factory=Counter)
+
+    def add(self, outcome: str, participant: Participant | None = None, number: int = 1) -> None:
+        """Add participants of an outcome.
+
+        Args:
+            outcome: "kept", or the reason to leave them out.
+            participant: Participant in the label files. Default: they list none.
+            number: Number of participants.
+        """
+        self.participants[outcome] += number
+        known = participant is not None
+        place = (participant.split if known else None, participant.depression if known else None, outcome)
+        self.flow[place] += number
+        if known and participant.relabelled:
+            self.relabelled[place] += number
+
+    def participant_flow(self) -> list[dict[str, str | int | None]]:
+        """Return rows of `split`, `label`, `outcome`, number of `participants`, and `relabelled` ones among them."""
+        return [
+            {
+                "split": split,
+                "label": label,
+                "outcome": outcome,
+                "participants": number,
+                "relabelled": self.relabelled[split, label, outcome],
+            }
+            for (split, label, outcome), number in self.flow.items()
+        ]
 
 
 class DaicWoz(CorpusBuilder):
@@ -227,6 +259,9 @@ class DaicWoz(CorpusBuilder):
             pass
         return account
 
+    def participant_flow(self, data_dir: Path) -> list[dict[str, str | int | None]]:
+        return self.account(data_dir).participant_flow()
+
     def _read(self, data_dir: Path, account: Account) -> Iterator[Utterance | Reject]:
         files = find_label_files(data_dir, self.LABEL_FILES)
         if not files:
@@ -236,11 +271,12 @@ class DaicWoz(CorpusBuilder):
         sessions = find_sessions(data_dir)
         listed = {participant.id for participant in participants}
         rejected = {int(reject.id) for reject in rejects if reject.id.isdecimal() and len(reject.id) < 10} - listed
-        account.participants.update(["its label cannot be read"] * len(rejected))
+        if rejected:
+            account.add("its label cannot be read", number=len(rejected))
         for number in sorted(set(sessions) - listed - rejected):
             excluded = number in EXCLUDED_SESSIONS and "excluded_sessions" in self._remedies
             reason = "an excluded session" if excluded else "no label file lists it"
-            account.participants[reason] += 1
+            account.add(reason)
             yield Reject(str(number), str(sessions[number].place), reason, by_rule=True)
         left_out: dict[str, list[int]] = {}
         for participant in participants:
@@ -251,7 +287,7 @@ class DaicWoz(CorpusBuilder):
                     if row.by_rule:
                         left_out.setdefault(reason, []).append(participant.id)
                 yield row
-            account.participants[reason or KEPT] += 1
+            account.add(reason or KEPT, participant)
         for reason, numbers in left_out.items():
             shown = ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
             logger.warning(f"{self.name}: participant {shown}: {reason}")

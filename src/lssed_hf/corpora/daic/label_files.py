@@ -47,6 +47,7 @@ class Participant:
         gender_code: Gender in the spelling of the file.
         source: File and line, for messages.
         file: Path of the file.
+        relabelled: Whether the label follows the score, and was another one in the file.
     """
 
     id: int
@@ -56,6 +57,7 @@ class Participant:
     gender_code: str | None
     source: str
     file: Path
+    relabelled: bool = False
 
 
 def find_label_files(data_dir: Path, names: Mapping[str, tuple[str, ...]]) -> dict[str, list[Path]]:
@@ -122,10 +124,11 @@ def read_labels(
             continue
         if participant.score is not None:
             by_score = LABELS[participant.score >= CUT_OFF]
-            if participant.depression not in (None, by_score):
+            disagrees = participant.depression not in (None, by_score)
+            if disagrees:
                 disagreeing.append(participant.id)
             if recompute_binary or participant.depression is None:
-                participant = replace(participant, depression=by_score)
+                participant = replace(participant, depression=by_score, relabelled=disagrees)
         participants.append(participant)
     if disagreeing:
         names = ", ".join(map(str, disagreeing))

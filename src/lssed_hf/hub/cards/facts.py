@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...corpora import corpus_builder, list_corpora
-from ...evaluation.participants import clopper_pearson, participant_run
+from ...evaluation.participants import participant_run
 from ...evaluation.run_results import read_run
+from ...evaluation.small_samples import clopper_pearson
 from ...files import read_json
 from ...inference.classifiers.loading import own_format
 from ...inference.classifiers.pretrained import list_pretrained, pretrained_folder

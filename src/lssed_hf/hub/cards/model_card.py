@@ -126,6 +126,7 @@ def _eval_results(facts: CardFacts) -> list[EvalResult]:
             for score, (metric, arguments, title) in METRICS.items():
                 value = results["metrics"][score]
                 title += ", by the speakers' own statistics" if by_speaker else ""
+                title += ", by utterance" if facts.depression else ""
                 found.append(_eval_result(facts.task, corpus, split, metric, title, value, arguments))
     return found
 
