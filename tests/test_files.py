@@ -1,4 +1,5 @@
 import os
+import socket
 import sys
 import threading
 
@@ -39,6 +40,28 @@ def test_a_link_keeps_leading_to_its_file_and_a_file_keeps_its_permissions(tmp_p
         path.write_text("new", encoding="utf-8")
     assert link.is_symlink() and target.read_text(encoding="utf-8") == "new"
     assert target.stat().st_mode & 0o777 == 0o600
+
+
+@posix
+def test_a_link_that_someone_laid_at_the_name_of_the_new_file_is_not_followed(tmp_path, monkeypatch):
+    target, victim = tmp_path / "file.txt", tmp_path / "victim.txt"
+    victim.write_text("precious", encoding="utf-8")
+    (tmp_path / f".file.txt.{socket.gethostname()}.{os.getpid()}").symlink_to(victim)  # a name that can be guessed
+    old = os.umask(0o027)
+    try:
+        with replacing(target) as path:
+            path.write_text("new", encoding="utf-8")
+        with replacing(target) as one, replacing(target) as other:
+            assert one != other and not {one, other} & {path}
+    finally:
+        os.umask(old)
+    assert victim.read_text(encoding="utf-8") == "precious" and target.stat().st_mode & 0o777 == 0o640
+
+    (tmp_path / ".file.txt.known").symlink_to(victim)
+    monkeypatch.setattr("lssed_hf.files.secrets.token_hex", lambda _: "known")
+    with pytest.raises(FileExistsError), replacing(target):
+        pass
+    assert victim.read_text(encoding="utf-8") == "precious"
 
 
 @posix

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import re
-import socket
+import secrets
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -38,12 +38,14 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         return
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, because a rename is atomic within one file system only; on shared storage process ids recur.
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+    # Beside the target, because a rename is atomic within one file system only. Where others may write too, a name
+    # that they could guess might be a link of theirs.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
     try:
         with naming(path):
             yield temporary
-        if path.is_file() and temporary.is_file():
+        if path.is_file():
             temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
     finally:

@@ -1,6 +1,9 @@
 """Trainings in folders that hold a training: they go on, are finished, or are refused; and never two at once."""
 
 import json
+import os
+import pickle
+import re
 import shutil
 
 import datasets
@@ -10,7 +13,9 @@ from tones import FLAGS, write_ravdess
 
 import lssed_hf
 from lssed_hf import cli
+from lssed_hf.audio import encode_audio, load_audio
 from lssed_hf.corpora.sources import load_splits
+from lssed_hf.experiments.settings import training_settings
 from lssed_hf.hub.push import plan_upload
 from lssed_hf.training.arguments import FlagParser
 from lssed_hf.training.output_folder import SETTINGS, claimed, settings_of
@@ -105,6 +110,21 @@ def test_other_clips_are_refused(ravdess, folder, tmp_path, capsys):
     assert contents(folder) == before
 
 
+def test_other_sound_under_the_same_names_is_refused(ravdess, folder, capsys):
+    before = contents(folder)
+    clip = min(ravdess.glob("*-01.wav"))
+    sound, status = clip.read_bytes(), clip.stat()
+    try:
+        clip.write_bytes(sound[:-2] + b"\1\1")
+        assert cli.main(["train", *flags(ravdess, folder)]) == 1
+    finally:
+        clip.write_bytes(sound)
+        os.utime(clip, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert re.search(r"on other clips: train had (32 clips \(\w+), sound \w+\) and has \1, sound", capsys.readouterr().err)
+    assert contents(folder) == before
+    assert cli.main(["train", *flags(ravdess, folder)]) == 0  # the old sound again
+
+
 def test_clips_in_memory_are_compared(ravdess, tmp_path):
     splits = load_splits("ravdess", None, ravdess)
     settings = {"model": "pyresnet50", "num_train_epochs": 1, "config_overrides": json.loads(FLAGS[1])}
@@ -115,6 +135,14 @@ def test_clips_in_memory_are_compared(ravdess, tmp_path):
     fewer = datasets.DatasetDict({**splits, "train": splits["train"].select(range(20))})
     with pytest.raises(ValueError, match=r"other clips: train had 32 clips .* and has 20 clips"):
         lssed_hf.train(fewer, tmp_path / "out", **settings)
+
+    def louder(row):
+        return {"audio": {"path": None, "bytes": encode_audio(1.01 * load_audio(row["audio"]))}}
+
+    undecoded = splits["train"].cast_column("audio", datasets.Audio(16000, decode=False))
+    other = datasets.DatasetDict({**splits, "train": undecoded.map(louder)})
+    with pytest.raises(ValueError, match=r"other clips: train had (32 clips \(\w+), sound \w+\) and has \1, sound"):
+        lssed_hf.train(other, tmp_path / "out", **settings)
 
 
 def test_a_stopped_training_goes_on_with_the_same_settings_alone(ravdess, tmp_path, capsys, caplog):
@@ -184,3 +212,16 @@ def test_what_is_recorded_holds_no_secret_and_nothing_of_the_machine(tmp_path):
     given += ["--seed", "5", "--use_cpu", "true", "--dataloader_num_workers", "2", "--lr_scheduler_type", "cosine"]
     arguments = FlagParser().parse_args_into_dataclasses(given)
     assert settings_of(*arguments) == {"dataset_name": "ravdess", "lr_scheduler_type": "cosine", "seed": 5}
+
+
+def test_no_file_of_a_training_holds_the_token(ravdess, tmp_path):
+    from lssed_hf.training.asr_arguments import AsrRecipeArguments
+
+    assert cli.main(["train", *flags(ravdess, tmp_path, "--hub_token", "hf_secret", "--report_to", "tensorboard")]) == 0
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "training_args.bin" for path in files)
+    assert not [path for path in files if b"hf_secret" in path.read_bytes()]
+    args = AsrRecipeArguments(output_dir=str(tmp_path), hub_token="hf_secret")
+    assert b"hf_secret" not in pickle.dumps(args) and args.hub_token == "hf_secret"
+    with pytest.raises(ValueError, match="--hub_token is a secret, and runs record their settings"):
+        training_settings(["--dataset_name", "ravdess", "--hub_token", "hf_secret"])

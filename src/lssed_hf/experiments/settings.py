@@ -15,12 +15,15 @@ def training_settings(flags: Sequence[str]) -> dict[str, Any]:
     """Return the settings that flags stand for, JSON-ready. Paths of folders become absolute.
 
     Raises:
-        ValueError: A flag that `train` does not know, or a value that it does not take.
+        ValueError: A flag that `train` does not know, a value that it does not take, or a token, which would be
+            written to the settings of the runs.
     """
     parser = FlagParser()
     defaults = vars(parser.parse_args(["--dataset_name", ""]))
     given = vars(parser.parse_args(with_recipe(flags)))
     settings = {name: value for name, value in given.items() if value != defaults[name]}
+    if "hub_token" in settings:
+        raise ValueError("--hub_token is a secret, and runs record their settings; set HF_TOKEN or run hf auth login")
     for name in {"data_dir", "model_name_or_path", "teacher", "unlabelled_dir", "extra_corpora"} & settings.keys():
         settings[name] = absolute(settings[name])
     return json.loads(json.dumps(settings, default=str))

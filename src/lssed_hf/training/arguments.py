@@ -316,6 +316,10 @@ class RecipeArguments(TrainingArguments):
         if self.unlabelled_dir and self.sampling != "random":
             raise ValueError(f"--sampling {self.sampling} goes by labels, which --unlabelled_dir does not have")
 
+    def __getstate__(self) -> dict:
+        """Return what a pickle holds, as that in each checkpoint (`training_args.bin`): everything but the token."""
+        return {**self.__dict__, "hub_token": None}
+
     def augmentation(self) -> Augmentation:
         """Return the random changes to features of training clips."""
         return changes_of_flags(Augmentation, self)

@@ -84,7 +84,7 @@ def _train_in_folder(
 
     normalization = Normalization(data_args.text_case, data_args.keep_punctuation)
     splits, rejected = load_transcribed(data_args, normalization, args.seed)
-    if begin(folder, settings, splits, _COLUMNS, args.restart):
+    if begin(folder, settings, splits, _COLUMNS, restart=args.restart):
         return read_outcome(folder).results
     checkpoint = find_checkpoint(args)
     if args.should_save:

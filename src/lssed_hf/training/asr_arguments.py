@@ -125,5 +125,9 @@ class AsrRecipeArguments(TrainingArguments):
         default=False, metadata={"help": "Begin anew although output_dir holds checkpoints, and delete those."}
     )
 
+    def __getstate__(self) -> dict:
+        """Return what a pickle holds, as that in each checkpoint (`training_args.bin`): everything but the token."""
+        return {**self.__dict__, "hub_token": None}
+
 
 __all__ = ["AsrDataArguments", "AsrModelArguments", "AsrRecipeArguments"]

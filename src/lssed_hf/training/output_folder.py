@@ -115,6 +115,7 @@ def begin(
     settings: Mapping[str, Any],
     splits: Mapping[str, datasets.Dataset],
     columns: Sequence[str],
+    audio_column: str = "audio",
     restart: bool = False,
 ) -> bool:
     """Check that a training goes on with its own clips, and record a new one.
@@ -124,6 +125,7 @@ def begin(
         settings: Settings from `settings_of`.
         splits: Clips by split.
         columns: Columns that tell clips apart. Columns that a split lacks are left out.
+        audio_column: Name of the column with the audio.
         restart: Whether the training begins anew, whatever the folder holds.
 
     Returns:
@@ -132,7 +134,7 @@ def begin(
     Raises:
         ValueError: The folder holds a training on other clips.
     """
-    data = {split: _digest(rows, columns) for split, rows in splits.items()}
+    data = {split: _digest(rows, columns, audio_column) for split, rows in splits.items()}
     path = folder / SETTINGS
     if path.is_file() and holds_weights(folder) and not restart:
         begun = read_json(path)
@@ -160,11 +162,34 @@ def holds_weights(folder: Path) -> bool:
     return any(folder.glob(_WEIGHTS)) or any(folder.glob(_CHECKPOINTS))
 
 
-def _digest(rows: datasets.Dataset, columns: Sequence[str]) -> str:
-    """Return the number of clips, and a digest of what tells them apart."""
+def _digest(rows: datasets.Dataset, columns: Sequence[str], audio_column: str) -> str:
+    """Return the number of clips, and digests of the columns and of the sound."""
     content = {name: list(rows[name]) for name in columns if name in rows.column_names}
-    digest = hashlib.sha256(json.dumps(content, default=str).encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{len(rows)} clips ({digest[:12]})"
+    sound = rows.select_columns([audio_column]).cast_column(audio_column, datasets.Audio(decode=False))
+    stamps = [clip_stamp(row[audio_column]) for row in sound]
+    labels, sound = (
+        hashlib.sha256(json.dumps(part, default=str).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        for part in (content, stamps)
+    )
+    return f"{len(rows)} clips ({labels}, sound {sound})"
+
+
+def clip_stamp(clip: Mapping[str, Any]) -> str | tuple[str, int, int] | None:
+    """Return what changes with the sound of a clip, without a look into files.
+
+    Args:
+        clip: Undecoded row of an Audio column.
+
+    Returns:
+        Hash of the clip's bytes; of a file its name, size and time of change, None where it is missing.
+    """
+    if clip["bytes"] is not None:
+        return hashlib.sha256(clip["bytes"]).hexdigest()
+    try:
+        status = os.stat(clip["path"])
+    except (OSError, TypeError, ValueError):  # a missing file or no name: reading the clip gives the reason
+        return None
+    return clip["path"], status.st_size, status.st_mtime_ns
 
 
 def finish(folder: Path) -> None:
@@ -206,6 +231,7 @@ __all__ = [
     "begin",
     "check_settings",
     "claimed",
+    "clip_stamp",
     "differences",
     "finish",
     "holds_weights",

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from ..hub.run_folders import LAYOUTS
 from ..inference import classifiers
 from ..inference.classifiers.loading import find_model
 from ..inference.classifiers.probe import ENCODER
-from .output_folder import SETTINGS
+from .output_folder import SETTINGS, clip_stamp
 from .selection import CORPUS_COLUMN
 
 
@@ -74,28 +73,12 @@ def cached_predictions(
                 remove_columns=[audio_column],
                 features=features,
                 # By itself, `datasets` would hash the function with all that it holds.
-                new_fingerprint=Hasher.hash([_content(shard[audio_column]), audio_column, *key, code]),
+                new_fingerprint=Hasher.hash([list(map(clip_stamp, shard[audio_column])), audio_column, *key, code]),
                 desc=f"{title}, {index}/{len(shards)}",
             )
             for index, shard in enumerate(shards, start=1)
         ]
     )
-
-
-def _content(clips: Sequence[dict]) -> list[str | tuple[str, int, int] | None]:
-    """Return a hash of each clip's bytes; of a file its name, size and time of change, None where it is missing."""
-    found = []
-    for clip in clips:
-        if clip["bytes"] is not None:
-            found.append(hashlib.sha256(clip["bytes"]).hexdigest())
-            continue
-        try:
-            status = os.stat(clip["path"])
-        except (OSError, TypeError):  # a missing file or no name: reading the clip gives the reason
-            found.append(None)
-        else:
-            found.append((clip["path"], status.st_size, status.st_mtime_ns))
-    return found
 
 
 def model_digest(name: str, trust_remote_code: bool = False) -> str:

@@ -170,7 +170,7 @@ def _train_in_folder(
         splits = training_splits(data_args, args.seed, dataset)
         _check_validation(data_args, model_args, args, splits)
         columns = ("id", data_args.label_column_name, data_args.speaker_column_name)
-        if begin(folder, settings, splits, columns, args.restart):
+        if begin(folder, settings, splits, columns, data_args.audio_column_name, args.restart):
             return read_outcome(folder)
         checkpoint = find_checkpoint(args)
         if model_args.model_name_or_path not in CLASSICAL and not model_args.probe:
