@@ -120,7 +120,9 @@ def test_other_sound_under_the_same_names_is_refused(ravdess, folder, capsys):
     finally:
         clip.write_bytes(sound)
         os.utime(clip, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert re.search(r"on other clips: train had (32 clips \(\w+), sound \w+\) and has \1, sound", capsys.readouterr().err)
+    assert re.search(
+        r"on other clips: train had (32 clips \(\w+), sound \w+\) and has \1, sound", capsys.readouterr().err
+    )
     assert contents(folder) == before
     assert cli.main(["train", *flags(ravdess, folder)]) == 0  # the old sound again
 
@@ -217,7 +219,9 @@ def test_what_is_recorded_holds_no_secret_and_nothing_of_the_machine(tmp_path):
 def test_no_file_of_a_training_holds_the_token(ravdess, tmp_path):
     from lssed_hf.training.asr_arguments import AsrRecipeArguments
 
-    assert cli.main(["train", *flags(ravdess, tmp_path, "--hub_token", "hf_secret", "--report_to", "tensorboard")]) == 0
+    assert (
+        cli.main(["train", *flags(ravdess, tmp_path, "--hub_token", "hf_secret", "--report_to", "tensorboard")]) == 0
+    )
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name == "training_args.bin" for path in files)
     assert not [path for path in files if b"hf_secret" in path.read_bytes()]

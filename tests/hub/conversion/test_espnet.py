@@ -1,8 +1,10 @@
 """Conversion of released ESPnet2 models, and faults of releases. test_parity_*.py compare results with ESPnet."""
 
 import contextlib
+import io
 import json
 import pickle
+import re
 import shutil
 import sys
 import zipfile
@@ -172,6 +174,40 @@ class TestFiles:
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 BOMB += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 8)) + "token_list: *a7\n"
 
+#: Converts a model in a process of little memory and time, and prints the error.
+BOUNDED = """
+import resource, sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from lssed_hf.hub.conversion.espnet import convert_espnet
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
+seconds = round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2])) + 60
+resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+try:
+    convert_espnet({source!r}, {output!r})
+except (ValueError, OSError) as error:
+    print(error)
+"""
+#: Pieces that mean something in YAML.
+PIECES = [
+    "&a ",
+    "*a",
+    "- ",
+    ": ",
+    "[",
+    "]",
+    "{",
+    "}",
+    "!!python/object:os.system ",
+    "null",
+    ".inf",
+    "-1",
+    "1e999",
+    "\n",
+]
+PIECES += ["999999999999", "? ", "| ", "'", '"', "../", "/etc/passwd", "\t", "#", "<<: "]
+
 
 class TestHostileFiles:
     def test_objects_are_not_unpickled(self, exp, tmp_path):
@@ -224,6 +260,134 @@ class TestHostileFiles:
         (folder / "meta.yaml").write_text(yaml.safe_dump(meta))
         with pytest.raises(ValueError, match="lies outside of the model"):
             convert_espnet(folder, tmp_path / "out")
+
+    @pytest.mark.parametrize(
+        "name", ["meta.yaml", "config.yaml", "valid.acc.ave_10best.pth", "bpe.model", "nlsyms.txt"]
+    )
+    def test_links_out_of_a_folder_are_not_followed(self, tmp_path, name):
+        given = {"token_type": "bpe", "bpemodel": "/gone/bpe.model"} if name == "bpe.model" else {}
+        given = {"non_linguistic_symbols": "/gone/nlsyms.txt"} if name == "nlsyms.txt" else given
+        folder = write_release(tmp_path / "release", **given)
+        if name == "config.yaml":
+            (folder / "meta.yaml").unlink()
+        path = next(folder.rglob(name), folder / name)
+        secret = tmp_path / "secret"
+        secret.write_bytes(path.read_bytes() if path.exists() else b"secret")
+        path.unlink(missing_ok=True)
+        path.symlink_to(secret)
+        with pytest.raises(ValueError, match=r"release: .*(is a link out of the model|lies outside of the model)"):
+            convert_espnet(folder, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_the_cache_of_the_hub_is_a_folder_of_links(self, tmp_path):
+        folder = write_release(tmp_path / "models--me--asr" / "snapshots" / "main")
+        blobs = tmp_path / "models--me--asr" / "blobs"
+        blobs.mkdir()
+        for number, path in enumerate(path for path in sorted(folder.rglob("*")) if path.is_file()):
+            path.rename(blobs / str(number))
+            path.symlink_to(blobs / str(number))
+        assert convert_espnet(folder, tmp_path / "out").checkpoint == "valid.acc.ave_10best.pth"
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            (BOMB, "more than 1,000,000 values are not read"),
+            ("a: " * 60, "cannot be read as YAML"),
+            ("[" * 100_000, "more than 50 levels are not read"),
+            ("&a [*a]", "cannot be read as YAML|has no token_list|no config.yaml"),
+            (f"token_list: [{', '.join(['x'] * 40_000)}]\nencoder: conformer\nencoder_conf: {'9' * 5000}", ""),
+            ("token_list: [a, a]\nencoder: conformer\ndecoder: transformer", "mel filters"),
+            ("token_list: [a]\n" + "x" * 2**24, "larger than the 16 MB"),
+        ],
+        ids=["bomb", "keys", "depth", "loop", "digits", "twice", "size"],
+    )
+    def test_yaml_is_bounded(self, exp, tmp_path, text, words, forking_python):
+        (exp / "config.yaml").write_text(text)
+        error = forking_python.run(BOUNDED.format(source=str(exp), output=str(tmp_path / "out"), path=sys.path))
+        assert "asr_train: " in error or "no config.yaml" in error, error
+        assert re.search(words, error) and len(error) < 2000
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"encoder_conf": {"num_blocks": 10**9}}, "at most 200 layers are read"),
+            ({"encoder_conf": {"linear_units": 10**9}}, "instead of"),
+            ({"frontend_conf": {"n_fft": 2**40}}, ""),
+            ({"frontend_conf": {"n_mels": 10**9}}, ""),
+            ({"encoder_conf": {"cnn_module_kernel": 10**9 + 1}}, "instead of"),
+        ],
+    )
+    def test_sizes_are_compared_with_the_weights_first(self, exp, tmp_path, change, words, forking_python):
+        config = read_config()
+        for section, options in change.items():
+            config[section] = {**(config.get(section) or {}), **options}
+        (exp / "config.yaml").write_text(yaml.safe_dump(config))
+        error = forking_python.run(BOUNDED.format(source=str(exp), output=str(tmp_path / "out"), path=sys.path))
+        assert "asr_train: " in error and re.search(words, error), error
+
+    @pytest.mark.parametrize(
+        ("statistics", "words"),
+        [
+            ({"count": np.array(0)}, r"holds no finite mean and deviation \(count 0\)"),
+            ({"sum": np.full(20, np.nan)}, "holds no finite mean"),
+            ({"sum": np.zeros(2**22)}, "it unpacks to over 16 MB"),
+            ({"sum": np.zeros(3)}, "could not be broadcast|have the shape"),
+        ],
+    )
+    def test_statistics_are_bounded_and_finite(self, exp, tmp_path, statistics, words):
+        state = make_state_dict("conformer")
+        del state["normalize.mean"], state["normalize.std"]
+        torch.save(state, exp / "valid.acc.ave_10best.pth")
+        plain = {"count": np.array(4), "sum": np.arange(20.0), "sum_square": np.full(20, 400.0)}
+        np.savez_compressed(exp / "feats_stats.npz", **{**plain, **statistics})
+        with pytest.raises(ValueError, match=rf"feats_stats\.npz.*{words}|{words}"):
+            convert_espnet(exp, tmp_path / "out")
+
+    def test_statistics_that_claim_too_much(self, exp, tmp_path, forking_python):
+        state = make_state_dict("conformer")
+        del state["normalize.mean"], state["normalize.std"]
+        torch.save(state, exp / "valid.acc.ave_10best.pth")
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**40,)})
+        with zipfile.ZipFile(exp / "feats_stats.npz", "w") as file:
+            for name in ("count", "sum", "sum_square"):
+                file.writestr(f"{name}.npy", header.getvalue())
+        error = forking_python.run(BOUNDED.format(source=str(exp), output=str(tmp_path / "out"), path=sys.path))
+        assert "feats_stats.npz does not hold count" in error
+
+    @pytest.mark.parametrize(
+        ("tensor", "words"),
+        [
+            (torch.full((14,), float("nan")), r"asr_train: ctc\.ctc_lo\.bias has values that are NaN or infinite"),
+            (torch.ones(14, dtype=torch.int64), r"asr_train: ctc\.ctc_lo\.bias has the type torch\.int64"),
+        ],
+    )
+    def test_weights_are_finite_floats(self, exp, tmp_path, tensor, words):
+        torch.save({**make_state_dict("conformer"), "ctc.ctc_lo.bias": tensor}, exp / "valid.acc.ave_10best.pth")
+        with pytest.raises(UnsupportedModelError, match=words):
+            convert_espnet(exp, tmp_path / "out")
+
+    @pytest.mark.fuzz
+    @given(
+        st.sampled_from(["config.yaml", "meta.yaml"]),
+        st.lists(st.tuples(st.integers(0, 10**6), st.text(max_size=4) | st.sampled_from(PIECES)), max_size=4),
+    )
+    @settings(max_examples=settings.default.max_examples // 2)
+    def test_any_yaml_is_read_or_refused_by_name(self, tmp_path_factory, name, changes):
+        folder = write_release(tmp_path_factory.mktemp("any") / "release")
+        path = next(folder.rglob(name))
+        text = path.read_text()
+        for place, piece in changes:
+            place %= len(text) + 1
+            text = text[:place] + piece + text[place + len(piece) // 2 :]
+        path.write_text(text, encoding="utf-8", errors="surrogatepass")
+        try:
+            convert_espnet(folder, folder.parent / "out")
+        except UnsupportedModelError as error:
+            assert str(error).startswith("release: ")
+        except FileNotFoundError as error:
+            assert "release" in str(error)
+        assert {path.name for path in folder.parent.iterdir()} <= {"release", "out"}
 
 
 class TestWeights:

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import struct
+import sys
 import tarfile
 import time
 import zipfile
@@ -370,6 +371,25 @@ class TestBoundedWork:
         with pytest.raises(ValueError, match=match):
             lssed_hf.convert_checkpoint(tmp_path / "m.pth", tmp_path / "out")
         assert time.process_time() - start < 30
+
+    @pytest.mark.parametrize("function", ["collections.OrderedDict", "builtins.set"])
+    def test_a_long_list_for_many_calls(self, tmp_path, function, forking_python):
+        element = tuple_of(text("a"), b"N") if "Dict" in function else text("a")
+        long = b"](" + element * 20_000 + b"eq\x00"
+        write_zip(tmp_path / "m.pth", pickled(long + (name(function) + b"h\x00\x85R0") * 200_000))
+        code = """
+import resource, sys
+sys.path[:0] = {path!r}
+from lssed_hf.hub.conversion.torch_file import TorchFile
+seconds = round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2])) + 60
+resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+try:
+    TorchFile({file!r})
+except ValueError as error:
+    print(error)
+"""
+        error = forking_python.run(code.format(path=sys.path, file=str(tmp_path / "m.pth")))
+        assert f"more than {MAX_OPERATIONS} operations" in error
 
     def test_a_module_within_itself(self, tmp_path):
         empty = b"".join(text(f"_{kind}") + b"}s" for kind in ("parameters", "buffers"))

@@ -24,10 +24,10 @@ from ...models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtra
 from ...models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
 from ...models.espnet.processing_espnet_asr import EspnetAsrProcessor
 from ...models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
-from ...unpack import extract_archive
+from ...unpack import ArchiveError, extract_archive
 from ..cards.model_card import write_model_card
 from .espnet_config import EspnetSettings, read_settings
-from .restricted_pickle import SavedTensor, shown
+from .restricted_pickle import CheckpointError, SavedTensor, shown
 from .result import Conversion, UnsupportedModelError, check_shapes, check_values
 from .torch_file import TorchFile
 
@@ -79,7 +79,7 @@ def convert_espnet(
         ValueError: A file cannot be read.
     """
     check_new_folder(output_dir)  # before the work
-    with _unpacked(Path(source)) as root:
+    with _refusing(Path(source)), _unpacked(Path(source)) as root:
         files = _find_files(root, config_file, checkpoint_file)
         settings = read_settings(_read_yaml(files.config))
         state = _read_weights(files.checkpoint)
@@ -97,6 +97,19 @@ def convert_espnet(
 
 
 @contextlib.contextmanager
+def _refusing(source: Path) -> Iterator[None]:
+    """Name the model in errors, also in those of libraries that its settings lead to."""
+    try:
+        yield
+    except (OSError, ImportError, ArchiveError, CheckpointError):
+        raise
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"{source.name}: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from error
+
+
+@contextlib.contextmanager
 def _unpacked(source: Path) -> Iterator[Path]:
     if source.is_dir():
         yield source
@@ -110,7 +123,7 @@ def _unpacked(source: Path) -> Iterator[Path]:
 
 def _find_files(root: Path, config_file, checkpoint_file) -> _Files:
     metas = sorted(root.rglob("meta.yaml"), key=lambda path: len(path.parts))
-    meta = _read_mapping(metas[0]) if metas else {}
+    meta = _read_mapping(_own(root, metas[0])) if metas else {}
     root = metas[0].parent if metas else root  # paths in it are relative to its folder
     named = {
         "config": (meta.get("yaml_files") or {}).get("asr_train_config"),
@@ -118,7 +131,9 @@ def _find_files(root: Path, config_file, checkpoint_file) -> _Files:
     }
     config = _inside(root, config_file or named["config"], "config.yaml")
     if config is None:
-        configs = [path for path in sorted(root.rglob("config.yaml")) if "token_list" in _read_mapping(path)]
+        configs = [
+            path for path in sorted(root.rglob("config.yaml")) if "token_list" in _read_mapping(_own(root, path))
+        ]
         config = _only(configs, root, "config.yaml of a speech recogniser (one with a token_list)", "--config_file")
     checkpoint = _inside(root, checkpoint_file or named["checkpoint"], "checkpoint")
     if checkpoint is None:
@@ -127,16 +142,20 @@ def _find_files(root: Path, config_file, checkpoint_file) -> _Files:
             if found:
                 break
         checkpoint = _only(list(found.values()), root, ".pth file beside config.yaml", "--checkpoint_file")
-    return _Files(root, _own(root, config), _own(root, checkpoint))
+    return _Files(root, config, _own(root, checkpoint))
 
 
 def _own(root: Path, path: Path) -> Path:
     """Return a file of a model after a check that it is no link to something else on the disk."""
-    if not any(path.resolve().is_relative_to(folder) for folder in content_folders(root.resolve())):
+    if not _is_inside(root, path):
         raise ValueError(
             f"{path.relative_to(root)} is a link out of the model; copy its folder with contents (cp -rL)"
         )
     return path
+
+
+def _is_inside(root: Path, path: Path) -> bool:
+    return any(path.resolve().is_relative_to(folder) for folder in content_folders(root.resolve()))
 
 
 def _inside(root: Path, name: str | os.PathLike | None, what: str) -> Path | None:
@@ -144,7 +163,7 @@ def _inside(root: Path, name: str | os.PathLike | None, what: str) -> Path | Non
     if name is None:
         return None
     path = root / name
-    if not path.resolve().is_relative_to(root.resolve()):
+    if not _is_inside(root, path):
         raise ValueError(f"{what} {os.fspath(name)!r} lies outside of the model")
     if not path.is_file():
         raise FileNotFoundError(f"{what} {os.fspath(name)!r} is not in {root}")
@@ -250,7 +269,7 @@ def _read_statistics(files: _Files) -> tuple[np.ndarray, np.ndarray]:
             count = float(statistics["count"])
             mean = statistics["sum"] / count
             std = np.sqrt(np.maximum(statistics["sum_square"] / count - mean**2, 1e-20))
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, OSError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path.name} does not hold count, sum and sum_square as plain numbers: {error}") from error
     if not (np.isfinite(mean).all() and np.isfinite(std).all()):
         raise ValueError(f"{path.name} holds no finite mean and deviation (count {count:g})")
@@ -332,10 +351,10 @@ def _make_tokenizer(settings: EspnetSettings, files: _Files, bpe_model, notes: l
 def _find_named(files: _Files, name: str | os.PathLike | None, default: str | None) -> Path | None:
     """Find a file that config.yaml names, by its path or else by its name, since paths are often the trainer's own."""
     base = PurePosixPath(os.fspath(name)).name if name else default
-    if name and (files.root / name).resolve().is_relative_to(files.root.resolve()) and (files.root / name).is_file():
+    if name and _is_inside(files.root, files.root / name) and (files.root / name).is_file():
         return files.root / name
     found = sorted(files.root.rglob(base)) if base else []
-    return found[0] if len(found) == 1 and found[0].is_file() else None
+    return _own(files.root, found[0]) if len(found) == 1 and found[0].is_file() else None
 
 
 def _card_facts(settings: EspnetSettings, files: _Files, notes: Sequence[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import torch
 
 
-#: Bytes and operations that the pickles of one file may have.
+#: Bytes and operations that the pickles of one file may have. Each element that a call copies counts as an operation.
 MAX_BYTES = 16_000_000
 MAX_OPERATIONS = 2_000_000
 
@@ -116,9 +116,8 @@ def read_pickle(
     """
     machine = _Machine(frozenset(classes), persistent)
     try:
-        for count, (operation, argument, _) in enumerate(pickletools.genops(file)):
-            if count == MAX_OPERATIONS:
-                raise CheckpointError(f"its pickle has more than {MAX_OPERATIONS} operations")
+        for operation, argument, _ in pickletools.genops(file):
+            machine.count()
             handler = _OPERATIONS.get(operation.name)
             if handler is None:
                 raise CheckpointError(f"its pickle has the operation {operation.name}, which torch.save never writes")
@@ -139,9 +138,15 @@ class _Machine:
     def __init__(self, classes: frozenset[str], persistent: Callable[[object], object] | None):
         self.classes = classes
         self.persistent = persistent
+        self.operations = 0
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []  # stacks under each open mark
         self.memo: dict[int, Any] = {}
+
+    def count(self, number: int = 1) -> None:
+        self.operations += number
+        if self.operations > MAX_OPERATIONS:
+            raise CheckpointError(f"its pickle has more than {MAX_OPERATIONS} operations")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -197,6 +202,8 @@ class _Machine:
         function, args = self.pop(2)
         name = function.name if type(function) is GlobalName and type(args) is tuple else ""
         if name in _CALLS:
+            # A short pickle can hand one long list to many calls.
+            self.count(sum(len(arg) for arg in args if isinstance(arg, (list, tuple))))
             self.push(_CALLS[name](*args))
         elif name in _OPAQUE:
             self.push(SavedObject(name, args))
