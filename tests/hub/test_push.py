@@ -42,6 +42,8 @@ def model(original, tmp_path):
     for name in ("model.safetensors", "optimizer.pt", "config.json"):
         (checkpoint / name).write_bytes(b"x")
     (folder / "training_args.bin").write_bytes(pickle.dumps([1]))
+    (folder / "token.py").write_text("TOKEN = 'hf_secret'")
+    (folder / "analysis.py").write_text("import modeling_pyresnet")
     for name in ("predictions.csv", "all_results.json", "report.md", "train_results.json", "events.out.tfevents.1"):
         (folder / name).write_text("speaker 17")
     (folder / "clip.wav").write_bytes(b"RIFF")
@@ -90,7 +92,7 @@ def test_a_dry_run_lists_and_sends_nothing(model, hub, capsys):
     assert sorted(line[0] for line in listed) == sorted(GOES_UP)
     for name, size, _ in listed:
         assert int(size.replace(",", "")) == (model / name).stat().st_size
-    assert "Nothing was uploaded" in output and "10 others stay here" in output
+    assert "Nothing was uploaded" in output and "12 others stay here" in output
     assert hub.calls == []
 
 
@@ -122,6 +124,12 @@ def test_a_public_repository_has_to_be_asked_for(model, hub, capsys):
 @pytest.mark.parametrize(
     ("name", "content", "kind"),
     [
+        ("bpe.model", pickle.dumps({"a": [1, 2]}, 0), "a pickle"),
+        ("openvino_model.bin", pickle.dumps(list(range(200_000)), 1), "a pickle"),
+        ("vocab.txt", pickle.dumps(os.getcwd, 0), "a pickle"),
+        ("probe.safetensors", b"(lp0", "not what its name says"),
+        ("generation_config.json", b"(dp0", "not what its name says"),
+        ("token.py", b"TOKEN = 1", "a secret"),
         ("clip.wav", b"RIFF", "audio"),
         ("CLIP.FLAC", b"", "audio"),
         ("predictions.csv", b"id", "data"),

@@ -85,6 +85,25 @@ def test_files(model, clips, tmp_path, capsys, suffix):
             np.testing.assert_allclose(row, one.values, rtol=1e-4, atol=1e-6)
 
 
+def test_a_recording_that_the_network_fails_on_keeps_its_row(model, clips, tmp_path, capsys, monkeypatch):
+    classifier = lssed_hf.load_classifier(model)
+    run = type(classifier).embeddings
+
+    def embeddings(self, waveforms, frames=False):
+        waveforms = list(waveforms)
+        if len(waveforms[0]) > 16000 * 2:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:121]\nnot enough memory")
+        return run(self, waveforms, frames)
+
+    monkeypatch.setattr(type(classifier), "embeddings", embeddings)
+    assert cli.main(["embed", str(model), str(clips), "--out", str(tmp_path / "out.csv")]) == 1
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        errors = {row["file"].rpartition("/")[2]: row["error"] for row in csv.DictReader(file)}
+    assert [name for name, error in errors.items() if not error] == ["a.wav", "d.wav"]
+    assert errors["b.flac"].endswith("cannot be run: [enforce fail at alloc_cpu.cpp:121] not enough memory")
+    assert errors["b.flac"] in capsys.readouterr().err
+
+
 def test_an_unreadable_first_file_keeps_its_row(model, clips, tmp_path):
     (clips / "c.wav").rename(clips / "0.wav")
     for suffix in (".csv", ".parquet", ".npy"):

@@ -12,7 +12,7 @@ import soundfile
 import torch
 from huggingface_hub import ModelCard
 from interruption import stopped_at
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tone_words import FLAGS, TINY, speak, write_tone_words
 from transformers import HfArgumentParser, pipeline
 
@@ -126,6 +126,40 @@ def test_a_saved_recogniser_is_fine_tuned(trained, few, tmp_path, caplog):
         ValueError, match="--config_overrides, --feature_extractor_overrides: for recognisers from scratch"
     ):
         train_asr.main(["--dataset_name", str(few), "--output_dir", str(tmp_path / "no"), *FLAGS, *start])
+
+
+DAMAGE = {
+    "missing": (lambda weights: weights.pop("ctc.ctc_lo.bias"), r"model\.safetensors lacks 1 .*ctc\.ctc_lo\.bias"),
+    "unexpected": (lambda weights: weights.update(more=torch.zeros(2)), r"model\.safetensors holds 1 tensors .*more"),
+    "nan": (lambda weights: weights["ctc.ctc_lo.bias"].fill_(np.nan), r"ctc\.ctc_lo\.bias holds nan"),
+    "shape": (
+        lambda weights: weights.update({"ctc.ctc_lo.bias": torch.zeros(3)}),
+        r"ctc_lo\.bias has the shape \(3,\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_recogniser_is_no_start(damage, tmp_path):
+    change, words = DAMAGE[damage]
+    model, processor = asr.build_recogniser(AsrModelArguments(config_overrides=json.dumps(TINY)), ["a b"], tmp_path)
+    start = tmp_path / "start"
+    model.save_pretrained(start)
+    processor.save_pretrained(start)
+    given = AsrModelArguments(model_name_or_path=str(start))
+    assert asr.build_recogniser(given, [], tmp_path)[0].num_parameters() == model.num_parameters()
+    vocabulary = (start / "vocab.json").read_text()
+    numbers = json.loads(vocabulary)
+    (start / "vocab.json").write_text(json.dumps({**numbers, "zz": len(numbers) - 1, "<sos/eos>": len(numbers)}))
+    with pytest.raises(ValueError, match=f"{start}: its tokenizer has .* tokens and its network"):
+        asr.build_recogniser(given, [], tmp_path)
+    (start / "vocab.json").write_text(vocabulary)
+    weights = load_file(start / "model.safetensors")
+    change(weights)
+    save_file(weights, start / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=words) as caught:
+        asr.build_recogniser(given, [], tmp_path)
+    assert str(start) in str(caught.value)
 
 
 @pytest.mark.slow

@@ -13,6 +13,10 @@ from . import corpus_builder, list_corpora
 from .base import left_out_line
 
 
+#: Arguments of `load_dataset` with which it asks nobody whether to run a script. Scripts are gone in datasets 4.
+NO_SCRIPTS = {"trust_remote_code": False} if int(datasets.__version__.partition(".")[0]) < 4 else {}
+
+
 MANIFEST = "manifest.json"
 
 logger = datasets.logging.get_logger(__name__)
@@ -69,7 +73,7 @@ def load_prepared(
         line = left_out_line(config, Counter(left_out), manifest["counts"]["written"])
         logger.warning(f"{manifest['corpus']}: {line}")
     # By its path: load_dataset would take our builder for a folder named lssed.
-    dataset = datasets.load_dataset(os.path.abspath(folder), config_name)
+    dataset = datasets.load_dataset(os.path.abspath(folder), config_name, **NO_SCRIPTS)
     scheme = split_scheme or next((name for name in schemes if config_name == f"{config}_{name}"), schemes[0])
     return datasets.DatasetDict(
         {split: rows.select(_order(manifest, config, scheme, split, len(rows))) for split, rows in dataset.items()}

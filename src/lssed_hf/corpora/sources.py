@@ -13,7 +13,7 @@ import huggingface_hub
 from . import CorpusBuilder, corpus_builder, list_corpora, load_corpus
 from .base import UNDIVIDED
 from .own.audformat import HEADER
-from .prepared import load_prepared, read_manifest
+from .prepared import NO_SCRIPTS, load_prepared, read_manifest
 
 
 #: Flags that name a column, and the names that the corpora give to these columns.
@@ -133,7 +133,8 @@ def load_splits(
         path = source.path
         _ask_hub(path)
     try:
-        return datasets.load_dataset(path, config_name, data_dir=None if data_dir is None else os.fspath(data_dir))
+        folder = None if data_dir is None else os.fspath(data_dir)
+        return datasets.load_dataset(path, config_name, data_dir=folder, **NO_SCRIPTS)
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
         raise FileNotFoundError(
             f"{name} is neither a folder, nor a corpus ({_known()}), nor on the Hub ({error})"

@@ -159,8 +159,12 @@ def _front_end_flags(front_end: str, model: str, flags: Sequence[str]) -> list[s
     """Return the flags of `lssed-hf train` that give a model another window, beside what other flags change."""
     if FRONT_ENDS[front_end] is None:
         return []
-    overrides = json.loads(training_settings(flags).get("feature_extractor_overrides", "{}"))
-    feature_extractor = create_feature_extractor(model) if model in list_models() else open_front_end(model)
+    settings = training_settings(flags)
+    overrides = json.loads(settings.get("feature_extractor_overrides", "{}"))
+    if model in list_models():
+        feature_extractor = create_feature_extractor(model)
+    else:
+        feature_extractor = open_front_end(model, settings.get("trust_remote_code", False))
     overrides |= window_overrides(feature_extractor, *FRONT_ENDS[front_end])
     return ["--feature_extractor_overrides", json.dumps(overrides)]
 

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from .. import __version__
-from ..audio import AudioError, load_audio
+from ..audio import load_audio
 from ..escaping import printable
 from ..files import new_folder, write_json
 from ..inference.classifiers.exported import (
@@ -142,7 +142,7 @@ def export_model(
             **dataclasses.asdict(settings),
             "inputs": list(settings.inputs),
             "precision": "int8" if int8 else "float32",
-            "source": os.fspath(model_name_or_path),
+            "source": Path(source.name).name if os.path.isdir(source.name) else source.name,
             "versions": versions,
             "float32_parity": parity,
         }
@@ -260,7 +260,7 @@ def export_program(source: Source, network: nn.Module, output_names: Sequence[st
             program = torch.export.export(
                 network.eval(), tuple(source.example().values()), dynamic_shapes=shapes, strict=False
             )
-            return torch.onnx.export(
+            exported = torch.onnx.export(
                 program,
                 dynamo=True,
                 verbose=False,
@@ -269,6 +269,9 @@ def export_program(source: Source, network: nn.Module, output_names: Sequence[st
                 output_names=list(output_names),
                 dynamic_shapes=shapes,
             )
+            for node in exported.model.graph.all_nodes():
+                node.metadata_props.clear()  # the lines of code that it came from, with the folders of this machine
+            return exported
     except Exception as error:  # exporters raise many kinds
         reason = str(error).strip().split("\n\n")[0]
         raise ExportError(
@@ -359,10 +362,10 @@ def _load_clips(
             clip = load_audio(paths[index], source.extractor.sampling_rate)
             source.extractor([clip], sampling_rate=source.extractor.sampling_rate)
             clips.append(clip)
-        except (AudioError, OSError, ValueError) as error:
-            skipped[str(paths[index])] = str(error)
-    for reason in skipped.values():
-        print(f"skipped: {printable(reason)}", file=sys.stderr)
+        except (OSError, ValueError, ImportError) as error:
+            print(f"skipped: {printable(str(error))}", file=sys.stderr)
+            name = "/".join(paths[index].parts[-2:])  # the folders above are nobody's business
+            skipped[name] = str(error).replace(str(paths[index]), name)
     if not clips:
         reason = next(iter(skipped.values()))
         raise ValueError(f"none of the {len(paths)} calibration files can be used, the first because: {reason}")

@@ -44,7 +44,6 @@ def write_graph(folder: Path) -> None:
     model = export_program(source, network, ["embeddings", "logits"], optimize=False).model_proto
     _point_to_weights(model, folder / WEIGHTS)
     for node in model.graph.node:
-        del node.metadata_props[:]
         node.doc_string = ""
     for value in (*model.graph.value_info, *model.graph.initializer, *model.graph.input, *model.graph.output):
         del value.metadata_props[:]

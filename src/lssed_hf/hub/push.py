@@ -6,22 +6,27 @@ folder of `lssed-hf prepare` goes to a dataset repository. Without --yes it only
 
 import fnmatch
 import glob
+import json
 import os
+import pickletools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.utils import validate_repo_id
+from transformers.dynamic_module_utils import get_relative_import_files
 
 from ..corpora.prepared import read_manifest
+from ..inference.classifiers.checks import count_weights, read_settings_file
 from ..inference.classifiers.exported import MARKER
 from ..inference.classifiers.svm import SVM_MARKER, SVM_WEIGHTS
 from .cards.model_card import FORBIDDEN
 from .push_dataset import dataset_files, sharing_refusal
 
 
-#: Files of a model. `training.json` and the picture count clips, and name nobody.
+#: Files of a model, besides its code. `training.json` and the picture count clips, and name nobody.
 ALLOWED = (
     *("README.md", "LICENSE", "NOTICE", "config.json", "generation_config.json", "training.json", MARKER),
     *("preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json"),
@@ -29,7 +34,7 @@ ALLOWED = (
     *("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json"),
     *("probe.json", "probe.safetensors", "encoder/config.json", "encoder/preprocessor_config.json"),
     *("encoder/model.safetensors", SVM_MARKER, SVM_WEIGHTS, "model.onnx", "model.onnx.data"),
-    *("openvino_model.xml", "openvino_model.bin", "*.py", "confusion_matrix.png"),
+    *("openvino_model.xml", "openvino_model.bin", "confusion_matrix.png"),
 )
 _WEIGHTS = (".safetensors", ".onnx", ".xml")
 #: Kinds of files that are never uploaded, by their names ...
@@ -38,7 +43,7 @@ _FORBIDDEN_NAMES = {
     "data": "*.parquet *.arrow *.csv *.tsv *.jsonl *.npy *.npz *.h5 *.hdf5 *.mat *.zip *.tar *.gz *.tgz *.7z",
     "a pickle": "*.pkl *.pickle *.pt *.pth *.ckpt *.joblib pytorch_model*.bin training_args.bin",
     "a state of training": "checkpoint-*/* optimizer.* scheduler.* rng_state* trainer_state.json scaler.*",
-    "a secret": ".env *.pem *.key token",
+    "a secret": ".env *.pem *.key token token.*",
 }
 #: ... and by their first bytes, under any name.
 _FORBIDDEN_BYTES = {
@@ -46,6 +51,8 @@ _FORBIDDEN_BYTES = {
     "data": (b"PAR1", b"ARROW1", b"\x93NUMPY", b"\x89HDF"),
     "a pickle or archive": (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04"),
 }
+_TEXTS = (".md", ".json", ".py", ".xml", "")
+_START = 2**16  # bytes at the start of a file that tell what it is
 
 
 class PushError(ValueError):
@@ -90,13 +97,14 @@ def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -
         files = dataset_files(folder, manifest)
         there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         return Upload(files, sorted(there - {*files}), sharing_refusal(manifest), [], "dataset")
+    allowed = (*ALLOWED, *map(glob.escape, _code(folder)), *allow_patterns)
     files, left_out = {}, []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_dir() and not path.is_symlink():
             continue
         # A pattern without a slash is for the folder itself: deeper files belong to other models, or to training.
-        if not any(_matches(name, pattern) for pattern in (*ALLOWED, *allow_patterns)):
+        if not any(_matches(name, pattern) for pattern in allowed):
             left_out.append(name)
             continue
         _check_file(path, name, folder)
@@ -117,6 +125,21 @@ def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -
     return Upload(files, left_out, refusal if forbidden else "", warnings)
 
 
+def _code(folder: Path) -> list[str]:
+    """Return the names of the modules that the settings of a model lead to, with those that they import."""
+    names: set[str] = set()
+    for file in ("config.json", "preprocessor_config.json", "processor_config.json", "tokenizer_config.json"):
+        entries = read_settings_file(folder / file).get("auto_map") if (folder / file).is_file() else None
+        classes = chain.from_iterable(
+            one if isinstance(one, list) else [one]
+            for one in (entries or {}).values()  # a tokenizer has two
+        )
+        names |= {f"{one.rpartition('.')[0]}.py" for one in classes if one and "--" not in one}
+    modules = [folder / name for name in names if Path(name).name == name and (folder / name).is_file()]
+    imported = chain.from_iterable(map(get_relative_import_files, modules))
+    return sorted({path.name for path in (*modules, *map(Path, imported))})
+
+
 def _matches(name: str, pattern: str) -> bool:
     return name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)
 
@@ -130,10 +153,33 @@ def _check_file(path: Path, name: str, folder: Path) -> None:
             if fnmatch.fnmatchcase(lower if "/" in pattern else lower.rpartition("/")[2], pattern):
                 raise PushError(f"{path} is {kind}, by its name ({pattern}), and push uploads models alone: remove it")
     with path.open("rb") as file:
-        start = file.read(8)
+        start = file.read(_START)
     for kind, marks in _FORBIDDEN_BYTES.items():
         if start.startswith(marks):
             raise PushError(f"{path} is {kind}, by its first bytes, and push uploads models alone: remove it")
+    try:
+        if path.suffix == ".safetensors":
+            count_weights([path])
+        elif path.suffix == ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise PushError(f"{path} is not what its name says: {error}") from error
+    # Pickles of old protocols begin with any letter.
+    if path.suffix not in _TEXTS and _is_pickle(start):
+        raise PushError(f"{path} is a pickle, by its first operations, and push uploads models alone: remove it")
+
+
+def _is_pickle(start: bytes) -> bool:
+    """Return whether a file with these first bytes reads as a pickle, to its end or to theirs."""
+    operations = 0
+    try:
+        for operation, _, _ in pickletools.genops(start):
+            operations += 1
+            if operation.name == "STOP":
+                return True
+    except (ValueError, OverflowError):
+        pass
+    return len(start) == _START and operations > 1000  # cut off; no other content looks like so many operations
 
 
 def _check_card(path: Path) -> tuple[bool, list[str]]:

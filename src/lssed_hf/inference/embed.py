@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from ..audio import load_audio
 from ..escaping import csv_cell
 from ..files import replacing
+from .classifiers.checks import one_line
 from .classifiers.classifier import NO_SCORES, Classifier
 from .classifiers.loading import load_embedder
 from .predict import CHANNELS, find_recordings
@@ -91,10 +92,14 @@ def _embeddings(classifier: Classifier, paths: Iterable[Path], frames: bool, cha
     for path in paths:
         try:
             waveform = load_audio(path, classifier.sampling_rate, channel=channel)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError) as error:
             yield Embedding(str(path), error=str(error))
             continue
-        [values] = classifier.embeddings([waveform], frames)
+        try:
+            [values] = classifier.embeddings([waveform], frames)
+        except (RuntimeError, MemoryError) as error:  # too short for the network, or too long for the memory
+            yield Embedding(str(path), error=f"{path}: {classifier.name} cannot be run: {one_line(error)}")
+            continue
         seconds, finite = len(waveform) / classifier.sampling_rate, np.isfinite(values).all()
         yield (
             Embedding(str(path), values, seconds)

@@ -87,7 +87,7 @@ def _from_header(clip: Mapping[str, Any] | None) -> float | str:
         return "no audio"
     try:
         seconds = audio_duration(clip)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         return str(error)
     return _checked(seconds, clip["path"] or "the clip")
 

@@ -27,6 +27,9 @@ from ..evaluation.wer import (
 )
 from ..files import naming
 from ..hub.training_record import corpus_facts, split_facts, start_facts, write_record
+from ..inference.classifiers.checks import COPY_AGAIN, refusing
+from ..inference.classifiers.loading import find_model
+from ..inference.classifiers.network import open_front_end, open_trained
 from ..models.espnet.configuration_espnet_asr import EspnetAsrConfig
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ..models.espnet.generation_espnet_asr import DEFAULTS
@@ -283,7 +286,9 @@ def build_recogniser(
         output_dir: Folder that sentencepiece writes its model to.
 
     Raises:
-        ValueError: Flags for networks from scratch together with a saved one.
+        OSError: There is no such recogniser.
+        ValueError: Flags for networks from scratch together with a saved one, or its files are damaged, lack weights,
+            or do not fit each other.
         ImportError: The package sentencepiece is asked for and not installed.
     """
     generation = json.loads(model_args.generation_overrides or "{}")
@@ -298,8 +303,17 @@ def build_recogniser(
                 f"--{', --'.join(given or ['token_type'])}: for recognisers from scratch; "
                 f"{model_args.model_name_or_path!r} has its own"
             )
-        model = EspnetAsrForSpeechSeq2Seq.from_pretrained(model_args.model_name_or_path)
-        processor = EspnetAsrProcessor.from_pretrained(model_args.model_name_or_path)
+        name = find_model(model_args.model_name_or_path)
+        open_front_end(name)
+        model = open_trained(name, auto_class=EspnetAsrForSpeechSeq2Seq)
+        with refusing(name):
+            # Without the argument, transformers would ask on the terminal whether to run a tokenizer's code.
+            processor = EspnetAsrProcessor.from_pretrained(name, trust_remote_code=False)
+        if len(processor.tokenizer.decoder) != model.config.vocab_size:
+            raise ValueError(
+                f"{name}: its tokenizer has {len(processor.tokenizer.decoder)} tokens and its network "
+                f"{model.config.vocab_size} outputs; {COPY_AGAIN}"
+            )
     else:
         if model_args.token_type == "bpe":
             tokens, bpe_file = sentencepiece_tokens(transcripts, model_args.vocab_size or 500, output_dir)

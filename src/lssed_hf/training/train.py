@@ -259,6 +259,7 @@ def _score(
         speaker_normalization=model_args,
         majority_label=labels[majority],
         adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
+        trust_remote_code=model_args.trust_remote_code,
         context={"dataset": data_args.dataset_name or "in memory", "split": data_args.test_split_name},
     )
 

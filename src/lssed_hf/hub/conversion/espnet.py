@@ -104,9 +104,8 @@ def _refusing(source: Path) -> Iterator[None]:
     except (OSError, ImportError, ArchiveError, CheckpointError):
         raise
     except Exception as error:
-        raise UnsupportedModelError(
-            f"{source.name}: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UnsupportedModelError(f"{source.name}: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -43,6 +43,11 @@ def refusing(name: str | os.PathLike, advice: str = "") -> Iterator[None]:
     except ImportError:
         raise
     except Exception as error:
+        if "trust_remote_code=True" in str(error):  # in a paragraph of transformers
+            raise ValueError(
+                f"{name}: the model has code of its own, and it runs only if you allow it: read the code, then set "
+                "trust_remote_code"
+            ) from error
         text, kind = one_line(error), OSError if isinstance(error, OSError) else ValueError
         text = text if os.fspath(name) in text else f"{name}: {text}"
         if isinstance(error, (OSError, ValueError)) and text == str(error):

@@ -203,12 +203,12 @@ def open_front_end(name: str | os.PathLike, trust_remote_code: bool = False) -> 
 
 
 def open_trained(name: str | os.PathLike, trust_remote_code: bool = False, **settings: Any) -> PreTrainedModel:
-    """Open a trained classifier of transformers: all of its weights are in its files, and finite.
+    """Open a trained model of transformers, by default a classifier: all of its weights are in its files, and finite.
 
     Args:
         name: Folder or Hub name.
         trust_remote_code: Whether code from there may run.
-        **settings: Further arguments of `from_pretrained`.
+        **settings: Further arguments of `open_network`.
 
     Raises:
         OSError: There is no such model or file.
@@ -261,13 +261,17 @@ def _check_finite(model: PreTrainedModel, path: Path) -> None:
 
 
 def open_network(
-    name: str | os.PathLike, trust_remote_code: bool = False, **settings: Any
+    name: str | os.PathLike,
+    trust_remote_code: bool = False,
+    auto_class: Any = AutoModelForAudioClassification,
+    **settings: Any,
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
-    """Open a network of transformers with a classifier's head, and refuse hostile files before they take memory.
+    """Open a network of transformers, and refuse hostile files before they take memory.
 
     Args:
         name: Folder or Hub name.
         trust_remote_code: Whether code from there may run.
+        auto_class: Class with `from_pretrained`. Default: networks with a classifier's head.
         **settings: Further arguments of `from_pretrained`.
 
     Returns:
@@ -285,7 +289,7 @@ def open_network(
     with refusing(name), no_loading_bar():
         paths = _weight_files(name)
         with _no_larger_than(*count_weights(paths), name):
-            model, loading = AutoModelForAudioClassification.from_pretrained(
+            model, loading = auto_class.from_pretrained(
                 name, trust_remote_code=trust_remote_code, output_loading_info=True, **settings
             )
     return model, loading
