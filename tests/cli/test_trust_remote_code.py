@@ -109,7 +109,7 @@ def test_a_training_takes_the_permission_along_to_its_end(foreign, data, tmp_pat
 
 
 def test_plans_for_depression_take_it_along(foreign, tmp_path):
-    study = Study(tmp_path / "out", "daic_woz", [0], "development", "training")
+    study = Study(tmp_path / "out", "daic_woz", [0], "development", ["training"])
     with pytest.raises(ValueError, match="then set trust_remote_code"):
         make_plans(study, [str(foreign)], ["full"], ["65ms"], [])
     assert not (foreign / "it_ran").exists()
