@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.io import savemat
-from scipy.sparse import csr_array
 
-from lssed_hf.corpora import CorpusDataError, feature_sets
+from lssed_hf.corpora import CorpusDataError
 from lssed_hf.corpora.feature_sets import FEATURE_SETS, FEATURE_SUFFIXES, read_features, table_offsets
 
 
@@ -40,12 +38,6 @@ def folder(tmp_path_factory):
 def npy(values: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.save(file, values)
-    return file.getvalue()
-
-
-def mat(compressed: bool = False, **arrays: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    savemat(file, arrays, do_compression=compressed)
     return file.getvalue()
 
 
@@ -79,9 +71,6 @@ class TestContainers:
             ("a.npy", npy(VALUES)),
             ("a.NPY", npy(VALUES.astype(np.float64))),
             ("a.npy", npy(np.asfortranarray(VALUES.astype(np.int16)))),
-            ("a.mat", mat(codes=VALUES)),
-            ("a.mat", mat(True, codes=VALUES)),
-            ("a.mat", mat(c=VALUES, note=np.array(["by hand"]))),
             ("a.csv", "\n".join(",".join(map(str, row)) for row in VALUES)),
             ("a.csv", "\ufeff" + "\r\n".join(";".join(map(str, row)) for row in VALUES)),
             ("a.csv", "\n".join("  ".join(map(str, row)) for row in VALUES)),
@@ -92,14 +81,6 @@ class TestContainers:
         values = read_features(write(content, name), "vq_wav2vec")
         assert values.dtype == np.float32
         np.testing.assert_array_equal(values, VALUES)
-
-    @pytest.mark.parametrize("dtype", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
-    @pytest.mark.parametrize("compressed", [False, True])
-    def test_numbers_of_matlab(self, write, dtype, compressed):
-        """One value alone has its bytes in the header of its element."""
-        for values in (VALUES, VALUES[:1, :1], VALUES.reshape(2, 3, 4)):
-            path = write(mat(compressed, x=values.astype(dtype)), "a.mat")
-            np.testing.assert_array_equal(read_features(path, "spectrogram").reshape(values.shape), values)
 
     @pytest.mark.parametrize("shape", [(24,), (1, 24), (24, 1)])
     def test_functionals(self, write, shape):
@@ -163,19 +144,6 @@ class TestHostileFiles:
             pytest.param("a.npy", npy(VALUES * 1j), "complex64, not real numbers", id="complex"),
             pytest.param("a.npy", npy(VALUES * np.nan), "NaN or infinite", id="NaN"),
             pytest.param("a.npy", npy(VALUES.astype(np.float64) * 1e300), "overflow", id="too large for float32"),
-            pytest.param("a.mat", b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM" + bytes(400), "-v7", id="7.3"),
-            pytest.param("a.mat", b"\x89HDF\r\n\x1a\n" + bytes(200), "", id="HDF5"),
-            pytest.param("a.mat", mat(a=VALUES, b=VALUES), "is expected, found a, b", id="two arrays"),
-            pytest.param("a.mat", mat(a=np.array(["sad"])), "is expected, found none", id="text in MAT"),
-            pytest.param("a.mat", mat(a=VALUES * 1j), "is expected, found none", id="complex MAT"),
-            pytest.param("a.mat", mat(a=csr_array(VALUES)), "is expected, found none", id="sparse MAT"),
-            pytest.param("a.mat", mat(a=np.array([VALUES, 1], object)), "is expected, found none", id="cells in MAT"),
-            pytest.param("a.mat", mat(a={"b": VALUES}), "is expected, found none", id="struct in MAT"),
-            pytest.param(
-                "a.mat", mat(a=VALUES).replace(b"\7\0\0\0\x60", b"\7\1\0\0\x60"), "263", id="unknown type in MAT"
-            ),
-            pytest.param("a.mat", mat(True, a=VALUES)[:-9], "cut short", id="cut compressed MAT"),
-            pytest.param("a.mat", mat(a=VALUES)[:200], "", id="cut MAT"),
             pytest.param("a.csv", "", "no data", id="empty CSV"),
             pytest.param("a.csv", "a,b\n", "no data", id="header alone"),
             pytest.param("a.csv", "a,b\n1,2\n3,sad\n", "sad", id="text in CSV"),
@@ -194,7 +162,7 @@ class TestHostileFiles:
 
     @pytest.mark.parametrize(
         ("suffix", "content"),
-        [(".png", png(NOISE)), (".npy", npy(NOISE)), (".mat", mat(a=NOISE)), (".mat", mat(True, a=NOISE))],
+        [(".png", png(NOISE)), (".npy", npy(NOISE))],
     )
     def test_no_cut_goes_unnoticed(self, write, suffix, content):
         for length in range(0, len(content), 11):
@@ -203,12 +171,6 @@ class TestHostileFiles:
             except CorpusDataError:
                 continue
             np.testing.assert_array_equal(values, NOISE[None])  # nothing was cut but what comes after the values
-
-    def test_bombs_are_not_unpacked(self, write, monkeypatch):
-        monkeypatch.setattr(feature_sets, "_MAX_VALUES", 24)
-        read_features(write(mat(True, a=VALUES[:1]), "a.mat"), "vq_wav2vec")
-        with pytest.raises(CorpusDataError, match=r"a\.mat: .*cut short, or enormous"):
-            read_features(write(mat(True, a=np.zeros(9999)), "a.mat"), "vq_wav2vec")
 
     def test_missing(self, tmp_path):
         with pytest.raises(CorpusDataError, match=r"gone\.npy"):
@@ -265,7 +227,7 @@ def altered(content: bytes) -> st.SearchStrategy[bytes]:
     return st.builds(alter, changes, st.integers(0, len(content)) | st.just(len(content)))
 
 
-SOUND = {".png": png(GREY), ".npy": npy(VALUES), ".mat": mat(codes=VALUES), ".csv": b"a,b\n1,2\n3,4\n"}
+SOUND = {".png": png(GREY), ".npy": npy(VALUES), ".csv": b"a,b\n1,2\n3,4\n"}
 
 
 @pytest.mark.fuzz

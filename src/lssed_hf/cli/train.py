@@ -47,11 +47,12 @@ def parser() -> "DataclassParser":
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     print_recorded_help("train", argv, DESCRIPTION, EXAMPLE, GROUPS)
+    from ..corpora.feature_sets import FEATURES_COLUMN
     from ..training.recipes import with_recipe
     from ..training.train import train_model
 
     data_args, model_args, args = parser().parse(with_recipe(sys.argv[1:] if argv is None else argv))
     train_model(data_args, model_args, args)
-    if args.process_index == 0:
+    if args.process_index == 0 and data_args.audio_column_name != FEATURES_COLUMN:
         print(f"Classify recordings: lssed-hf predict {args.output_dir} RECORDING ...")
     return 0

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import datasets
 
+from .feature_sets import FEATURES_COLUMN
 from .sources import COLUMNS, encode_labels, find_source, load_splits
 
 
@@ -79,6 +80,11 @@ class CorpusArguments:
             columns=columns,
             undivided=undivided,
         )
+        if all(
+            self.audio_column_name not in rows.column_names and FEATURES_COLUMN in rows.column_names
+            for rows in dataset.values()
+        ):
+            self.audio_column_name = FEATURES_COLUMN
         for flag, usual in COLUMNS.items():
             name = getattr(self, flag)
             if flag != "label_column_name" and (flag == "audio_column_name" or name != usual):

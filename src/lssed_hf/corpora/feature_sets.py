@@ -1,15 +1,14 @@
 """Readers of the feature sets that LSSED's agreement names: a file per utterance, or one table for all.
 
-Their release is not public, so the usual containers are read: PNG pictures, NumPy `.npy`, MATLAB `.mat` (versions 5 to
-7) and CSV. Nothing is ever unpickled.
+Their release is not public, so the usual containers are read: PNG pictures, NumPy's `.npy`, and CSV. Nothing is ever
+unpickled.
 """
 
 import csv
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -24,14 +23,11 @@ FEATURE_SETS = {
     "vq_wav2vec": datasets.Sequence(datasets.Sequence(datasets.Value("float32"))),  # (frames, dimensions)
 }
 _DIMENSIONS = {"spectrogram": 3, "is13_compare": 1, "vq_wav2vec": 2}
-FEATURE_SUFFIXES = (".png", ".npy", ".mat", ".csv")
+FEATURE_SUFFIXES = (".png", ".npy", ".csv")
+#: Column with the values, in place of `audio`.
+FEATURES_COLUMN = "features"
 _MAX_VALUES = 50_000_000
 _SMALLEST_PICTURE = 8  # pixels; a spectrogram has a row per band
-# MATLAB's format: bytes before the first element, types of elements, types of numbers, classes of numeric matrices.
-_MAT_HEADER = 128
-_MAT_MATRIX, _MAT_COMPRESSED = 14, 15
-_MAT_TYPES = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}
-_MAT_NUMERIC_CLASSES = range(6, 16)  # double, single, and the integers
 _NAME_COLUMNS = ("name", "file", "filename", "id", "instname")
 _OTHER_COLUMNS = ("frametime", "frameindex", "emotion", "faces", "label", "class", "is_chinese", "split")
 
@@ -40,7 +36,7 @@ def read_features(path: Path, feature_set: str, offset: int | None = None) -> np
     """Read the values of one utterance as they are stored. Pictures are 0 to 255; grey ones have one channel.
 
     Args:
-        path: Path of a PNG, NPY, MAT or CSV file.
+        path: Path of a PNG, NPY or CSV file.
         feature_set: Name in `FEATURE_SETS`.
         offset: Byte at which the utterance's line begins, where `path` is a table of all utterances.
 
@@ -59,6 +55,19 @@ def read_features(path: Path, feature_set: str, offset: int | None = None) -> np
     except Exception as error:  # each library has its own errors for damaged files
         name = path if offset is None else f"{path}, line {_line_number(path, offset)}"
         raise CorpusDataError(f"{name}: damaged, or no {feature_set} ({error}); copy it again") from error
+
+
+def feature_set_of(kind: Any) -> str | None:
+    """Return the name of the feature set that a column of such a type holds, None for audio and all else.
+
+    Args:
+        kind: Type of a column, from `datasets.Features`.
+    """
+    dimensions = 0
+    while hasattr(kind, "feature"):  # lists, in any of the classes that `datasets` has had for them
+        kind, dimensions = kind.feature, dimensions + 1
+    is_number = isinstance(kind, datasets.Value) and kind.dtype.startswith("float")
+    return next((name for name, count in _DIMENSIONS.items() if is_number and count == dimensions), None)
 
 
 def table_offsets(path: Path) -> Iterator[tuple[str, int]]:
@@ -124,55 +133,9 @@ def _read_png(path: Path) -> np.ndarray:
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    # Mapped, so that a header that promises too much allocates nothing.
-    return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-def _read_mat(path: Path) -> np.ndarray:
-    # One wrong byte makes scipy.io.loadmat crash the process (scipy#25829), and it unpacks zip bombs (scipy#25166).
-    content = path.read_bytes()
-    if content[126:128] != b"IM" or len(content) <= _MAT_HEADER:
-        raise ValueError("no MATLAB file of version 5 to 7")
-    if content[125] == 2:
-        raise ValueError("MATLAB 7.3; save it again with -v7")
-    arrays = {}
-    for kind, data in _mat_elements(content[_MAT_HEADER:]):
-        if kind == _MAT_COMPRESSED:
-            unpacker = zlib.decompressobj()
-            data = unpacker.decompress(data, 8 * _MAX_VALUES)
-            if not unpacker.eof:
-                raise ValueError("cut short, or enormous")
-            ((kind, data),) = _mat_elements(data)
-        if kind == _MAT_MATRIX:
-            arrays.update(_mat_numbers(data))
-    if len(arrays) != 1:
-        raise ValueError(f"one array of real numbers is expected, found {', '.join(arrays) or 'none'}")
-    return next(iter(arrays.values()))
-
-
-def _mat_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the type and content of each data element."""
-    at = 0
-    while at < len(data):
-        kind, size = struct.unpack_from("<II", data, at)
-        if kind >> 16:  # up to four bytes of content stand in place of their number
-            kind, size, first, at = kind & 0xFFFF, kind >> 16, at + 4, at + 8
-        else:
-            first = at + 8
-            at = first + size + (-size % 8 if kind != _MAT_COMPRESSED else 0)
-        if first + size > len(data):
-            raise ValueError("cut short")
-        yield kind, data[first : first + size]
-
-
-def _mat_numbers(data: bytes) -> dict[str, np.ndarray]:
-    """Return the values of a matrix of real numbers, by its name; nothing of sparse ones, text, cells and objects."""
-    (_, flags), (_, shape), (_, name), *parts = _mat_elements(data)
-    if flags[0] not in _MAT_NUMERIC_CLASSES or len(parts) != 1 or not name:
-        return {}
-    ((kind, content),) = parts
-    values = np.frombuffer(content, _MAT_TYPES[kind])
-    return {name.decode("latin-1"): values.reshape(np.frombuffer(shape, "<u4"), order="F")}
+    # Mapped, so that a header that promises too much allocates nothing; objects, which are pickled, cannot be.
+    # datasets before 4 puts a function in the place of np.load that cannot map.
+    return np.lib.format.open_memmap(path, mode="r")
 
 
 def _read_csv(path: Path) -> np.ndarray:
@@ -194,7 +157,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-_READERS = {".png": _read_png, ".npy": _read_npy, ".mat": _read_mat, ".csv": _read_csv}
+_READERS = {".png": _read_png, ".npy": _read_npy, ".csv": _read_csv}
 
 
 def _shaped(values: np.ndarray, feature_set: str) -> np.ndarray:

@@ -25,6 +25,7 @@ from .. import __version__
 from ..audio import load_audio
 from ..escaping import printable
 from ..files import new_folder, write_json
+from ..inference.classifiers.checks import check_takes_recordings
 from ..inference.classifiers.exported import (
     MARKER,
     MODEL_FILES,
@@ -191,6 +192,7 @@ def open_source(model_name_or_path: str | os.PathLike, trust_remote_code: bool) 
     if Path(name, MARKER).is_file():
         raise ValueError(f"{name} was exported already; give the folder of its model")
     extractor = open_front_end(name, trust_remote_code)
+    check_takes_recordings(extractor, name)
     model = open_trained(name, trust_remote_code).eval().float()
     rate = extractor.sampling_rate
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * rate).astype(np.float32)

@@ -12,6 +12,7 @@ import datasets
 import numpy as np
 
 from ..corpora.corpus_arguments import CorpusArguments
+from ..corpora.feature_sets import feature_set_of
 from ..corpora.own.label_names import is_emotion, label_map_flag
 from ..corpora.sources import encode_labels
 from ..evaluation.report import (
@@ -24,8 +25,9 @@ from ..evaluation.report import (
 )
 from ..files import check_writable
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word, label_numbers
-from . import AudioClassifier, load_classifier
+from . import AudioClassifier
 from .classifiers.classifier import Classifier
+from .classifiers.loading import load_scorer
 from .fgsm import real_and_fake_probabilities
 from .speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
 from .trained_on import training_warning
@@ -190,7 +192,7 @@ def evaluate_model(
     """
     if output_dir is not None:
         check_writable(Path(output_dir, "results.json"))  # before the work
-    classifier = load_classifier(model_name_or_path, batch_size, device, trust_remote_code)
+    classifier = load_scorer(model_name_or_path, batch_size, device, trust_remote_code)
     predictions = predict_dataset(
         classifier,
         dataset,
@@ -268,6 +270,7 @@ def predict_dataset(
             f"{classifier.name} is no network of transformers, and has no gradients for adversarial "
             "clips: of an exported network, give the model that it was exported from"
         )
+    _check_input_type(classifier, dataset, audio_column)
     references = match_labels(dataset, label_column, classifier.labels)
     by_speaker, scored, facts = speaker_classifiers(
         classifier,
@@ -368,6 +371,18 @@ def report_scores(
     )
     print(f"Report: {report}")
     print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
+
+
+def _check_input_type(classifier: Classifier, dataset: datasets.Dataset, column: str) -> None:
+    """Check that the clips are of the kind that the model takes."""
+    found = feature_set_of(dataset.features[column]) or "waveform"
+    if found != classifier.input_type:
+        wanted, found = (
+            "recordings" if kind == "waveform" else f"{kind} features" for kind in (classifier.input_type, found)
+        )
+        raise ValueError(
+            f"{classifier.name} takes {wanted}, and the data set holds {found}: choose with --dataset_config_name"
+        )
 
 
 def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Sequence[str]) -> np.ndarray:

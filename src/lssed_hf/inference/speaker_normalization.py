@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from transformers.hf_argparser import HfArg
 
 from ..audio import load_audio
+from .classifiers.checks import refusing
 from .classifiers.classifier import NO_SCORES, Classifier
 from .classifiers.speaker_statistics import SpeakerStatistics, choose_speaker, read_speakers
 from .classifiers.statistics import measure_offset
@@ -179,7 +180,7 @@ def _measure_speakers(
     for speaker, numbers in tqdm(
         clips.items(), desc="Measuring speakers", unit="speaker", disable=None if clips else True
     ):
-        waveforms = waveforms_of(rows.select(numbers), audio_column, classifier.sampling_rate)
+        waveforms = inputs_of(classifier, rows.select(numbers), audio_column)
         statistics[speaker] = classifier.speaker_statistics(waveforms)
     return statistics
 
@@ -207,7 +208,7 @@ def compute_rows(
     with tqdm(total=len(rows), desc=title, unit="clip", disable=None) as bar:
         for classifier in {id(one): one for one in classifiers}.values():
             chosen = [row for row, one in enumerate(classifiers) if one is classifier]
-            waveforms = waveforms_of(rows.select(chosen), audio_column, classifier.sampling_rate)
+            waveforms = inputs_of(classifier, rows.select(chosen), audio_column)
             for row, result in zip(chosen, compute(classifier, waveforms), strict=True):
                 if not np.isfinite(result).all():
                     raise ValueError(f"{_clip_name(rows, row, audio_column)}: {NO_SCORES}")
@@ -241,6 +242,25 @@ def standardize_by_speaker(
     return standardized
 
 
+def inputs_of(classifier: Classifier, rows: datasets.Dataset, audio_column: str) -> Iterator[np.ndarray]:
+    """Return what a classifier takes of rows, one after the other: waveforms, or the values of a feature set.
+
+    Raises:
+        AudioError, FileNotFoundError, ValueError: A clip cannot be used; the message names it. The iterator raises it.
+    """
+    if classifier.input_type == "waveform":
+        return waveforms_of(rows, audio_column, classifier.sampling_rate)
+    return _features_of(classifier, rows, audio_column)
+
+
+def _features_of(classifier: Classifier, rows: datasets.Dataset, column: str) -> Iterator[np.ndarray]:
+    for number, row in enumerate(rows):
+        values = np.asarray(row[column], np.float32)
+        with refusing(row.get("id", f"clip {number}")):
+            classifier.feature_extractor.extract(values)  # checks the shape
+        yield values
+
+
 def waveforms_of(rows: datasets.Dataset, audio_column: str, sampling_rate: int) -> Iterator[np.ndarray]:
     """Return the waveforms of rows, float32 (samples,), one after the other.
 
@@ -254,6 +274,7 @@ def waveforms_of(rows: datasets.Dataset, audio_column: str, sampling_rate: int) 
 __all__ = [
     "SpeakerArguments",
     "compute_rows",
+    "inputs_of",
     "scored_rows",
     "speaker_classifiers",
     "speakers_of",

@@ -14,6 +14,8 @@ from transformers import SequenceFeatureExtractor
 
 from .. import audio
 from ..audio import load_audio
+from ..corpora.feature_sets import feature_set_of
+from ..inference.classifiers.checks import refusing
 from ..inference.classifiers.speaker_statistics import FrameStatistics, extraction_settings
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
@@ -64,10 +66,11 @@ def compute_features(
     sampling_rate = {"sampling_rate": feature_extractor.sampling_rate}
     settings = extraction_settings(feature_extractor) if cacheable else sampling_rate
     features = dataset.features.copy()
-    del features[audio_column]
+    if feature_set_of(features.pop(audio_column)) is None:
+        dataset = dataset.cast_column(audio_column, datasets.Audio(decode=False))
     features["values"] = datasets.Sequence(datasets.Value("float32"))
     features["width"] = datasets.Value("int32")
-    return dataset.cast_column(audio_column, datasets.Audio(decode=False)).map(
+    return dataset.map(
         _extract_row,
         with_indices=True,
         fn_kwargs={
@@ -106,6 +109,10 @@ def _extract_row(
 ) -> dict:
     extractor = _extractor(settings) if cacheable else None
     sampling_rate = json.loads(settings)["sampling_rate"]
+    if getattr(extractor, "input_type", "waveform") != "waveform":
+        with refusing(row.get("id") or f"row {index}"):
+            values = extractor.extract(np.asarray(row[audio_column], np.float32))
+        return {"values": values.ravel(), "width": values.shape[1]}
     waveform = load_audio(row[audio_column], sampling_rate)
     if perturbation is not None:
         waveform = perturb(waveform, sampling_rate, perturbation, np.random.default_rng([copy, index]))

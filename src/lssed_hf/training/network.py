@@ -6,8 +6,9 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -20,6 +21,7 @@ from ..inference.speaker_normalization import scored_rows, speakers_of, statisti
 from ..models.registry import create_feature_extractor, create_model, list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .data import Augmentation, ClipCollator, SpeechDataset, by_length
+from .feature_sets import front_end_overrides
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze, trained_part
 from .pretrained import label_maps, load_pretrained
@@ -60,7 +62,8 @@ def train_network(
     """
     train_split = data_args.train_split_name
     labels = dataset[train_split].features[data_args.label_column_name].names
-    model, feature_extractor = build_model(model_args, labels, args.refit_head)
+    overrides = front_end_overrides(data_args, model_args, dataset)
+    model, feature_extractor = build_model(model_args, labels, args.refit_head, overrides)
     if not args.refit_head:
         set_speaker_normalization(feature_extractor, model_args)
     if not is_cacheable(feature_extractor) and args.augmentation() != Augmentation():
@@ -111,7 +114,10 @@ def train_network(
 
 
 def build_model(
-    model_args: ModelArguments, labels: Sequence[str], standardize_embedding: bool = False
+    model_args: ModelArguments,
+    labels: Sequence[str],
+    standardize_embedding: bool = False,
+    front_end: Mapping[str, Any] | None = None,
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """Return a network of the zoo with random weights, or a pretrained classifier, and its front end.
 
@@ -121,6 +127,7 @@ def build_model(
         model_args: Model to train.
         labels: Classes.
         standardize_embedding: Whether the model has to standardise its embedding before the head.
+        front_end: Parameters of the front end of a network of the zoo. Default: those of the flag.
 
     Raises:
         ValueError: The model cannot standardise its embedding, and has to.
@@ -131,9 +138,9 @@ def build_model(
     name = model_args.model_name_or_path
     if name in list_models():
         model = create_model(name, **maps, **json.loads(model_args.config_overrides or "{}"))
-        feature_extractor = create_feature_extractor(
-            name, **json.loads(model_args.feature_extractor_overrides or "{}")
-        )
+        if front_end is None:
+            front_end = json.loads(model_args.feature_extractor_overrides or "{}")
+        feature_extractor = create_feature_extractor(name, **front_end)
     else:
         model, feature_extractor = load_pretrained(model_args, maps)
     if standardize_embedding and not hasattr(model, "embedding_mean"):

@@ -3,8 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
-from ..corpora.sources import find_source
+from ..corpora.sources import Source, find_source
 from ..models.registry import list_models
+from .feature_sets import FEATURE_SET_FLAGS
 
 
 #: Flags that a name stands for. Those of the paper are the defaults.
@@ -26,23 +27,31 @@ def with_recipe(flags: Sequence[str]) -> list[str]:
     """Return the flags behind those of their `--recipe`, whose place they take.
 
     Where none is named, networks of the zoo learn recordings of your own by the recipe `small`, all else by the
-    paper's.
+    paper's. LSSED's feature sets come with flags of their own.
     """
     parser = argparse.ArgumentParser(prog="lssed-hf train", add_help=False, allow_abbrev=False)
-    for flag in ("--recipe", "--data_dir", "--model_name_or_path"):
+    for flag in ("--recipe", "--data_dir", "--model_name_or_path", "--dataset_config_name"):
         parser.add_argument(flag)
     parser.add_argument("--dataset_name", "--corpus")
     known = parser.parse_known_args(flags)[0]
     if known.recipe is None and (known.model_name_or_path or "pyresnet-small") in list_models() and _is_own(known):
         flags = ["--recipe", "small", *flags]
         known.recipe = "small"
-    return [*RECIPES.get(known.recipe, ()), *flags]  # the flags' own parser refuses what is no recipe
+    source = _source(known)
+    config = known.dataset_config_name or ((source and source.manifest) or {}).get("config")
+    of_feature_set = FEATURE_SET_FLAGS.get(config, ()) if source and source.corpus == "lssed" else ()
+    return [*RECIPES.get(known.recipe, ()), *of_feature_set, *flags]  # the flags' own parser refuses what is no recipe
 
 
 def _is_own(known: argparse.Namespace) -> bool:
     """Return whether the data are a folder of recordings, and no corpus."""
+    source = _source(known)
+    return source is not None and source.corpus == "folder" and source.manifest is None
+
+
+def _source(known: argparse.Namespace) -> Source | None:
+    """Return the origin of the data, None where the loading will say what is wrong."""
     try:
-        source = find_source(known.dataset_name, known.data_dir)
-    except (ValueError, OSError):  # which the loading will say
-        return False
-    return source.corpus == "folder" and source.manifest is None
+        return find_source(known.dataset_name, known.data_dir)
+    except (ValueError, OSError):
+        return None

@@ -1,24 +1,29 @@
-"""Training of the classical peers: openSMILE's functionals, standardised, and a support vector machine."""
+"""Training of the classical peers: standardised functionals or features of a corpus, and a support vector machine."""
 
 import hashlib
 import inspect
 import itertools
 import logging
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import datasets
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 
 from .. import audio
 from ..audio import load_audio
+from ..corpora.feature_sets import feature_set_of
 from ..evaluation.ser_metrics.ser_metrics import score
 from ..inference.classifiers import svm as classical
+from ..inference.classifiers.checks import refusing
 from ..inference.classifiers.svm import (
     CLASSICAL,
+    FeatureSetExtractor,
     FunctionalsExtractor,
     SupportVectorMachine,
     save_svm,
@@ -33,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 #: C of the support vector machine: scikit-learn's default, so that nothing is chosen.
 COMPLEXITY = 1.0
+#: C of the linear machine on features of a corpus, of which the validation split chooses one.
+LINEAR_COMPLEXITIES = tuple(10.0**exponent for exponent in range(-5, 0))
 #: Flags that change a network or its loss.
 _OF_NETWORKS = (
     *("probe", "config_overrides", "feature_extractor_overrides", "freeze_feature_encoder", "num_trainable_stages"),
@@ -75,12 +82,14 @@ def train_classical(
             if value not in (None, False, 0, "none"):
                 raise ValueError(f"--{flag} is for networks, and {name} is none: leave it out")
     start = time.perf_counter()
-    feature_set, label_column = CLASSICAL[name], data_args.label_column_name
+    label_column, column = data_args.label_column_name, data_args.audio_column_name
     splits = [dataset[split] for split in (data_args.train_split_name, data_args.validation_split_name)]
-    functionals = [
-        compute_functionals(rows, feature_set, data_args.audio_column_name, data_args.preprocessing_num_workers)
-        for rows in splits
-    ]
+    feature_set = CLASSICAL[name] or feature_set_of(splits[0].features[column])
+    if CLASSICAL[name] is None:
+        functionals = stacked_features(splits, feature_set, column)
+    else:
+        workers = data_args.preprocessing_num_workers
+        functionals = [compute_functionals(rows, feature_set, column, workers) for rows in splits]
     references = [np.asarray(rows[label_column]) for rows in splits]
     labels = splits[0].features[label_column].names
     scaler = StandardScaler().fit(functionals[0])
@@ -90,12 +99,23 @@ def train_classical(
         standardized(values, rows, taken, data_args.speaker_column_name, mean, std)
         for values, rows, taken in zip(functionals, splits, speaker_rows, strict=True)
     ]
-    svm = fit_svm(inputs[0], references[0], labels, feature_set, model_args.speaker_normalization, mean, std)
     scored = scored_rows(len(splits[1]), speaker_rows[1], model_args)
-    # The inputs are standardised already.
-    predictions = svm.decision(inputs[1][scored], np.zeros_like(mean), np.ones_like(std)).argmax(axis=1)
-    validation = score(references[1][scored], predictions, len(labels))["unweighted_accuracy"]
-    logger.info(f"{len(splits[0])} training and {len(scored)} validation clips; validation UA {validation:.3f}")
+
+    def validate(svm: SupportVectorMachine) -> float:
+        # The inputs are standardised already.
+        predictions = svm.decision(inputs[1][scored], np.zeros_like(mean), np.ones_like(std)).argmax(axis=1)
+        return score(references[1][scored], predictions, len(labels))["unweighted_accuracy"]
+
+    settings = (labels, feature_set, model_args.speaker_normalization, mean, std)
+    if CLASSICAL[name] is None:
+        candidates = [fit_linear_svm(inputs[0], references[0], *settings, C) for C in LINEAR_COMPLEXITIES]
+    else:
+        candidates = [fit_svm(inputs[0], references[0], *settings)]
+    validation, svm = max(((validate(svm), svm) for svm in candidates), key=lambda pair: pair[0])
+    logger.info(
+        f"{len(splits[0])} training and {len(scored)} validation clips; C {svm.complexity:g}, validation UA "
+        f"{validation:.3f}"
+    )
 
     save_svm(svm, args.output_dir)
     outcome = Outcome(
@@ -104,9 +124,31 @@ def train_classical(
         {"eval_unweighted_accuracy": validation, "eval_samples": len(scored)},
     )
     outcome.write_metrics(args.output_dir)
-    recipe = SVMSettings(feature_set, COMPLEXITY, model_args.speaker_normalization)
+    recipe = SVMSettings(feature_set, svm.complexity, model_args.speaker_normalization)
     record_training(data_args, model_args, args, dataset, outcome.num_parameters, recipe=recipe)
     return outcome
+
+
+def stacked_features(splits: Sequence[datasets.Dataset], feature_set: str, column: str) -> list[np.ndarray]:
+    """Return the features of a corpus, float32 (num_clips, size) for each split (see `FeatureSetExtractor`).
+
+    Args:
+        splits: Data sets with a column of features.
+        feature_set: Name of the feature set.
+        column: Name of the column.
+
+    Raises:
+        ValueError: A clip has another number of values than the first one; the message names it.
+    """
+    extractor, stacked = FeatureSetExtractor(feature_set), []
+    for rows in splits:
+        values: list[np.ndarray] = []
+        for number, row in enumerate(rows):
+            with refusing(row.get("id", f"row {number}")):
+                values.append(extractor.measure(row[column]))
+            extractor.size = len(values[-1])
+        stacked.append(np.stack(values))
+    return stacked
 
 
 def compute_functionals(
@@ -186,7 +228,7 @@ def fit_svm(
     mean: np.ndarray,
     std: np.ndarray,
 ) -> SupportVectorMachine:
-    """Fit scikit-learn's `SVC` with its defaults, errors weighted by inverse class frequency.
+    """Fit scikit-learn's `SVC`, which has a radial kernel, with errors weighted by inverse class frequency.
 
     Args:
         inputs: Standardised functionals, (num_clips, num_functionals).
@@ -222,6 +264,58 @@ def fit_svm(
         (sign * weight).astype(np.float32),
         (sign * svc.intercept_).astype(np.float32),
         svc.classes_.astype(np.int64),
+        mean,
+        std,
+    )
+
+
+def fit_linear_svm(
+    inputs: np.ndarray,
+    references: np.ndarray,
+    labels: Sequence[str],
+    feature_set: str,
+    speaker_normalization: str,
+    mean: np.ndarray,
+    std: np.ndarray,
+    complexity: float,
+) -> SupportVectorMachine:
+    """Fit scikit-learn's `LinearSVC` for every pair of classes. Its cost grows with the clips, not with their square.
+
+    Args:
+        inputs: Standardised features, (num_clips, size).
+        references: Class numbers, (num_clips,).
+        labels: See `SupportVectorMachine`, as for the arguments that follow.
+        feature_set: Name of the feature set.
+        speaker_normalization: Origin of the statistics of speakers.
+        mean: Mean of the training clips.
+        std: Deviation of the training clips.
+        complexity: C. The errors of a pair are weighted by inverse class frequency.
+
+    Raises:
+        ValueError: All training clips are of one class.
+    """
+    classes = np.unique(references)
+    if len(classes) < 2:
+        raise ValueError("all training clips have one label: a support vector machine needs two")
+    directions, bias = [], []
+    for first, second in itertools.combinations(classes, 2):
+        chosen = np.isin(references, (first, second))
+        svc = LinearSVC(C=complexity, class_weight="balanced", dual="auto", random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            svc.fit(inputs[chosen], references[chosen] == first)
+        directions.append(svc.coef_[0])
+        bias.append(svc.intercept_[0])
+    return SupportVectorMachine(
+        feature_set,
+        list(labels),
+        complexity,
+        None,
+        speaker_normalization,
+        np.float32(directions),
+        np.eye(len(directions), dtype=np.float32),  # a pair's margin is the product with its own direction
+        np.float32(bias),
+        classes.astype(np.int64),
         mean,
         std,
     )

@@ -24,6 +24,7 @@ from ..inference.trained_on import read_record
 from ..models.registry import list_models
 from ..suggest import did_you_mean
 from .arguments import DataArguments, FlagParser, ModelArguments, RecipeArguments
+from .feature_sets import check_feature_set
 from .network import find_checkpoint, train_network
 from .output_folder import begin, check_settings, claimed, finish, holds_weights, settings_of
 from .probe import train_probe
@@ -169,6 +170,7 @@ def _train_in_folder(
     try:
         splits = training_splits(data_args, args.seed, dataset)
         _check_validation(data_args, model_args, args, splits)
+        check_feature_set(data_args, model_args, args, splits)
         columns = ("id", data_args.label_column_name, data_args.speaker_column_name)
         if begin(folder, settings, splits, columns, data_args.audio_column_name, args.restart):
             return read_outcome(folder)

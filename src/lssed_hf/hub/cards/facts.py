@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...corpora import corpus_builder, list_corpora
+from ...corpora.feature_sets import FEATURE_SETS
 from ...evaluation.participants import participant_run
 from ...evaluation.run_results import read_run
 from ...evaluation.small_samples import clopper_pearson
@@ -26,11 +27,7 @@ logger = logging.getLogger(__name__)
 #: Path of a training in an experiment: its system, the corpus or speaker that was left out, and its seed.
 _TRAINING = re.compile(r"runs/([^/]+)(?:/without_([^/]+))?/seed_([^/]+)")
 DEPRESSION_LABELS = ("not_depressed", "depressed")
-#: Remarks on support vector machines.
-_SVM_NOTES = (
-    LICENSE_NOTE,
-    "Its probabilities are a softmax of won comparisons: they order the classes and are not calibrated.",
-)
+_VOTES_NOTE = "Its probabilities are a softmax of won comparisons: they order the classes and are not calibrated."
 #: Facts that `training.json` records under the same names.
 _RECORDED = (
     *("num_parameters", "start", "teachers", "num_unlabelled", "corpora", "splits", "shared_speakers"),
@@ -71,6 +68,7 @@ class CardFacts:
         remote_code: Whether the folder carries the model's code.
         own_format: Whether transformers cannot open the folder: one of `lssed-hf export` or `train --probe`, or of
             support vector machines.
+        feature_set: Feature set of LSSED that the model takes in place of recordings; None for recordings.
     """
 
     name: str
@@ -97,6 +95,7 @@ class CardFacts:
     saved: bool = True
     remote_code: bool = False
     own_format: bool = False
+    feature_set: str | None = None
 
     @property
     def all_corpora(self) -> list[Mapping[str, Any]]:
@@ -174,6 +173,7 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
     recorded = {name: record[name] for name in _RECORDED if record.get(name) is not None}
     trained_on = ", ".join(corpus["name"] for corpus in recorded.get("corpora", ()))
     model = record.get("model") or config.get("model_type")
+    feature_set = _feature_set(folder, config)
     return CardFacts(
         name=f"{model} on {trained_on}" if trained_on else folder.resolve().name,
         task="automatic-speech-recognition" if recognition else "audio-classification",
@@ -185,9 +185,27 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
         saved=any(path.suffix in (".safetensors", ".onnx", ".xml") for path in folder.iterdir()),
         remote_code=bool(config.get("auto_map")),
         own_format=own_format(folder) is not None,
-        notes=_SVM_NOTES if classical else (),
+        notes=_svm_notes(feature_set) if classical else (),
+        feature_set=feature_set,
         **{**recorded, "versions": recorded.get("versions") or _config_versions(config)},
     )
+
+
+def _feature_set(folder: Path, config: Mapping[str, Any]) -> str | None:
+    """Return the feature set of LSSED that a model takes in place of recordings, None for recordings.
+
+    Args:
+        folder: Folder of the model.
+        config: Contents of its `config.json` or `svm.json`.
+    """
+    path = folder / "preprocessor_config.json"
+    kind = config.get("feature_set") or (read_json(path) if path.is_file() else {}).get("input_type")
+    return kind if kind in FEATURE_SETS else None
+
+
+def _svm_notes(feature_set: str | None) -> Sequence[str]:
+    """Return the remarks on a support vector machine."""
+    return (_VOTES_NOTE,) if feature_set else (LICENSE_NOTE, _VOTES_NOTE)
 
 
 def recorded_systems(folder: str | os.PathLike) -> Iterator[tuple[str, CardFacts]]:
@@ -268,7 +286,7 @@ def _recorded(
     return CardFacts(
         name=f"{model if system in corpora else system} on {', '.join(corpora)}",
         description=f"{title} of the recorded results.",
-        notes=_SVM_NOTES if model in CLASSICAL else (),
+        notes=_svm_notes(None) if model in CLASSICAL else (),
         model_type=MODEL_TYPE if model in CLASSICAL else None,
         own_format=model in CLASSICAL,
         start={"name": None, "corpora": []} if model in list_models() or model in CLASSICAL else None,

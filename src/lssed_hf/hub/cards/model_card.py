@@ -158,6 +158,7 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
         "recognition": facts.task == "automatic-speech-recognition",
         "saved": facts.saved,
         "own_format": facts.own_format,
+        "feature_set": facts.feature_set,
         "remote_code": facts.remote_code,
         "wants_speaker": facts.wants_speaker,
         "suits_speakers": facts.suits_speakers,

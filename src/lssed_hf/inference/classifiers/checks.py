@@ -159,6 +159,24 @@ def check_statistics(feature_extractor: Any, name: str | os.PathLike) -> None:
         check_deviation(mean, std, f"{os.fspath(name)}/preprocessor_config.json", ("mean", "std"))
 
 
+def check_takes_recordings(feature_extractor: Any, name: str | os.PathLike) -> None:
+    """Check that a model takes recordings, and no feature set of LSSED.
+
+    Args:
+        feature_extractor: Front end of the model.
+        name: Folder or Hub name of the model.
+
+    Raises:
+        ValueError: It takes a feature set.
+    """
+    kind = getattr(feature_extractor, "input_type", "waveform")
+    if kind != "waveform":
+        raise ValueError(
+            f"{os.fspath(name)} was trained on LSSED's feature set {kind} and takes no recordings: how the set was "
+            "computed is not known. Score it on such features with `lssed-hf evaluate`"
+        )
+
+
 def check_deviation(mean: Any, std: Any, path: str | os.PathLike, names: tuple[str, str]) -> None:
     """Check a mean and a deviation, as float32.
 
@@ -255,6 +273,7 @@ __all__ = [
     "check_names",
     "check_range",
     "check_statistics",
+    "check_takes_recordings",
     "count_weights",
     "one_line",
     "read_settings_file",

@@ -67,6 +67,11 @@ class Classifier(ABC):
         return self.feature_extractor.sampling_rate
 
     @property
+    def input_type(self) -> str:
+        """Kind of the clips: "waveform", or the name of one of LSSED's feature sets."""
+        return getattr(self.feature_extractor, "input_type", "waveform")
+
+    @property
     def wants_speaker(self) -> bool:
         """True if the model was trained on clips that were normalised speaker by speaker."""
         return wants_speaker(self.feature_extractor)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from ...suggest import did_you_mean
-from .checks import read_settings_file, refusing
+from .checks import check_takes_recordings, read_settings_file, refusing
 from .classifier import Classifier
 from .exported import MARKER, on_cpu
 from .graph import GRAPH
@@ -68,7 +68,23 @@ def load_classifier(
         ValueError: A file cannot be read, or the device or the engine is not there or unfit for the model.
         ImportError: The runtime of an exported network, or the opensmile of an SVM, is not installed.
     """
-    return _load(path, batch_size, device, trust_remote_code, engine)
+    classifier = _load(path, batch_size, device, trust_remote_code, engine)
+    check_takes_recordings(classifier.feature_extractor, classifier.name)
+    return classifier
+
+
+def load_scorer(
+    path: str | os.PathLike | None = None, batch_size: int = 8, device=None, trust_remote_code: bool = False
+) -> Classifier:
+    """Open a classifier as `load_classifier` does, or one of features that stand in place of audio.
+
+    Args:
+        path: Folder or name, see `load_classifier`.
+        batch_size: Clips per forward pass.
+        device: Device of torch, by default the GPU if there is one.
+        trust_remote_code: Whether code from the folder or repository may run.
+    """
+    return _load(path, batch_size, device, trust_remote_code, None)
 
 
 def load_embedder(path: str | os.PathLike | None = None, device=None, trust_remote_code: bool = False) -> Classifier:
@@ -79,7 +95,9 @@ def load_embedder(path: str | os.PathLike | None = None, device=None, trust_remo
         device: Device of torch, by default the GPU if there is one.
         trust_remote_code: Whether code from the folder or repository may run.
     """
-    return _load(path, 1, device, trust_remote_code, None, trained_head=False)
+    classifier = _load(path, 1, device, trust_remote_code, None, trained_head=False)
+    check_takes_recordings(classifier.feature_extractor, classifier.name)
+    return classifier
 
 
 def _load(

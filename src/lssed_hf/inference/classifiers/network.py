@@ -78,7 +78,7 @@ class AudioClassifier(Classifier):
         self.batch_size = batch_size
         if self.device.type == "cpu":
             with refusing(self.name, "its front end and its network do not fit each other"):
-                self.model = fold_batch_norm(self.model, self.inputs(_noise(self.sampling_rate)))
+                self.model = fold_batch_norm(self.model, self.inputs(_noise(self.feature_extractor)))
 
     def inputs(self, batch: list[np.ndarray]):
         """Return the model's padded inputs for float32 waveforms (samples,)."""
@@ -387,7 +387,10 @@ def no_loading_bar() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _noise(sampling_rate: int) -> list[np.ndarray]:
-    """Return two clips of noise, of 1.5 and 1 s."""
+def _noise(feature_extractor: SequenceFeatureExtractor) -> list[np.ndarray]:
+    """Return two clips of noise: waveforms of 1.5 and 1 s, or spectrograms of 48 and 32 frames."""
+    shape, unit = (), feature_extractor.sampling_rate
+    if getattr(feature_extractor, "input_type", "waveform") == "spectrogram":
+        shape, unit = (1, feature_extractor.num_mel_bins), 32
     generator = np.random.default_rng(0)
-    return [generator.normal(0, 0.1, round(seconds * sampling_rate)).astype(np.float32) for seconds in (1.5, 1.0)]
+    return [generator.normal(0, 0.1, (*shape, round(length * unit))).astype(np.float32) for length in (1.5, 1.0)]

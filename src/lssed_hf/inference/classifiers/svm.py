@@ -15,6 +15,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedConfig
 
+from ...corpora.feature_sets import FEATURE_SETS
 from ...files import write_json
 from .checks import check_deviation, check_finite, check_labels, one_line, read_settings_file
 from .classifier import Classifier
@@ -23,8 +24,10 @@ from .speaker_statistics import STD_SHARE, SpeakerStatistics
 
 logger = logging.getLogger(__name__)
 
-#: Name of a system -> feature set of openSMILE.
-CLASSICAL = {"egemaps-svm": "eGeMAPSv02", "compare-svm": "ComParE_2016"}
+#: Name of a system -> feature set of openSMILE. None: the one that the corpus comes with.
+CLASSICAL = {"egemaps-svm": "eGeMAPSv02", "compare-svm": "ComParE_2016", "features-svm": None}
+#: System on the features that a corpus comes with.
+FEATURES_SVM = "features-svm"
 #: File that makes a folder one of a support vector machine. `save_svm` describes its contents.
 SVM_MARKER = "svm.json"
 SVM_WEIGHTS = "svm.safetensors"
@@ -79,6 +82,36 @@ class FunctionalsExtractor:
         return values
 
 
+class FeatureSetExtractor:
+    """Features that a corpus comes with, in place of functionals: values of a clip, or their moments over its frames.
+
+    Args:
+        feature_set: Name in `lssed_hf.corpora.feature_sets.FEATURE_SETS`.
+        size: Number of values of a clip. Default: any.
+    """
+
+    sampling_rate = SAMPLING_RATE
+
+    def __init__(self, feature_set: str, size: int | None = None):
+        self.feature_set = self.input_type = feature_set
+        self.size = size
+
+    def measure(self, values: np.ndarray) -> np.ndarray:
+        """Return values of a clip as they are, and of (frames, values) their mean and deviation, float32 (size,).
+
+        Raises:
+            ValueError: The clip has another number of values than `size`.
+        """
+        values = np.asarray(values, np.float64)
+        if values.ndim == 2:
+            values = np.concatenate([values.mean(axis=0), values.std(axis=0)])
+        if self.size not in (None, len(values)):
+            raise ValueError(f"{len(values)} {self.feature_set} values, where other clips have {self.size}")
+        return values.astype(np.float32)
+
+    extract = measure  # readers refuse what is not finite
+
+
 @cache
 def open_smile(feature_set: str) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from a float32 waveform (samples,) at 16 kHz to float32 functionals (num_functionals,).
@@ -103,13 +136,13 @@ def open_smile(feature_set: str) -> Callable[[np.ndarray], np.ndarray]:
 
 @dataclass(frozen=True)
 class SupportVectorMachine:
-    """Support vector machine with a radial kernel, for every pair of classes, on standardised functionals.
+    """Support vector machine with a radial or linear kernel, for every pair of classes, on standardised functionals.
 
     Attributes:
-        feature_set: Feature set of openSMILE.
+        feature_set: Feature set of openSMILE, or of the corpus.
         labels: Class names, (num_labels,).
         complexity: Weight of training errors, C.
-        gamma: Factor of the kernel exp(-gamma |x - s|^2).
+        gamma: Factor of the kernel exp(-gamma |x - s|^2). None: the linear kernel x . s.
         speaker_normalization: Origin of the statistics that standardise: "none" for all training clips, else each
             speaker.
         support: Standardised training clips, float32 (num_vectors, num_functionals).
@@ -123,7 +156,7 @@ class SupportVectorMachine:
     feature_set: str
     labels: Sequence[str]
     complexity: float
-    gamma: float
+    gamma: float | None
     speaker_normalization: str
     support: np.ndarray
     weight: np.ndarray
@@ -150,7 +183,8 @@ class SupportVectorMachine:
         """
         x = ((functionals - mean) / std).astype(np.float64)
         squares = np.square(x).sum(axis=1)[:, None] + np.square(self.support, dtype=np.float64).sum(axis=1)
-        kernel = np.exp(-self.gamma * np.maximum(squares - 2 * x @ self.support.T.astype(np.float64), 0))
+        products = x @ self.support.T.astype(np.float64)
+        kernel = products if self.gamma is None else np.exp(-self.gamma * np.maximum(squares - 2 * products, 0))
         margins = kernel @ self.weight.T + self.bias
         votes, sums = (np.zeros((len(x), len(self.labels))) for _ in range(2))
         for margin, (first, second) in zip(margins.T, itertools.combinations(self.classes, 2)):
@@ -184,7 +218,10 @@ class SVMClassifier(Classifier):
             raise ValueError(f"{folder} holds a support vector machine, which runs on the CPU and not on {device}")
         self.name, self.svm = os.fspath(folder), read_svm(folder)
         self.config = PreTrainedConfig(id2label=dict(enumerate(self.svm.labels)))
-        self.feature_extractor = FunctionalsExtractor(self.svm.feature_set)
+        if self.svm.feature_set in FEATURE_SETS:
+            self.feature_extractor = FeatureSetExtractor(self.svm.feature_set, len(self.svm.mean))
+        else:
+            self.feature_extractor = FunctionalsExtractor(self.svm.feature_set)
         self.batch_size = batch_size
         self._mean, self._std = self.svm.mean, self.svm.std
 
@@ -271,7 +308,7 @@ def save_svm(svm: SupportVectorMachine, folder: str | os.PathLike) -> None:
         "complexity": svm.complexity,
         "gamma": svm.gamma,
         "speaker_normalization": svm.speaker_normalization,
-        "license_note": LICENSE_NOTE,
+        "license_note": "" if svm.feature_set in FEATURE_SETS else LICENSE_NOTE,
     }
     write_json(folder / SVM_MARKER, content)
 
@@ -294,7 +331,7 @@ def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
             content["feature_set"],
             [content["id2label"][str(index)] for index in range(len(content["id2label"]))],
             float(content["complexity"]),
-            float(content["gamma"]),
+            None if content["gamma"] is None else float(content["gamma"]),
             content["speaker_normalization"],
             **load_file(weights),
         )
@@ -311,7 +348,7 @@ def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
             raise ValueError("weights, statistics and labels do not fit")
         check_finite({name: getattr(svm, name) for name in _ARRAYS}, weights)
         check_deviation(svm.mean, svm.std, weights, ("mean", "std"))
-        if not 0 < svm.gamma < math.inf:
+        if svm.gamma is not None and not 0 < svm.gamma < math.inf:
             raise ValueError(f"gamma={svm.gamma} is not above 0")
     except Exception as error:  # errors of JSON, Unicode and safetensors, and missing keys
         raise ValueError(
@@ -322,10 +359,12 @@ def read_svm(folder: str | os.PathLike) -> SupportVectorMachine:
 
 __all__ = [
     "CLASSICAL",
+    "FEATURES_SVM",
     "LICENSE_NOTE",
     "MODEL_TYPE",
     "SVM_MARKER",
     "SVM_WEIGHTS",
+    "FeatureSetExtractor",
     "FunctionalsExtractor",
     "SVMClassifier",
     "SupportVectorMachine",

@@ -65,6 +65,10 @@ class PyResNetFeatureExtractor(PyResNetFrontEnd, SequenceFeatureExtractor):
             (mean of the decibels) is at most so much below the loud frames' (95th percentile). The mean over speech
             becomes 0 dB, and frames before the first and behind the last one are left out, but for one on each side.
             Default: levels and frames stay as they are.
+        input_type (`str`, *optional*, defaults to `"waveform"`):
+            Kind of the clips. `"spectrogram"` takes pictures of spectrograms that others computed, a list of
+            (channels, num_mel_bins, frames): columns become frames, colours their luma (ITU-R BT.601), and
+            `normalization` is all that follows. Settings of the transform have no effect then.
         normalization (`str`, *optional*, defaults to `"corpus"`):
             Normalisation:
 
@@ -105,7 +109,7 @@ class PyResNetFeatureExtractor(PyResNetFrontEnd, SequenceFeatureExtractor):
     def from_dict(cls, feature_extractor_dict: dict[str, Any], **kwargs):
         """Build an extractor from its settings; see [`FeatureExtractionMixin.from_dict`]."""
         # Keywords of from_pretrained have an effect only where the file has them.
-        missing = {"backend": "numpy", "resynthesize": True, "speech_range": None}
+        missing = {"backend": "numpy", "resynthesize": True, "speech_range": None, "input_type": "waveform"}
         return super().from_dict({**missing, **feature_extractor_dict}, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,7 +117,7 @@ class PyResNetFeatureExtractor(PyResNetFrontEnd, SequenceFeatureExtractor):
         return {key: value for key, value in super().to_dict().items() if key != "backend"}
 
     def _features(self, raw_speech, sampling_rate: int | None) -> list:
-        if self.backend == "numpy":
+        if self.backend == "numpy" or self.input_type == "spectrogram":
             return super()._features(raw_speech, sampling_rate)
         from .torch_front_end_pyresnet import extract, mono
 

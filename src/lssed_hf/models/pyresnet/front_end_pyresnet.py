@@ -14,6 +14,8 @@ import scipy.fftpack
 
 
 NORMALIZATIONS = ("corpus", "speaker", "utterance", "none")
+INPUT_TYPES = ("waveform", "spectrogram")
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue in ITU-R BT.601
 _BLOCK = 256  # frames transformed at once, which bounds the memory that long recordings take
 _KEPT = 2**22  # bytes of an array that is kept for the next clip
 _ARRAYS = ("window", "denoise_window", "mel_filters", "mel_blocks", "power_blocks")  # computed from the settings
@@ -49,6 +51,7 @@ class PyResNetFrontEnd:
         log_mel: bool = True,
         top_db: float | None = 80.0,
         speech_range: float | None = None,
+        input_type: str = "waveform",
         normalization: str = "corpus",
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
@@ -78,6 +81,7 @@ class PyResNetFrontEnd:
         self.log_mel = log_mel
         self.top_db = top_db
         self.speech_range = speech_range
+        self.input_type = input_type
         self.normalization = normalization
         self.mean = None if mean is None else [float(value) for value in mean]
         self.std = None if std is None else [float(value) for value in std]
@@ -89,6 +93,8 @@ class PyResNetFrontEnd:
             raise ValueError("padding_side must be 'right': PyResNet takes a clip to begin at its first frame")
         if self.normalization not in NORMALIZATIONS:
             raise ValueError(f"normalization={self.normalization!r} is not one of {', '.join(NORMALIZATIONS)}")
+        if self.input_type not in INPUT_TYPES:
+            raise ValueError(f"input_type={self.input_type!r} is not one of {', '.join(INPUT_TYPES)}")
         for name in ("num_mel_bins", "n_fft", "hop_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
@@ -234,7 +240,13 @@ class PyResNetFrontEnd:
         return np.multiply(frames, self.window, out=_scratch("windowed", frames.shape, np.float32))
 
     def extract(self, waveform: np.ndarray) -> np.ndarray:
-        """Turn a clip (samples,) into features (frames, num_mel_bins) before normalisation, float32 both."""
+        """Turn a clip (samples,) into features (frames, num_mel_bins) before normalisation, float32 both.
+
+        With `input_type="spectrogram"` the clip is a picture, (channels, num_mel_bins, frames) or (num_mel_bins,
+        frames).
+        """
+        if self.input_type == "spectrogram":
+            return self._frames_of_picture(waveform)
         if self.do_denoise and not self.resynthesize:
             features = self._denoised_mel_spectrogram(waveform)
         else:
@@ -249,6 +261,20 @@ class PyResNetFrontEnd:
             if self.speech_range is not None:
                 features = _level_speech(features, self.speech_range)
         return features
+
+    def _frames_of_picture(self, picture: np.ndarray) -> np.ndarray:
+        """Return the columns of a picture as frames: its values, of red, green and blue the luma (ITU-R BT.601)."""
+        picture = np.asarray(picture, np.float32)
+        channels = picture[None] if picture.ndim == 2 else picture
+        if channels.ndim != 3 or channels.shape[0] not in (1, 3):
+            raise ValueError(
+                f"values of shape {picture.shape} where this model takes spectrograms of the shape (1 or 3, "
+                f"{self.num_mel_bins}, frames), and no waveforms"
+            )
+        if channels.shape[1] != self.num_mel_bins:
+            raise ValueError(f"a spectrogram of {channels.shape[1]} rows, where the others have {self.num_mel_bins}")
+        grey = channels[0] if len(channels) == 1 else np.tensordot(_LUMA, channels, axes=1)
+        return np.ascontiguousarray(grey.T)
 
     def normalize(self, features: np.ndarray) -> np.ndarray:
         """Normalise features (frames, num_mel_bins) by the method that `normalization` names."""
@@ -316,6 +342,9 @@ class PyResNetFrontEnd:
         )
 
     def _features(self, raw_speech, sampling_rate: int | None) -> list[np.ndarray]:
+        if self.input_type == "spectrogram":
+            one = not isinstance(raw_speech, (list, tuple)) and np.ndim(raw_speech) < 4
+            return [self.normalize(self.extract(picture)) for picture in ([raw_speech] if one else raw_speech)]
         clips = self._clips(raw_speech, sampling_rate, mono)
         return [self.normalize(self.extract(clip)) for clip in clips]
 
@@ -477,4 +506,4 @@ def mono(clip, index: int) -> np.ndarray:
     return clip
 
 
-__all__ = ["NORMALIZATIONS", "NumpyFrontEnd", "PyResNetFrontEnd", "mono", "slaney_filters"]
+__all__ = ["INPUT_TYPES", "NORMALIZATIONS", "NumpyFrontEnd", "PyResNetFrontEnd", "mono", "slaney_filters"]
