@@ -76,7 +76,7 @@ def test_recordings_are_refused_in_one_line(models, feature_set, tmp_path, capsy
         ["predict", model, str(clip)],
         ["timeline", model, str(clip)],
         ["embed", model, str(clip), "--out", str(tmp_path / "e.npy")],
-        ["enroll", model, str(clip), "--output", str(tmp_path / "speakers.json")],
+        ["enroll", model, str(clip), "--speaker", "x", "--speakers", str(tmp_path / "speakers.json")],
         ["export", model, str(tmp_path / "exported")],
     )
     for command in commands[: 4 if feature_set != "spectrogram" else 5]:

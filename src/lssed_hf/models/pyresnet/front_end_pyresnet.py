@@ -127,7 +127,11 @@ class PyResNetFrontEnd:
 
     def to_dict(self) -> dict:
         """Return the settings, without arrays that are computed from them."""
-        return {key: value for key, value in super().to_dict().items() if key not in _ARRAYS}
+        settings = {key: value for key, value in super().to_dict().items() if key not in _ARRAYS}
+        # Enrolled speakers and cached features belong to settings, which for recordings stay as they have always been.
+        if settings.get("input_type") == "waveform":
+            del settings["input_type"]
+        return settings
 
     def denoise(self, waveform: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
         """Subtract the noise spectrum from each frame, and resynthesise by overlap-add.
