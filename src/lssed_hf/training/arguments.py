@@ -53,10 +53,8 @@ class ModelArguments(SpeakerArguments):
 
     model_name_or_path: str = HfArg(
         default="pyresnet50",
-        help="A name of lssed_hf.list_models() (from scratch), a folder or Hub name of an audio classifier, or "
-        "egemaps-svm or compare-svm: a support vector machine on openSMILE's functionals, whose licence is for "
-        "private use, research and education alone; or features-svm: a linear one on LSSED's is13_compare or "
-        "vq_wav2vec.",
+        help="A name of lssed_hf.list_models() (from scratch), a folder or Hub name of an audio classifier, or an SVM: "
+        "egemaps-svm, compare-svm (openSMILE: private use, research, education), features-svm (LSSED's sets).",
     )
     config_overrides: str | None = HfArg(
         default=None, help="Fields of the model's configuration as JSON, e.g. '{\"depths\": [1, 1, 1, 1]}'."
