@@ -53,7 +53,7 @@ class ModelArguments(SpeakerArguments):
 
     model_name_or_path: str = HfArg(
         default="pyresnet50",
-        help="A name of lssed_hf.list_models() (from scratch), a folder or Hub name of an audio classifier, or an SVM: "
+        help="A name of lssed_hf.list_models() (from scratch), a folder or Hub name of an audio classifier; SVMs: "
         "egemaps-svm, compare-svm (openSMILE: private use, research, education), features-svm (LSSED's sets).",
     )
     config_overrides: str | None = HfArg(
