@@ -1,6 +1,8 @@
 """Recordings that other programs read wrongly, each kind made here."""
 
+import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from recordings import av_file, chunk, mp3, sound_file, tone, wav
 
 from lssed_hf import audio
 from lssed_hf.audio import AudioError, audio_duration, load_audio, num_channels, read_audio, stream_audio
+from lssed_hf.decoding.headers import container_promise
 from lssed_hf.scan import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
 
@@ -193,7 +196,7 @@ class TestFormats:
         content = av_file(tone(1.5, 44100), "wav", "mp3", 44100)
         assert content[20:22] == b"\x55\0"
         assert_is_tone(load_audio(content), 1.5)
-        with pytest.raises(AudioError, match=r"truncated, \d+ of \d+ bytes of audio are there"):
+        with pytest.raises(AudioError, match=r"truncated, \d+ of \d+ bytes are there"):
             load_audio(content[: len(content) // 2])
 
     @pytest.mark.parametrize("kind", ["moov first", "no moov"])
@@ -529,6 +532,40 @@ class TestOtherContent:
     def test_an_impossible_rate(self, rate):
         with pytest.raises(AudioError, match=f"damaged or not an audio file .a sampling rate of {rate} Hz"):
             load_audio(wav(tone(), rate=rate))
+
+    @pytest.mark.parametrize("format", ["CAF", "W64", "RF64", "NIST", "VOC", "MAT4", "AVI"])
+    def test_half_a_file_is_refused(self, write, format):
+        whole = _recording(".avi") if format == "AVI" else sound_file(tone(), format=format, subtype="PCM_16")
+        assert load_audio(whole).size and not read_audio(whole).notes
+        half = whole[: len(whole) // 2]
+        for read in (load_audio, lambda path: list(stream_audio(path))):
+            with pytest.raises(AudioError, match=r"clip\.any: truncated"):
+                read(write(half, "clip.any"))
+        if format in ("CAF", "W64", "RF64", "NIST"):  # parts that are there can be had
+            assert load_audio(half, start=0.0, end=0.1).size == 1600
+
+    @pytest.mark.parametrize("size", [0, 2**32 - 1])
+    def test_an_avi_from_a_pipe_has_no_length(self, size):
+        whole = _recording(".avi")
+        assert len(load_audio(whole[:4] + size.to_bytes(4, "little") + whole[8:])) == len(load_audio(whole))
+
+    @pytest.mark.parametrize("coding", [b"pcm", b"pcm,embedded-shorten-v2.00", None])
+    def test_a_compressed_sphere_file_promises_no_size(self, coding):
+        fields = [b"channel_count -i 2", b"sample_count -i 1000", b"sample_n_bytes -i 2"]
+        fields += [] if coding is None else [b"sample_coding -s%d %s" % (len(coding), coding)]
+        head = b"NIST_1A\n   1024\n" + b"\n".join([*fields, b"end_head\n"])
+        promise = container_promise(io.BytesIO(head), head)
+        assert promise == (None if coding and b"," in coding else (len(head), 5024))
+        assert container_promise(io.BytesIO(b""), b"NIST_1A\n   many\n") is None
+
+    @pytest.mark.parametrize(("format", "codec"), [("wv", "wavpack"), ("tta", "tta")])
+    def test_a_wrong_checksum_is_noted(self, format, codec):
+        whole = av_file(tone(24.0), format, codec, RATE, "mono")
+        assert not read_audio(whole).notes
+        damaged = bytearray(whole)
+        damaged[len(whole) // 2] ^= 0x10
+        [note] = read_audio(bytes(damaged)).notes
+        assert re.fullmatch(r"1 of \d+ packets are damaged and were left out", note)
 
     @pytest.mark.fuzz
     @pytest.mark.parametrize("suffix", [".m4a", ".webm", ".mp3", ".amr", ".avi", ".mts", ".rf64", ".caf"])

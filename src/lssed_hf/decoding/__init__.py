@@ -10,7 +10,7 @@ from typing import BinaryIO
 import soundfile
 
 from .arrays import ArraySound
-from .headers import SIZE_TOLERANCE, WavData, is_mpeg, mpeg_promise, wav_data
+from .headers import SIZE_TOLERANCE, WavData, container_promise, is_mpeg, mpeg_promise, wav_data
 from .libsndfile import LibsndfileSound
 from .pyav import PyavSound
 from .source import AudioError, open_source, source_name, truncated, unreadable
@@ -61,16 +61,17 @@ def _open_file(name: str, file: BinaryIO, head: bytes) -> Sound:
     notes = _wav_notes(wav) if wav else []
     if wav and wav.unfinished:
         return _open_pyav(name, file, notes=notes, options={"ignore_length": "1"})
+    found, promised = (wav.found, wav.promised) if wav else container_promise(file, head) or (0, None)
+    incomplete = _shortage(name, found, promised, SIZE_TOLERANCE)
     file.seek(0)
     reason = None
     try:
-        sound = LibsndfileSound(name, file, notes)
+        sound = LibsndfileSound(name, file, notes, incomplete)
         if not sound.is_estimated:
             return sound
         sound.close()
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name that ends in .raw
         reason = error
-    incomplete = _shortage(name, wav.found, wav.promised, SIZE_TOLERANCE) if wav else None
     return _open_pyav(name, file, reason, notes=notes, incomplete=incomplete)
 
 
@@ -78,7 +79,7 @@ def _shortage(name: str, found: int, promised: int | None, tolerance: int) -> Au
     """Return the error for a file with fewer bytes of audio than promised, None for a whole file."""
     if promised is None or found + tolerance >= promised:
         return None
-    return truncated(name, found, promised, "bytes of audio are there")
+    return truncated(name, found, promised, "bytes are there")
 
 
 def _open_pyav(name: str, file: BinaryIO, reason: Exception | None = None, **arguments) -> Sound:

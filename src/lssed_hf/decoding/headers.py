@@ -13,6 +13,7 @@ _CHUNKS = 1000  # chunks in front of the samples; only a hostile file has more
 _KNOWN_CHUNKS = {b"LIST", b"bext", b"id3 ", b"ID3 ", b"cue ", b"smpl", b"fact", b"PEAK", b"JUNK", b"PAD ", b"iXML"}
 _TAGS = (b"TAG", b"ID3", b"APETAGEX")  # players append these to any file, outside of its chunks
 _SHORTEST = 0.05  # seconds; anything shorter behind the samples is no recording
+_SPHERE_SIZES = (b"sample_count", b"sample_n_bytes", b"channel_count")
 _UNKNOWN_SIZES = (0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 
 
@@ -84,6 +85,43 @@ def wav_data(file: BinaryIO, head: bytes) -> WavData | None:
         note = f"{rest} bytes behind the samples are no audio and were left out" if rest > SIZE_TOLERANCE else ""
         return WavData(size, found, byte_rate, False, note)
     return WavData(size, found, byte_rate, unfinished=True)
+
+
+def container_promise(file: BinaryIO, head: bytes) -> tuple[int, int] | None:
+    """Return the bytes of a CAF, W64, AVI or NIST SPHERE file that are there, and those that its header promises.
+
+    Args:
+        file: Seekable file. Its position changes.
+        head: First bytes of the file.
+
+    Returns:
+        Both numbers, or None for other files and for headers that leave the size open.
+    """
+    total = file.seek(0, 2)
+    if head.startswith(b"riff\x2e\x91\xcf\x11") and len(head) >= 24:
+        size = struct.unpack_from("<Q", head, 16)[0]
+        return (total, size) if size < 2**62 else None  # a larger one comes from a pipe
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        size = struct.unpack_from("<I", head, 4)[0]
+        return (total, 8 + size) if size < STREAMED_SIZE else None
+    if head.startswith(b"NIST_1A\n"):
+        file.seek(0)
+        fields = dict(re.findall(rb"(\w+) -(?:i|s\d+) (\S{1,40})\n", file.read(1024)))
+        numbers = [head[8:16].strip(), *(fields.get(name, b"") for name in _SPHERE_SIZES)]
+        if b"," in fields.get(b"sample_coding", b"") or not all(number.isdigit() for number in numbers):
+            return None  # compressed, or without a length
+        begin, count, width, channels = map(int, numbers)
+        return total, begin + count * width * channels
+    if head[:4] == b"caff":
+        position = 8
+        for _ in range(_CHUNKS):
+            file.seek(position)
+            name, size = struct.unpack(">4sq", file.read(12).ljust(12, b"\0"))
+            if name == b"data":
+                return (total, position + 12 + size) if size >= 0 else None
+            if size < 0 or (position := position + 12 + size) >= total:
+                break
+    return None
 
 
 def is_mpeg(file: BinaryIO, head: bytes) -> bool:

@@ -10,11 +10,13 @@ import numpy as np
 import soundfile
 
 from .headers import SIZE_TOLERANCE, STREAMED_SIZE
-from .source import part_bounds, truncated, unreadable
+from .source import AudioError, part_bounds, truncated, unreadable
 
 
 # Line in libsndfile's log of a WAV, AIFF or AU file whose header promises more bytes of audio than there are.
 _DATA_SIZE = re.compile(r"(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)")
+# Lines in the log of a VOC or MAT file.
+_TRUNCATED = re.compile(r"^(?:Seems to be a truncated file|\*\*\* File seems to be truncated)", re.MULTILINE)
 _UNKNOWN_LENGTH = 2**48  # samples; libsndfile reports more for streamed FLAC
 
 
@@ -25,13 +27,16 @@ class LibsndfileSound:
         name: Name of the file for messages.
         file: File at its beginning, which is left open.
         notes: Remarks about the file, for the listener.
+        incomplete: Error of a file that is known to be truncated, raised when all of it is asked for.
 
     Raises:
         soundfile.LibsndfileError: The format is unknown to libsndfile.
     """
 
-    def __init__(self, name: str, file: BinaryIO, notes: Sequence[str] = ()) -> None:
-        self.name, self.notes = name, list(notes)
+    def __init__(
+        self, name: str, file: BinaryIO, notes: Sequence[str] = (), incomplete: AudioError | None = None
+    ) -> None:
+        self.name, self.notes, self._incomplete = name, list(notes), incomplete
         # By the descriptor libsndfile reads without callbacks into Python.
         by_descriptor = isinstance(file, io.FileIO) and os.name == "posix"
         self._sound = soundfile.SoundFile(file.fileno() if by_descriptor else file, closefd=False)
@@ -51,10 +56,14 @@ class LibsndfileSound:
         Raises:
             AudioError: The header promises more than there is.
         """
+        if self._incomplete:
+            raise self._incomplete
         if size := _DATA_SIZE.search(self._sound.extra_info):
             promised, found = map(int, size.groups())
             if found + SIZE_TOLERANCE < promised < STREAMED_SIZE:
-                raise truncated(self.name, found, promised, "bytes of audio are there")
+                raise truncated(self.name, found, promised, "bytes are there")
+        if _TRUNCATED.search(self._sound.extra_info):
+            raise unreadable(self.name, "libsndfile takes it for truncated")
         return self._length
 
     def blocks(self, size: int, start: float | None = None, end: float | None = None) -> Iterator[np.ndarray]:

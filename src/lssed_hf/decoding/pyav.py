@@ -15,6 +15,7 @@ _READERS = (
     "nistsphere,nut,ogg,rm,shn,tak,tta,voc,w64,wav,webm,wv"
 )
 _SEEKABLE = ("mov", "matroska", "wav")  # the times of their frames are right after a jump
+_CHECKED = ("wavpack", "tta")  # FFmpeg says nothing of a wrong checksum unless asked
 _SETTLING = 0.5  # seconds after a jump in which the output of a lossy codec is not yet right
 _LOST = 0.5  # seconds by which a recording may be shorter than its header says
 _SPARE_PACKETS = 2  # difference between the ways in which encoders count the frames of an MP3
@@ -58,6 +59,10 @@ class PyavSound:
             if not self._container.streams.audio:
                 raise AudioError(f"{name}: has no sound track; remove it or copy it again from its source")
             self._stream = self._container.streams.audio[0]
+            if self._stream.codec_context is None:
+                raise unreadable(name, "no decoder for its sound track")
+            if self._stream.codec.name in _CHECKED:
+                self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
             self._good = self._bad = 0
             self._decoded = self._decode()
             # The header may understate rate and channels (HE-AAC), so the first frame is asked.
