@@ -479,6 +479,14 @@ class TestSpeakers:
         with pytest.raises(ValueError, match=message):
             read(speaker_pattern=pattern)
 
+    @pytest.mark.parametrize("field", ["label", "speaker"])
+    def test_a_pattern_that_would_take_years(self, tree, read, field):
+        tree(f"sad/{'a' * 60}!.wav")
+        pattern = "/((?:a|aa)+)$"
+        words = f"--{field}_pattern {pattern!r} takes over 1 s on 'sad/aaaa"
+        with pytest.raises(TimeoutError, match=re.escape(words)):
+            read(**{f"{field}_pattern": pattern})
+
 
 class TestSplits:
     def test_speakers_are_kept_apart(self, tree, load, write_table, notes):

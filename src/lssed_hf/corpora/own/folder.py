@@ -40,7 +40,6 @@ a warning, if fewer than three speakers are known. `none` takes all clips togeth
 """
 
 import copy
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +75,7 @@ from .label_tables import (
 _NAMES_OF_CORPORA = {"emodb": emodb.NAME, "ravdess": ravdess.NAME}  # people forget --dataset_name for these
 _MIN_SPEAKERS = 3  # one for each split
 _SHOWN = 8  # names in a message
+_PATIENCE = 1  # seconds for a pattern and a path
 
 
 @dataclass
@@ -380,23 +380,33 @@ class FolderCorpus(CorpusBuilder):
 
 
 def _finder(field: str, pattern: Any) -> Callable[[str], str] | None:
-    """Return a function that finds a field in a path below the folder, or raises ValueError."""
+    """Return a function that finds a field in a path below the folder, or raises ValueError.
+
+    The function raises TimeoutError if the pattern needs exponential time.
+    """
     if pattern is None:
         return None
+    import regex  # here, because readers of other corpora do without it
+
     flag = f"--{field}_pattern {pattern!r}"
     try:
-        regex = re.compile(pattern)
-    except (re.error, TypeError) as error:
+        compiled = regex.compile(pattern)
+    except (regex.error, TypeError) as error:
         raise ValueError(f"{flag} is no regular expression: {error}") from error
-    if field not in regex.groupindex and regex.groups != 1:
+    if field not in compiled.groupindex and compiled.groups != 1:
         raise ValueError(
-            f"{flag} has {regex.groups} groups; put the {field}'s part, and no other, between ( ), or name it "
+            f"{flag} has {compiled.groups} groups; put the {field}'s part, and no other, between ( ), or name it "
             f"(?P<{field}>...)"
         )
-    group = field if field in regex.groupindex else 1
+    group = field if field in compiled.groupindex else 1
 
     def find(path: str) -> str:
-        match = regex.search(path)
+        try:
+            match = compiled.search(path, timeout=_PATIENCE)
+        except TimeoutError as error:
+            raise TimeoutError(
+                f"{flag} takes over {_PATIENCE} s on {path!r}; write it so that each part fits in one way"
+            ) from error
         if match is None or not match[group]:
             raise ValueError(f"{flag} finds no {field} in {path!r}")
         return match[group]
