@@ -16,8 +16,10 @@ from typing import Any
 
 import datasets
 import filelock
+import pyarrow as pa
 from transformers import TrainingArguments
 
+from ..corpora.feature_sets import feature_set_of
 from ..files import read_json, write_json
 from ..inference.classifiers.graph import GRAPH
 from ..inference.classifiers.loading import FORMATS, own_format
@@ -165,13 +167,26 @@ def holds_weights(folder: Path) -> bool:
 def _digest(rows: datasets.Dataset, columns: Sequence[str], audio_column: str) -> str:
     """Return the number of clips, and digests of the columns and of the sound."""
     content = {name: list(rows[name]) for name in columns if name in rows.column_names}
-    sound = rows.select_columns([audio_column]).cast_column(audio_column, datasets.Audio(decode=False))
-    stamps = [clip_stamp(row[audio_column]) for row in sound]
+    sound = rows.select_columns([audio_column])
+    if feature_set_of(rows.features[audio_column]):
+        stamps = list(_value_digests(sound, audio_column))
+    else:
+        sound = sound.cast_column(audio_column, datasets.Audio(decode=False))
+        stamps = [clip_stamp(row[audio_column]) for row in sound]
     labels, sound = (
         hashlib.sha256(json.dumps(part, default=str).encode("utf-8", "surrogatepass")).hexdigest()[:12]
         for part in (content, stamps)
     )
     return f"{len(rows)} clips ({labels}, sound {sound})"
+
+
+def _value_digests(rows: datasets.Dataset, column: str) -> Iterator[str]:
+    """Yield digests of the values in nested lists, of a hundred rows each."""
+    for batch in rows.with_format("arrow").iter(100):
+        values = batch[column].combine_chunks()
+        while pa.types.is_list(values.type):
+            values = values.flatten()
+        yield hashlib.sha256(values.to_numpy(zero_copy_only=False).tobytes()).hexdigest()
 
 
 def clip_stamp(clip: Mapping[str, Any]) -> str | tuple[str, int, int] | None:
