@@ -2,6 +2,7 @@
 
 import io
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -38,7 +39,7 @@ def av_file(
         stream.codec_context.open()
         pcm = np.ascontiguousarray((samples * 32767).astype(np.int16)).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(pcm, "s16", layout)
-        frame.rate = rate
+        frame.rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)  # so that a delay of the codec is stored
         context = stream.codec_context
         converter = av.AudioResampler(context.format, layout, rate, frame_size=context.frame_size)
         for piece in (*converter.resample(frame), *converter.resample(None), None):
