@@ -14,12 +14,14 @@ from tiny_classifier import write_classifier
 
 import lssed_hf
 from lssed_hf import cli
+from lssed_hf.inference.classifiers.outputs import Outputs
 from lssed_hf.inference.timeline.envelope import Envelope
 from lssed_hf.inference.timeline.formats import flatten, intervals, tiers, write_rttm, write_textgrid
 from lssed_hf.inference.timeline.scoring import NO_SPEECH, NO_TURN, TimelineSegment
 
 
 LABELS = ["angry", 'so "sad"']
+OUTPUTS = Outputs(tuple(LABELS))
 SECONDS = 11.37
 
 
@@ -267,10 +269,10 @@ def test_exports_cover_everything_for_any_segments(tmp_path_factory, given_spans
                 assert piece.skipped == (NO_SPEECH if covering else NO_TURN)
     folder = tmp_path_factory.mktemp("exports")
     with open(folder / "a.TextGrid", "w", encoding="utf-8") as file:
-        write_textgrid(file, segments, LABELS)
+        write_textgrid(file, segments, OUTPUTS)
     assert len(read_textgrid(folder / "a.TextGrid")) == len(tiers(segments))
     with open(folder / "a.rttm", "w", encoding="utf-8") as file:
-        write_rttm(file, segments, LABELS, "a")
+        write_rttm(file, segments, OUTPUTS, "a")
     lines = read_rttm(folder / "a.rttm")
     middles = [(segment.start + segment.end) / 2 for segment in segments]
     assert all(any(start <= middle <= stop for _, _, start, stop, _ in lines) for middle in middles)
@@ -279,7 +281,7 @@ def test_exports_cover_everything_for_any_segments(tmp_path_factory, given_spans
 def test_neighbours_with_one_answer_are_joined():
     rows = [[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]]
     segments = [TimelineSegment(i, i + 1.0, np.float32(row)) for i, row in enumerate(rows)]
-    joined = intervals(flatten(segments, 4.0), LABELS)
+    joined = intervals(flatten(segments, 4.0), OUTPUTS)
     assert [(one.start, one.end, one.label, one.skipped) for one in joined] == [
         *[(0, 2, "angry", None), (2, 3, LABELS[1], None), (3, 4, None, NO_TURN)]
     ]

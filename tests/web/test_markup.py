@@ -5,12 +5,13 @@ import re
 
 import numpy as np
 
+from lssed_hf.inference.classifiers.outputs import Outputs
 from lssed_hf.inference.timeline.scoring import TimelineSegment
 from lssed_hf.web.markup import facts_markup, note_markup, problem_markup, scores_markup, timeline_description
 from lssed_hf.web.model_facts import ModelFacts
 
 
-LABELS = ["angry", "sad"]
+OUTPUTS = Outputs(("angry", "sad"))
 
 
 def windows(*best: int) -> list[TimelineSegment]:
@@ -42,7 +43,7 @@ def test_notes_share_a_line_and_its_full_stop():
 
 
 def test_a_timeline_is_told_in_words():
-    text = timeline_description(windows(0, 0, 1, 1, 0), LABELS)
+    text = timeline_description(windows(0, 0, 1, 1, 0), OUTPUTS)
     assert text == "Most likely emotion over time: angry from 0 s, sad from 2 s, angry from 4 s."
-    long = timeline_description(windows(*[0, 1] * 10), LABELS)
+    long = timeline_description(windows(*[0, 1] * 10), OUTPUTS)
     assert long.endswith("sad from 11 s, and 8 more changes.")

@@ -43,10 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if args.int8:
         agreement = facts["int8_agreement"]
-        print(
-            f"int8: probabilities differ by at most {agreement['max_probability_difference']:.4f}, on average "
-            f"{agreement['mean_probability_difference']:.4f}; same label for {agreement['same_label']:.1%} of "
-            f"{agreement['clips']} calibration clips"
-        )
+        parts = [
+            f"{words} differ by at most {agreement[f'max_{kind}_difference']:.4f}, on average "
+            f"{agreement[f'mean_{kind}_difference']:.4f}"
+            for kind, words in (("probability", "probabilities"), ("value", "values"))
+            if f"max_{kind}_difference" in agreement
+        ]
+        same = f"same label for {agreement['same_label']:.1%} of " if "same_label" in agreement else ""
+        print(f"int8: {'; '.join(parts)}; {same}{agreement['clips']} calibration clips")
     print(f"{args.model} -> {args.output_dir}")
     return 0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .parser import (
     CommandParser,
@@ -17,6 +18,9 @@ from .parser import (
     engine_of,
 )
 
+
+if TYPE_CHECKING:
+    from ..inference.classifiers.outputs import Outputs
 
 DESCRIPTION = """Classify recordings of any format, rate and length. A file that cannot be read is listed with the
 reason; the others are still classified, and the exit status is 1."""
@@ -84,9 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.speaker_from is not None and (args.speakers is not None or args.engine == "ray" or "-" in args.arguments):
         raise ValueError("--speaker_from goes neither with --speakers, nor with --engine ray, nor with standard input")
     model, inputs = split_model(args.arguments)
-    labels, predictions = _classify(args, model, _sources(args, inputs))
+    outputs, predictions = _classify(args, model, _sources(args, inputs))
     form = args.format or (None if args.csv else "table" if sys.stdout.isatty() else "csv")
-    _write(args.csv, form, predictions, labels)
+    _write(args.csv, form, predictions, outputs)
     failed = [one for one in predictions if one.error]
     if form != "table":
         for one in failed:
@@ -115,8 +119,8 @@ def _sources(args: argparse.Namespace, inputs: Sequence[str]) -> list:
     return sources
 
 
-def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -> tuple[list[str], list]:
-    """Return the labels of the model, and a prediction for each recording."""
+def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -> tuple["Outputs", list]:
+    """Return the outputs of the model, and a prediction for each recording."""
     from tqdm.auto import tqdm
 
     from ..inference.classifiers.loading import load_speaker_classifier
@@ -132,15 +136,15 @@ def _classify(args: argparse.Namespace, model_name: str | None, sources: list) -
             from ..inference.predict_ray import predict_on_ray
 
             cluster = {"address": args.ray_address, "num_proc": args.num_proc, "cpus_per_proc": args.cpus_per_proc}
-            labels, results = stack.enter_context(predict_on_ray(sources, model, speaker, settings, **cluster))
+            outputs, results = stack.enter_context(predict_on_ray(sources, model, speaker, settings, **cluster))
         else:
             classifier = load_speaker_classifier(model, speaker, engine_of(args))
-            labels = classifier.labels
+            outputs = classifier.outputs
             results = predict_recordings(classifier, sources, args.speaker_from, **settings)
-        return labels, list(tqdm(results, total=len(sources), desc="Classifying", unit="file", disable=None))
+        return outputs, list(tqdm(results, total=len(sources), desc="Classifying", unit="file", disable=None))
 
 
-def _write(csv: Path | None, form: str | None, predictions: Sequence, labels: Sequence[str]) -> None:
+def _write(csv: Path | None, form: str | None, predictions: Sequence, outputs: "Outputs") -> None:
     """Write predictions to a CSV file, and in a format to standard output."""
     from ..files import replacing
     from ..inference.prediction_formats import FORMATS
@@ -149,11 +153,11 @@ def _write(csv: Path | None, form: str | None, predictions: Sequence, labels: Se
     for_programs = {"encoding": "utf-8", "errors": "surrogateescape"}
     if csv:
         with replacing(csv) as partial, open(partial, "w", newline="", **for_programs) as file:
-            FORMATS["csv"](file, predictions, labels)
+            FORMATS["csv"](file, predictions, outputs)
     if form:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(**({"errors": "backslashreplace"} if form == "table" else for_programs))
-        FORMATS[form](sys.stdout, predictions, labels)
+        FORMATS[form](sys.stdout, predictions, outputs)
 
 
 def _standard_input() -> dict:
@@ -165,11 +169,10 @@ def _standard_input() -> dict:
 def _summary(predictions: Sequence) -> str:
     from ..inference.quality import UNSURE
 
-    labelled = sum(one.label is not None for one in predictions)
     failed = sum(one.error is not None for one in predictions)
-    parts = [f"{labelled} of {len(predictions)} recordings classified"]
-    parts += [f"{failed} could not be read"] if failed else []
     unsure = sum(UNSURE in one.notes for one in predictions)
-    silent = len(predictions) - labelled - failed - unsure
+    silent = sum(not (one.error or one.probabilities or one.dimensions) for one in predictions)
+    parts = [f"{len(predictions) - failed - unsure - silent} of {len(predictions)} recordings classified"]
+    parts += [f"{failed} could not be read"] if failed else []
     parts += [f"{unsure} unsure"] if unsure else []
     return ", ".join([*parts, *([f"{silent} without speech or too short"] if silent else [])])

@@ -19,6 +19,7 @@ from .parser import (
 
 
 if TYPE_CHECKING:
+    from ..inference.classifiers.outputs import Outputs
     from ..inference.timeline.envelope import Envelope
     from ..inference.timeline.scoring import TimelineSegment
 
@@ -109,8 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.vad = is_built_in(args.model)
     _check_outputs(args)
     envelope = Envelope() if args.figure else None
-    labels, segments = _score(args, envelope)
-    _write(args, segments, labels, envelope)
+    outputs, segments = _score(args, envelope)
+    _write(args, segments, outputs, envelope)
     scored = sum(segment.scored for segment in segments)
     unsure = sum(segment.skipped == UNSURE for segment in segments)
     note = f", {unsure} unsure" if unsure else ""
@@ -120,13 +121,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[str], list["TimelineSegment"]]:
-    """Return the labels of the model, and the scored segments."""
+def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple["Outputs", list["TimelineSegment"]]:
+    """Return the outputs of the model, and the scored segments."""
     from tqdm.auto import tqdm
 
     from ..audio import audio_duration
     from ..inference.classifiers.loading import load_speaker_classifier
     from ..inference.classifiers.speaker_statistics import choose_speaker, read_speakers
+    from ..inference.timeline.formats import check_intervals
     from ..inference.timeline.scoring import score_timeline
 
     duration = audio_duration(args.recording)
@@ -137,6 +139,8 @@ def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[
         turns = read_turns(args.turns, args.recording)
     model = (args.model, args.batch_size, args.device, args.trust_remote_code)
     classifier = load_speaker_classifier(model, engine=engine_of(args))
+    for path in filter(None, (args.textgrid, args.rttm)):
+        check_intervals(classifier.outputs, path)
     speakers = read_speakers(args.speakers, classifier) if args.speakers else None
     if speakers is not None and (args.speaker is not None or turns is None):
         classifier, speakers = classifier.for_speaker(choose_speaker(speakers, args.speaker, args.speakers)), None
@@ -159,7 +163,7 @@ def _score(args: argparse.Namespace, envelope: "Envelope | None") -> tuple[list[
         for segment in windows:
             segments.append(segment)
             bar.update(max(0, min(round(segment.end), bar.total) - bar.n))
-    return classifier.labels, segments
+    return classifier.outputs, segments
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
@@ -178,17 +182,17 @@ def _check_outputs(args: argparse.Namespace) -> None:
 def _write(
     args: argparse.Namespace,
     segments: Sequence["TimelineSegment"],
-    labels: Sequence[str],
+    outputs: "Outputs",
     envelope: "Envelope | None",
 ) -> None:
     """Write all outputs, or none if one fails."""
     from ..inference.timeline.formats import write_csv, write_json, write_rttm, write_table, write_textgrid
 
     writers: list[tuple[Path | None, Callable[[IO[str]], None]]] = [
-        (args.csv, lambda file: write_csv(file, segments, labels)),
-        (args.json, lambda file: write_json(file, segments, labels, _settings(args))),
-        (args.textgrid, lambda file: write_textgrid(file, segments, labels, args.min_confidence)),
-        (args.rttm, lambda file: write_rttm(file, segments, labels, args.recording.stem, args.min_confidence)),
+        (args.csv, lambda file: write_csv(file, segments, outputs)),
+        (args.json, lambda file: write_json(file, segments, outputs, _settings(args))),
+        (args.textgrid, lambda file: write_textgrid(file, segments, outputs, args.min_confidence)),
+        (args.rttm, lambda file: write_rttm(file, segments, outputs, args.recording.stem, args.min_confidence)),
     ]
     with ExitStack() as stack:
         for path, write in writers:
@@ -199,11 +203,11 @@ def _write(
         if args.figure:
             from ..inference.timeline.figure import draw_timeline
 
-            figure = draw_timeline(segments, labels, envelope, title=args.recording.name)
+            figure = draw_timeline(segments, outputs, envelope, title=args.recording.name)
             partial = stack.enter_context(replacing(args.figure))
             figure.savefig(partial, format=args.figure.suffix.lower().removeprefix("."))
     if not args.figure and not any(path for path, _ in writers):
-        (write_table if sys.stdout.isatty() else write_csv)(sys.stdout, segments, labels)
+        (write_table if sys.stdout.isatty() else write_csv)(sys.stdout, segments, outputs)
 
 
 def _settings(args: argparse.Namespace) -> dict:

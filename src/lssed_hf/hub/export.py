@@ -400,18 +400,16 @@ def _write_configs(source: Source, folder: Path) -> None:
 
 
 def _agreement(source: Source, classifier: ExportedClassifier, clips: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Compare the probabilities of clips, each alone, with those of PyTorch."""
-    classifier.batch_size = 1
-    quantized = np.stack(list(classifier.probabilities(clips)))
-    rows = []
-    for clip in clips:
-        logits = source.logits(model_inputs(source.extractor, [clip]))
-        rows.append(torch.from_numpy(logits).softmax(dim=-1).numpy()[0])
-    exact = np.stack(rows)
-    difference = np.abs(quantized - exact)
-    return {
-        "clips": len(clips),
-        "max_probability_difference": round(float(difference.max()), 4),
-        "mean_probability_difference": round(float(difference.mean()), 4),
-        "same_label": round(float((quantized.argmax(axis=1) == exact.argmax(axis=1)).mean()), 4),
-    }
+    """Compare the scores of clips, each alone, with those of PyTorch: probabilities, and values of dimensions."""
+    classifier.batch_size, outputs = 1, classifier.outputs
+    quantized = np.stack(list(classifier.scores(clips)))
+    exact = np.stack([outputs.scores(source.logits(model_inputs(source.extractor, [clip]))[0]) for clip in clips])
+    facts: dict[str, Any] = {"clips": len(clips)}
+    for kind, one, other in zip(("probability", "value"), outputs.split(quantized), outputs.split(exact)):
+        if one.size:
+            difference = np.abs(one - other)
+            facts[f"max_{kind}_difference"] = round(float(difference.max()), 4)
+            facts[f"mean_{kind}_difference"] = round(float(difference.mean()), 4)
+            if kind == "probability":
+                facts["same_label"] = round(float((one.argmax(axis=1) == other.argmax(axis=1)).mean()), 4)
+    return facts

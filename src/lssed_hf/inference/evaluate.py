@@ -261,8 +261,8 @@ def predict_dataset(
         adversarial_epsilon: Step of the FGSM versions of the clips, which are classified too (see `fgsm`).
 
     Raises:
-        ValueError: The dataset holds a label that the model does not know, FGSM versions are asked of a model without
-            gradients, or see `speaker_classifiers`.
+        ValueError: The dataset holds a label that the model does not know, the model does not give one class to each
+            clip, FGSM versions are asked of a model without gradients, or see `speaker_classifiers`.
         AudioError, FileNotFoundError: A clip cannot be used; the message names its file.
     """
     if adversarial_epsilon is not None and not isinstance(classifier, AudioClassifier):
@@ -270,6 +270,7 @@ def predict_dataset(
             f"{classifier.name} is no network of transformers, and has no gradients for adversarial "
             "clips: of an exported network, give the model that it was exported from"
         )
+    classifier.check_single_label("evaluate")
     _check_input_type(classifier, dataset, audio_column)
     references = match_labels(dataset, label_column, classifier.labels)
     by_speaker, scored, facts = speaker_classifiers(

@@ -98,7 +98,11 @@ def real_and_fake_probabilities(
         classifier: Classifier to attack.
         waveforms: Clips, float32 (samples,), at the classifier's sampling rate.
         epsilon: Step of the FGSM.
+
+    Raises:
+        ValueError: The classifier does not give one class to each clip.
     """
+    classifier.check_single_label("the fast gradient sign method")
 
     def logits(batch: list[np.ndarray]) -> np.ndarray:
         inputs = classifier.inputs(batch)

@@ -16,6 +16,7 @@ from ..audio import num_channels, stream_audio
 from ..scan import expand_paths
 from .classifiers.classifier import NO_SCORES, Classifier
 from .classifiers.loading import load_speaker_classifier
+from .classifiers.outputs import Outputs
 from .classifiers.pretrained import is_built_in
 from .quality import LONG, MIN_SPEECH, MOSTLY_NO_SPEECH, NO_SPEECH, SILENT, TOO_SHORT, UNSURE, Listener
 
@@ -39,19 +40,25 @@ class Prediction:
 
     Attributes:
         file: Name of the recording, as it was given; "-" for standard input.
-        label: Most probable class; None where the recording could not be read or holds no speech, or the model is
-            unsure.
-        probabilities: Probability of each class; empty where no model was asked.
+        label: Most probable class; None where the recording could not be read or holds no speech, the model is unsure,
+            or it gives values in place of classes.
+        probabilities: Probability of each class; empty where no model was asked, and for a regression model.
         seconds: Length of the recording; None where it could not be read.
         notes: Reasons to distrust the label, such as "clipped"; empty for most recordings.
         error: Reason why the recording could not be read or scored, else None.
         channel: "left" or "right" if one channel was classified, else None.
+        labels: Classes of the recording, the most probable first: `label`, and of a model that gives a clip several
+            classes all others from 0.5 on.
+        dimensions: Value of each dimension of a regression model, such as valence, in the scale of its corpus; empty
+            for a classifier.
 
     Examples:
         >>> from lssed_hf import Prediction
         >>> prediction = Prediction("clip.wav", "sad", {"angry": 0.25, "sad": 0.75}, seconds=2.0)
         >>> prediction, prediction.score
         (Prediction('clip.wav', sad 0.75), 0.75)
+        >>> Prediction("clip.wav", dimensions={"valence": 3.5, "arousal": 4.25})
+        Prediction('clip.wav', valence 3.50, arousal 4.25)
     """
 
     file: str
@@ -61,6 +68,12 @@ class Prediction:
     notes: tuple[str, ...] = ()
     error: str | None = None
     channel: str | None = None
+    labels: tuple[str, ...] = ()
+    dimensions: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.label is not None and not self.labels:
+            object.__setattr__(self, "labels", (self.label,))
 
     @property
     def score(self) -> float | None:
@@ -68,8 +81,9 @@ class Prediction:
         return None if self.label is None else self.probabilities[self.label]
 
     def __repr__(self) -> str:
-        outcome = self.error or (f"{self.label} {self.score:.2f}" if self.label else ", ".join(self.notes))
-        return f"Prediction({self.file!r}, {outcome})"
+        found = [(label, self.probabilities[label]) for label in self.labels] + [*self.dimensions.items()]
+        outcome = ", ".join(f"{name} {value:.2f}" for name, value in found)
+        return f"Prediction({self.file!r}, {self.error or outcome or ', '.join(self.notes)})"
 
 
 def predict(
@@ -106,6 +120,7 @@ def predict(
             label to recordings without any speech, and other models only note it.
         min_speech: Share of a recording, 0 to 1, below which it counts as mostly no speech.
         min_confidence: Probability, 0 to 1, below which the most probable class is no label: the note is "unsure".
+            A regression model, which has no probabilities, takes none.
         speakers: File of `lssed-hf enroll`, to normalise by a speaker's own statistics.
         speaker: Name of the speaker in that file, by default the only one there.
         speaker_from: Where the speaker of each recording is told, to normalise by all recordings of the speaker:
@@ -156,7 +171,7 @@ def predict_files(
     """Yield the prediction for each recording, in order.
 
     A recording of up to 30 s is one input of the network. A longer one is classified in pieces of 30 s, and the
-    probabilities of the pieces are averaged by length, so that memory does not grow with the recording.
+    scores of the pieces are averaged by length, so that memory does not grow with the recording.
 
     Args:
         classifier: Classifier of `load_classifier`.
@@ -166,7 +181,8 @@ def predict_files(
         min_speech: Share of a recording, 0 to 1, below which it is noted as mostly no speech.
         min_confidence: Probability below which a recording gets the note "unsure" and no label.
     """
-    labels, rate = classifier.labels, classifier.sampling_rate
+    outputs, rate = classifier.outputs, classifier.sampling_rate
+    outputs.check_confidence(min_confidence)
     recordings: deque[_Recording] = deque()
     pending: deque[tuple[_Recording, int]] = deque()
 
@@ -180,13 +196,13 @@ def predict_files(
                 yield piece
             recording.handed_over = True
 
-    for row in classifier.probabilities(waveforms()):
+    for row in classifier.scores(waveforms()):
         recording, length = pending.popleft()
         recording.rows.append((length, row))
         while recordings and recordings[0].handed_over and not (pending and pending[0][0] is recordings[0]):
-            yield recordings.popleft().prediction(labels, unscored, min_confidence)
+            yield recordings.popleft().prediction(outputs, unscored, min_confidence)
     for recording in recordings:
-        yield recording.prediction(labels, unscored, min_confidence)
+        yield recording.prediction(outputs, unscored, min_confidence)
 
 
 def predict_recordings(
@@ -337,7 +353,7 @@ class _Recording:
         self.read_whole = self.handed_over = False  # read to its end, and all of it given to the classifier
         self.decoder_notes: list[str] = []
         self.listener = Listener(sampling_rate, min_speech)
-        self.rows: list[tuple[int, np.ndarray]] = []  # samples and probabilities of each piece
+        self.rows: list[tuple[int, np.ndarray]] = []  # samples and scores of each piece
         blocks = stream_audio(source, sampling_rate, channel=channel, notes=self.decoder_notes)
         pieces = self._until_error(_pieces(self.listener.listen(blocks), sampling_rate))
         self.pieces = itertools.chain(list(itertools.islice(pieces, _PIECES_AHEAD)), pieces)
@@ -350,7 +366,7 @@ class _Recording:
             self.error = str(error)
         self.read_whole = True
 
-    def prediction(self, labels: list[str], unscored: Collection[str], min_confidence: float) -> Prediction:
+    def prediction(self, outputs: Outputs, unscored: Collection[str], min_confidence: float) -> Prediction:
         channel = None if self.channel == "mix" else self.channel
         if self.error is not None:
             return Prediction(self.file, error=self.error, channel=channel)
@@ -362,10 +378,13 @@ class _Recording:
         mean = np.average(rows, axis=0, weights=lengths)
         if not np.isfinite(mean).all():
             return Prediction(self.file, error=f"{self.file}: {NO_SCORES}", notes=notes, **facts)
-        label, probabilities = labels[int(mean.argmax())], dict(zip(labels, map(float, mean)))
-        if probabilities[label] < min_confidence:
-            return Prediction(self.file, None, probabilities, notes=(UNSURE, *notes), **facts)
-        return Prediction(self.file, label, probabilities, notes=notes, **facts)
+        shares, values = outputs.split(mean)
+        labels = outputs.chosen(shares, min_confidence)
+        facts |= {"labels": labels, "dimensions": dict(zip(outputs.dimensions, map(float, values)))}
+        if outputs.labels and not labels:
+            notes = (UNSURE, *notes)
+        probabilities = dict(zip(outputs.labels, map(float, shares)))
+        return Prediction(self.file, labels[0] if labels else None, probabilities, notes=notes, **facts)
 
 
 def _opened(sources: Iterable[Source], channel: str, rate: int, min_speech: float) -> Iterator[_Recording]:

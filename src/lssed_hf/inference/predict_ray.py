@@ -15,6 +15,7 @@ from typing import Any
 from ..ray_cluster import NoMachineError, count_places, ray_cluster, work_off
 from .classifiers.classifier import Classifier
 from .classifiers.loading import load_speaker_classifier
+from .classifiers.outputs import Outputs
 from .predict import Prediction, predict_files
 
 
@@ -54,8 +55,8 @@ class ModelWorker:
             self._classifier = load_speaker_classifier(self.model, self.speaker)
         return self._classifier
 
-    def labels(self) -> list[str]:
-        return self.classifier().labels
+    def outputs(self) -> Outputs:
+        return self.classifier().outputs
 
     def predict(self, paths: Sequence[tuple[Path, bool]]) -> list[Prediction]:
         """Return the predictions for a batch.
@@ -86,7 +87,7 @@ def predict_on_ray(
     address: str | None,
     num_proc: int | None,
     cpus_per_proc: int,
-) -> Iterator[tuple[list[str], Iterator[Prediction]]]:
+) -> Iterator[tuple[Outputs, Iterator[Prediction]]]:
     """Classify recordings on a Ray cluster, with the predictions of `predict_files` in the same order.
 
     A file whose reading kills every worker has a prediction with an error. If the last machine is gone, so have the
@@ -103,10 +104,10 @@ def predict_on_ray(
         cpus_per_proc: CPUs of each actor, and threads of the network.
 
     Yields:
-        Class names, and an iterator over the predictions.
+        Outputs of the model, and an iterator over the predictions.
 
     Raises:
-        ValueError: The device is neither `cpu` nor `cuda`.
+        ValueError: The device is neither `cpu` nor `cuda`, or see `Outputs.check_confidence`.
         OSError: The cluster has no room for the model, or the workers kept dying while they loaded it.
     """
     name, batch_size, device, trust_remote_code = model
@@ -125,7 +126,7 @@ def predict_on_ray(
 
         def start() -> tuple[Any, Callable[[range], Any]]:
             actor = actor_class.remote(*arguments)
-            return actor.labels.remote(), lambda batch: actor.predict.remote(
+            return actor.outputs.remote(), lambda batch: actor.predict.remote(
                 [(paths[number], paths[number].is_file()) for number in batch]
             )
 
@@ -139,8 +140,9 @@ def predict_on_ray(
         batches = deque(numbers[first : first + batch_size] for first in numbers[::batch_size])
         num_workers = min(count, len(batches))
         results = work_off(ray, start, num_workers, batches, describe, cpus_per_proc, num_gpus)
-        _, labels = next(results)
-        yield labels, _in_order(results, batches, paths)
+        _, outputs = next(results)
+        outputs.check_confidence(settings.get("min_confidence", 0.0))
+        yield outputs, _in_order(results, batches, paths)
 
 
 def _in_order(

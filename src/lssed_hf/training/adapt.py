@@ -127,6 +127,7 @@ def adapt_model(
         raise ValueError(f"--output_dir {output_dir} is the folder of the model to adapt: choose another one")
     check_writable(Path(output_dir, RECORD))  # before the work
     classifier = load_classifier(model, 1, device, trust_remote_code)
+    classifier.check_single_label("adapt")
     linear = linear_head(classifier)
     names, labels, matched = _labels(rows, data_args.label_column_name, classifier.labels)
     rows = _with_speakers(rows, data_args, speaker_from)

@@ -24,6 +24,9 @@ from ..scan import expand_paths
 from .prediction_cache import cached_predictions, model_digest
 
 
+_PURPOSE = "--distill logits"
+
+
 class Teacher:
     """Saved audio classifier, opened only for predictions that are not cached.
 
@@ -76,6 +79,7 @@ class Teacher:
             AudioError, FileNotFoundError: A clip cannot be used. The message names its file.
         """
         if speakers and isinstance(self._classifier, StatisticsClassifier):
+            self._classifier.check_single_label(_PURPOSE)
             logits = self._logits_by_speaker(clips, labels, audio_column, speakers) / temperature
             return torch.from_numpy(logits).softmax(dim=1).float().numpy()
         rows = self._predictions(
@@ -129,6 +133,8 @@ class Teacher:
         def predict(batch: dict[str, list]) -> dict[str, list]:
             classifier = self._classifier
             check(classifier)
+            if kind == "logits":
+                classifier.check_single_label(_PURPOSE)
             waveforms = (load_audio(clip, classifier.sampling_rate) for clip in batch[audio_column])
             found = list(classifier.probabilities(waveforms) if kind == "logits" else classifier.embeddings(waveforms))
             for clip, row in zip(batch[audio_column], found, strict=True):

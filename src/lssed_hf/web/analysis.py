@@ -11,6 +11,7 @@ import numpy as np
 
 from ..audio import AudioError
 from ..inference.classifiers.classifier import NO_SCORES, Classifier
+from ..inference.classifiers.outputs import Outputs
 from ..inference.classifiers.svm import SVMClassifier
 from ..inference.predict import unscored_notes
 from ..inference.quality import OVER_LONG, signal_notes
@@ -45,8 +46,8 @@ class Analysis:
     """Result of a classifier for one recording.
 
     Attributes:
-        labels: Class names, in the order of the probabilities.
-        probabilities: float32 (num_labels,) for the whole recording, or the mean over the segments; None for a
+        outputs: Outputs of the model, which name the scores.
+        values: Scores, float32 (num_outputs,), for the whole recording, or the mean over the segments; None for a
             recording that gets no label, such as silence, which its notes explain.
         seconds: Length of the recording.
         notes: Remarks on the recording, such as silence.
@@ -55,8 +56,8 @@ class Analysis:
         envelope: Outline of a long recording; empty for a short one.
     """
 
-    labels: list[str]
-    probabilities: np.ndarray | None
+    outputs: Outputs
+    values: np.ndarray | None
     seconds: float
     notes: list[str]
     features: Features
@@ -66,9 +67,17 @@ class Analysis:
     @property
     def scores(self) -> list[tuple[str, float]]:
         """Labels and probabilities, the largest first; empty for a recording that gets no label."""
-        if self.probabilities is None:
+        if self.values is None:
             return []
-        return [(self.labels[index], float(self.probabilities[index])) for index in np.argsort(-self.probabilities)]
+        probabilities, _ = self.outputs.split(self.values)
+        return [(self.outputs.labels[index], float(probabilities[index])) for index in np.argsort(-probabilities)]
+
+    @property
+    def dimensions(self) -> dict[str, float]:
+        """Value of each dimension of a regression model; empty for a classifier, or without a score."""
+        if self.values is None:
+            return {}
+        return dict(zip(self.outputs.dimensions, map(float, self.outputs.split(self.values)[1])))
 
 
 class AnalysisQueue:
@@ -115,18 +124,19 @@ class AnalysisQueue:
         try:
             found = signal_notes(waveform, rate)
             unscored = unscored_notes(None, model in self.speech_only)
-            segments, envelope, probabilities = [], Envelope(), None
+            segments, envelope, values = [], Envelope(), None
             if not any(note in unscored for note in found):
                 segments = self._windows(classifier, path, len(waveform) / rate, envelope, progress)
                 if segments:
-                    probabilities = np.mean([segment.probabilities for segment in segments], axis=0)
+                    found_in = [np.concatenate([one.probabilities, one.dimensions]) for one in segments]
+                    values = np.mean(found_in, axis=0)
                 else:
-                    probabilities = next(classifier.probabilities([waveform]))
-            if probabilities is not None and not np.isfinite(probabilities).all():
+                    values = next(classifier.scores([waveform]))
+            if values is not None and not np.isfinite(values).all():
                 raise ValueError(NO_SCORES)
             return Analysis(
-                labels=classifier.labels,
-                probabilities=probabilities,
+                outputs=classifier.outputs,
+                values=values,
                 seconds=len(waveform) / rate,
                 notes=[*(note for note in found if note != OVER_LONG), *recording.notes],  # windows have no such limit
                 features=front_end(classifier, waveform),

@@ -101,9 +101,11 @@ def _busy() -> ApiError:
 
 
 def _answer(model: str, analysis: Analysis) -> dict:
+    values = analysis.dimensions
     return {
         "model": model,
         "labels": [{"label": label, "score": round(score, 4)} for label, score in analysis.scores],
+        **({"dimensions": {name: round(value, 4) for name, value in values.items()}} if values else {}),
         "seconds": round(analysis.seconds, 3),
         "notes": analysis.notes,
     }

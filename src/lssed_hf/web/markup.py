@@ -3,11 +3,12 @@
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from matplotlib.figure import Figure
 
+from ..inference.classifiers.outputs import Outputs
 from ..inference.timeline.scoring import TimelineSegment
 from .analysis import Features
 from .model_facts import NO_SCORE, ModelFacts
@@ -34,17 +35,26 @@ def facts_markup(name: str, facts: ModelFacts, num_labels: int) -> str:
     )
 
 
-def scores_markup(scores: Sequence[tuple[str, float]]) -> str:
-    """Return horizontal bars for labels and probabilities, with the percentage at the end of each bar."""
+def scores_markup(scores: Sequence[tuple[str, float]], dimensions: Mapping[str, float] | None = None) -> str:
+    """Return horizontal bars for labels and probabilities, and a list of the values of dimensions.
+
+    Args:
+        scores: Labels and probabilities, the largest first; the percentage is at the end of each bar.
+        dimensions: Value of each dimension, in the scale of the model's corpus.
+    """
+    values = "".join(
+        f"<li>{html.escape(name)}: <strong>{value:.2f}</strong></li>" for name, value in (dimensions or {}).items()
+    )
+    values = f'<ul aria-label="Dimensions, in the scale of the corpus">{values}</ul>' if values else ""
     if not scores:
-        return "<p><strong>No emotion to report.</strong></p>"
+        return values or "<p><strong>No emotion to report.</strong></p>"
     rows = "".join(
         f'<li><span class="label">{html.escape(label)}</span><span class="bar">'
         f'<span class="fill" style="width: calc((100% - 4em) * {score:.4f})"></span>'
         f'<span class="percent">{score:.0%}</span></span></li>'
         for label, score in scores
     )
-    return f'<ol aria-label="Emotions, the most likely first">{rows}</ol>'
+    return f'<ol aria-label="Emotions, the most likely first">{rows}</ol>{values}'
 
 
 def note_markup(text: str, notes: Sequence[str]) -> str:
@@ -68,9 +78,13 @@ def picture_markup(figure: Figure, description: str) -> str:
     )
 
 
-def timeline_description(segments: Sequence[TimelineSegment], labels: Sequence[str]) -> str:
-    """Return the most likely label of each stretch of a recording, in words."""
-    stretches = groupby(segments, key=lambda segment: labels[segment.probabilities.argmax()])
+def timeline_description(segments: Sequence[TimelineSegment], outputs: Outputs) -> str:
+    """Return the most likely label of each stretch of a recording, in words, or the range of each dimension."""
+    if not outputs.labels:
+        columns = zip(outputs.dimensions, zip(*(segment.dimensions for segment in segments)))
+        ranges = [f"{name} from {min(values):.2f} to {max(values):.2f}" for name, values in columns]
+        return f"Values over time: {', '.join(ranges)}."
+    stretches = groupby(segments, key=lambda segment: outputs.labels[segment.probabilities.argmax()])
     parts = [f"{label} from {clock(next(windows).start)}" for label, windows in stretches]
     rest = f", and {len(parts) - _MOST_STRETCHES} more changes" if len(parts) > _MOST_STRETCHES else ""
     return f"Most likely emotion over time: {', '.join(parts[:_MOST_STRETCHES])}{rest}."

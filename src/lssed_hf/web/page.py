@@ -137,7 +137,7 @@ def _updates(problem="", scores=NO_RESULT, note="", timeline=None, picture=None)
 
 def _results(analysis: Analysis, width: int) -> list:
     segments, timeline, length = analysis.segments, None, clock(analysis.seconds)
-    if analysis.probabilities is None:
+    if analysis.values is None:
         note = f"{length}, not classified."
     elif not segments:
         note = f"{length}, classified as a whole."
@@ -145,11 +145,11 @@ def _results(analysis: Analysis, width: int) -> list:
         window = segments[0].end - segments[0].start
         note = f"{length}: mean of {len(segments)} windows of {window:g} s."
         timeline = picture_markup(
-            fit_timeline(draw_timeline(segments, analysis.labels, analysis.envelope), width),
-            timeline_description(segments, analysis.labels),
+            fit_timeline(draw_timeline(segments, analysis.outputs, analysis.envelope), width),
+            timeline_description(segments, analysis.outputs),
         )
     return _updates(
-        scores=scores_markup(analysis.scores),
+        scores=scores_markup(analysis.scores, analysis.dimensions),
         note=note_markup(note, analysis.notes),
         timeline=timeline,
         picture=picture_markup(draw_features(analysis.features, width), features_description(analysis.features)),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...files import read_json
+from .outputs import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 
 
 #: Advice for files that are damaged, or not those of one model.
@@ -85,12 +86,15 @@ def check_labels(settings: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Check the labels in a model's settings before they are made.
 
     Args:
-        settings: Contents of `config.json`, or of another file with `num_labels` or `id2label`.
+        settings: Contents of `config.json`, or of another file with `num_labels`, `id2label` or `problem_type`.
         path: File of the settings.
 
     Raises:
-        ValueError: A label is missing, there twice or no text, or the labels are too many.
+        ValueError: A label is missing, there twice or no text, the labels are too many, or problem_type is unknown.
     """
+    kind, known = settings.get("problem_type"), (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
+    if kind is not None and kind not in known:
+        raise ValueError(f"{path}: problem_type={str(kind)[:40]!r} is none of {', '.join(known)}; correct it")
     count, labels = settings.get("num_labels"), settings.get("id2label")
     if count is not None and not (type(count) is int and 0 < count <= _MOST_LABELS):
         raise ValueError(f"{path}: num_labels={count!r} must be from 1 to {_MOST_LABELS:,}; {COPY_AGAIN}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...audio import load_audio
 from .checks import COPY_AGAIN, one_line
+from .outputs import SINGLE_LABEL, Outputs
 from .speaker_statistics import (
     SpeakerStatistics,
     check_front_end,
@@ -54,12 +55,17 @@ class Classifier(ABC):
     _warned = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r}, labels=[{', '.join(self.labels)}])"
+        return f"{type(self).__name__}({self.name!r}, {self.outputs})"
 
     @property
     def labels(self) -> list[str]:
-        """Class names, in the order of the probabilities."""
+        """Names in `id2label` of the configuration: classes in the order of the probabilities, or dimensions."""
         return [self.config.id2label[index] for index in range(self.config.num_labels)]
+
+    @property
+    def outputs(self) -> Outputs:
+        """Names of the outputs and their conversion to scores, by the `problem_type` of the configuration."""
+        return Outputs.of(self.config)
 
     @property
     def sampling_rate(self) -> int:
@@ -104,12 +110,27 @@ class Classifier(ABC):
         """
         check_front_end(self.feature_extractor)
 
+    def check_single_label(self, purpose: str) -> None:
+        """Check that the model gives one class to each clip.
+
+        Args:
+            purpose: Purpose that needs it, for the message.
+
+        Raises:
+            ValueError: A clip may have several classes, or values in place of classes.
+        """
+        if self.outputs.problem_type != SINGLE_LABEL:
+            raise ValueError(
+                f"{purpose} needs a model that gives one class to each clip, and {self.name} has "
+                f"problem_type={self.outputs.problem_type!r} (config.json): name another model"
+            )
+
     @abstractmethod
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
-        """Return logits, float32 (batch, num_labels), of float32 waveforms (samples,) in one pass."""
+        """Return the network's outputs, float32 (batch, num_outputs), of float32 waveforms (samples,) in one pass."""
 
-    def probabilities(self, waveforms: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield class probabilities (num_labels,) of each float32 waveform (samples,), in order.
+    def scores(self, waveforms: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield the scores (num_outputs,) of each float32 waveform (samples,), in order; see `Outputs.scores`.
 
         They are all NaN for a clip whose logits are not finite. Up to 17 minutes of waveforms, at 16 kHz, are read
         ahead, so that the clips of a batch are about equally long.
@@ -118,22 +139,37 @@ class Classifier(ABC):
             ValueError: The model cannot be run, or gives another number of logits than it has labels.
         """
         self._warn_without_speaker()
+        outputs = self.outputs
         for logits in batched_by_length(self._checked_logits, waveforms, self.batch_size, self.num_workers):
-            odds = np.exp(logits - logits.max()) if np.isfinite(logits).all() else np.full_like(logits, np.nan)
-            yield odds / odds.sum()
+            yield outputs.scores(logits)
+
+    def probabilities(self, waveforms: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield class probabilities (num_labels,) of each float32 waveform (samples,), in order; see `scores`.
+
+        They sum to 1 unless a clip may have several classes.
+
+        Raises:
+            ValueError: The model gives values and no probabilities, or see `scores`.
+        """
+        outputs = self.outputs
+        if not outputs.labels:
+            raise ValueError(
+                f"{self.name} gives values ({', '.join(outputs.dimensions)}) and no probabilities: call scores"
+            )
+        return (outputs.split(row)[0] for row in self.scores(waveforms))
 
     def _checked_logits(self, batch: list[np.ndarray]) -> np.ndarray:
-        """Return the logits of a batch, (batch, num_labels); errors and other shapes are refused by name."""
+        """Return the outputs for a batch, (batch, num_outputs); errors and other shapes are refused by name."""
         try:
             logits = self.logits(batch)
         except (ValueError, OSError, ImportError):
             raise
         except Exception as error:  # runtimes raise many kinds of errors, some of them their own
             raise ValueError(f"{self.name} cannot be run: {one_line(error)}") from error
-        if logits.shape != (len(batch), len(self.labels)):
+        names = self.outputs.names
+        if logits.shape != (len(batch), len(names)):
             raise ValueError(
-                f"{self.name} gives {logits.shape[-1]} scores and has the labels {', '.join(self.labels)}; "
-                f"{COPY_AGAIN}"
+                f"{self.name} gives {logits.shape[-1]} scores and has the labels {', '.join(names)}; {COPY_AGAIN}"
             )
         return logits
 
@@ -215,19 +251,23 @@ class Classifier(ABC):
             top_k: Number of labels to return, None for all.
 
         Returns:
-            List of `{"score", "label"}`, the best label first; for a list of clips a list of such lists.
+            List of `{"score", "label"}`, the best label first; for a list of clips a list of such lists. A regression
+            model has its dimensions for labels, and their values for scores.
 
         Raises:
             FileNotFoundError, AudioError: A clip cannot be used.
             ValueError: The model gives no finite scores for a clip.
         """
         many = isinstance(inputs, (list, tuple))
-        rows = list(self.probabilities(self._waveform(clip) for clip in (inputs if many else [inputs])))
+        rows = list(self.scores(self._waveform(clip) for clip in (inputs if many else [inputs])))
         for number, row in enumerate(rows):
             if not np.isfinite(row).all():
                 raise ValueError(f"clip {number}: {NO_SCORES}")
         results = [
-            [{"score": float(row[index]), "label": self.labels[index]} for index in np.argsort(-row)[:top_k]]
+            [
+                {"score": float(row[index]), "label": label}
+                for index, label in sorted(enumerate(self.labels), key=lambda pair: -row[pair[0]])[:top_k]
+            ]
             for row in rows
         ]
         return results if many else results[0]

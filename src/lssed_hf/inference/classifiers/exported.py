@@ -106,10 +106,10 @@ class ExportedClassifier(Classifier):
         for length in (len(noise), len(noise) // 5):
             with refusing(self.name, "its files do not fit each other, export the model again"):
                 scores = self.logits([noise[:length]])
-            if scores.shape != (1, len(self.labels)) or not np.isfinite(scores).all():
+            if scores.shape != (1, len(self.outputs.names)) or not np.isfinite(scores).all():
                 raise ValueError(
                     f"{self.name}: the network gives {np.size(scores)} scores, {np.isfinite(scores).sum()} of them "
-                    f"finite, and config.json names {len(self.labels)} labels; export the model again"
+                    f"finite, and config.json names {len(self.outputs.names)} labels; export the model again"
                 )
 
 

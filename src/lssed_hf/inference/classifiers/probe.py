@@ -14,6 +14,7 @@ from .checks import check_finite, read_settings_file, refusing
 from .classifier import Classifier
 from .inputs import model_inputs
 from .network import choose_device, open_encoder, open_front_end, own_frames
+from .outputs import SINGLE_LABEL
 
 
 #: File that makes a folder a probe: the chosen layer, and how it was chosen.
@@ -88,6 +89,7 @@ class ProbeClassifier(Classifier):
         model = open_encoder(encoder, trust_remote_code, dtype=torch.float32)
         self.model = encoder_of(model).eval().to(self.device)
         self.config = model.config
+        self.config.problem_type = SINGLE_LABEL  # of the regression on top, whatever the encoder was trained for
         self.batch_size = batch_size
         advice = "it is no readable probe, train it again"
         with refusing(folder / MARKER, advice):

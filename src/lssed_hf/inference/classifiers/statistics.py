@@ -19,6 +19,7 @@ import numpy as np
 
 from .checks import COPY_AGAIN, check_deviation, check_finite
 from .classifier import NO_SCORES, Classifier, batched_by_length
+from .outputs import SINGLE_LABEL
 from .speaker_statistics import SpeakerStatistics
 
 
@@ -111,16 +112,21 @@ class StatisticsClassifier(Classifier):
 
     @property
     def suits_speakers(self) -> bool:
-        """True: `measure_offset` takes a speaker's mean away as far as it is voice."""
-        return True
+        """True for models of one class a clip: `measure_offset` takes a speaker's mean away as far as it is voice."""
+        return self.outputs.problem_type == SINGLE_LABEL
 
     @property
     def takes_any_speech(self) -> bool:
-        """True, by `measure_offset`."""
-        return True
+        """True for models of one class a clip, by `measure_offset`."""
+        return self.suits_speakers
 
     def check_speakers(self) -> None:
-        """Accept statistics of any speaker: embeddings are standardised whatever the front end is."""
+        """Accept statistics of any speaker, whatever the front end is, for a model of one class a clip.
+
+        Raises:
+            ValueError: `measure_offset` has no classes to tell a speaker's voice from.
+        """
+        self.check_single_label("a speaker's own statistics of embeddings")
 
     @abstractmethod
     def head(self) -> Mapping[str, np.ndarray]:
@@ -167,8 +173,9 @@ class StatisticsClassifier(Classifier):
             waveforms: Clips of the speaker, float32 (samples,), at `sampling_rate`.
 
         Raises:
-            ValueError: There are no clips, or none with finite embeddings.
+            ValueError: There are no clips, or none with finite embeddings, or see `check_speakers`.
         """
+        self.check_speakers()
         samples: list[int] = []
 
         def counted() -> Iterator[np.ndarray]:
@@ -199,6 +206,7 @@ class StatisticsClassifier(Classifier):
         Raises:
             ValueError: The statistics belong to another model, or the classifier is a speaker's already.
         """
+        self.check_speakers()
         self._check_free()
         size = len(self.head()["mean"])
         if len(statistics.mean) != size:

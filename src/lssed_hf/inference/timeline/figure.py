@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from ..classifiers.outputs import Outputs, outputs_of
 from .envelope import Envelope
 from .formats import tiers
 from .scoring import NO_TURN, TimelineSegment
@@ -26,18 +27,19 @@ _MOST_TICKS = 12
 
 def draw_timeline(
     segments: Iterable[TimelineSegment],
-    labels: Sequence[str],
+    labels: Sequence[str] | Outputs,
     envelope: Envelope | None = None,
     *,
     title: str | None = None,
 ) -> Figure:
     """Draw probabilities over time, stacked, below the waveform; with turns a panel for each speaker.
 
-    The mean is drawn where windows overlap (see `formats.flatten`). Segments that were not scored are grey.
+    Where a clip may have several classes, probabilities are lines, and so are dimensions of a regression model. The
+    mean is drawn where windows overlap (see `formats.flatten`). Segments that were not scored are grey.
 
     Args:
         segments: Segments of `score_timeline`.
-        labels: Labels of the classifier, (num_labels,).
+        labels: Labels of the classifier, (num_labels,); or its `outputs`, which any kind of model has.
         envelope: Outline that `score_timeline` filled; None for no waveform.
         title: Line above the picture.
 
@@ -57,17 +59,27 @@ def draw_timeline(
     segments = list(segments)
     if not segments:
         raise ValueError("there are no segments to draw")
-    panels = tiers(segments)
-    end = max(segment.end for segment in segments)
+    outputs, end = outputs_of(labels), max(segment.end for segment in segments)
+    kinds = [kind for kind, names in (("probability", outputs.labels), ("value", outputs.dimensions)) if names]
+    panels = [(kind, speaker, pieces) for speaker, pieces in tiers(segments).items() for kind in kinds]
     heights = [*([1.0] if envelope else []), *[1.3] * len(panels)]
     figure = Figure(figsize=(11, 1.1 + 1.4 * sum(heights)), dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     if envelope:
         _draw_waveform(all_axes[0], envelope, end)
-    for axes, (speaker, pieces) in zip(all_axes[-len(panels) :], panels.items()):
-        _draw_probabilities(axes, pieces, labels)
-        name = "probability" if speaker is None else speaker
+    for axes, (kind, speaker, pieces) in zip(all_axes[-len(panels) :], panels):
+        if kind == "value":
+            _draw_lines(axes, pieces, outputs.dimensions, np.array([piece.dimensions for piece in pieces]))
+        elif outputs.several:
+            _draw_lines(axes, pieces, outputs.labels, np.array([piece.probabilities for piece in pieces]))
+        else:
+            _draw_stack(axes, pieces, outputs.labels)
+        if kind == "probability":
+            axes.set_ylim(0, 1)
+            axes.set_yticks([0, 0.5, 1])
+        _draw_skipped(axes, pieces)
+        name = kind if speaker is None else speaker
         axes.set_ylabel(name, fontsize=9, color=_FAINT_INK, parse_math=False)
     for axes in all_axes:
         axes.tick_params(length=0, labelsize=8, labelcolor=_INK)
@@ -92,12 +104,23 @@ def _draw_waveform(axes: Axes, envelope: Envelope, end: float) -> None:
     axes.set_ylabel("waveform", fontsize=9, color=_FAINT_INK)
 
 
-def _draw_probabilities(axes: Axes, pieces: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
+def _draw_lines(axes: Axes, pieces: Sequence[TimelineSegment], names: Sequence[str], values: np.ndarray) -> None:
+    """Draw a line for each column of scores (pieces, names), constant over each piece."""
+    edges = [*(piece.start for piece in pieces), pieces[-1].end]
+    for name, colour, row in zip(names, _COLOURS * (1 + len(names) // len(_COLOURS)), values.T):
+        axes.stairs(row, edges, baseline=None, color=colour, linewidth=1.5, label=name)
+
+
+def _draw_stack(axes: Axes, pieces: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
     edges = [*(piece.start for piece in pieces), pieces[-1].end]
     stacked = np.cumsum([np.zeros(len(pieces)), *np.transpose([piece.probabilities for piece in pieces])], axis=0)
     stacked[0, np.isnan(stacked[-1])] = np.nan
     for label, colour, low, high in zip(labels, _COLOURS * (1 + len(labels) // len(_COLOURS)), stacked, stacked[1:]):
         axes.stairs(high, edges, baseline=low, fill=True, color=colour, linewidth=0, label=label)
+
+
+def _draw_skipped(axes: Axes, pieces: Sequence[TimelineSegment]) -> None:
+    """Shade the pieces without scores."""
     named: set[str] = set()
     for reason, group in groupby(pieces, key=lambda piece: piece.skipped):
         if reason:
@@ -109,8 +132,6 @@ def _draw_probabilities(axes: Axes, pieces: Sequence[TimelineSegment], labels: S
                 first.start, last.end, facecolor=_EMPTY, edgecolor="#d5dae1", linewidth=0, hatch=hatch, label=name
             )
             named.add(reason)
-    axes.set_ylim(0, 1)
-    axes.set_yticks([0, 0.5, 1])
 
 
 def _draw_legend(figure: Figure) -> None:

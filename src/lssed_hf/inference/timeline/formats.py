@@ -9,13 +9,18 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from ...escaping import csv_cell, printable
-from ..prediction_formats import score_cells, score_columns, write_columns
+from ..classifiers.outputs import Outputs
+from ..prediction_formats import score_cells, score_columns, table_cells, table_columns, write_columns
 from ..quality import NO_SPEECH, UNSURE
 from .scoring import NO_TURN, OWN_SPEECH, TimelineSegment
 
 
 class Interval(NamedTuple):
-    """Stretch with one label and its mean `score`; both are None if it has none, for the reason `skipped`."""
+    """Stretch with one label and its mean `score`; both are None if it has none, for the reason `skipped`.
+
+    Where a clip may have several classes, `label` holds all of the stretch, with ";" between, and `score` is that of
+    the most probable one.
+    """
 
     start: float
     end: float
@@ -27,25 +32,32 @@ class Interval(NamedTuple):
 def flatten(segments: Sequence[TimelineSegment], end: float) -> list[TimelineSegment]:
     """Return segments without overlap that cover 0 to `end` seconds.
 
-    Time is cut wherever a segment begins or ends. A piece gets the mean probabilities of the scored segments that
+    Time is cut wherever a segment begins or ends. A piece gets the mean scores of the scored segments that
     cover it. A piece without such segments is skipped for the reason of the first segment that covers it, or as
     `NO_TURN` if none does.
     """
     bounds = np.unique([0.0, end, *(time for segment in segments for time in (segment.start, segment.end))])
-    width = len(segments[0].probabilities) if segments else 0
+    num_labels = len(segments[0].probabilities) if segments else 0
+    width = num_labels + len(segments[0].dimensions) if segments else 0
     sums, counts = np.zeros((len(bounds) - 1, width)), np.zeros(len(bounds) - 1)
     reasons: list[str | None] = [None] * (len(bounds) - 1)
     for segment in segments:
         first, last = np.searchsorted(bounds, (segment.start, segment.end))
         if segment.scored:
-            sums[first:last] += segment.probabilities
+            sums[first:last] += np.concatenate([segment.probabilities, segment.dimensions])
             counts[first:last] += 1
         else:
             reasons[first:last] = [reason or segment.skipped for reason in reasons[first:last]]
     with np.errstate(invalid="ignore"):
         means = (sums / counts[:, None]).astype(np.float32)
     return [
-        TimelineSegment(start, stop, row, skipped=None if count else reason or NO_TURN)
+        TimelineSegment(
+            start,
+            stop,
+            row[:num_labels],
+            skipped=None if count else reason or NO_TURN,
+            dimensions=row[num_labels:],
+        )
         for start, stop, row, count, reason in zip(bounds[:-1].tolist(), bounds[1:].tolist(), means, counts, reasons)
     ]
 
@@ -63,8 +75,25 @@ def tiers(segments: Sequence[TimelineSegment]) -> dict[str | None, list[Timeline
     return {speaker: flatten(turns, end) for speaker, turns in (spoken or {None: segments}).items()}
 
 
-def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str], min_confidence: float = 0.0) -> list[Interval]:
-    """Return the most probable label of each flattened segment; neighbours with the same label are joined.
+def check_intervals(outputs: Outputs, path: Any) -> None:
+    """Check that a model has classes, which the stretches of a file are made of.
+
+    Args:
+        outputs: Outputs of the model.
+        path: File, for the message.
+
+    Raises:
+        ValueError: The model gives values alone.
+    """
+    if not outputs.labels:
+        raise ValueError(
+            f"{path} would hold stretches of one class, and the model gives values ({', '.join(outputs.dimensions)}): "
+            "write --csv, --json or --figure"
+        )
+
+
+def intervals(pieces: Sequence[TimelineSegment], outputs: Outputs, min_confidence: float = 0.0) -> list[Interval]:
+    """Return the label of each flattened segment, see `Outputs.chosen`; neighbours with the same label are joined.
 
     Pieces whose mean probabilities are all below `min_confidence` have no label, for the reason `UNSURE`.
     """
@@ -72,10 +101,10 @@ def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str], min_conf
     for piece in pieces:
         label, score, skipped = None, None, piece.skipped
         if not skipped:
-            best = int(piece.probabilities.argmax())
-            label, score = labels[best], float(piece.probabilities[best])
-            if score < min_confidence:
-                label, score, skipped = None, None, UNSURE
+            if labels := outputs.chosen(piece.probabilities, min_confidence):
+                label, score = ";".join(labels), float(piece.probabilities.max())
+            else:
+                skipped = UNSURE
         last = joined[-1] if joined else None
         if last and (last.label, last.skipped) == (label, skipped):
             if score is not None:
@@ -87,63 +116,77 @@ def intervals(pieces: Sequence[TimelineSegment], labels: Sequence[str], min_conf
     return joined
 
 
-def write_table(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
-    """Write one aligned line per window: times, speaker, label and per cent, or the reason why it has no label."""
-    rows = [("start", "end", "speaker", "label", "sure")]
+def write_table(file: IO[str], segments: Sequence[TimelineSegment], outputs: Outputs) -> None:
+    """Write one aligned line per window: times, speaker, label, per cent and dimensions, or why it has none."""
+    note = [] if outputs.labels else ["note"]  # the reason takes the place of a label
+    rows = [("start", "end", "speaker", *table_columns(outputs), *note)]
     for segment in segments:
-        best = int(np.nan_to_num(segment.probabilities).argmax())
-        label, sure = ("", "") if segment.skipped else (labels[best], f"{segment.probabilities[best]:4.0%}")
-        times = (f"{segment.start:8.1f}", f"{segment.end:8.1f}")
-        rows.append((*times, printable(segment.speaker or ""), segment.skipped or label, sure))
+        times, reason = (f"{segment.start:8.1f}", f"{segment.end:8.1f}"), segment.skipped or ""
+        cells = table_cells(*_scores(segment, outputs), outputs, nothing=reason)
+        rows.append((*times, printable(segment.speaker or ""), *cells, *([reason] if note else [])))
     if not any(row[2] for row in rows[1:]):
         rows = [(*row[:2], *row[3:]) for row in rows]
     write_columns(file, rows)
 
 
-def write_csv(file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str]) -> None:
-    """Write a row per segment: start, end (seconds), speaker, label, score, probabilities, skipped and baseline."""
+def _scores(segment: TimelineSegment, outputs: Outputs) -> tuple[tuple[str, ...], dict[str, float], dict[str, float]]:
+    """Return the labels, probabilities and dimensions of a segment, by name; all empty if it was not scored."""
+    if not segment.scored:
+        return (), {}, {}
+    labels = () if segment.skipped else outputs.chosen(segment.probabilities)
+    named = (
+        dict(zip(names, map(float, values)))
+        for names, values in ((outputs.labels, segment.probabilities), (outputs.dimensions, segment.dimensions))
+    )
+    return (labels, *named)
+
+
+def write_csv(file: IO[str], segments: Sequence[TimelineSegment], outputs: Outputs) -> None:
+    """Write a row per segment: start, end (seconds), speaker, those of `score_columns`, skipped and baseline."""
     writer = csv.writer(file)
-    writer.writerow(["start", "end", "speaker", *score_columns(labels), "skipped", "baseline"])
+    writer.writerow(["start", "end", "speaker", *score_columns(outputs), "skipped", "baseline"])
     for segment in segments:
-        cells = score_cells(segment.probabilities if segment.scored else None, labels)
-        if segment.skipped:
-            cells[:2] = "", ""
+        cells = score_cells(*_scores(segment, outputs), outputs)
         place = (f"{segment.start:.4f}", f"{segment.end:.4f}", csv_cell(segment.speaker or ""))
         writer.writerow([*place, *cells, segment.skipped or "", segment.baseline or ""])
 
 
-def write_json(
-    file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str], settings: dict[str, Any]
-) -> None:
+def write_json(file: IO[str], segments: Sequence[TimelineSegment], outputs: Outputs, settings: dict[str, Any]) -> None:
     """Write an object of settings, results and segments, with the fields of the CSV.
 
     Args:
         file: Text file to write to.
         segments: Segments of `score_timeline`.
-        labels: Labels of the classifier, (num_labels,).
+        outputs: Outputs of the classifier.
         settings: Settings to record. `own_baseline` (whether a segment was normalised by its own speech), `duration`
-            (seconds), `labels` and `segments` come behind them.
+            (seconds), `labels`, `dimensions` of a model that has some, and `segments` come behind them.
     """
     rows = []
     for segment in segments:
         row: dict[str, Any] = {"start": segment.start, "end": segment.end, "speaker": segment.speaker}
         row |= {"label": None, "score": None, "probabilities": None}
-        if segment.scored:
-            row["probabilities"] = probabilities = dict(zip(labels, map(float, segment.probabilities)))
-            if not segment.skipped:
-                label = max(probabilities, key=probabilities.__getitem__)
-                row |= {"label": label, "score": probabilities[label]}
+        labels, probabilities, dimensions = _scores(segment, outputs)
+        if probabilities:
+            row["probabilities"] = probabilities
+        if labels:
+            row |= {"label": labels[0], "score": probabilities[labels[0]]}
+        if outputs.several:
+            row["labels"] = labels
+        if outputs.dimensions:
+            row["dimensions"] = dimensions or None
         rows.append({**row, "skipped": segment.skipped, "baseline": segment.baseline})
     own_baseline = any(segment.baseline == OWN_SPEECH for segment in segments)
     duration = max(segment.end for segment in segments)
-    content = {**settings, "own_baseline": own_baseline, "duration": duration, "labels": list(labels)}
+    content = {**settings, "own_baseline": own_baseline, "duration": duration, "labels": list(outputs.labels)}
+    if outputs.dimensions:
+        content["dimensions"] = list(outputs.dimensions)
     content["segments"] = rows
     json.dump(content, file, ensure_ascii=False, allow_nan=False, indent=1)
     file.write("\n")
 
 
 def write_textgrid(
-    file: IO[str], segments: Sequence[TimelineSegment], labels: Sequence[str], min_confidence: float = 0.0
+    file: IO[str], segments: Sequence[TimelineSegment], outputs: Outputs, min_confidence: float = 0.0
 ) -> None:
     """Write Praat's long text format: an interval tier per speaker, or one called `emotion`, without gaps.
 
@@ -151,7 +194,7 @@ def write_textgrid(
     no turn.
     """
     end = max(segment.end for segment in segments)
-    by_speaker = {speaker: intervals(pieces, labels, min_confidence) for speaker, pieces in tiers(segments).items()}
+    by_speaker = {speaker: intervals(pieces, outputs, min_confidence) for speaker, pieces in tiers(segments).items()}
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end!r}"]
     lines += ["tiers? <exists>", f"size = {len(by_speaker)}", "item []:"]
     for number, (speaker, stretches) in enumerate(by_speaker.items(), 1):
@@ -168,7 +211,7 @@ def write_textgrid(
 def write_rttm(
     file: IO[str],
     segments: Sequence[TimelineSegment],
-    labels: Sequence[str],
+    outputs: Outputs,
     recording: str,
     min_confidence: float = 0.0,
 ) -> None:
@@ -181,7 +224,7 @@ def write_rttm(
     Args:
         file: Text file to write to.
         segments: Segments of `score_timeline`.
-        labels: Labels of the classifier, (num_labels,).
+        outputs: Outputs of the classifier.
         recording: Name of the recording, for the second field.
         min_confidence: Probability below which a stretch is unsure, see `intervals`.
     """
@@ -190,7 +233,7 @@ def write_rttm(
         if segment.skipped == NO_TURN:
             lines.append(_rttm("NOSCORE", recording, segment.start, segment.end))
     for speaker, pieces in tiers(segments).items():
-        for stretch in intervals(pieces, labels, min_confidence):
+        for stretch in intervals(pieces, outputs, min_confidence):
             if stretch.label is not None:
                 name = stretch.label if speaker is None else f"{speaker}:{stretch.label}"
                 line = _rttm("SPEAKER", recording, stretch.start, stretch.end, name=name, confidence=stretch.score)
@@ -227,4 +270,15 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-__all__ = ["Interval", "flatten", "intervals", "tiers", "write_csv", "write_json", "write_rttm", "write_textgrid"]
+__all__ = [
+    "Interval",
+    "check_intervals",
+    "flatten",
+    "intervals",
+    "tiers",
+    "write_csv",
+    "write_json",
+    "write_rttm",
+    "write_table",
+    "write_textgrid",
+]

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -39,12 +39,15 @@ class TimelineSegment:
     Attributes:
         start: Start in seconds from the beginning of the recording.
         end: End in seconds from the beginning of the recording.
-        probabilities: Class probabilities, float32 (num_labels,); all NaN if the segment was not scored.
+        probabilities: Class probabilities, float32 (num_labels,); all NaN if the segment was not scored. Empty for a
+            regression model.
         speaker: Speaker of the turn that the window is in, None without turns.
         skipped: Reason why the segment has no label, else None: it was not scored (`NO_SPEECH`, `NO_TURN`,
             `TOO_SHORT` or `NOT_FINITE`), or no class is probable enough (`UNSURE`).
         baseline: Statistics that the segment was normalised by: those of the speaker's or the recording's own speech
             (`OWN_SPEECH`), or those of an enrolled speaker (`ENROLMENT`). None for neither.
+        dimensions: Values of a regression model's dimensions, float32 (num_dimensions,); all NaN if the segment was
+            not scored. Empty for a classifier.
     """
 
     start: float
@@ -53,6 +56,7 @@ class TimelineSegment:
     speaker: str | None = None
     skipped: str | None = None
     baseline: str | None = None
+    dimensions: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
 
     @property
     def scored(self) -> bool:
@@ -111,7 +115,7 @@ def score_timeline(
         vad: Whether to leave windows without speech unscored, judged by `silero_gate`; or another gate.
         min_speech: Share of a window that has to be speech for the window to be scored, with `vad`.
         min_confidence: Probability, 0 to 1, below which the most probable class is no label: the segment keeps its
-            probabilities and is skipped as `UNSURE`.
+            probabilities and is skipped as `UNSURE`. A regression model, which has no probabilities, takes none.
         turns: Turns of speakers from `lssed_hf.read_turns`; they may overlap.
         speakers: Statistics of each speaker of `turns`, by name, to normalise the turns by. (Without turns, pass
             `classifier.for_speaker(statistics)`.)
@@ -142,6 +146,7 @@ def score_timeline(
     for name, share in {"min_speech": min_speech, "min_confidence": min_confidence}.items():
         if not 0 <= share <= 1:
             raise ValueError(f"{name} must be from 0 to 1, got {share}")
+    classifier.outputs.check_confidence(min_confidence)
     _check_turns(turns or (), recording)
     if own_baseline is None:
         own_baseline = classifier.takes_any_speech and classifier.statistics is None and speakers is None
@@ -234,19 +239,24 @@ def _score(
         min_confidence: Probability below which a segment is unsure.
         baseline: Name of the statistics of speakers that classifiers have.
     """
-    classifier = classifiers[None]
-    rate, nothing = classifier.sampling_rate, np.full(len(classifier.labels), np.nan, np.float32)
+    classifier, outputs = classifiers[None], classifiers[None].outputs
+    rate, nothing = classifier.sampling_rate, np.full(len(outputs.names), np.nan, np.float32)
     with closing(windows):
         while chunk := list(itertools.islice(windows, _BATCHES * classifier.batch_size)):
             rows = _by_speaker(classifiers, chunk)
             for span, _ in chunk:
-                row, skipped, used = nothing.copy(), span.skipped, None
+                row, skipped, used = nothing, span.skipped, None
                 if not skipped:
                     speaker = span.speaker if span.speaker in rows else None
                     row = next(rows[speaker])
-                    skipped = UNSURE if row.max() < min_confidence else None if np.isfinite(row).all() else NOT_FINITE
+                    if not np.isfinite(row).all():
+                        skipped = NOT_FINITE
+                    elif outputs.labels and not outputs.chosen(outputs.split(row)[0], min_confidence):
+                        skipped = UNSURE
                     used = None if classifiers[speaker].statistics is None else baseline
-                yield TimelineSegment(span.first / rate, span.last / rate, row, span.speaker, skipped, used)
+                shares, values = (part.copy() for part in outputs.split(row))
+                times = (span.first / rate, span.last / rate)
+                yield TimelineSegment(*times, shares, span.speaker, skipped, used, values)
 
 
 def _score_by_own_speech(
@@ -279,12 +289,12 @@ def _score_by_own_speech(
 def _by_speaker(
     classifiers: Mapping[str | None, Classifier], chunk: Sequence[tuple[_Span, np.ndarray | None]]
 ) -> dict[str | None, Iterator[np.ndarray]]:
-    """Return the probabilities of the spans that are scored, in order, by speaker of the classifier."""
+    """Return the scores of the spans that are scored, in order, by speaker of the classifier."""
     waveforms: dict[str | None, list[np.ndarray]] = {speaker: [] for speaker in classifiers}
     for span, waveform in chunk:
         if not span.skipped:
             waveforms[span.speaker if span.speaker in classifiers else None].append(waveform)
-    return {speaker: classifiers[speaker].probabilities(waveforms[speaker]) for speaker in classifiers}
+    return {speaker: classifiers[speaker].scores(waveforms[speaker]) for speaker in classifiers}
 
 
 def _judging_once(gate: Gate) -> Gate:
