@@ -74,6 +74,8 @@ class Results:
         self.message = message["value"] if message["visible"] else None
         rows = re.findall(r'"label">([^<]*)<.*?"percent">(\d+)%<', scores["value"]) if scores["visible"] else []
         self.scores = {label: int(percent) / 100 for label, percent in rows}
+        values = re.findall(r"<li>([^<:]*): <strong>([^<]*)<", scores["value"]) if scores["visible"] else []
+        self.values = {name: float(value) for name, value in values}
         self.note = re.sub("<[^>]*>", "", note["value"]) if note["visible"] else None
         self.timeline = timeline if timeline_part["visible"] else None
         self.picture = picture if picture_part["visible"] else None
