@@ -109,3 +109,21 @@ def test_every_family_is_covered():
     assert {TINY_ZOO[key][0].split("-")[0].rstrip("0123456789") for key in EXPORTED} == {
         *("pyresnet", "resnet", "fcn", "mts", "espnet", "whisper_statistics")
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_a_second_head_goes_with_the_export(tmp_path, waveforms, format):
+    model = make_tiny("pyresnet", id2label={0: "angry", 1: "sad"}, dimensions=["valence", "arousal"])
+    model.save_pretrained(tmp_path / "model")
+    make_front_end("pyresnet").save_pretrained(tmp_path / "model")
+    export_model(tmp_path / "model", tmp_path / "exported", format)
+    classify = pipeline("audio-classification", model=str(tmp_path / "model"), device="cpu")
+    opened = [load_classifier(tmp_path / name) for name in ("model", "exported")]
+    for classifier in opened:
+        check(classifier, waveforms, [as_scores(classify(clip)) for clip in waveforms])
+    first, second = (np.stack(list(classifier.scores(waveforms))) for classifier in opened)
+    np.testing.assert_allclose(first, second, atol=1e-4)
+    assert opened[1].outputs.names == ("angry", "sad", "valence", "arousal")
+    features = make_front_end("pyresnet")(waveforms[0], sampling_rate=16000, return_tensors="pt")
+    np.testing.assert_allclose(first[0, 2:], model(**features).dimensions[0].detach(), atol=1e-4)

@@ -175,6 +175,18 @@ class TestPredict:
         assert texts["csv"][2] == "b.wav,,,,,,,,b.wav: cannot be read"
         assert json.loads(texts["jsonl"][0])["dimensions"] == {"valence": 2.5}
 
+    def test_classes_and_values_of_a_network_with_two_heads(self, clip, tmp_path):
+        folder = write_classifier(tmp_path / "model", LABELS, dimensions=["valence"])
+        assert cli.main(["predict", str(folder), str(clip), "--csv", str(tmp_path / "out.csv")]) == 0
+        (row,) = read_csv(tmp_path / "out.csv")
+        assert sum(float(row[f"probability_{label}"]) for label in LABELS) == pytest.approx(1, abs=1e-3)
+        classifier = load_classifier(folder)
+        assert float(row["valence"]) == pytest.approx(classifier.logits([lssed_hf.load_audio(clip)])[0, 3], abs=1e-4)
+        assert {one["label"] for one in classifier(clip)} == set(LABELS), "as the pipeline, the classes alone"
+        segments = list(lssed_hf.score_timeline(classifier, clip))
+        assert len(lssed_hf.draw_timeline(segments, classifier.outputs).axes) == 2
+        assert np.stack([segment.dimensions for segment in segments]).shape == (3, 1)
+
     def test_a_threshold_without_probabilities_is_refused(self, regression, clip, capsys):
         with pytest.raises(ValueError, match=r"min_confidence=0\.5 is a probability, and this model gives values"):
             lssed_hf.predict(clip, regression, min_confidence=0.5)

@@ -37,7 +37,7 @@ from ..inference.classifiers.exported import (
 )
 from ..inference.classifiers.inputs import model_inputs
 from ..inference.classifiers.loading import find_model
-from ..inference.classifiers.network import no_loading_bar, open_front_end, open_trained
+from ..inference.classifiers.network import joined_logits, no_loading_bar, open_front_end, open_trained
 from ..inference.trained_on import RECORD
 from ..models.folding import fold_batch_norm, merge_small_groups
 from ..scan import expand_paths
@@ -91,9 +91,9 @@ class Source:
         return self.batch([length, length * 3 // 4, length * 2 // 3])
 
     def logits(self, inputs) -> np.ndarray:
-        """Return PyTorch's logits (batch, labels)."""
+        """Return PyTorch's logits (batch, num_outputs)."""
         with torch.inference_mode():
-            return self.model(**inputs).logits.float().numpy()
+            return joined_logits(self.model(**inputs)).float().numpy()
 
 
 def export_model(
@@ -229,7 +229,7 @@ class NetworkOutputs(nn.Module):
             else {self.features: features, "attention_mask": attention_mask}
         )
         if not self.embeddings:
-            return self.model(**inputs, return_dict=True).logits
+            return joined_logits(self.model(**inputs, return_dict=True))
         embeddings = self.model.base_model(**inputs, return_dict=True).pooler_output
         return embeddings, self.model.classify(embeddings)
 

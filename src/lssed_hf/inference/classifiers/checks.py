@@ -86,11 +86,13 @@ def check_labels(settings: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Check the labels in a model's settings before they are made.
 
     Args:
-        settings: Contents of `config.json`, or of another file with `num_labels`, `id2label` or `problem_type`.
+        settings: Contents of `config.json`, or of another file with `num_labels`, `id2label`, `problem_type` or
+            `dimensions`.
         path: File of the settings.
 
     Raises:
-        ValueError: A label is missing, there twice or no text, the labels are too many, or problem_type is unknown.
+        ValueError: A label is missing, there twice or no text, the labels are too many, or problem_type or
+            dimensions are unfit.
     """
     kind, known = settings.get("problem_type"), (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
     if kind is not None and kind not in known:
@@ -98,6 +100,9 @@ def check_labels(settings: Mapping[str, Any], path: str | os.PathLike) -> None:
     count, labels = settings.get("num_labels"), settings.get("id2label")
     if count is not None and not (type(count) is int and 0 < count <= _MOST_LABELS):
         raise ValueError(f"{path}: num_labels={count!r} must be from 1 to {_MOST_LABELS:,}; {COPY_AGAIN}")
+    dimensions = settings.get("dimensions") or []
+    if not isinstance(dimensions, list) or not all(isinstance(name, str) and name for name in dimensions):
+        raise ValueError(f"{path}: dimensions must be a list of names; correct it")
     if labels is None:
         return
     if not isinstance(labels, Mapping) or not 0 < len(labels) <= _MOST_LABELS:

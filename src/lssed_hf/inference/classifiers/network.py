@@ -23,7 +23,7 @@ from transformers import (
     PreTrainedModel,
     SequenceFeatureExtractor,
 )
-from transformers.utils import cached_file
+from transformers.utils import ModelOutput, cached_file
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import get_checkpoint_shard_files
 
@@ -86,7 +86,7 @@ class AudioClassifier(Classifier):
 
     def logits(self, batch: list[np.ndarray]) -> np.ndarray:
         with torch.inference_mode():
-            return self.model(**self.inputs(batch)).logits.float().cpu().numpy()
+            return joined_logits(self.model(**self.inputs(batch))).float().cpu().numpy()
 
     def embeddings(self, waveforms: Iterable[np.ndarray], frames: bool = False) -> Iterator[np.ndarray]:
         for waveform in waveforms:
@@ -181,6 +181,12 @@ class NetworkStatisticsClassifier(StatisticsClassifier, AudioClassifier):
             with torch.inference_mode():
                 states = self.model.whisper_statistics(**inputs).last_hidden_state[0]
             yield states[: (inputs.input_features.shape[1] + 1) // 2].float().cpu().numpy()  # without the margin's
+
+
+def joined_logits(outputs: ModelOutput) -> torch.Tensor:
+    """Return the logits of a classifier, with the ratings of its second head behind them where it has one."""
+    dimensions = getattr(outputs, "dimensions", None)
+    return outputs.logits if dimensions is None else torch.cat([outputs.logits, dimensions], dim=-1)
 
 
 def open_front_end(name: str | os.PathLike, trust_remote_code: bool = False) -> SequenceFeatureExtractor:

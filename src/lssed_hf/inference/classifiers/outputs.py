@@ -38,10 +38,16 @@ class Outputs:
 
     @classmethod
     def of(cls, config: Any) -> "Outputs":
-        """Return the outputs of a model by its configuration, whose `problem_type` is None in most classifiers."""
+        """Return the outputs of a model by its configuration.
+
+        Args:
+            config: Configuration with `id2label`, `num_labels`, `problem_type` (None in most classifiers), and where a
+                second head rates dimensions beside the classes, their names in `dimensions`.
+        """
         names = tuple(config.id2label[index] for index in range(config.num_labels))
         kind = getattr(config, "problem_type", None) or SINGLE_LABEL
-        return cls((), names, kind) if kind == REGRESSION else cls(names, (), kind)
+        dimensions = tuple(getattr(config, "dimensions", None) or ())
+        return cls((), names + dimensions, kind) if kind == REGRESSION else cls(names, dimensions, kind)
 
     @property
     def names(self) -> tuple[str, ...]:
