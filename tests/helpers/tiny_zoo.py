@@ -29,13 +29,17 @@ TINY_ZOO = {
         "espnet-conformer",
         {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
     ),
+    "espnet_vgg_blstm": (
+        "espnet-vgg-blstm",
+        {"hidden_size": 8, "num_hidden_layers": 1, "rnn_hidden_size": 8},
+    ),
     "whisper_statistics": (
         "whisper_statistics",
         {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16},
     ),
 }
 #: Families whose layers depend on the length of their input, and which the export refuses.
-NOT_EXPORTED = ("vgg",)
+NOT_EXPORTED = ("vgg", "espnet_vgg_blstm")
 
 
 def make_tiny(key: str, **fields) -> PreTrainedModel:

@@ -401,7 +401,7 @@ class TestTraining:
             torch.testing.assert_close(parameter.grad, expected.grad, msg=name)
 
     def test_a_frozen_encoder_stays_as_it_is(self, model):
-        model.freeze_feature_encoder()
+        model.freeze_base_model()
         model.train()
         assert model.classifier.training and not any(module.training for module in model.base_model.modules())
         before = copy.deepcopy(model.state_dict())

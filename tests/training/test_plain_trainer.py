@@ -38,7 +38,7 @@ def test_plain_trainer_with_frozen_encoder_metric_and_card(tmp_path, monkeypatch
             label2id={name: index for index, name in enumerate(names)},
         )
     )
-    model.freeze_feature_encoder()
+    model.freeze_base_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     metric = evaluate.load(metric_path())
     trainer = Trainer(

@@ -107,7 +107,7 @@ def test_a_stopped_run_ends_in_the_same_weights(flags, tmp_path, sampling, forki
 def test_updates_do_not_depend_on_gradient_accumulation(flags, tmp_path, mixup):
     # A frozen encoder keeps batch statistics, which do depend on the batch, out of it.
     at = flags.index("--per_device_train_batch_size")
-    flags = [*flags[:at], *flags[at + 4 :], "--freeze_feature_encoder", "--mixup", mixup, "--max_steps", "3"]
+    flags = [*flags[:at], *flags[at + 4 :], "--num_trainable_stages", "0", "--mixup", mixup, "--max_steps", "3"]
     for size, steps in ((8, 1), (2, 4)):
         batch = ["--per_device_train_batch_size", str(size), "--gradient_accumulation_steps", str(steps)]
         train_command.main([*flags, *batch, "--output_dir", str(tmp_path / f"{size}x{steps}")])
@@ -188,7 +188,8 @@ def test_the_encoder_of_a_recogniser_trains_on_its_own_features(flags, tmp_path)
     EspnetAsrForSpeechSeq2Seq(EspnetAsrConfig(**sizes)).save_pretrained(source)
     extractor.mean[0] = -3.0
     extractor.save_pretrained(source)
-    tuned = [*flags, "--model_name_or_path", str(source), "--freeze_feature_encoder", "--restart", "--max_steps", "1"]
+    tuned = [*flags, "--model_name_or_path", str(source), "--num_trainable_stages", "0"]
+    tuned += ["--restart", "--max_steps", "1"]
     train_command.main(tuned)
     assert EspnetAsrFeatureExtractor.from_pretrained(tmp_path / "model").mean == extractor.mean
     before, after = weights(source), weights(tmp_path / "model")

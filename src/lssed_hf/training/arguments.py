@@ -65,7 +65,9 @@ class ModelArguments(SpeakerArguments):
         "them, and it is normalised anew.",
     )
     freeze_feature_encoder: bool = HfArg(
-        default=False, help="Train the classifier alone (of wav2vec 2.0 and its kin: all but the convolutions)."
+        default=False,
+        help="Leave the first convolutions as they are, as in transformers. To train the classifier alone: "
+        "--num_trainable_stages 0.",
     )
     num_trainable_stages: int | None = HfArg(
         default=None, help="Train the classifier and so many of the encoder's last stages alone; 0 for none."

@@ -146,10 +146,12 @@ def build_model(
     if standardize_embedding and not hasattr(model, "embedding_mean"):
         raise ValueError(f"--refit_head is for PyResNets, and {name} is a {type(model).__name__}")
     if model_args.freeze_feature_encoder:
-        if hasattr(model, "freeze_feature_encoder"):
-            model.freeze_feature_encoder()
-        else:
-            freeze(model, 0)
+        if not hasattr(model, "freeze_feature_encoder"):
+            raise ValueError(
+                f"--freeze_feature_encoder: {type(model).__name__} has no convolutions to freeze; "
+                "--num_trainable_stages 0 trains the classifier alone"
+            )
+        model.freeze_feature_encoder()
     if model_args.num_trainable_stages is not None:
         freeze(model, model_args.num_trainable_stages)
     return model, feature_extractor

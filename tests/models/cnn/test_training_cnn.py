@@ -28,7 +28,7 @@ def step(model: SerCnnForAudioClassification, learning_rate: float = 0.1) -> Non
 
 class TestFreezing:
     def test_only_the_classifier_learns(self, tiny):
-        tiny.freeze_feature_encoder()
+        tiny.freeze_base_model()
         before = copy.deepcopy(tiny.state_dict())
         step(tiny)
         assert changed(tiny, before) == {"classifier.weight", "classifier.bias"}
@@ -59,7 +59,7 @@ class TestFreezing:
         features, mask = torch.randn(2, 90, MEL_BINS), torch.ones(2, 90)
         mask[1, 45:] = 0
         expected = tiny(features, attention_mask=mask).logits
-        tiny.freeze_feature_encoder()
+        tiny.freeze_base_model()
         assert torch.equal(tiny.train()(features, attention_mask=mask).logits, expected)
 
 

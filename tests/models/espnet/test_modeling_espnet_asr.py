@@ -248,7 +248,7 @@ class TestClassifier:
 
     def test_frozen_it_trains_the_head_alone(self):
         model = shake(EspnetAsrForAudioClassification(make_config(specaug={"time_mask_width_range": [0, 9]})))
-        model.freeze_feature_encoder()
+        model.freeze_base_model()
         before = copy.deepcopy(model.state_dict())
         optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
         features, mask = make_batch((40, 20))

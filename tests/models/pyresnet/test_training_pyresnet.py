@@ -35,7 +35,7 @@ class TestFreezing:
         optimizer.step()
 
     def test_only_the_classifier_learns(self, tiny):
-        tiny.freeze_feature_encoder()
+        tiny.freeze_base_model()
         before = copy.deepcopy(tiny.state_dict())
         self.step(tiny)
         changed = {name for name, tensor in tiny.state_dict().items() if not torch.equal(tensor, before[name])}

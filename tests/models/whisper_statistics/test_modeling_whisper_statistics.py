@@ -348,7 +348,7 @@ class TestTraining:
             torch.testing.assert_close(parameter.grad, expected.grad, msg=name)
 
     def test_a_frozen_encoder_stays_as_it_is(self, model):
-        model.freeze_feature_encoder()
+        model.freeze_base_model()
         model.train()
         model(torch.randn(4, 60, MEL_BINS), labels=torch.arange(4)).loss.backward()
         moving = {name for name, parameter in model.named_parameters() if parameter.grad is not None}

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.vgg import VGG, ConvMlp
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -116,6 +117,28 @@ class SerCnnPreTrainedModel(PreTrainedModel):
         _to_channels_last(loaded[0] if isinstance(loaded, tuple) else loaded)  # a pair with output_loading_info
         return loaded
 
+    def freeze_base_model(self) -> None:
+        """Freeze all but the head. The body keeps its weights and batch statistics, and nothing is dropped out."""
+        self.base_model.requires_grad_(False)
+        self.train(self.training)
+
+    def freeze_feature_encoder(self, num_stages: int = 0) -> None:
+        """Freeze the stem, as transformers does the convolutions in front of a body, and the first stages.
+
+        Args:
+            num_stages: Number of stages to freeze with it. Fully connected layers of VGG belong to none.
+        """
+        for layer in (layer for stage in self.base_model.stages[: num_stages + 1] for layer in stage):
+            layer.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for module in self.modules():  # else the running statistics of frozen weights would move
+            if isinstance(module, _BatchNorm) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
     def save_pretrained(self, save_directory, **kwargs):
         # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
         self.config.auto_map = dict(AUTO_MAP)
@@ -166,7 +189,6 @@ class SerCnnModel(SerCnnPreTrainedModel):
         super().__init__(config)
         self.backbone = _build_resnet(config) if config.is_resnet else _build_vgg(config)
         self.run_stage = SerCnnStageRunner()
-        self._num_frozen_stages = None
         self.post_init()
 
     @property
@@ -182,29 +204,8 @@ class SerCnnModel(SerCnnPreTrainedModel):
         convolutions = [self.config.depths[0] - 1, *self.config.depths[1:]]
         return [stem, *(list(islice(layers, depth * layers_per_convolution + 1)) for depth in convolutions)]
 
-    def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
-        """Freeze the stem and the first `num_stages` stages, batch statistics included.
-
-        By default everything before the classifier is frozen, VGG's fully connected layers included. The classifier
-        is then trained on fixed features, like a linear probe, and padding changes them as little as in `eval` mode.
-        """
-        self._num_frozen_stages = math.inf if num_stages is None else num_stages
-        for module in self._frozen_modules():
-            module.requires_grad_(False)
-        self.train(self.training)
-
-    def _frozen_modules(self) -> list[nn.Module]:
-        if self._num_frozen_stages is None:
-            return []
-        if self._num_frozen_stages == math.inf:
-            return [self.backbone]
-        return [layer for stage in self.stages[: self._num_frozen_stages + 1] for layer in stage]
-
     def train(self, mode: bool = True):
-        super().train(mode)
-        for module in self._frozen_modules():  # else the running statistics of a frozen network would move
-            module.eval()
-        return self
+        return super().train(mode and any(parameter.requires_grad for parameter in self.parameters()))
 
     def _run(self, features: torch.Tensor, every_map: bool) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Turn clips of equal length (batch, frames, mel) into pooled vectors and maps: of each stage, or the last."""
@@ -308,10 +309,6 @@ class SerCnnForAudioClassification(SerCnnPreTrainedModel):
         self.dropout = nn.Dropout(config.classifier_dropout)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
-
-    def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
-        """See [`SerCnnModel.freeze_feature_encoder`]."""
-        self.ser_cnn.freeze_feature_encoder(num_stages)
 
     @can_return_tuple
     def forward(

@@ -235,6 +235,11 @@ class EspnetAsrBlockEncoder(nn.Module):
         self.encoders = nn.ModuleList(BLOCKS[config.encoder_type](config) for _ in range(config.num_hidden_layers))
         self.after_norm = EspnetAsrLayerNorm(config.hidden_size)
 
+    @property
+    def convolutions(self) -> nn.Module:
+        """Convolutions in front of the layers."""
+        return self.embed
+
     def forward(self, features: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool = False):
         hidden, mask = self.embed(features, mask)
         hidden, positions = self._add_positions(hidden)
@@ -364,6 +369,11 @@ class EspnetAsrRecurrentEncoder(nn.Module):
             self.enc = nn.ModuleList([EspnetAsrVgg(config), EspnetAsrRnn(config, 128 * bins)])
         else:
             self.enc = nn.ModuleList([EspnetAsrRnn(config, config.num_mel_bins)])
+
+    @property
+    def convolutions(self) -> nn.Module | None:
+        """Convolutions in front of the layers; None without any."""
+        return self.enc[0] if len(self.enc) > 1 else None
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor | None, output_hidden_states: bool = False):
         *convolutions, recurrent = self.enc

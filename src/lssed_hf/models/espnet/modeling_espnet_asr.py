@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention, SequenceClassifierOutput
@@ -74,6 +75,30 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
         "EspnetAsrDecoderLayer",
     ]
 
+    def freeze_base_model(self) -> None:
+        """Freeze all but the head. The body keeps its weights and batch statistics, and nothing is dropped out."""
+        self.base_model.requires_grad_(False)
+        self.train(self.training)
+
+    def freeze_feature_encoder(self) -> None:
+        """Freeze the convolutions in front of the layers, as in transformers.
+
+        Raises:
+            ValueError: The encoder is recurrent and has none.
+        """
+        convolutions = self.base_model.encoder.convolutions
+        if convolutions is None:
+            raise ValueError("encoder_type='rnn' has no convolutions to freeze; freeze_base_model freezes all layers")
+        convolutions.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for module in self.modules():  # else the running statistics of frozen weights would move
+            if isinstance(module, _BatchNorm) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
     def save_pretrained(self, save_directory, **kwargs):
         # transformers would only name the class that is saved, and the other Auto classes could not open the folder.
         self.config.auto_map = {**AUTO_MAP, **(getattr(self.config, "auto_map", None) or {})}
@@ -123,18 +148,10 @@ class EspnetAsrModel(EspnetAsrPreTrainedModel):
     def __init__(self, config: EspnetAsrConfig):
         super().__init__(config)
         self.encoder = make_encoder(config)
-        self._frozen = False
         self.post_init()
 
-    def freeze_feature_encoder(self) -> None:
-        """Freeze the encoder, like a linear probe; batch statistics, dropout and SpecAugment included."""
-        self._frozen = True
-        self.requires_grad_(False)
-        self.train(self.training)
-
     def train(self, mode: bool = True):
-        # Else the running statistics of a frozen network would move.
-        return super().train(mode and not self._frozen)
+        return super().train(mode and any(parameter.requires_grad for parameter in self.parameters()))
 
     def encode(
         self,
@@ -279,10 +296,6 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
         """Return the decoder, or None in a model of CTC alone."""
         return self.decoder
 
-    def freeze_feature_encoder(self) -> None:
-        """See [`EspnetAsrModel.freeze_feature_encoder`]."""
-        self.model.freeze_feature_encoder()
-
     def encode(
         self, input_features: torch.Tensor, attention_mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -418,10 +431,6 @@ class EspnetAsrForAudioClassification(EspnetAsrPreTrainedModel):
         self.dropout = nn.Dropout(config.classifier_dropout)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
-
-    def freeze_feature_encoder(self) -> None:
-        """See [`EspnetAsrModel.freeze_feature_encoder`]."""
-        self.model.freeze_feature_encoder()
 
     @can_return_tuple
     def forward(

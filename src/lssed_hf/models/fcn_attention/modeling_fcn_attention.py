@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -132,6 +133,23 @@ class FcnAttentionPreTrainedModel(PreTrainedModel):
     _no_split_modules = ["FcnAttentionConvLayer", "FcnAttentionCheckpointedConvLayer"]
     _can_compile_fullgraph = True
 
+    def freeze_base_model(self) -> None:
+        """Freeze all but the head. The body keeps its weights and batch statistics, and nothing is dropped out."""
+        self.base_model.requires_grad_(False)
+        self.train(self.training)
+
+    def freeze_feature_encoder(self) -> None:
+        """Freeze the first layer, as transformers freezes convolutions in front of a body."""
+        self.base_model.layers[0].requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for module in self.modules():  # else the running statistics of frozen weights would move
+            if isinstance(module, _BatchNorm) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
     def save_pretrained(self, save_directory, **kwargs):
         # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
         self.config.auto_map = dict(AUTO_MAP)
@@ -170,17 +188,10 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
         self.layers = nn.ModuleList([FcnAttentionConvLayer(config, 0)])
         self.layers.extend(FcnAttentionCheckpointedConvLayer(config, index) for index in range(1, 5))
         self.attention = FcnAttentionPooling(config)
-        self._frozen = False
         self.post_init()
 
-    def freeze_feature_encoder(self) -> None:
-        """Freeze convolutions and attention, batch statistics included; the classifier sees fixed features."""
-        self._frozen = True
-        self.requires_grad_(False)
-        self.train(self.training)
-
     def train(self, mode: bool = True):
-        return super().train(mode and not self._frozen)
+        return super().train(mode and any(parameter.requires_grad for parameter in self.parameters()))
 
     @can_return_tuple
     def forward(
@@ -267,10 +278,6 @@ class FcnAttentionForAudioClassification(FcnAttentionPreTrainedModel):
         self.dropout = nn.Dropout(config.classifier_dropout)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
-
-    def freeze_feature_encoder(self) -> None:
-        """See [`FcnAttentionModel.freeze_feature_encoder`]."""
-        self.fcn_attention.freeze_feature_encoder()
 
     @can_return_tuple
     def forward(

@@ -7,6 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -205,6 +206,23 @@ class MtsPreTrainedModel(PreTrainedModel):
     _no_split_modules = ["MtsAlexNetLayer", "MtsAlexNetCheckpointedLayer", "MtsResNetBottleneck"]
     _can_compile_fullgraph = True
 
+    def freeze_base_model(self) -> None:
+        """Freeze all but the head. The body keeps its weights and batch statistics, and nothing is dropped out."""
+        self.base_model.requires_grad_(False)
+        self.train(self.training)
+
+    def freeze_feature_encoder(self) -> None:
+        """Freeze the first layer, as transformers freezes convolutions in front of a body."""
+        self.base_model.layers[0].requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for module in self.modules():  # else the running statistics of frozen weights would move
+            if isinstance(module, _BatchNorm) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
     def save_pretrained(self, save_directory, **kwargs):
         # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
         self.config.auto_map = dict(AUTO_MAP)
@@ -249,17 +267,10 @@ class MtsModel(MtsPreTrainedModel):
             layers = [MtsResNetStem(config), *(MtsResNetStage(config, stage) for stage in range(len(config.depths)))]
         self.layers = nn.ModuleList(layers)
         self.min_frames, self.min_mel_bins = config.min_frames, config.min_mel_bins
-        self._frozen = False
         self.post_init()
 
-    def freeze_feature_encoder(self) -> None:
-        """Freeze all layers, batch statistics included. The classifier is then trained on fixed features."""
-        self._frozen = True
-        self.requires_grad_(False)
-        self.train(self.training)
-
     def train(self, mode: bool = True):
-        return super().train(mode and not self._frozen)
+        return super().train(mode and any(parameter.requires_grad for parameter in self.parameters()))
 
     @can_return_tuple
     def forward(
@@ -341,10 +352,6 @@ class MtsForAudioClassification(MtsPreTrainedModel):
         self.head = nn.Sequential(*head)
         self.classifier = nn.Linear(widths[-1], config.num_labels)
         self.post_init()
-
-    def freeze_feature_encoder(self) -> None:
-        """See [`MtsModel.freeze_feature_encoder`]."""
-        self.mts.freeze_feature_encoder()
 
     @can_return_tuple
     def forward(

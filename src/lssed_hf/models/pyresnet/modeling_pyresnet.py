@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -183,6 +184,28 @@ class PyResNetPreTrainedModel(PreTrainedModel):
         _to_channels_last(loaded[0] if isinstance(loaded, tuple) else loaded)  # a pair with output_loading_info
         return loaded
 
+    def freeze_base_model(self) -> None:
+        """Freeze all but the head. The body keeps its weights and batch statistics, and nothing is dropped out."""
+        self.base_model.requires_grad_(False)
+        self.train(self.training)
+
+    def freeze_feature_encoder(self, num_stages: int = 0) -> None:
+        """Freeze the stem, as transformers does the convolutions in front of a body, and the first stages.
+
+        Args:
+            num_stages: Number of stages to freeze with it.
+        """
+        for module in (self.base_model.embedder, *self.base_model.stages[:num_stages]):
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for module in self.modules():  # else the running statistics of frozen weights would move
+            if isinstance(module, _BatchNorm) and not module.weight.requires_grad:
+                module.eval()
+        return self
+
     def save_pretrained(self, save_directory, **kwargs):
         # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
         self.config.auto_map = dict(AUTO_MAP)
@@ -228,29 +251,10 @@ class PyResNetModel(PyResNetPreTrainedModel):
         super().__init__(config)
         self.embedder = PyResNetEmbeddings(config)
         self.stages = nn.ModuleList(PyResNetStage(config, stage) for stage in range(len(config.depths)))
-        self._num_frozen_stages = None
         self.post_init()
 
-    def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
-        """Freeze the stem and the first `num_stages` stages (default: all), batch statistics included.
-
-        With every stage frozen, the classifier is trained on fixed features, like a linear probe.
-        """
-        self._num_frozen_stages = len(self.stages) if num_stages is None else num_stages
-        for module in self._frozen_modules():
-            module.requires_grad_(False)
-        self.train(self.training)
-
-    def _frozen_modules(self) -> list[nn.Module]:
-        if self._num_frozen_stages is None:
-            return []
-        return [self.embedder, *self.stages[: self._num_frozen_stages]]
-
     def train(self, mode: bool = True):
-        super().train(mode)
-        for module in self._frozen_modules():  # else the running statistics of a frozen network would move
-            module.eval()
-        return self
+        return super().train(mode and any(parameter.requires_grad for parameter in self.parameters()))
 
     @can_return_tuple
     def forward(
@@ -350,10 +354,6 @@ class PyResNetForAudioClassification(PyResNetPreTrainedModel):
         if config.dimensions:
             self.dimension_head = nn.Linear(config.hidden_size, len(config.dimensions))
         self.post_init()
-
-    def freeze_feature_encoder(self, num_stages: int | None = None) -> None:
-        """See [`PyResNetModel.freeze_feature_encoder`]."""
-        self.pyresnet.freeze_feature_encoder(num_stages)
 
     def classify(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Return the logits (batch, num_labels) of embeddings (batch, hidden_size) that are not standardised yet."""

@@ -93,6 +93,16 @@ class WhisperStatisticsPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _can_compile_fullgraph = True
 
+    def freeze_base_model(self) -> None:
+        """Freeze all but the head, which is then trained on fixed features."""
+        self.base_model.requires_grad_(False)
+        self.train(self.training)
+
+    def freeze_feature_encoder(self) -> None:
+        """Freeze the convolutions in front of the layers, as in transformers."""
+        for convolution in (self.base_model.conv1, self.base_model.conv2):
+            convolution.requires_grad_(False)
+
     def save_pretrained(self, save_directory, **kwargs):
         # transformers would only name the class that is saved, and AutoModel could not open a classifier's folder.
         self.config.auto_map = dict(AUTO_MAP)
@@ -149,10 +159,6 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
         rates = torch.exp(-math.log(10000) / (half - 1) * torch.arange(half))
         angles = torch.arange(self.config.max_frames // 2)[:, None] * rates
         return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-    def freeze_feature_encoder(self) -> None:
-        """Freeze the encoder; the classifier sees fixed features."""
-        self.requires_grad_(False)
 
     @can_return_tuple
     def forward(
@@ -290,10 +296,6 @@ class WhisperStatisticsForAudioClassification(WhisperStatisticsPreTrainedModel):
         self.register_buffer("speaker_temperature", torch.ones(()))
         self.classifier = nn.Linear(config.embedding_size, config.num_labels)
         self.post_init()
-
-    def freeze_feature_encoder(self) -> None:
-        """See [`WhisperStatisticsModel.freeze_feature_encoder`]."""
-        self.whisper_statistics.freeze_feature_encoder()
 
     def classify(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Return the logits (batch, num_labels) of embeddings (batch, size) that are not standardised yet."""
