@@ -182,7 +182,7 @@ class TestStorageThatIsNotShared:
     def test_the_folder_that_names_are_relative_to(self, folder, tmp_path):
         worker = ModelWorker((folder / "model", 8, "cpu", False), tmp_path / "gone", 1)
         with pytest.raises(OSError, match=r"gone is not there on .* \(No such file"):
-            worker.labels()
+            worker.outputs()
 
 
 class TestRefusals:

@@ -1,16 +1,13 @@
 """Two tiny classifiers, and the page that serves them on a port of its own."""
 
 import os
-import socket
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from tiny_classifier import write_classifier
-from visitor import Visitor
+from visitor import Visitor, running
 
 import lssed_hf
 from lssed_hf.web.model_facts import ModelFacts
@@ -65,22 +62,6 @@ def bad_files(tmp_path_factory) -> dict[str, Path]:
     files["huge"] = folder / "huge.flac"
     soundfile.write(files["huge"], np.zeros((round(MAX_SECONDS * 96_000), 8), np.int16), 96_000)
     return files
-
-
-@contextmanager
-def running(app):
-    """Run an app on a port of its own, and yield the address."""
-    import uvicorn
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(300)
 
 
 @pytest.fixture(scope="session")

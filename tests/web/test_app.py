@@ -19,7 +19,7 @@ from lssed_hf.web.model_facts import ModelFacts
 
 pytest.importorskip("gradio")
 
-from visitor import AppConfig, Results, Visitor, wait_until
+from visitor import AppConfig, Results, Visitor, running, wait_until
 
 from lssed_hf.web.app import build_app
 
@@ -105,8 +105,6 @@ def test_silence_gets_a_note_in_place_of_an_emotion(visitor, tmp_path):
 
 
 def test_what_is_not_speech_gets_no_emotion_from_the_built_in_model(page, classifiers, tmp_path, monkeypatch):
-    from conftest import running
-
     soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 32000), 16000)
     facts = {"three": ModelFacts(speech_only=True)}
     with running(build_app({"three": classifiers["three"]}, facts=facts)) as address:

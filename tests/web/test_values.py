@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from tiny_classifier import write_classifier
-from visitor import Visitor
+from visitor import Visitor, running
 
 import lssed_hf
 
@@ -29,8 +29,6 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(models):
-    from conftest import running
-
     from lssed_hf.web.app import build_app
 
     with running(build_app(models, long_seconds=5.0)) as address:

@@ -1,7 +1,9 @@
-"""Visitor of the page, without a browser."""
+"""Server of the page, and its visitor without a browser."""
 
 import json
 import re
+import socket
+import threading
 import time
 import uuid
 from contextlib import contextmanager
@@ -16,6 +18,22 @@ def wait_until(true, seconds: float = 120.0) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+@contextmanager
+def running(app):
+    """Run an app on a port of its own, and yield the address."""
+    import uvicorn
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(300)
 
 
 class Visitor:
