@@ -12,6 +12,7 @@ from lssed_hf.evaluation.comparison import System, compare_systems, comparison_l
 from lssed_hf.evaluation.corpus_losses import compare_corpora, cross_corpus_latex, cross_corpus_markdown, loss_matrices
 from lssed_hf.evaluation.fairness import fairness_table
 from lssed_hf.evaluation.intervals import SCORES, bootstrap_intervals
+from lssed_hf.evaluation.leakage import leakage_sentence
 from lssed_hf.evaluation.plots import plot_confusion_matrices, plot_losses, plot_scores
 from lssed_hf.evaluation.report import evaluate_predictions, write_predictions, write_report
 from lssed_hf.evaluation.run_results import read_run
@@ -135,7 +136,7 @@ def test_report_and_latex_of_a_comparison(make_run):
         System("attacked", "vgg16", "", {0: make_run(1, 0.4, fake=True)}),
     ]
     comparison = compare_systems(systems, "adv")
-    text = comparison_markdown(comparison, "ravdess", "table.png", "figure2.png")
+    text = comparison_markdown(comparison, "ravdess", "table.png", "figure2.png", "the test set is a toy")
     ua = comparison["systems"][1]["unweighted_accuracy"]
     assert f"| {ua['mean']:.3f} [{ua['low']:.3f}, {ua['high']:.3f}] |" in text
     assert "| a_50% | PyResNet† | ResNet50 |" in text and "| 0.615 | 0.420 |" in text
@@ -145,22 +146,45 @@ def test_report_and_latex_of_a_comparison(make_run):
     assert "| attacked, fake clips (FGSM 0.02) | VGG | VGG16 |" in text
     fair = fairness_table({row["name"]: row for row in comparison["systems"]})
     assert fair in text and "| gender: female | gender: male | worst speaker |" in fair
-    assert "**another corpus than ravdess**" in text
-    assert "another corpus" not in comparison_markdown(comparison, "lssed", "table.png")
+    assert "**Here the task differs: the test set is a toy.**" in text
+    assert "task differs" not in comparison_markdown(comparison, "lssed", "table.png", difference="")
     assert 'always "neutral"' in text and "80 utterances of 8 speakers" in text
     assert "never below 0.0078" in text and "chosen for its UA" not in text
-    check_latex(comparison_latex(comparison, "rav_dess"), 9)
+    latex = comparison_latex(comparison, "rav_dess", "the test set is a toy")
+    check_latex(latex, 6)
+    assert latex.count(r"\textbf") == 2 and "on another test set: the test set is a toy." in latex
+    assert "Whether speakers of the test set are in the training set too is unknown." in latex
 
 
 def test_the_papers_columns_stand_only_where_it_has_figures(make_run):
     own = compare_systems([System("mine", "outputs/mine", "", {0: make_run(0)})])
-    other_labels = compare_systems([System("zoo", "pyresnet50", "", {0: make_run(0)})])
-    assert "LSSED WA" in comparison_markdown(other_labels, "folder", "table.png")
-    other_labels["labels"] = ["calm", "wut", "freude", "trauer"]
-    for comparison in (own, other_labels):
-        text = comparison_markdown(comparison, "folder", "table.png") + comparison_latex(comparison, "folder")
-        assert "LSSED" not in text
-        check_latex(comparison_latex(comparison, "folder"), 7)
+    zoo = compare_systems([System("zoo", "pyresnet50", "", {0: make_run(0)})])
+    assert "| paper WA | paper UA |" in comparison_markdown(zoo, "folder", "table.png", difference="")
+    assert "paper" not in comparison_markdown(own, "folder", "table.png", difference="")
+    for comparison in (own, zoo):
+        text = comparison_markdown(comparison, "lssed", "table.png") + comparison_latex(comparison, "lssed")
+        assert "paper" not in text and "Table 5" not in text
+        check_latex(comparison_latex(comparison, "folder"), 4)
+
+
+def test_empty_columns_go(make_run):
+    comparison = compare_systems([System("mine", "outputs/mine", "", {0: make_run(0)})])
+    assert comparison_markdown(comparison, "folder", "table.png").startswith("| system | WA | UA |\n")
+
+
+def test_speakers_that_training_knows_are_counted(make_run):
+    facts = {"num_parameters": 1, "train_seconds": 1.0, "resumed": False, "validation_unweighted_accuracy": None}
+    leakages = [{"shared": 7, "speakers": 8}, {"shared": 0, "speakers": 8}]
+    systems = [
+        System(f"s{index}", "pyresnet50", "", {0: make_run(index)}, [{**facts, "leakage": leakage}])
+        for index, leakage in enumerate(leakages)
+    ]
+    comparison = compare_systems(systems)
+    sentence = "7 of the 8 test speakers (88 %) are in the training set too"
+    assert sentence in comparison_markdown(comparison, "lssed", "table.png")
+    assert sentence.replace("%", r"\%") in comparison_latex(comparison, "lssed")
+    assert leakage_sentence(leakages[1]) == "None of the 8 test speakers is in the training set."
+    assert "is unknown" in leakage_sentence({"shared": None, "speakers": 8})
 
 
 def test_what_cannot_be_compared_is_refused(make_run):
@@ -200,10 +224,15 @@ def test_losses_are_own_minus_other_and_both_test_sets_are_resampled(make_run):
     text = cross_corpus_markdown(comparison, "test", "table.png")
     assert f"| a | b | 50 | {second['weighted_accuracy']['mean']:.3f} [" in text
     assert f"| {second['loss']['weighted_accuracy']['value']:.3f} [" in text
-    assert "| iemocap | lssed | 0.596 | 0.342 |" in text
+    assert "0.596" not in text, "a and b are not the paper's corpora"
+    names = {"a": "iemocap", "b": "lssed"}
+    assert "| a | b | 0.596 | 0.342 |" in cross_corpus_markdown(comparison, "test", "table.png", names)
+    assert "**a: Whether speakers of the test set are in the training set too is unknown.**" in text
+    latex = cross_corpus_latex(comparison, names)
+    check_latex(latex, 4)
+    assert "a (paper) & b & 0.596 & 0.342" in latex and latex.count(r"\textbf") == 2
     female = second["groups"][0]["unweighted_accuracy"]
     assert f"| a → b | {female['value']:.3f} [" in text
-    check_latex(cross_corpus_latex(comparison), 9)
 
 
 @pytest.mark.slow

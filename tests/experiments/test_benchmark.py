@@ -70,7 +70,10 @@ def test_two_systems_with_two_seeds(finished):
         assert row["validation_unweighted_accuracy"]["mean"] == pytest.approx(sum(validation) / 2)
     assert results["num_utterances"] == 48 and results["num_speakers"] == 3 and results["corpus"] == "ravdess"
     assert len(results["comparisons"]) == 1 and results["failures"] == {}
-    assert "**another corpus than ravdess**" in text and "PyResNet†" in text
+    assert "paper WA" not in text and "Table 5" not in text and "PyResNet†" in text, (
+        "the paper has no figures for this corpus"
+    )
+    assert "**None of the 3 test speakers is in the training set.**" in text
     assert "- fast: model_name_or_path `pyresnet50`, learning_rate `0.2`" in text
 
 
@@ -104,6 +107,7 @@ def test_once_more_changes_no_run_and_report_only_needs_no_flags(finished, corpu
     assert (finished / "results.json").read_bytes() == results
     printed = capsys.readouterr().out
     assert re.search(r"^system +algorithm +backbone +WA +UA", printed, re.MULTILINE), "the table on the terminal"
+    assert "\nNone of the 3 test speakers is in the training set.\n" in printed
     assert command.main(["--output_dir", str(finished), "--report_only", "--reference", "pyresnet50"]) == 0
     assert read(finished / "results.json")["reference"] == "pyresnet50"
     assert "| against pyresnet50 |" in (finished / "report.md").read_text(encoding="utf-8")

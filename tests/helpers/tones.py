@@ -32,6 +32,19 @@ def write_ravdess(folder: Path) -> Path:
     return folder
 
 
+def write_lssed(folder: Path) -> Path:
+    """Write LSSED's layout: six speakers, five clips of each of four emotions."""
+    rng, lines = np.random.default_rng(2), ["name,faces,speaker"]
+    for speaker in range(1, 7):
+        for emotion, frequency in {"angry": 400, "neutral": 600, "happy": 1000, "sad": 2000}.items():
+            for take in range(5):
+                name = f"{speaker:04}_{emotion}_{take}"
+                _write_tone(folder / "wav_all" / f"{name}.wav", frequency * rng.uniform(0.7, 1.5), rng)
+                lines.append(f"{name},{emotion},{speaker}")
+    (folder / "metadata_english_all.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
 def write_emodb(folder: Path, codes: str = "NFTW") -> Path:
     """Write two speakers for each of training, validation and test; three clips of each emotion."""
     rng = np.random.default_rng(1)

@@ -62,6 +62,34 @@ def test_clips_of_unknown_speakers_stay(caplog):
     assert caplog.messages[0] == "2 clips of unknown speakers stay in the training split"
 
 
+def test_speakers_are_drawn_again_until_both_sides_have_every_class(caplog):
+    """Seed 0 alone would choose epochs on a speaker with one class, as the issue found it."""
+    speakers, labels = [], []
+    for index in range(9):
+        of_speaker = (0, 1, 2) if index % 3 == 0 else (0,)
+        speakers += [f"s{index}"] * 3 * len(of_speaker)
+        labels += [label for label in of_speaker for _ in range(3)]
+    drawn_again = 0
+    for seed in range(8):
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            divided = with_validation(splits(labels, speakers), DataArguments("x"), seed, "emotion")
+        for side in divided.values():
+            assert set(side["emotion"]) == {0, 1, 2}
+        assert set(divided["train"]["speaker_id"]).isdisjoint(divided["validation"]["speaker_id"])
+        drawn_again += any(
+            "speakers for validation were drawn again: without happy, sad" in m for m in caplog.messages
+        )
+    assert 0 < drawn_again < 8
+
+
+def test_a_validation_split_without_a_class_is_said(caplog):
+    given = datasets.DatasetDict({**splits([0, 1, 2] * 2), "validation": splits([0, 1])["train"]})
+    with caplog.at_level("WARNING"):
+        with_validation(given, DataArguments("x"), 0, "emotion")
+    assert "validation has no clip of sad: a model is chosen by its UA on the other classes" in caplog.messages
+
+
 @pytest.mark.parametrize("validated", [True, False])
 def test_classes_without_a_training_clip_are_named(caplog, validated):
     dataset = splits([0, 1] * 4, list("abcd") * 2)

@@ -65,14 +65,17 @@ def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags
     folder = tmp_path / "model"
     results = json.loads((folder / "results.json").read_text())
     assert results["labels"] == ["angry", "neutral", "happy", "sad"]
-    assert results["context"] == {"model": str(folder), "dataset": "lssed", "split": "test"}
+    speakers = "The only test speaker is not in the training set."
+    assert results["context"] == {"model": str(folder), "dataset": "lssed", "split": "test", "speakers": speakers}
+    assert speakers in (folder / "report.md").read_text()
     assert results["majority"]["unweighted_accuracy"] == 0.25
     assert {"report.md", "confusion_matrix.png", "predictions.csv", "README.md"} <= {
         path.name for path in folder.iterdir()
     }
     assert (folder / "confusion_matrix.png").stat().st_size > 1000
     assert json.loads((folder / "train_results.json").read_text())["peak_memory_mb"] > 100
-    assert 'always "neutral"' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert 'always "neutral"' in printed and speakers in printed
     assert "Training started from random weights." in (folder / "README.md").read_text()
     assert PyResNetFeatureExtractor.from_pretrained(folder).mean is not None
     assert AutoModelForAudioClassification.from_pretrained(folder).config.id2label[0] == "angry"

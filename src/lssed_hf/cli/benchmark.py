@@ -1,8 +1,15 @@
 """`lssed-hf benchmark`: systems under one recipe on one corpus, side by side as in the paper's Table 5."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .experiment_parser import ExperimentParser
+
+
+if TYPE_CHECKING:
+    from ..experiments.benchmark import SystemRuns
+    from ..experiments.experiment_report import Report
 
 
 DESCRIPTION = """Train and score systems under one recipe, side by side as in the paper's Table 5. Every system is
@@ -20,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args, flags = parser.parse(argv)
     from ..experiments.benchmark import make_runs, parse_systems, write_benchmark
+    from ..experiments.split_schemes import write_split_schemes
 
     parser.require(args, "models")
     if args.jobs < 1:
@@ -27,13 +35,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     specs = parse_systems(args.models)
     parser.check_systems([*filter(None, [args.reference]), *(args.figure2 or ())], [spec.name for spec in specs])
     leave_one_out = args.protocol == "leave-one-speaker-out"
-    system_runs = make_runs(specs, args.seeds, flags, args.output_dir, args.keep_models, leave_one_out)
-    return parser.run(
-        args,
-        [run for by_seed in system_runs.values() for folds in by_seed.values() for run in folds],
-        lambda: write_benchmark(system_runs, args.output_dir, args.reference, args.figure2),
-        args.jobs,
-    )
+    if args.split_schemes and leave_one_out:
+        parser.error("--protocol leave-one-speaker-out divides the corpus itself: leave out --split_schemes")
+    if args.split_schemes and any(flag.partition("=")[0] == "--split_scheme" for flag in flags):
+        parser.error("--split_schemes takes the place of --split_scheme")
+
+    def runs_of(output_dir: Path, *more: str) -> "SystemRuns":
+        return make_runs(specs, args.seeds, [*flags, *more], output_dir, args.keep_models, leave_one_out)
+
+    schemes = {
+        scheme: runs_of(args.output_dir / scheme, "--split_scheme", scheme) for scheme in args.split_schemes or ()
+    }
+    experiments = list(schemes.values()) or [runs_of(args.output_dir)]
+
+    def write_report() -> "Report | None":
+        if schemes:
+            return write_split_schemes(schemes, args.output_dir, args.reference, args.figure2)
+        return write_benchmark(experiments[0], args.output_dir, args.reference, args.figure2)
+
+    runs = [
+        run
+        for system_runs in experiments
+        for by_seed in system_runs.values()
+        for folds in by_seed.values()
+        for run in folds
+    ]
+    return parser.run(args, runs, write_report, args.jobs)
 
 
 def _parser() -> ExperimentParser:
@@ -50,6 +77,12 @@ def _parser() -> ExperimentParser:
         choices=("split", "leave-one-speaker-out"),
         default="split",
         help="test on the test split, or on each speaker in turn with a model of all the others (default: split)",
+    )
+    parser.add_argument(
+        "--split_schemes",
+        nargs="+",
+        metavar="SCHEME",
+        help="train and test under each of these split schemes of the corpus, side by side, e.g. paper speaker",
     )
     parser.add_argument(
         "--jobs",

@@ -101,7 +101,8 @@ class ExperimentParser(CommandParser):
                 return 0
             report = write_report()
         if report:
-            print(f"{aligned(report.header, report.rows)}\n\nReport: {report.path}")
+            notes = "".join(f"\n{note}" for note in report.notes)
+            print(f"{aligned(report.header, report.rows)}\n{notes}\nReport: {report.path}")
         failed = [run for run in runs if run.problem]
         for run in failed:
             print(printable(f"{self.prog}: {run.title}: {run.problem}"), file=sys.stderr)

@@ -1,18 +1,19 @@
 """Comparison of systems on one test set, as in the paper's Table 5, with significance: numbers, Markdown and LaTeX."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..labels import BENCHMARK_EMOTIONS
 from .fairness import fairness, fairness_table
 from .intervals import SCORES
+from .leakage import leakage_sentence, worst_leakage
 from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
 from .run_results import RunResults, check_same_test_set, choose_reference, mean_and_std, score_runs
 from .significance import holm, mcnemar_of_runs, paired_differences
-from .text_tables import latex_table, markdown_table, score_cell
+from .text_tables import latex_table, markdown_table, score_cell, without_empty_columns
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class System:
         model: Name in the zoo, or folder, that the network was built from.
         flags: Further settings that set it apart, for people.
         runs: Scored test set by seed.
-        facts: `num_parameters`, `train_seconds`, `resumed` and `validation_unweighted_accuracy` of each run, where
-            known.
+        facts: `num_parameters`, `train_seconds`, `resumed`, `validation_unweighted_accuracy` and `leakage` (see
+            `speaker_leakage`) of each run, where known.
         changed: Whether the network's configuration differs from the one of that name in the zoo.
         adversarial: Whether it was trained adversarially.
     """
@@ -54,6 +55,7 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
         of the paper's row or None; `adversarial`, None or the `epsilon` and the scores on fake clips;
         `confusion_matrix`, summed over seeds; `groups` and `speakers`, see `fairness`.
         `labels`, `num_utterances`, `num_speakers`, `majority` and `majority_from`, see `evaluate_predictions`.
+        `leakage`, that of the run with the most speakers of the test set in training (see `speaker_leakage`).
         `reference`, its name, `reference_chosen`, "by UA" or "by name", and `comparisons`: for every other system
         `system`, both `SCORES` (see `paired_differences`) with `p_holm`, and `mcnemar` with `p_holm` and the `seed`
         of the runs it compares (the first that both have).
@@ -69,6 +71,9 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
     return {
         "labels": first.labels,
         **{key: first.results[key] for key in ("num_utterances", "num_speakers", "majority", "majority_from")},
+        "leakage": worst_leakage(
+            [facts["leakage"] for system in systems for facts in system.facts if "leakage" in facts]
+        ),
         "systems": rows,
         "reference": reference,
         "reference_chosen": chosen,
@@ -155,7 +160,13 @@ def _comparisons(systems: Sequence[System], reference: str, test_set: RunResults
     return comparisons
 
 
-def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str, figure2: str | None = None) -> str:
+def comparison_markdown(
+    comparison: Mapping[str, Any],
+    corpus: str,
+    picture: str,
+    figure2: str | None = None,
+    difference: str | None = None,
+) -> str:
     """Return the report below its heading.
 
     Args:
@@ -163,6 +174,8 @@ def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str
         corpus: Corpus that the systems were tested on.
         picture: File name of the picture of scores, beside the report.
         figure2: File name of the picture of confusion matrices, beside the report; None for no such section.
+        difference: Difference of the task from that of the paper's Table 5 in words, "" for none. Default: it is
+            another task, and the paper's figures are left out.
     """
     size = f"{comparison['num_utterances']:,} utterances"
     if comparison["num_speakers"] is not None:
@@ -176,11 +189,10 @@ def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str
     ]
     if several:
         notes.append("Scores are means over seeds, ± one sample standard deviation; the interval is that of the mean.")
-    if _has_published(comparison):
-        split = f"**another corpus than {corpus}**, with an easier split: they rank systems there and are no goal here"
-        if corpus == "lssed":
-            split = "on its own split, with the same speakers on both sides: speaker-disjoint scores are lower"
-        notes.append(f"The columns LSSED WA and LSSED UA are the paper's Table 5, {split}.")
+    notes.append(f"**{leakage_sentence(comparison['leakage'])}**")
+    if difference is not None and any(row["published"] for row in comparison["systems"]):
+        note = "The columns paper WA and paper UA are the paper's Table 5, with the same speakers in training and test"
+        notes.append(f"{note}. **Here the task differs: {difference}.**" if difference else f"{note}, as here.")
     if any(row["changed"] and row["published"] for row in comparison["systems"]):
         notes.append("† The network's configuration was changed, so it is not the one of the paper's row.")
     if any(row["resumed"] for row in comparison["systems"]):
@@ -192,8 +204,9 @@ def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str
             "validation UA is that of the validation split, the only one to choose by: a system chosen by its UA on "
             "the test split would flatter itself."
         )
-    header, rows = table_cells(comparison)
-    parts = [markdown_table(header, rows, 3), "\n".join(f"- {note}" for note in notes), f"![UA]({picture})"]
+    header, rows = table_cells(comparison, difference is not None)
+    num_names = sum(name in ("system", "algorithm", "backbone") for name in header)
+    parts = [markdown_table(header, rows, num_names), "\n".join(f"- {note}" for note in notes), f"![UA]({picture})"]
     if comparison["comparisons"]:
         parts += ["## Significance", _significance_table(comparison), _significance_note(comparison)]
     if fair := fairness_table({row["name"]: row for row in comparison["systems"]}):
@@ -203,23 +216,65 @@ def comparison_markdown(comparison: Mapping[str, Any], corpus: str, picture: str
     return "\n\n".join(parts) + "\n"
 
 
-def comparison_latex(comparison: Mapping[str, Any], corpus: str) -> str:
-    """Return the table of `comparison_markdown` as LaTeX."""
-    header, rows = table_cells(comparison)
-    caption = f"Systems on {corpus}, with 95 % intervals"
-    caption += "; LSSED columns are those of Fan et al. (2021), Table 5." if _has_published(comparison) else "."
-    return latex_table(header, rows, caption, 3)
+def comparison_latex(comparison: Mapping[str, Any], corpus: str, difference: str | None = None) -> str:
+    """Return the systems in the columns of Table 5 as LaTeX, for the width of a page with two columns.
+
+    Args:
+        comparison: Result of `compare_systems`.
+        corpus: Corpus that the systems were tested on.
+        difference: See `comparison_markdown`.
+    """
+    systems = comparison["systems"]
+    names = Counter((row["algorithm"], row["backbone"]) for row in systems)
+    rows = []
+    for row in systems:
+        unique = row["algorithm"] and names[row["algorithm"], row["backbone"]] == 1 and not row["changed"]
+        name = row["algorithm"] if unique else row["name"]
+        rows.append([name, row["backbone"] or "", *map(_score_cell, (row[score] for score in SCORES))])
+        rows[-1] += _paper_cells(row["published"], difference)
+    best = {score: max(row[score]["mean"] for row in systems) for score in SCORES}
+    bold = [
+        (number, 2 + column)
+        for number, row in enumerate(systems)
+        for column, score in enumerate(SCORES)
+        if row[score]["mean"] == best[score]
+    ]
+    majority = comparison["majority"]
+    rows.append([f'always "{comparison["labels"][majority["label"]]}"', ""])
+    rows[-1] += [f"{majority[score]:.3f}" for score in SCORES]
+    rows[-1] += _paper_cells(dict(zip(SCORES, LSSED_MAJORITY, strict=True)), difference)
+    header = [
+        "Algorithm",
+        "Backbone",
+        "WA",
+        "UA",
+        *(f"paper {name}" for name in ("WA", "UA") if difference is not None),
+    ]
+    caption = f"The performance of different methods on {corpus}, with 95 % intervals. "
+    caption += leakage_sentence(comparison["leakage"])
+    if difference is not None:
+        caption += " The columns of the paper are Table 5 of Fan et al. (2021)"
+        caption += f", on another test set: {difference}." if difference else "."
+    return latex_table(header, rows, caption, 2, bold=bold, columns=2)
 
 
-def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows in the layout of Table 5, the majority row last.
+def _paper_cells(published: Mapping[str, float] | None, difference: str | None) -> list[str]:
+    if difference is None:
+        return []
+    return [f"{published[score]:.3f}" if published else "–" for score in SCORES]
 
-    The paper's figures stand beside ours if the classes are the paper's and one of the systems is in Table 5.
+
+def table_cells(comparison: Mapping[str, Any], paper: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows in the layout of Table 5, the majority row last, without columns that would be empty.
+
+    Args:
+        comparison: Result of `compare_systems`.
+        paper: Whether the paper's figures stand beside ours, if one of the systems is in Table 5.
     """
     header = ["system", "algorithm", "backbone", "WA", "UA", "parameters", "training s"]
-    shown = _has_published(comparison)
+    shown = paper and any(row["published"] for row in comparison["systems"])
     if shown:
-        header += ["LSSED WA", "LSSED UA"]
+        header += ["paper WA", "paper UA"]
     validated = any(row["validation_unweighted_accuracy"] for row in comparison["systems"])
     if validated:
         header.append("validation UA")
@@ -261,13 +316,7 @@ def table_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str
     scores = [f"{majority[name]:.3f}" for name in SCORES]
     lssed = [f"{value:.3f}" for value in LSSED_MAJORITY if shown]
     rows.append([f'always "{label}"', "", "", *scores, "", "", *lssed, *[""] * validated])
-    return header, rows
-
-
-def _has_published(comparison: Mapping[str, Any]) -> bool:
-    """Return whether the paper has figures for these classes and one of these systems."""
-    published = any(row["published"] for row in comparison["systems"])
-    return published and {label.lower() for label in comparison["labels"]} == set(BENCHMARK_EMOTIONS)
+    return without_empty_columns(header, rows)
 
 
 def _validation_cell(row: Mapping[str, Any], validated: bool) -> list[str]:

@@ -7,13 +7,18 @@ import numpy as np
 
 from .fairness import fairness, fairness_table
 from .intervals import SCORES, percentile_intervals
+from .leakage import leakage_sentence
 from .published import TABLE_4
 from .run_results import RunResults, score_runs
 from .text_tables import latex_table, markdown_table, score_cell
 
 
 def compare_corpora(
-    runs: Mapping[tuple[str, str], Mapping[int, RunResults]], labels: Sequence[str], *, num_resamples: int = 2000
+    runs: Mapping[tuple[str, str], Mapping[int, RunResults]],
+    labels: Sequence[str],
+    leakages: Mapping[str, Mapping[str, int | None]] | None = None,
+    *,
+    num_resamples: int = 2000,
 ) -> dict[str, Any]:
     """Score systems on their own corpus and on others, with the difference of both.
 
@@ -24,10 +29,12 @@ def compare_corpora(
             on its own corpus.
         labels: Classes to score. Utterances of other classes are left out, and predictions of other classes give way
             to the most probable one of these (see `RunResults.restricted`).
+        leakages: Speakers of each corpus in its training and its test set, see `speaker_leakage`. Default: unknown.
         num_resamples: Number of bootstrap resamples.
 
     Returns:
-        JSON-ready: `labels`, and `pairs`, a list of `source`, `target`, `seeds`, `num_utterances`, `num_speakers`,
+        JSON-ready: `labels`, `leakages`, and `pairs`, a list of `source`, `target`, `seeds`, `num_utterances`,
+        `num_speakers`,
         `majority` (scores on the target of always answering with the source's largest class), both scores with `mean`,
         `std` (over seeds), `low`, `high` (95 %) and `by_seed`, and `loss`, None or both scores with `value` (own minus
         other, of the means), `low` and `high`; `groups` and `speakers`, see `fairness`.
@@ -58,7 +65,9 @@ def compare_corpora(
             both = own[2] is not None and resampled is not None
             row["loss"] = percentile_intervals(own[1] - values, own[2] - resampled if both else None)
         pairs.append(row)
-    return {"labels": list(labels), "pairs": pairs}
+    unknown = {"shared": None, "speakers": None}
+    leakages = {source: dict((leakages or {}).get(source, unknown)) for source, target in runs if source == target}
+    return {"labels": list(labels), "leakages": leakages, "pairs": pairs}
 
 
 def loss_matrices(
@@ -86,13 +95,16 @@ def loss_matrices(
     return losses, details
 
 
-def cross_corpus_markdown(comparison: Mapping[str, Any], target_split: str, picture: str) -> str:
+def cross_corpus_markdown(
+    comparison: Mapping[str, Any], target_split: str, picture: str, names: Mapping[str, str | None] | None = None
+) -> str:
     """Return the report below its heading.
 
     Args:
         comparison: Result of `compare_corpora`.
         target_split: Split of other corpora that models were tested on, "test" or all of them.
         picture: File name of the picture of losses, beside the report.
+        names: Corpus in the registry that each corpus is, to find the paper's pairs. Default: the names themselves.
     """
     others = "the test splits" if target_split == "test" else "all clips"
     notes = [
@@ -102,27 +114,63 @@ def cross_corpus_markdown(comparison: Mapping[str, Any], target_split: str, pict
         "single speaker gives none.",
         "A model's features are normalised with the statistics of the corpus it was trained on, on every corpus.",
         "Majority: always answering with the largest class of the corpus of training.",
+        *(f"**{source}: {leakage_sentence(leakage)}**" for source, leakage in comparison["leakages"].items()),
     ]
     if any(len(row["seeds"]) > 1 for row in comparison["pairs"]):
         notes.append("Scores are means over seeds, ± one sample standard deviation; intervals are those of the means.")
     header, rows = pair_cells(comparison)
     fair = fairness_table({f"{row['source']} → {row['target']}": row for row in comparison["pairs"]})
-    paper = [[source, target, f"{wa:.3f}", f"{ua:.3f}"] for (source, target), (wa, ua) in TABLE_4.items()]
+    paper = [
+        [row["source"], row["target"], *(f"{loss:.3f}" for loss in losses)]
+        for row in comparison["pairs"]
+        if (losses := _papers_losses(row, names))
+    ]
     parts = [
         markdown_table(header, rows, 2),
         "\n".join(f"- {note}" for note in notes),
         f"![Losses]({picture})",
-        *(["## Groups and speakers", fair, "## The paper"] if fair else []),
-        "The paper's Table 4, of a ResNet152 (other corpora unless they are named above; its splits are not told):",
-        markdown_table(["source", "target", "−WA", "−UA"], paper, 2),
+        *(["## Groups and speakers", fair] if fair else []),
     ]
+    if paper:
+        parts += [
+            "## The paper",
+            "The paper's Table 4, of a ResNet152. Its classes and its split of IEMOCAP are not told, and its split of "
+            "LSSED has the same speakers in training and test.",
+            markdown_table(["source", "target", "−WA", "−UA"], paper, 2),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
-def cross_corpus_latex(comparison: Mapping[str, Any]) -> str:
-    """Return the table of `cross_corpus_markdown` as LaTeX."""
-    header, rows = pair_cells(comparison)
-    return latex_table(header, rows, "Loss on other corpora (own minus other), with 95 % intervals.", 2)
+def _papers_losses(row: Mapping[str, Any], names: Mapping[str, str | None] | None) -> tuple[float, float] | None:
+    """Return the losses of WA and UA in the paper's Table 4 for a pair of corpora, None where it has none."""
+    names = names or {}
+    return TABLE_4.get(tuple(names.get(row[end], row[end]) for end in ("source", "target")))
+
+
+def cross_corpus_latex(comparison: Mapping[str, Any], names: Mapping[str, str | None] | None = None) -> str:
+    """Return the losses in the columns of Table 4 as LaTeX, for one column of a page.
+
+    Args:
+        comparison: Result of `compare_corpora`.
+        names: See `cross_corpus_markdown`.
+    """
+    pairs = [row for row in comparison["pairs"] if row["loss"]]
+    least = {score: min((row["loss"][score]["value"] for row in pairs), default=None) for score in SCORES}
+    rows, bold = [], []
+    for number, row in enumerate(pairs):
+        rows.append([row["source"], row["target"], *(score_cell(**row["loss"][score]) for score in SCORES)])
+        bold += [(number, 2 + n) for n, score in enumerate(SCORES) if row["loss"][score]["value"] == least[score]]
+    for row in pairs:
+        if losses := _papers_losses(row, names):
+            rows.append([f"{row['source']} (paper)", row["target"], *(f"{loss:.3f}" for loss in losses)])
+    leakages = (f"{source}: {leakage_sentence(leakage)}" for source, leakage in comparison["leakages"].items())
+    caption = (
+        "Performance degradation when testing in the target database compared with the source database (training in "
+        f"the source database), with 95 % intervals. {' '.join(leakages)}"
+    )
+    if len(rows) > len(pairs):
+        caption += " Rows of the paper: Fan et al. (2021), Table 4, with other classes and splits."
+    return latex_table(["Source", "Target", "−WA", "−UA"], rows, caption, 2, bold=bold)
 
 
 def pair_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

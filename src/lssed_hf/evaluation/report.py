@@ -176,8 +176,8 @@ def write_report(
         results: Scores from `evaluate_predictions`, with `adversarial` and `speaker_normalization` where they apply.
         output_dir: Folder to write to, made if need be; files of an earlier report are replaced.
         title: Heading of the report.
-        context: Facts on the run, such as model, data set, split and command, and perhaps a `warning` (a sentence).
-            They head the report and enter `results.json`.
+        context: Facts on the run, such as model, data set, split and command, and perhaps a `warning` and a
+            sentence on the `speakers` that training and test share. They head the report and enter `results.json`.
 
     Returns:
         Path of `report.md`, which is written last.
@@ -272,12 +272,12 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
     source = "the training set" if results["majority_from"] == "training" else "the test set"
 
     parts = [f"# {title}"]
-    if facts := {name: value for name, value in context.items() if name != "warning"}:
+    if facts := {name: value for name, value in context.items() if name not in ("warning", "speakers")}:
         parts.append(context_list(facts))
     if "warning" in context:
         parts.append(f"**{plain(context['warning'])}**")
     parts += [
-        f"{size}.",
+        f"{size}. {plain(context.get('speakers', ''))}".strip(),
         summary_table(results),
         f"WA is accuracy, UA the mean recall of the classes; macro F1 is {metrics['macro_f1']:.3f}. Brackets hold "
         f"95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives none. The second "

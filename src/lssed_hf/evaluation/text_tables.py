@@ -32,6 +32,12 @@ def score_cell(
     return cell if low is None else f"{cell} [{low:{form}}, {high:{form}}]"
 
 
+def without_empty_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Return a table without the columns whose cells are all empty or a dash."""
+    kept = [index for index, cells in enumerate(zip(*rows, strict=True)) if set(cells) - {"", "–"}]
+    return [header[index] for index in kept], [[row[index] for index in kept] for row in rows]
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_names: int = 1) -> str:
     """Return a Markdown table. The first `num_names` columns are aligned left, the others right."""
     lines = [header, [":--"] * num_names + ["--:"] * (len(header) - num_names), *rows]

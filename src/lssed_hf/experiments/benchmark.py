@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.comparison import System, compare_systems, comparison_latex, comparison_markdown, table_cells
+from ..evaluation.leakage import leakage_sentence, speaker_leakage
 from ..evaluation.plots import plot_confusion_matrices, plot_scores
 from ..evaluation.report import joined_runs
 from ..evaluation.run_results import mean_and_std, read_run
@@ -16,8 +17,10 @@ from ..evaluation.text_tables import markdown_table, score_cell
 from ..files import replacing, write_json
 from ..hub.run_folders import runs_folder
 from ..inference.speaker_normalization import speakers_of
+from ..inference.trained_on import read_record
 from .cross_corpus import folder_name
 from .experiment_report import Report, failures_of, missing_section, write_text
+from .papers_task import table5_difference
 from .runs import Run, data_arguments
 from .settings import recipe, training_settings
 
@@ -156,30 +159,34 @@ def write_benchmark(
         return None
     failures = failures_of(run for by_seed in system_runs.values() for folds in by_seed.values() for run in folds)
     first_runs = {spec.name: next(iter(by_seed.values()))[0] for spec, by_seed in system_runs.items()}
-    corpus = data_arguments(next(iter(first_runs.values())).settings).dataset_name
+    settings = next(iter(first_runs.values())).settings
+    corpus = data_arguments(settings).dataset_name
     finished = [system.name for system in systems]
     comparison = compare_systems(systems, reference if reference in finished else None)
     rows = {row["name"]: row for row in comparison["systems"]}
+    difference = table5_difference(settings, comparison)
     pair = [name for name in figure2 or () if name in finished]
     if len(pair) < 2:
         pair = sorted(finished, key=lambda name: (name != comparison["reference"], -_ua(rows[name])))[:2]
 
     write_json(output_dir / "results.json", {"corpus": corpus, **comparison, "failures": failures})
-    write_text(output_dir / "table.tex", comparison_latex(comparison, corpus))
+    write_text(output_dir / "table.tex", comparison_latex(comparison, corpus, difference))
     with replacing(output_dir / "table.png") as path:
         title = f"UA on {corpus}, with 95 % intervals"
-        plot_scores(_dots(comparison), path, majority=comparison["majority"]["unweighted_accuracy"], xlabel=title)
+        dots = _dots(comparison, difference is not None)
+        plot_scores(dots, path, majority=comparison["majority"]["unweighted_accuracy"], xlabel=title)
     with replacing(output_dir / "figure2.png") as path:
         matrices = {name: rows[name]["confusion_matrix"] for name in pair}
         plot_confusion_matrices(matrices, comparison["labels"], path)
     write_text(
         output_dir / "report.md",
         f"# {len(systems)} system{'' if len(systems) == 1 else 's'} on {corpus}\n\n"
-        f"{comparison_markdown(comparison, corpus, 'table.png', 'figure2.png')}"
+        f"{comparison_markdown(comparison, corpus, 'table.png', 'figure2.png', difference)}"
         f"{_folds_section(comparison, system_runs)}{missing_section(failures)}"
         f"\n## Recipe\n\n{recipe({name: run.settings for name, run in first_runs.items()})}\n",
     )
-    return Report(output_dir / "report.md", *table_cells(comparison))
+    cells = table_cells(comparison, difference is not None)
+    return Report(output_dir / "report.md", *cells, [leakage_sentence(comparison["leakage"])])
 
 
 def _system(spec: Spec, by_seed: Mapping[int, Sequence[Run]]) -> System | None:
@@ -197,20 +204,26 @@ def _system(spec: Spec, by_seed: Mapping[int, Sequence[Run]]) -> System | None:
         # Without the folders of this machine.
         shlex.join(Path(flag).name if os.path.isabs(flag) else flag for flag in spec.flags),
         {seed: joined_runs([read_run(run.folder) for run in folds]) for seed, folds in finished.items()},
-        [_joined_facts([run.facts for run in folds]) for folds in finished.values()],
+        [_joined_facts(folds) for folds in finished.values()],
         "config_overrides" in settings,
         settings.get("adversarial", "none") != "none",
     )
 
 
-def _joined_facts(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the facts of a run, or of several with their seconds together and their mean UA on validation clips."""
+def _joined_facts(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the facts of a run, or of several: sums of seconds and speakers, the mean UA on validation clips."""
+    folds = [run.facts for run in runs]
+    leakages = [speaker_leakage(read_record(run.folder)) for run in runs]
     validation = [facts["validation_unweighted_accuracy"] for facts in folds]
     return {
         "num_parameters": folds[0]["num_parameters"],
         "train_seconds": sum(facts["train_seconds"] for facts in folds),
         "resumed": any(facts["resumed"] for facts in folds),
         "validation_unweighted_accuracy": None if None in validation else mean_and_std(validation)["mean"],
+        "leakage": {
+            key: None if None in (numbers := [row[key] for row in leakages]) else sum(numbers)
+            for key in ("shared", "speakers")
+        },
     }
 
 
@@ -235,8 +248,8 @@ def _ua(row: Mapping[str, Any]) -> float:
     return row["unweighted_accuracy"]["mean"]
 
 
-def _dots(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of `plot_scores`."""
+def _dots(comparison: Mapping[str, Any], paper: bool) -> list[dict[str, Any]]:
+    """Return the rows of `plot_scores`, with the paper's figures if wanted."""
     dots = []
     for row in comparison["systems"]:
         score, published = row["unweighted_accuracy"], row["published"]
@@ -246,7 +259,7 @@ def _dots(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "value": score["mean"],
                 **{bound: score[bound] for bound in ("low", "high")},
                 "points": list(score["by_seed"].values()),
-                "published": published["unweighted_accuracy"] if published and not row["changed"] else None,
+                "published": published["unweighted_accuracy"] if paper and published and not row["changed"] else None,
             }
         )
     return dots

@@ -15,12 +15,15 @@ from ..evaluation.corpus_losses import (
     pair_cells,
 )
 from ..evaluation.few_shot import compare_few_shot, few_shot_markdown, few_shot_panels, start_name
+from ..evaluation.leakage import leakage_sentence, speaker_leakage, worst_leakage
 from ..evaluation.plots import plot_curves, plot_losses
 from ..evaluation.run_results import RunResults, read_run
 from ..files import replacing, write_json
 from ..hub.run_folders import runs_folder
+from ..inference.trained_on import read_record
 from ..training.arguments import DataArguments
 from .experiment_report import Report, failures_of, missing_section, write_text
+from .papers_task import corpus_source
 from .runs import Run, data_arguments
 from .settings import recipe, training_settings
 
@@ -202,27 +205,37 @@ def write_cross_corpus(
         return None
     labels = next(run.settings["labels"] for run in pair_runs.values() if run.work == "evaluate")
     failures = failures_of((*pair_runs.values(), *few_shot_runs.values()))
-    comparison = compare_corpora(tested, labels)
+    trainings = {(source, seed): run for (source, target, seed), run in pair_runs.items() if target is None}
+    leakages = {
+        source: worst_leakage(
+            [speaker_leakage(read_record(trainings[source, seed].folder)) for seed in tested.get((source, source), ())]
+        )
+        for source, _ in trainings
+    }
+    comparison = compare_corpora(tested, labels, leakages)
+    names = {name: corpus_source(run.settings).corpus for (name, _), run in trainings.items()}
+    names |= {target: corpus_source(run.settings).corpus for (_, target, _), run in pair_runs.items() if target}
     curves = compare_few_shot(_few_shot_results(pair_runs, few_shot_runs, labels))
 
     write_json(
         output_dir / "results.json",
         {"corpora": list(corpora), **comparison, "few_shot": curves, "failures": failures},
     )
-    write_text(output_dir / "table.tex", cross_corpus_latex(comparison))
+    write_text(output_dir / "table.tex", cross_corpus_latex(comparison, names))
     with replacing(output_dir / "table.png") as path:
         plot_losses(*loss_matrices(comparison, corpora), corpora, path)
     if curves:
         with replacing(output_dir / "few_shot.png") as path:
             plot_curves(few_shot_panels(curves), path, xlabel="training speakers of the target")
     model = next(iter(pair_runs.values())).settings.get("model_name_or_path", "pyresnet50")
-    text = f"# {model} across corpora\n\n{cross_corpus_markdown(comparison, target_split, 'table.png')}"
+    text = f"# {model} across corpora\n\n{cross_corpus_markdown(comparison, target_split, 'table.png', names)}"
     if curves:
         text += f"\n## Few speakers\n\n{few_shot_markdown(curves, 'few_shot.png')}\n"
-    trainings = {source: run.settings for (source, target, _), run in pair_runs.items() if target is None}
-    text += f"\n## Recipe\n\n{recipe(trainings)}\n{missing_section(failures)}"
+    recipes = {source: run.settings for (source, _), run in trainings.items()}
+    text += f"\n## Recipe\n\n{recipe(recipes)}\n{missing_section(failures)}"
     write_text(output_dir / "report.md", text)
-    return Report(output_dir / "report.md", *pair_cells(comparison))
+    notes = [f"{source}: {leakage_sentence(leakage)}" for source, leakage in comparison["leakages"].items()]
+    return Report(output_dir / "report.md", *pair_cells(comparison), notes)
 
 
 def _few_shot_results(

@@ -14,7 +14,6 @@ import numpy as np
 from transformers import SequenceFeatureExtractor
 
 from ..corpora import corpus_builder
-from ..corpora.sources import Source, find_source
 from ..evaluation.depression_report import depression_latex, depression_markdown, flow_section, table_cells
 from ..evaluation.diagnosis import best_threshold
 from ..evaluation.participants import DepressionSystem, compare_depression, participant_run
@@ -26,6 +25,7 @@ from ..inference.trained_on import read_record
 from ..models.registry import create_feature_extractor, list_models
 from .benchmark import Spec, make_run, parse_systems
 from .experiment_report import Report, failures_of, missing_section, write_text
+from .papers_task import corpus_source, table6_difference
 from .runs import Run, data_arguments
 from .settings import recipe, training_settings
 from .starts import describe_start, describe_trained
@@ -44,8 +44,6 @@ FRONT_ENDS = {"own": None, "65ms": (1024, 512), "25ms": (400, 160)}
 #: Official name of a split -> its name in `datasets`.
 SPLITS = {"development": "validation", "test": "test"}
 LABELS = ["not_depressed", "depressed"]
-#: Participants, and depressed ones, that the paper's figures fit.
-PAPERS_PEOPLE = (35, 12)
 
 
 @dataclass(frozen=True)
@@ -220,7 +218,7 @@ def write_depression(
 
     output_dir, corpus, split = study.output_dir, study.dataset_name, study.evaluate_on
     settings = next(iter(plans[0].runs.values())).settings
-    flow, difference = participant_flow(settings), _difference(settings, comparison)
+    flow, difference = participant_flow(settings), table6_difference(settings, comparison)
     write_text(output_dir / "table.tex", depression_latex(comparison, corpus, split, difference))
     write_json(
         output_dir / "results.json",
@@ -261,36 +259,13 @@ def _depression_run(run: Run) -> RunResults:
     return read_run(run.folder).restricted(LABELS)
 
 
-def _difference(settings: Mapping[str, Any], comparison: Mapping[str, Any]) -> str | None:
-    """Return how the scored participants differ from the paper's, "" for not at all, None on another corpus."""
-    source = _source(settings)
-    if source is None or source.corpus != "daic_woz":
-        return None
-    people = comparison["num_participants"], comparison["num_depressed"]
-    if people == PAPERS_PEOPLE and settings["test_split_name"] == SPLITS["development"]:
-        return ""
-    number, depressed = PAPERS_PEOPLE
-    return (
-        f"they fit the {number} participants of the development set, {depressed} of them depressed, and here are "
-        f"{people[0]}, {people[1]} of them depressed"
-    )
-
-
-def _source(settings: Mapping[str, Any]) -> Source | None:
-    data_args = data_arguments(dict(settings))
-    try:
-        return find_source(data_args.dataset_name, data_args.data_dir)
-    except FileNotFoundError:
-        return None
-
-
 def participant_flow(settings: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """Return the participant flow of the corpus of a training (see `CorpusBuilder.participant_flow`).
 
     None stands for a data set that does not tell who was left out, or is not there any more.
     """
-    source = _source(settings)
-    if source is None or source.corpus is None or source.path is None:
+    source = corpus_source(settings)
+    if source.corpus is None or source.path is None:
         return None
     if source.manifest is not None:
         return source.manifest.get("participants")

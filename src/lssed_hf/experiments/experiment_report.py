@@ -17,11 +17,13 @@ class Report:
         path: Path of `report.md`.
         header: Header of its first table.
         rows: Rows of its first table.
+        notes: Sentences below the table on a terminal.
     """
 
     path: Path
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
 
 
 def failures_of(runs: Iterable[Run]) -> dict[str, str]:

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 #: `--train_split_name` for the clips of all splits, of which the validation split is held out.
 ALL_SPLITS = "all"
+_DRAWS = 50  # of speakers for validation, until each label is on both sides
+_STRIDE = 1_000_003  # between their seeds, which other seeds of trainings do not reach
 #: Column of the training split with the name of each clip's corpus, where there are several.
 CORPUS_COLUMN = "corpus"
 
@@ -98,6 +100,13 @@ def with_validation(
         dataset = datasets.DatasetDict({**dataset, **parts})
     if label_column is not None:
         names = dataset[train_split].features[label_column].names
+        if validation_split in dataset:
+            unseen = set(dataset[train_split][label_column]) - set(dataset[validation_split][label_column])
+            if unseen:
+                logger.warning(
+                    f"validation has no clip of {', '.join(names[label] for label in sorted(unseen))}: a model is "
+                    "chosen by its UA on the other classes"
+                )
         learnt = set(dataset[train_split][label_column])
         if len(learnt) < 2:
             found = ", ".join(names[label] for label in learnt) or "missing"
@@ -135,7 +144,8 @@ def _held_out_clips(
     known = np.array([speaker is not None for speaker in speakers])
     groups = [speaker for speaker in speakers if speaker is not None]
     group_labels = [label for label, is_known in zip(labels, known) if is_known]
-    if held_out := held_out_speakers(groups, group_labels, data_args.validation_fraction, seed):
+    names = None if label_column is None else rows.features[label_column].names
+    if held_out := held_out_with_all_labels(groups, group_labels, data_args.validation_fraction, seed, names):
         if not known.all():
             logger.warning(f"{(~known).sum()} clips of unknown speakers stay in the training split")
         return np.array([speaker in held_out for speaker in speakers])
@@ -148,10 +158,46 @@ def _held_out_clips(
         raise ValueError(f"no training clip can be held out: {len(rows)} clips are too few, two of a class are needed")
     left = set(labels) - {label for label, is_drawn in zip(labels, drawn) if is_drawn}
     if label_column is not None and left:
-        names = rows.features[label_column].names
         small = ", ".join(names[label] for label in sorted(left))
         logger.warning(f"too few clips to hold one out: {small}; all of them stay in the training split")
     return drawn
+
+
+def held_out_with_all_labels(
+    speakers: Sequence[str], labels: Sequence, fraction: float, seed: int, names: Sequence[str] | None = None
+) -> set[str]:
+    """Return speakers to hold out, drawn again until both sides have clips of every label that two speakers have.
+
+    Where no draw does, the one that lacks the fewest labels is taken. A warning tells of another draw than the first.
+
+    Args:
+        speakers: Speaker of each clip.
+        labels: Label of each clip.
+        fraction: Share of the clips to hold out.
+        seed: Seed of the first draw.
+        names: Names of the labels. Default: the labels play no part.
+    """
+    if names is None:
+        return held_out_speakers(speakers, labels, fraction, seed)
+    by_speaker = set(zip(speakers, labels))
+    shared = {label for label in set(labels) if sum(other == label for _, other in by_speaker) > 1}
+
+    def missing(held_out: set[str]) -> set:
+        sides = [{label for name, label in by_speaker if (name in held_out) == side} for side in (True, False)]
+        return shared - (sides[0] & sides[1])
+
+    held_out = best = held_out_speakers(speakers, labels, fraction, seed)
+    for attempt in range(1, _DRAWS) if held_out else ():
+        if not missing(best):
+            break
+        drawn = held_out_speakers(speakers, labels, fraction, seed + attempt * _STRIDE)
+        best = min(best, drawn, key=lambda chosen: len(missing(chosen)))
+    if best is not held_out:
+        lost = ", ".join(names[label] for label in sorted(missing(held_out) - missing(best)))
+        logger.warning(
+            f"speakers for validation were drawn again: without {lost} on one side, epochs are chosen badly"
+        )
+    return best
 
 
 def _speakers(rows: datasets.Dataset, column: str) -> list[str | None]:

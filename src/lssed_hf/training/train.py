@@ -16,6 +16,7 @@ from transformers import set_seed
 from ..audio import AudioError
 from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.sources import find_source
+from ..evaluation.leakage import leakage_sentence, speaker_leakage
 from ..files import naming
 from ..hub.cards.model_card import write_model_card
 from ..inference.classifiers.svm import CLASSICAL
@@ -251,6 +252,8 @@ def _score(
     train_rows = splits[data_args.train_split_name]
     labels = train_rows.features[data_args.label_column_name].names
     majority = np.bincount(np.asarray(train_rows[data_args.label_column_name])).argmax()
+    speakers = leakage_sentence(speaker_leakage(read_record(Path(args.output_dir))))
+    print(f"{speakers}\n")
     return evaluate_model(
         args.output_dir,
         splits[data_args.test_split_name],
@@ -262,7 +265,11 @@ def _score(
         majority_label=labels[majority],
         adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
         trust_remote_code=model_args.trust_remote_code,
-        context={"dataset": data_args.dataset_name or "in memory", "split": data_args.test_split_name},
+        context={
+            "dataset": data_args.dataset_name or "in memory",
+            "split": data_args.test_split_name,
+            "speakers": speakers,
+        },
     )
 
 
