@@ -1,6 +1,10 @@
+from unittest import mock
+
 import datasets
+import huggingface_hub
 import pytest
 
+from lssed_hf.corpora import load_corpus
 from lssed_hf.corpora.corpus_arguments import CorpusArguments
 from lssed_hf.corpora.ravdess import Ravdess
 from lssed_hf.corpora.sources import encode_labels, find_source, load_splits
@@ -282,3 +286,12 @@ class TestEncodeLabels:
     def test_no_such_column(self):
         with pytest.raises(ValueError, match=r"split 'train' has no column 'emotion'; it has label"):
             encode_labels(self.splits(["a"], ["b"]), "emotion")
+
+
+def test_a_misspelt_corpus_gets_a_name(monkeypatch):
+    with pytest.raises(ValueError, match="unknown corpus 'ravdes'.*; did you mean ravdess?"):
+        load_corpus("ravdes", ".")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", mock.Mock(side_effect=OSError("no network")))
+    with pytest.raises(FileNotFoundError, match=r"ravdes is neither a folder nor a corpus .*; did you mean ravdess\?"):
+        load_splits("ravdes")

@@ -7,6 +7,7 @@ from pathlib import Path
 import datasets
 
 from ..lookup import class_of_table, module_of_table
+from ..suggest import did_you_mean
 from .base import CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance, corpus_features
 
 
@@ -55,7 +56,8 @@ def corpus_builder(name: str) -> type[CorpusBuilder]:
         ValueError: There is no corpus of that name.
     """
     if name not in _CORPORA:
-        raise ValueError(f"unknown corpus {name!r}; known are {', '.join(list_corpora())}")
+        known = list_corpora()
+        raise ValueError(f"unknown corpus {name!r}; known are {', '.join(known)}{did_you_mean(name, known)}")
     module, attribute = _CORPORA[name]
     entry = f"{__name__}._CORPORA[{name!r}]"
     return class_of_table(module_of_table(importlib.util.resolve_name(module, __name__), entry), attribute, entry)
@@ -69,8 +71,9 @@ def load_corpus(
     split_scheme: str | None = None,
     cache_dir: str | os.PathLike | None = None,
     num_proc: int | None = None,
+    streaming: bool = False,
     **config_kwargs,
-) -> datasets.DatasetDict:
+) -> datasets.DatasetDict | datasets.IterableDatasetDict:
     """Load a corpus from its folder as distributed, or your own recordings (`folder`).
 
     Args:
@@ -82,6 +85,7 @@ def load_corpus(
         split_scheme: Way to divide. Default: the corpus's first, with no speaker in two splits.
         cache_dir: Folder for the Arrow files. Default: the cache of `datasets`.
         num_proc: Number of processes to build with.
+        streaming: Whether rows are made when they are asked for, and no Arrow files are written.
         config_kwargs: Switches of the corpus, such as LSSED's `keep_chinese`, or `label_map` of your own recordings.
 
     Returns:
@@ -106,6 +110,8 @@ def load_corpus(
         cache_dir=None if cache_dir is None else str(cache_dir),
         **config_kwargs,
     )
+    if streaming:
+        return builder.as_streaming_dataset()
     builder.download_and_prepare(num_proc=num_proc)
     return builder.as_dataset()
 

@@ -1,6 +1,7 @@
 """Flags that name a data set, shared by the commands that load one."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -60,11 +61,16 @@ class CorpusArguments:
         if self.dataset_name is None and self.data_dir is not None:
             self.dataset_name = find_source(None, self.data_dir).corpus
 
-    def load(self, undivided: bool = False) -> datasets.DatasetDict:
+    def load(
+        self,
+        undivided: bool = False,
+        take: Callable[[datasets.IterableDatasetDict], datasets.DatasetDict] | None = None,
+    ) -> datasets.DatasetDict:
         """Load the splits, with the label as a ClassLabel and the columns under the names that the flags give.
 
         Args:
             undivided: Whether all clips are taken together, so that own recordings are not divided.
+            take: Function that takes clips of streamed splits. Default: nothing is streamed.
 
         Raises:
             ValueError: A flag does not fit the data set, or names a column that is not there.
@@ -79,7 +85,10 @@ class CorpusArguments:
             self.options(),
             columns=columns,
             undivided=undivided,
+            streaming=take is not None,
         )
+        if take is not None:
+            dataset = take(dataset)
         if all(
             self.audio_column_name not in rows.column_names and FEATURES_COLUMN in rows.column_names
             for rows in dataset.values()

@@ -38,7 +38,8 @@ def load_prepared(
     manifest: Mapping[str, Any],
     config_name: str | None = None,
     split_scheme: str | None = None,
-) -> datasets.DatasetDict:
+    streaming: bool = False,
+) -> datasets.DatasetDict | datasets.IterableDatasetDict:
     """Load a prepared folder.
 
     Args:
@@ -46,6 +47,7 @@ def load_prepared(
         manifest: Contents of `manifest.json`.
         config_name: Configuration. Default: the one to train on, where the folder has it, else the first.
         split_scheme: Split scheme, one of those that were prepared. Default: the first.
+        streaming: Whether rows are read when they are asked for, in the order of the shards.
 
     Raises:
         ValueError: The folder lacks that configuration or scheme.
@@ -73,7 +75,9 @@ def load_prepared(
         line = left_out_line(config, Counter(left_out), manifest["counts"]["written"])
         logger.warning(f"{manifest['corpus']}: {line}")
     # By its path: load_dataset would take our builder for a folder named lssed.
-    dataset = datasets.load_dataset(os.path.abspath(folder), config_name, **NO_SCRIPTS)
+    dataset = datasets.load_dataset(os.path.abspath(folder), config_name, streaming=streaming, **NO_SCRIPTS)
+    if streaming:
+        return dataset
     scheme = split_scheme or next((name for name in schemes if config_name == f"{config}_{name}"), schemes[0])
     return datasets.DatasetDict(
         {split: rows.select(_order(manifest, config, scheme, split, len(rows))) for split, rows in dataset.items()}

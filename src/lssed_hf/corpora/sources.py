@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import datasets
 import huggingface_hub
 
+from ..suggest import did_you_mean
 from . import CorpusBuilder, corpus_builder, list_corpora, load_corpus
 from .base import UNDIVIDED
 from .own.audformat import HEADER
@@ -87,7 +88,8 @@ def load_splits(
     options: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     undivided: bool = False,
-) -> datasets.DatasetDict:
+    streaming: bool = False,
+) -> datasets.DatasetDict | datasets.IterableDatasetDict:
     """Load a corpus, a folder of recordings, a prepared folder, or a data set on the Hub.
 
     Args:
@@ -99,6 +101,8 @@ def load_splits(
         columns: Names for the columns `audio`, `emotion` and `speaker_id` in the result. For a folder of recordings
             they are also the names in the user's table.
         undivided: Whether own recordings stay in one split, unless a scheme is named.
+        streaming: Whether rows are read when they are asked for, which a data set of the Hub need not be downloaded
+            for.
 
     Raises:
         FileNotFoundError: The folder is missing.
@@ -115,7 +119,9 @@ def load_splits(
         config_name = config_name or builder_class.TRAINING_CONFIG_NAME
         if undivided and split_scheme is None and UNDIVIDED in builder_class.SPLIT_SCHEMES:
             split_scheme = UNDIVIDED
-        dataset = load_corpus(source.corpus, source.path, config_name, split_scheme=split_scheme, **options)
+        dataset = load_corpus(
+            source.corpus, source.path, config_name, split_scheme=split_scheme, streaming=streaming, **options
+        )
         return rename_columns(dataset, named) if builder_class.COLUMN_OPTIONS else dataset
     if options:
         what = f"a prepared folder of {source.corpus}" if source.manifest else "read as it is"
@@ -124,7 +130,7 @@ def load_splits(
             "your own and for raw corpora, and are given to `lssed-hf prepare`"
         )
     if source.manifest is not None:
-        return load_prepared(source.path, source.manifest, config_name, split_scheme)
+        return load_prepared(source.path, source.manifest, config_name, split_scheme, streaming)
     if split_scheme is not None:
         raise ValueError(f"--split_scheme {split_scheme} is for corpora, and {source.path} is divided already")
     if os.path.isdir(source.path):
@@ -134,10 +140,11 @@ def load_splits(
         _ask_hub(path)
     try:
         folder = None if data_dir is None else os.fspath(data_dir)
-        return datasets.load_dataset(path, config_name, data_dir=folder, **NO_SCRIPTS)
+        return datasets.load_dataset(path, config_name, data_dir=folder, streaming=streaming, **NO_SCRIPTS)
     except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
         raise FileNotFoundError(
-            f"{name} is neither a folder, nor a corpus ({_known()}), nor on the Hub ({error})"
+            f"{name} is neither a folder, nor a corpus ({_known()}{did_you_mean(name, list_corpora())}), nor on the "
+            f"Hub ({error})"
         ) from error
 
 
@@ -149,7 +156,7 @@ def _ask_hub(name: str) -> None:
     """
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return  # load_dataset looks in its cache, and does not retry
-    neither = f"{name} is neither a folder nor a corpus ({_known()})"
+    neither = f"{name} is neither a folder nor a corpus ({_known()}{did_you_mean(name, list_corpora())})"
     try:
         huggingface_hub.HfApi().dataset_info(name, timeout=_HUB_TIMEOUT)
     except huggingface_hub.errors.RepositoryNotFoundError as error:

@@ -45,6 +45,10 @@ class DataArguments(CorpusArguments):
         "has nothing to choose.",
     )
     preprocessing_num_workers: int | None = HfArg(default=None, help="Processes for computing features.")
+    streaming: bool = HfArg(
+        default=False,
+        help="Read the data set as a stream, and take as many training clips from it as --max_steps needs.",
+    )
 
 
 @dataclass

@@ -131,7 +131,7 @@ def _extractor(settings: str) -> FrameExtractor:
 
 def fit_normalization(
     feature_extractor: FrameExtractor,
-    dataset: datasets.Dataset,
+    dataset: datasets.Dataset | datasets.IterableDataset,
     audio_column: str = "audio",
     num_proc: int | None = None,
 ) -> FrameExtractor:
@@ -141,7 +141,8 @@ def fit_normalization(
 
     Args:
         feature_extractor: Front end, changed in place.
-        dataset: Dataset with an audio column, or the result of `compute_features`.
+        dataset: Dataset with an audio column, streamed or not, or the result of `compute_features`. A stream is read
+            to its end: `dataset.take(1000)` measures a part.
         audio_column: Name of the column with the audio.
         num_proc: Number of processes.
 
@@ -151,12 +152,16 @@ def fit_normalization(
     Raises:
         ValueError: The dataset has no rows.
     """
-    if len(dataset) == 0:
-        raise ValueError("cannot fit normalisation statistics on a dataset without rows")
-    if "values" not in dataset.column_names:
-        dataset = compute_features(dataset, feature_extractor, audio_column, num_proc)
     frames = FrameStatistics()
-    for row in dataset.select_columns(["values", "width"]).with_format("numpy"):
-        frames.add(row["values"].reshape(-1, int(row["width"])))
+    if isinstance(dataset, datasets.IterableDataset):
+        for row in dataset.cast_column(audio_column, datasets.Audio(decode=False)):
+            frames.add(feature_extractor.extract(load_audio(row[audio_column], feature_extractor.sampling_rate)))
+    elif len(dataset):
+        if "values" not in dataset.column_names:
+            dataset = compute_features(dataset, feature_extractor, audio_column, num_proc)
+        for row in dataset.select_columns(["values", "width"]).with_format("numpy"):
+            frames.add(row["values"].reshape(-1, int(row["width"])))
+    if frames.count == 0:
+        raise ValueError("cannot fit normalisation statistics on a dataset without rows")
     feature_extractor.mean, feature_extractor.std = frames.mean.tolist(), frames.std.tolist()
     return feature_extractor

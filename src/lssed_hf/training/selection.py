@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import datasets
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ..corpora import corpus_builder
 from ..corpora.sources import COLUMNS, encode_labels, find_source, load_splits, rename_columns
 from ..corpora.splits import draw_clips, speaker_split
+from ..corpora.streamed import take_clips
 from ..labels import label_numbers
 from .arguments import DataArguments
 
@@ -24,7 +26,7 @@ CORPUS_COLUMN = "corpus"
 
 
 def training_splits(
-    data_args: DataArguments, seed: int, dataset: datasets.DatasetDict | None = None
+    data_args: DataArguments, seed: int, dataset: datasets.DatasetDict | None = None, num_streamed: int = 0
 ) -> datasets.DatasetDict:
     """Load the splits that a training takes, with encoded labels and one split for validation.
 
@@ -32,12 +34,16 @@ def training_splits(
         data_args: Data set, and the choice of its clips.
         seed: Seed of draws.
         dataset: Data set in memory, in place of the one that `data_args` names.
+        num_streamed: Number of training clips to take from a stream. Default: nothing is streamed.
 
     Raises:
         ValueError: A split, a column or clips are missing.
     """
-    label_column = data_args.label_column_name
-    dataset = data_args.load() if dataset is None else encode_labels(dataset, label_column)
+    label_column, take = data_args.label_column_name, None
+    if num_streamed:
+        names = data_args.train_split_name.split("+")
+        take = partial(take_clips, limits=dict.fromkeys(names, num_streamed), seed=seed)
+    dataset = data_args.load(take=take) if dataset is None else encode_labels(dataset, label_column)
     if data_args.test_speaker is not None:
         dataset = leave_speaker_out(dataset, data_args)
     elif data_args.train_split_name == ALL_SPLITS:

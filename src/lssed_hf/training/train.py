@@ -169,7 +169,7 @@ def _train_in_folder(
         check_settings(folder, settings)
     set_seed(args.seed)
     try:
-        splits = training_splits(data_args, args.seed, dataset)
+        splits = training_splits(data_args, args.seed, dataset, _num_streamed(data_args, args))
         _check_validation(data_args, model_args, args, splits)
         check_feature_set(data_args, model_args, args, splits)
         columns = ("id", data_args.label_column_name, data_args.speaker_column_name)
@@ -209,6 +209,15 @@ def _check_flags(model_args: ModelArguments, args: RecipeArguments) -> None:
             "--speaker_normalization is for networks: --probe takes an encoder and its front end as they are, unless "
             "with --probe_pooling statistics"
         )
+
+
+def _num_streamed(data_args: DataArguments, args: RecipeArguments) -> int:
+    """Return the number of training clips that a training takes from a stream, 0 where it does not stream."""
+    if not data_args.streaming:
+        return 0
+    if args.max_steps <= 0:
+        raise ValueError("--streaming needs --max_steps, which says how many clips to take from the stream")
+    return args.max_steps * args.train_batch_size * args.gradient_accumulation_steps * args.world_size
 
 
 def _check_validation(

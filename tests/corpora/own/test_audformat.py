@@ -147,3 +147,25 @@ def test_times_that_are_none(data):
     (data / "db.emotion.csv").write_text(EMOTION.replace("0 days 00:00:00.250000,anger", "soon,anger"))
     utterances, (reject,) = folder.FolderCorpus(config_name="default").read(data)
     assert len(utterances) == 3 and "its times are no durations" in reject.reason and reject.source.endswith("line 2")
+
+
+CALLS = "name: calls\ntables:\n  calls:\n    type: filewise\n    columns: {mood: {}, caller: {}, sex: {}}\n"
+
+
+def test_columns_of_other_names(data):
+    (data / "db.yaml").write_text(CALLS)
+    (data / "db.calls.csv").write_text(
+        "file,mood,caller,sex\nwav/a.wav,anger,x,f\nwav/b.wav,joy,y,m\nwav/c.wav,joy,x,f\n"
+    )
+    rows = read(data, columns=["emotion=mood", "speaker=caller", "gender=sex"])
+    assert [(row.emotion, row.speaker_id, row.gender) for row in rows] == [
+        ("anger", "x", "female"),
+        ("joy", "y", "male"),
+        ("joy", "x", "female"),
+    ]
+    with pytest.raises(CorpusDataError, match="no table has a column named temper"):
+        read(data, columns=["emotion=temper"])
+    with pytest.raises(
+        CorpusDataError, match=r"db\.calls\.csv, line 2: no column for --columns speaker=nobody; found f"
+    ):
+        read(data, columns=["emotion=mood", "speaker=nobody"])

@@ -559,6 +559,17 @@ class TestSplits:
         }
 
 
+def test_an_uneven_tree_gets_the_pattern_that_reads_it(tree, read, data):
+    tree(*(f"anna/{label}/{clip}.wav" for label in ("angry", "sad") for clip in range(3)), "sad/x.wav")
+    utterances, rejects = read()
+    assert len(utterances) == 6 and len(rejects) == 1
+    (reason,) = (reject.reason for reject in rejects)
+    assert reason.startswith("labels are the 2nd folder level, which it lacks: put it as deep as the others")
+    pattern = re.search("--label_pattern '(.+)'", reason)[1]
+    utterances, rejects = read(label_pattern=pattern)
+    assert {row.emotion for row in utterances.values()} == {"angry", "sad"} and len(utterances) == 7 and not rejects
+
+
 def test_needs_a_folder():
     with pytest.raises(ValueError, match="folder needs --data_dir, the folder that holds your recordings"):
         load_corpus("folder")

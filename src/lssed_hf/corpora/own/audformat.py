@@ -11,16 +11,17 @@ import yaml
 from ...audio import AudioError, audio_duration
 from ..base import CorpusDataError
 from ..fields import SPLIT_NAMES
-from ..tables import Row, read_table
+from ..tables import Row, read_table, rename_columns
 from .label_names import are_mostly_emotions
-from .label_tables import Columns, Files, Table
+from .label_tables import FIELDS, Columns, Files, Table
 
 
 HEADER = "db.yaml"
+_ATTRIBUTES = {"path": "path", "emotion": "label", "speaker": "speaker"}  # field -> attribute of `Columns`
 
 
 def read_audformat(
-    data_dir: Path, columns: Columns, table: str | None = None
+    data_dir: Path, columns: Columns, table: str | None = None, renamed: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Table, list[tuple[str, Row]], Columns]]:
     """Read the tables with the labels, and join the columns of other tables, such as speakers, to them.
 
@@ -28,6 +29,7 @@ def read_audformat(
         data_dir: Folder with `db.yaml`.
         columns: Names of the columns.
         table: Name of the table with the labels. Default: the tables of the splits, else the only one with emotions.
+        renamed: Field -> column of the tables, see `rename_columns`.
 
     Yields:
         Table; its rows, each with its place for messages; and the names of its columns.
@@ -35,14 +37,18 @@ def read_audformat(
     Raises:
         CorpusDataError: The header or a table cannot be read, or several tables may hold the labels.
     """
-    path = data_dir / HEADER
+    path, renamed = data_dir / HEADER, renamed or {}
+    usual = columns
+    columns = columns._replace(
+        **{attribute: (renamed[field],) for field, attribute in _ATTRIBUTES.items() if field in renamed}
+    )
     try:
         header = yaml.safe_load(path.read_text(encoding="utf-8"))
         tables, schemes = header["tables"], header.get("schemes") or {}
         labelled = {name: _label_column(spec, schemes, columns) for name, spec in tables.items()}
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise CorpusDataError(f"{path} is no header of audformat ({error}); save the database again") from error
-    chosen = _choose({name: column for name, column in labelled.items() if column}, tables, path, table)
+    chosen = _choose({name: column for name, column in labelled.items() if column}, tables, path, table, columns)
     files = _columns_of_files(data_dir, [name for name in tables if name not in labelled or not labelled[name]])
     people = _columns_of_speakers(data_dir, header, schemes)
     finder = Files(data_dir, data_dir)
@@ -54,12 +60,16 @@ def read_audformat(
             joined = {**people.get(next((joined[c] for c in columns.speaker if c in joined), None), {}), **joined}
             merged = Row(joined)
             merged.line, merged.problem, merged.columns = row.line, row.problem, [*row.columns, *joined]
+            if missing := [f"{field}={column}" for field, column in renamed.items() if column not in merged.columns]:
+                found = ", ".join(dict.fromkeys(merged.columns))
+                raise CorpusDataError(f"{source}: no column for --columns {' '.join(missing)}; found {found}")
+            rename_columns(merged, renamed, FIELDS)
             _set_times(merged, finder)
             rows.append((source, merged))
         yield (
             Table(path.with_name(f"db.{name}"), SPLIT_NAMES.get(split)),
             rows,
-            columns._replace(label=(labelled[name],)),
+            usual if "emotion" in renamed else usual._replace(label=(labelled[name],)),
         )
 
 
@@ -78,15 +88,17 @@ def _label_column(spec: Mapping[str, Any], schemes: Mapping[str, Any], columns: 
     return None
 
 
-def _choose(labelled: Mapping[str, str], tables: Mapping[str, Any], path: Path, table: str | None) -> list[str]:
+def _choose(
+    labelled: Mapping[str, str], tables: Mapping[str, Any], path: Path, table: str | None, columns: Columns
+) -> list[str]:
     if table is not None:
         if table not in labelled:
             raise CorpusDataError(f"{path}: table {table!r} has no labels; those with some: {', '.join(labelled)}")
         return [table]
     if not labelled:
         raise CorpusDataError(
-            f"{path}: no table has a column named emotion or label; found {', '.join(tables)}. Name the column by "
-            "--label_column_name COLUMN"
+            f"{path}: no table has a column named {' or '.join(columns.label)}; found {', '.join(tables)}. Name the "
+            "column by --label_column_name COLUMN"
         )
     divided = [name for name in labelled if tables[name].get("split_id")]
     chosen = divided or ([name for name in labelled if name in ("emotion", "label")] or list(labelled))

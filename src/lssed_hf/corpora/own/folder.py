@@ -217,7 +217,7 @@ class FolderCorpus(CorpusBuilder):
         given = given_table(self.config.data_files)
         if given is None and (data_dir / HEADER).is_file():
             tables, clips = [], []
-            for table, rows, found in read_audformat(data_dir, columns, self.config.table):
+            for table, rows, found in read_audformat(data_dir, columns, self.config.table, self.config.columns or {}):
                 tables.append(table)
                 clips += clips_of_rows(rows, table, data_dir, found, label_of)
             return self._with_unnamed(clips, tables, data_dir)
@@ -286,7 +286,7 @@ class FolderCorpus(CorpusBuilder):
             try:
                 label = names.get(levels.label) if label_of is None else label_of(composed(path.relative_to(data_dir)))
                 if label is None:
-                    raise ValueError("in no folder of a label; move it to one")
+                    raise ValueError(_no_label(folders[path], levels, folders.values()))
                 yield Clip(str(path), path, label, row)
             except ValueError as error:
                 yield Reject(path.stem, str(path), str(error))
@@ -412,6 +412,17 @@ def _finder(field: str, pattern: Any) -> Callable[[str], str] | None:
         return match[group]
 
     return find
+
+
+def _no_label(names: Sequence[str], levels: Levels, folders: Collection[Sequence[str]]) -> str:
+    """Return the reason why a clip in these folders has no label, and what to do."""
+    labels = {chain[levels.label] for chain in folders if len(chain) > levels.label}
+    if names and names[-1] in labels:  # the tree is uneven: here are fewer folders than elsewhere
+        return (
+            f"labels are the {ordinal(levels.label)} folder level, which it lacks: put it as deep as the others, or "
+            "take the last folder of each path with --label_pattern '([^/]+)/[^/]+$'"
+        )
+    return "in no folder of a label; move it to one"
 
 
 def _refuse_folder(data_dir: Path, files: Sequence[Path]) -> NoReturn:
