@@ -289,7 +289,7 @@ class TestEncodeLabels:
 
 
 def test_a_misspelt_corpus_gets_a_name(monkeypatch):
-    with pytest.raises(ValueError, match="unknown corpus 'ravdes'.*; did you mean ravdess?"):
+    with pytest.raises(ValueError, match=r"unknown corpus 'ravdes'.*; did you mean ravdess\?"):
         load_corpus("ravdes", ".")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", mock.Mock(side_effect=OSError("no network")))
