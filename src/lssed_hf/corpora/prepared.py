@@ -33,6 +33,13 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
     return manifest if ours and manifest["corpus"] in list_corpora() else None
 
 
+def applied_steps(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the parameters of a front end that leave out the steps that stored clips went through already."""
+    manifest = manifest or {}
+    steps = {"do_denoise": False} if manifest.get("denoise") else {}
+    return steps if manifest.get("gain", 1.0) == 1.0 else {**steps, "gain": 1.0}
+
+
 def load_prepared(
     folder: str | os.PathLike,
     manifest: Mapping[str, Any],
@@ -98,4 +105,4 @@ def _order(manifest: Mapping[str, Any], config: str, scheme: str, split: str, nu
     return sorted(range(number), key=positions.__getitem__)
 
 
-__all__ = ["MANIFEST", "load_prepared", "read_manifest"]
+__all__ = ["MANIFEST", "applied_steps", "load_prepared", "read_manifest"]

@@ -14,7 +14,8 @@ import numpy as np
 from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.feature_sets import feature_set_of
 from ..corpora.own.label_names import is_emotion, label_map_flag
-from ..corpora.sources import encode_labels
+from ..corpora.prepared import applied_steps
+from ..corpora.sources import encode_labels, find_source
 from ..evaluation.report import (
     adversarial_scores,
     adversarial_table,
@@ -23,11 +24,12 @@ from ..evaluation.report import (
     write_predictions,
     write_report,
 )
-from ..files import check_writable
+from ..files import check_writable, read_json
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word, label_numbers
 from . import AudioClassifier
 from .classifiers.classifier import Classifier
-from .classifiers.loading import load_scorer
+from .classifiers.loading import find_model, load_scorer
+from .classifiers.pretrained import DEFAULT_MODEL
 from .fgsm import real_and_fake_probabilities
 from .speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
 from .trained_on import training_warning
@@ -121,10 +123,27 @@ def describe_test(
         rows: Clips that are scored.
     """
     context = {"dataset": args.dataset_name or "in memory", "split": split}
-    if warning := training_warning(model, args, rows):
+    warnings = [training_warning(model, args, rows), _applied_twice(model, args)]
+    for warning in filter(None, warnings):
         logger.warning(warning)
-        context["warning"] = warning
+        context["warning"] = " ".join(filter(None, warnings))
     return context
+
+
+def _applied_twice(model: str | os.PathLike | None, args: CorpusArguments) -> str | None:
+    """Return a warning if a model's front end repeats steps that a prepared folder stores, None if it does not."""
+    if args.dataset_name is None:
+        return None
+    applied = applied_steps(find_source(args.dataset_name, args.data_dir).manifest)
+    path = Path(find_model(DEFAULT_MODEL if model is None else model), "preprocessor_config.json")
+    settings = read_json(path) if applied and path.is_file() else {}
+    twice = [name for name, off in applied.items() if settings.get(name, off) != off]
+    if not twice:
+        return None
+    return (
+        f"The clips were prepared with what the model's front end does again ({', '.join(twice)}): scores are of "
+        "clips that went through it twice. Test on the corpus prepared without --denoise and --gain."
+    )
 
 
 def select_split(dataset: datasets.DatasetDict, split: str, name: str) -> datasets.Dataset:

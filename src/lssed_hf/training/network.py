@@ -24,6 +24,7 @@ from .data import Augmentation, ClipCollator, SpeechDataset, by_length
 from .feature_sets import front_end_overrides
 from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze, trained_part
+from .prepared_clips import without_applied_steps
 from .pretrained import label_maps, load_pretrained
 from .record import Outcome, record_training
 from .selection import CORPUS_COLUMN
@@ -64,6 +65,7 @@ def train_network(
     labels = dataset[train_split].features[data_args.label_column_name].names
     overrides = front_end_overrides(data_args, model_args, dataset)
     model, feature_extractor = build_model(model_args, labels, args.refit_head, overrides)
+    feature_extractor = without_applied_steps(feature_extractor, data_args, model_args)
     if not args.refit_head:
         set_speaker_normalization(feature_extractor, model_args)
     if not is_cacheable(feature_extractor) and args.augmentation() != Augmentation():
