@@ -76,6 +76,15 @@ def test_a_reader_that_is_gone_is_no_error_to_report(argv):
     assert done.stderr == "" and done.returncode in (0, 1, 2)  # argparse hides the error of a stream without buffer
 
 
+def test_a_pipe_that_breaks_elsewhere_is_an_error_to_report(monkeypatch, capsys):
+    def main(argv):
+        raise BrokenPipeError(32, "Broken pipe", "worker")
+
+    monkeypatch.setattr(cli, "_main_of", lambda module: main)
+    assert cli.main(["corpora"]) == 1
+    assert capsys.readouterr().err == "lssed-hf corpora: error: [Errno 32] Broken pipe: 'worker'\n"
+
+
 @pytest.mark.parametrize(
     "argv, said",
     [
@@ -108,6 +117,14 @@ def test_misspelt_commands_and_flags_get_a_suggestion_in_one_line(argv, said, ca
     assert status == 2
     errors = capsys.readouterr().err
     assert said in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["{'depths': [1]}", "[1]"])
+def test_flags_that_are_no_json_are_named(text, tmp_path, capsys):
+    argv = ["train", "--dataset_name", "x", "--output_dir", str(tmp_path), "--config_overrides", text]
+    assert cli.main(argv) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"lssed-hf train: error: --config_overrides {text!r} is no")
 
 
 def test_suggestions():

@@ -356,6 +356,21 @@ class TestBesideThePaper:
         assert comparison["table3"]["all"]["total"] == 1 - (6490 + 60461 + 27033 + 12051)
         assert "this configuration has angry, neutral, happy, sad." in format_statistics(stats)
 
+    @pytest.mark.parametrize(
+        ("known", "compared"),
+        [({}, set()), ({"gender": "male"}, {"gender"}), ({"gender": "male", "age_group": "old"}, {"gender", "age"})],
+    )
+    def test_unknown_genders_and_ages_are_not_counted_as_missing_speakers(self, known, compared):
+        rows = [{"emotion": "sad", "speaker_id": "a", **known}]
+        stats = corpus_statistics(dataset(train=rows), compare_lssed=True)
+        table = stats["lssed"]["table2"]
+        assert table["total"]["total"] == 1 - 820
+        assert table["male"]["total"] == (1 - 335 if "gender" in compared else None)
+        assert table["total"]["young"] == (-408 if "age" in compared else None)
+        assert table["female"]["young"] == (-253 if compared == {"gender", "age"} else None)
+        assert ("−253" in format_statistics(stats)) == (compared == {"gender", "age"})
+        assert ("only where those of all speakers are known" in format_statistics(stats)) == (len(compared) < 2)
+
     def test_no_speakers_cannot_be_compared(self):
         comparison = corpus_statistics(dataset(train=[{"emotion": "sad"}]), compare_lssed=True)["lssed"]
         assert comparison["table1"]["speakers"] is None and comparison["table2"]["total"]["total"] is None

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from tone_words import FLAGS, TINY, speak, write_tone_words
 from transformers import HfArgumentParser, pipeline
 
-from lssed_hf import EspnetAsrConfig, EspnetAsrForSpeechSeq2Seq, EspnetAsrProcessor
+from lssed_hf import EspnetAsrConfig, EspnetAsrForSpeechSeq2Seq, EspnetAsrProcessor, cli
 from lssed_hf.cli import train_asr
 from lssed_hf.evaluation.wer import Normalization
 from lssed_hf.training import asr
@@ -47,6 +48,26 @@ def trained(corpus, tmp_path_factory):
     specaug = ["--specaug", '{"apply_time_mask": false, "freq_mask_width_range": [0, 2]}']
     train_asr.main(["--dataset_name", str(corpus), "--output_dir", str(folder), *FLAGS, *recipe, *specaug])
     return folder
+
+
+@pytest.mark.parametrize(
+    ("specaug", "message"),
+    [
+        ('{"num_freq_masks": 2}', "specaug: unknown num_freq_masks; known are apply_time_warp"),
+        ('{"apply_time_mask": false, "num_freq_mask": "two"}', "specaug: num_freq_mask='two'; give a whole number"),
+        ('{"apply_time_mask": false, "freq_mask_width_range": [9, 2]}', "specaug: freq_mask_width_range=[9, 2]; give"),
+        ('{"apply_time_mask": "no"}', "specaug: apply_time_mask='no'; give true or false"),
+        ("[1]", "--specaug '[1]' is no JSON object"),
+        ("{'a': 1}", """--specaug "{'a': 1}" is no JSON object"""),
+    ],
+)
+def test_options_of_specaugment_that_do_not_fit_are_one_line(corpus, tmp_path, capsys, monkeypatch, specaug, message):
+    argv = ["--dataset_name", str(corpus), "--output_dir", str(tmp_path / "out"), *FLAGS, "--specaug", specaug]
+    monkeypatch.setattr(sys, "argv", ["train_asr.py", *argv])
+    with pytest.raises(SystemExit, match="1"):
+        cli.script("train_asr")
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
+    assert message in line and "Traceback" not in line
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import select
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -104,17 +105,46 @@ def _run(prog: str, function: Callable[[], int | None]) -> int:
             with naming("standard output"):
                 sys.stdout.flush()
         return status or 0
-    except BrokenPipeError:
-        # The reader of the output is gone, as `| head` does. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError as error:
+        if _reader_is_gone():
+            # As `| head` does. Python would complain once more when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            _print_error(prog, error)
         return 1
     except KeyboardInterrupt:
         print(f"{prog}: interrupted; what can be continued goes on when it is run again", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError) as error:
         # The package's own errors name the file or field and the remedy. A traceback would bury that.
-        print(f"{prog}: error: {printable(' '.join(str(error).splitlines()))}", file=sys.stderr)
+        _print_error(prog, error)
         return 1
+    except Exception as error:
+        # A configuration with a field that does not fit; transformers' own class of error for it is no ValueError.
+        if type(error).__name__ not in ("StrictDataclassClassValidationError", "StrictDataclassFieldValidationError"):
+            raise
+        _print_error(prog, error.__cause__ or error)
+        return 1
+
+
+def _print_error(prog: str, error: BaseException) -> None:
+    print(f"{prog}: error: {printable(' '.join(str(error).splitlines()))}", file=sys.stderr)
+
+
+def _reader_is_gone() -> bool:
+    """Return whether nobody reads the standard output any more; other pipes break as well, as that to a worker."""
+    try:
+        sys.stdout.flush()
+        output = sys.stdout.fileno()
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):
+        return False
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    poll = select.poll()
+    poll.register(output, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 @contextmanager

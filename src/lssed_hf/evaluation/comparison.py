@@ -217,7 +217,7 @@ def comparison_markdown(
 
 
 def comparison_latex(comparison: Mapping[str, Any], corpus: str, difference: str | None = None) -> str:
-    """Return the systems in the columns of Table 5 as LaTeX, for the width of a page with two columns.
+    """Return the systems in the columns of Table 5 as LaTeX.
 
     Args:
         comparison: Result of `compare_systems`.
@@ -255,7 +255,7 @@ def comparison_latex(comparison: Mapping[str, Any], corpus: str, difference: str
     if difference is not None:
         caption += " The columns of the paper are Table 5 of Fan et al. (2021)"
         caption += f", on another test set: {difference}." if difference else "."
-    return latex_table(header, rows, caption, 2, bold=bold, columns=2)
+    return latex_table(header, rows, caption, 2, bold=bold)
 
 
 def _paper_cells(published: Mapping[str, float] | None, difference: str | None) -> list[str]:

@@ -148,7 +148,7 @@ def _papers_losses(row: Mapping[str, Any], names: Mapping[str, str | None] | Non
 
 
 def cross_corpus_latex(comparison: Mapping[str, Any], names: Mapping[str, str | None] | None = None) -> str:
-    """Return the losses in the columns of Table 4 as LaTeX, for one column of a page.
+    """Return the losses in the columns of Table 4 as LaTeX.
 
     Args:
         comparison: Result of `compare_corpora`.

@@ -202,7 +202,7 @@ def _significance_parts(comparison: Mapping[str, Any]) -> list[str]:
 
 
 def depression_latex(comparison: Mapping[str, Any], corpus: str, split: str, difference: str | None = "") -> str:
-    """Return Table 6 as LaTeX in the paper's columns, by participant, for one column of a page.
+    """Return Table 6 as LaTeX in the paper's columns, by participant.
 
     Args:
         comparison: Result of `compare_depression`.

@@ -22,6 +22,11 @@ _LATEX = {
 }
 
 
+# Points. Widths of ICASSP's columns and pages, the narrowest of common templates, and of a bold character of 8 pt.
+_COLUMN, _PAGE, _NARROWEST = 244, 505, 60
+_CHARACTER, _GAP = 4.6, 3
+
+
 def score_cell(
     value: float, low: float | None = None, high: float | None = None, std: float | None = None, form: str = ".3f"
 ) -> str:
@@ -51,9 +56,11 @@ def latex_table(
     num_names: int = 1,
     *,
     bold: Collection[tuple[int, int]] = (),
-    columns: int = 1,
 ) -> str:
-    """Return a LaTeX `table`, which needs the package booktabs. Characters with a meaning in LaTeX are escaped.
+    """Return a LaTeX table, which needs the package booktabs. Characters with a meaning in LaTeX are escaped.
+
+    It takes one column of a page with two columns if it is narrow enough, else both. The first column of a table that
+    is wider still is broken into lines.
 
     Args:
         header: Header of the table.
@@ -61,26 +68,31 @@ def latex_table(
         caption: Text above the table.
         num_names: Number of first columns that are aligned left; the others are aligned right.
         bold: Row and column of each cell in bold.
-        columns: Number of columns of the page that the table takes, 1 or 2.
     """
+    widths = [_CHARACTER * max(map(len, cells)) + 2 * _GAP for cells in zip(header, *rows, strict=True)]
+    table = "table" if sum(widths) <= _COLUMN else "table*"
+    kinds = ["l"] * num_names + ["r"] * (len(header) - num_names)
+    if sum(widths) > _PAGE:
+        kinds[0] = f"p{{{max(_PAGE - sum(widths[1:]) - 2 * _GAP, _NARROWEST):.0f}pt}}"
 
     def line(cells: Sequence[str], number: int | None = None) -> str:
         texts = [
             rf"\textbf{{{latex_text(cell)}}}" if (number, column) in bold else latex_text(cell)
             for column, cell in enumerate(cells)
         ]
+        if kinds[0] != "l":
+            texts[0] = texts[0].replace(r"\_", r"\_\allowbreak ")  # TeX breaks lines at hyphens and spaces alone
         # The group keeps "[" after "\\" from being read as its argument.
         return " & ".join(f"{{}}{text}" if text.startswith("[") else text for text in texts) + r" \\"
 
-    table = "table" if columns == 1 else "table*"
     return "\n".join(
         [
             rf"\begin{{{table}}}",
             r"\centering",
             r"\footnotesize",
-            r"\setlength{\tabcolsep}{3pt}",
+            rf"\setlength{{\tabcolsep}}{{{_GAP}pt}}",
             rf"\caption{{{latex_text(caption)}}}",
-            rf"\begin{{tabular}}{{{'l' * num_names}{'r' * (len(header) - num_names)}}}",
+            rf"\begin{{tabular}}{{{''.join(kinds)}}}",
             r"\toprule",
             line(header),
             r"\midrule",

@@ -41,7 +41,7 @@ def write_split_schemes(
     notes = [f"{scheme}: {leakage_sentence(result['leakage'])}" for scheme, result in results.items()]
     corpus = next(iter(results.values()))["corpus"]
     caption = f"Systems on {corpus} by split scheme, with 95 % intervals. {' '.join(notes)}"
-    write_text(output_dir / "table.tex", latex_table(header, rows, caption, columns=2))
+    write_text(output_dir / "table.tex", latex_table(header, rows, caption))
     lines = "\n".join(
         f"- **{note}** See [{scheme}/report.md]({scheme}/report.md)." for scheme, note in zip(results, notes)
     )

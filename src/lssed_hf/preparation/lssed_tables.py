@@ -54,6 +54,8 @@ def compare_with_paper(statistics: Mapping[str, Any]) -> dict[str, Any]:
         table1, table2 = _table1(statistics["corpus"]), _table2(statistics["speakers"])
     else:
         notes.append(f"Tables 1 and 2 count all eleven emotions, this configuration has {', '.join(compared)}.")
+    if table2 and statistics["speakers"] and any(None in row.values() for row in table2.values()):
+        notes.append("Table 2 is compared by gender and by age only where those of all speakers are known.")
     table3 = {emotion: _table3_row(emotions, [emotion]) for emotion in compared}
     table3["all"] = _table3_row(emotions, compared)
     rows = [table1 or {}, *(table2 or {}).values(), *table3.values()]
@@ -68,8 +70,17 @@ def _table1(corpus: Mapping[str, Any]) -> dict[str, int | None]:
 
 
 def _table2(speakers: Mapping[str, Any] | None) -> dict[str, dict[str, int | None]]:
+    """Return differences of numbers of speakers. Where a gender or an age is unknown, those by it are None."""
+    table = {} if speakers is None else speakers["table"]
+    genders_known = set(table) <= PUBLISHED_SPEAKERS.keys()
+    ages_known = all(set(row) <= PUBLISHED_SPEAKERS["total"].keys() for row in table.values())
+
+    def difference(gender: str, age: str, number: int) -> int | None:
+        known = (gender == "total" or genders_known) and (age == "total" or ages_known)
+        return table[gender][age] - number if table and known else None
+
     return {
-        gender: {age: speakers and speakers["table"][gender][age] - number for age, number in row.items()}
+        gender: {age: difference(gender, age, number) for age, number in row.items()}
         for gender, row in PUBLISHED_SPEAKERS.items()
     }
 

@@ -1,5 +1,6 @@
 """Flags of `lssed-hf train`: all hyper-parameters of a training. Defaults are the paper's recipe (section 3.2)."""
 
+import json
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NoReturn
 
@@ -13,6 +14,24 @@ from ..suggest import did_you_mean, explain
 from .adversarial import DEFAULT_WEIGHTS
 from .data import Augmentation
 from .perturbation import Perturbation
+
+
+def check_json_objects(arguments: Any, *names: str) -> None:
+    """Check that flags hold JSON objects, where they are given.
+
+    Raises:
+        ValueError: One does not. The message names the flag.
+    """
+    for name in names:
+        text, reason = getattr(arguments, name), ""
+        if text is None:
+            continue
+        try:
+            fits = isinstance(json.loads(text), dict)
+        except json.JSONDecodeError as error:
+            fits, reason = False, f" ({error})"
+        if not fits:
+            raise ValueError(f'--{name} {text!r} is no JSON object, such as {{"name": 1}}{reason}')
 
 
 @dataclass
@@ -109,6 +128,7 @@ class ModelArguments(SpeakerArguments):
     trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")
 
     def __post_init__(self):
+        check_json_objects(self, "config_overrides", "feature_extractor_overrides")
         if not self.probe and (self.probe_layer, self.probe_C, self.probe_pooling) != (None, None, "mean"):
             raise ValueError("--probe_layer, --probe_C and --probe_pooling go with --probe true")
         if self.probe_pooling != "statistics" and (self.probe_range, self.probe_statistics) != (None, ["mean", "std"]):

@@ -7,6 +7,8 @@ import torch
 from transformers import TrainingArguments
 from transformers.hf_argparser import HfArg
 
+from .arguments import check_json_objects
+
 
 @dataclass
 class AsrDataArguments:
@@ -73,6 +75,10 @@ class AsrModelArguments:
         default="char", help="Tokens: characters of the training transcripts, or sentencepiece pieces."
     )
     vocab_size: int | None = HfArg(default=None, help="With 'bpe': pieces to aim at (ESPnet: nbpe; default 500).")
+
+    def __post_init__(self):
+        overrides = ("config_overrides", "feature_extractor_overrides", "generation_overrides")
+        check_json_objects(self, *overrides, "specaug")
 
 
 @dataclass

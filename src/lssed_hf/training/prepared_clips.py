@@ -52,7 +52,8 @@ def without_applied_steps(
         )
     logger.warning(
         f"{data_args.dataset_name} was prepared with {flags}: the front end leaves that out ({json.dumps(active)}). "
-        "The model expects clips that were prepared alike; for recordings as they are, train on a corpus prepared without"
+        "The model expects clips that were prepared alike; for recordings as they are, train on a corpus prepared "
+        "without"
     )
     settings = {**feature_extractor.to_dict(), "mean": None, "std": None, **active}
     return type(feature_extractor).from_dict(settings)

@@ -335,9 +335,28 @@ class EspnetAsrConfig(PreTrainedConfig):
             raise ValueError(f"specaug: unknown {', '.join(sorted(unknown))}; known are {', '.join(SPECAUG_DEFAULTS)}")
         if self.specaug is not None:
             options = {**SPECAUG_DEFAULTS, **self.specaug}
+            _check_specaug(options)
             widths = (options["time_mask_width_range"], options["time_mask_width_ratio_range"])
             if options["apply_time_mask"] and widths.count(None) != 1:
                 raise ValueError("specaug: give one of time_mask_width_range and time_mask_width_ratio_range")
+
+
+def _check_specaug(options: dict) -> None:
+    for name, value in options.items():
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if name.endswith("_range"):
+            bounds = [0, value] if is_number else value if isinstance(value, (list, tuple)) else [None]
+            numbers = all(isinstance(bound, (int, float)) and not isinstance(bound, bool) for bound in bounds)
+            fits = value is None or (len(bounds) == 2 and numbers and 0 <= bounds[0] <= bounds[1])
+            wanted = "two numbers, the smaller one first"
+        elif name == "time_warp_mode":
+            fits, wanted = value in ("bicubic", "bilinear", "nearest"), "bicubic, bilinear or nearest"
+        elif name.startswith(("apply_", "replace_")):
+            fits, wanted = isinstance(value, bool), "true or false"
+        else:
+            fits, wanted = isinstance(value, int) and is_number and value >= 0, "a whole number from 0 on"
+        if not fits:
+            raise ValueError(f"specaug: {name}={value!r}; give {wanted}")
 
 
 __all__ = ["EspnetAsrConfig"]
