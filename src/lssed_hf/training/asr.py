@@ -36,6 +36,7 @@ from ..models.espnet.generation_espnet_asr import DEFAULTS
 from ..models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
 from ..models.espnet.processing_espnet_asr import IGNORED, EspnetAsrProcessor
 from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
+from .arrays import row_frames
 from .asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
 from .data import frame_counts
 from .features import compute_features, fit_normalization
@@ -344,7 +345,7 @@ class TranscribedDataset(torch.utils.data.Dataset):
     """Data set of features and token numbers from rows of `compute_features`, for `EspnetAsrProcessor.pad`."""
 
     def __init__(self, rows: datasets.Dataset, processor: EspnetAsrProcessor):
-        self.values = rows.select_columns(["values", "width"]).with_format("numpy")
+        self.values = rows.select_columns(["values", "width"]).with_format("arrow")
         self.labels = processor.tokenizer(list(rows["transcript"])).input_ids
         self.lengths = frame_counts(rows)
         self.feature_extractor = processor.feature_extractor
@@ -360,8 +361,7 @@ class TranscribedDataset(torch.utils.data.Dataset):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        row = self.values[index]
-        features = self.feature_extractor.normalize(row["values"].reshape(-1, int(row["width"])))
+        features = self.feature_extractor.normalize(row_frames(self.values[index]))
         return {"input_features": features.astype(np.float32), "labels": self.labels[index]}
 
 

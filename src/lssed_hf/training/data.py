@@ -16,6 +16,7 @@ import torch
 from transformers import SequenceFeatureExtractor, TrainerCallback
 
 from ..inference.classifiers.inputs import model_inputs
+from .arrays import row_frames
 from .features import FrameExtractor, decibel, is_cacheable
 
 
@@ -154,8 +155,7 @@ class SpeechDataset(torch.utils.data.Dataset):
 
     def _clip(self, index: int, rng: np.random.Generator) -> np.ndarray:
         version = int(rng.integers(len(self.versions))) if len(self.versions) > 1 else 0
-        row = self.versions[version][index]
-        values = row["values"].combine_chunks().flatten().to_numpy().reshape(-1, row["width"][0].as_py())
+        values = row_frames(self.versions[version][index])
         front_end, own_mean, augmentation = self.feature_extractor, 0.0, self.augmentation
         mixed = self.speaker_share < 1 or self.recording_share > 0
         draw = rng.random() if mixed else 0.0

@@ -20,6 +20,7 @@ from ..inference.classifiers.speaker_statistics import FrameStatistics, extracti
 from ..models.espnet.feature_extraction_espnet_asr import EspnetAsrFeatureExtractor
 from ..models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor
 from . import perturbation as perturbation_module
+from .arrays import frames_of
 from .perturbation import Perturbation, perturb
 
 
@@ -159,8 +160,8 @@ def fit_normalization(
     elif len(dataset):
         if "values" not in dataset.column_names:
             dataset = compute_features(dataset, feature_extractor, audio_column, num_proc)
-        for row in dataset.select_columns(["values", "width"]).with_format("numpy"):
-            frames.add(row["values"].reshape(-1, int(row["width"])))
+        for values in frames_of(dataset):
+            frames.add(values)
     if frames.count == 0:
         raise ValueError("cannot fit normalisation statistics on a dataset without rows")
     feature_extractor.mean, feature_extractor.std = frames.mean.tolist(), frames.std.tolist()

@@ -27,6 +27,7 @@ from ..files import replacing, write_json
 from ..inference.classifiers.probe import ENCODER, MARKER, WEIGHTS, pooled_states
 from ..models.encoders import encoder_of
 from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .arrays import column_array
 from .prediction_cache import cached_predictions, model_digest
 from .pretrained import label_maps, load_pretrained
 from .record import Outcome, record_training
@@ -156,7 +157,7 @@ def cached_states(
     features = datasets.Features({"states": datasets.Sequence(datasets.Sequence(datasets.Value("float32")))})
     digest = model_digest(model_args.model_name_or_path, model_args.trust_remote_code)
     rows = cached_predictions(dataset, predict, features, [settings, digest], "Running the encoder", audio_column)
-    return np.stack(list(rows.with_format("numpy")["states"]))
+    return column_array(rows, "states")
 
 
 @cache

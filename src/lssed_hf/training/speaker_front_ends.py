@@ -13,6 +13,7 @@ from ..inference.classifiers.speaker_statistics import (
     wants_speaker,
 )
 from ..inference.speaker_normalization import SpeakerArguments, speakers_of
+from .arrays import frames_of
 from .features import FrameExtractor
 
 
@@ -45,8 +46,8 @@ def speaker_front_ends(
     front_ends = {}
     for speaker, rows in clips.items():
         frames = FrameStatistics()
-        for row in features.select(rows).select_columns(["values", "width"]).with_format("numpy"):
-            frames.add(row["values"].reshape(-1, int(row["width"])))
+        for values in frames_of(features.select(rows)):
+            frames.add(values)
         seconds = frames.count * feature_extractor.hop_length / feature_extractor.sampling_rate
         statistics = SpeakerStatistics(tuple(frames.mean), tuple(frames.std), len(rows), seconds)
         front_ends[speaker] = speaker_front_end(feature_extractor, statistics)

@@ -31,6 +31,7 @@ from ..inference.classifiers.svm import (
 )
 from ..inference.speaker_normalization import scored_rows, speakers_of, statistics_rows
 from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .arrays import column_array
 from .record import Outcome, record_training
 
 
@@ -186,7 +187,7 @@ def compute_functionals(
         writer_batch_size=100,
         desc=f"Computing {feature_set}",
     )
-    return np.stack(computed.with_format("numpy")["functionals"][:])
+    return column_array(computed, "functionals")
 
 
 def _functionals_of_row(row: dict, audio_column: str, feature_set: str, code: str) -> dict:

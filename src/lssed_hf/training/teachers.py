@@ -21,6 +21,7 @@ from ..inference.speaker_normalization import standardize_by_speaker
 from ..labels import label_numbers
 from ..models.registry import list_models
 from ..scan import expand_paths
+from .arrays import column_array
 from .prediction_cache import cached_predictions, model_digest
 
 
@@ -86,7 +87,7 @@ class Teacher:
             clips, "logits", audio_column, lambda classifier: self._columns(classifier.labels, labels)
         )
         columns = self._columns(rows[0]["labels"], labels)
-        probabilities = np.stack(rows["prediction"])[:, columns].astype(np.float64)
+        probabilities = column_array(rows, "prediction")[:, columns].astype(np.float64)
         # What a softmax at T = 1 leaves of the logits is all that another T needs.
         logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)) / temperature
         return torch.from_numpy(logits).softmax(dim=1).float().numpy()
@@ -98,7 +99,7 @@ class Teacher:
             ValueError: The teacher has no such embedding.
             AudioError, FileNotFoundError: A clip cannot be used. The message names its file.
         """
-        return np.stack(self._predictions(clips, "features", audio_column, self._check_network)["prediction"])
+        return column_array(self._predictions(clips, "features", audio_column, self._check_network), "prediction")
 
     def _logits_by_speaker(
         self, clips: datasets.Dataset, labels: Sequence[str], audio_column: str, speakers: Mapping[str, Sequence[int]]
@@ -109,7 +110,7 @@ class Teacher:
         # Teachers with one encoder share its embeddings, as those of an experiment that leaves corpora out do.
         key = self._classifier.encoder_digest
         found = self._predictions(clips, "features", audio_column, self._check_network, key)
-        embeddings = (np.stack(found["prediction"]) - mean) / std
+        embeddings = (column_array(found, "prediction") - mean) / std
         embeddings = standardize_by_speaker(embeddings, speakers.values(), **head)
         return (embeddings @ head["weight"].T + head["bias"])[:, columns]
 
@@ -149,8 +150,7 @@ class Teacher:
             }
         )
         title = f"Asking {Path(self.name).name}"
-        rows = cached_predictions(clips, predict, features, [digest or self.digest, kind], title, audio_column)
-        return rows.with_format("numpy")
+        return cached_predictions(clips, predict, features, [digest or self.digest, kind], title, audio_column)
 
     def _columns(self, classes: Sequence[str], labels: Sequence[str]) -> list[int]:
         """Return the number of each of `labels` among the teacher's classes."""
