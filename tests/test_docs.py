@@ -367,3 +367,13 @@ PROGRAMS: dict[str, Callable[[Sequence[str], pytest.MonkeyPatch], int | None]] =
     "make": make,
     "ray": ray,
 }
+
+
+def test_the_readme_on_an_index_has_no_link_to_a_file_beside_it():
+    tomllib = pytest.importorskip("tomllib")  # from Python 3.11 on
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for one in project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        text = re.sub(one["pattern"], one["replacement"], text)
+    assert re.findall(r"\]\((?!https?:)[^)]*\)", text) == [] and "docs/images" not in text
+    assert "[under an EULA](https://" in text and "Extras" in text
