@@ -1,5 +1,7 @@
 """Trainers of transformers with this package's cards, samplers and, for classifiers, the paper's recipe."""
 
+from collections.abc import Callable
+
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import SequentialSampler
@@ -13,10 +15,14 @@ from .arguments import RecipeArguments
 from .classification_loss import ClassificationLoss, balanced_class_weights
 from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
 from .distillation import DistillationLoss, forward_student
+from .shared_memory import RoomyCollator
 
 
 class CardTrainer(Trainer):
     """Trainer that writes this package's model cards, and groups clips by length if it is asked to."""
+
+    def __init__(self, *, data_collator: Callable, **kwargs):
+        super().__init__(data_collator=RoomyCollator(data_collator), **kwargs)
 
     def create_model_card(self, *args, **kwargs) -> None:
         """Write the card of this package in place of the draft of transformers, which the arguments are for."""
