@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 import sys
@@ -5,7 +6,7 @@ import threading
 
 import pytest
 
-from lssed_hf.files import check_writable, read_json, replacing, write_json
+from lssed_hf.files import check_writable, read_json, replacing, write_json, write_together
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes and permissions of POSIX")
@@ -18,6 +19,35 @@ def test_a_block_that_succeeds_replaces_the_file_and_makes_the_folder(tmp_path):
             path.write_text(text, encoding="utf-8")
         assert target.read_text(encoding="utf-8") == text
     assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("failing", ["one", "two", "three"])
+def test_files_that_belong_together_are_written_all_or_none(failing, tmp_path):
+    def write(path):
+        path.write_text("new", encoding="utf-8")
+
+    def fail(path):
+        path.write_text("half", encoding="utf-8")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "two").write_text("old", encoding="utf-8")
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_together(tmp_path, {name: fail if name == failing else write for name in ("one", "two", "three")})
+    assert caught.value.filename == str(tmp_path / failing)
+    assert [path.name for path in tmp_path.iterdir()] == ["two"] and (tmp_path / "two").read_text() == "old"
+    write_together(tmp_path / "new", dict.fromkeys(("one", "two", "three"), write))
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"one", "two", "three"}
+
+
+def test_errors_name_the_file_and_not_the_one_that_takes_its_place(tmp_path):
+    with pytest.raises(IsADirectoryError) as caught, replacing(tmp_path / "outer") as outer, replacing(outer) as inner:
+        inner.unlink()
+        inner.mkdir()
+        try:
+            inner.write_bytes(b"")
+        finally:
+            inner.rmdir()
+    assert caught.value.filename == str(tmp_path / "outer") and list(tmp_path.iterdir()) == []
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):

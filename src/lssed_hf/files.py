@@ -8,8 +8,8 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
     try:
-        with naming(path):
+        with naming(path, temporary):
             yield temporary
         if path.is_file():
             temporary.chmod(stat.S_IMODE(path.stat().st_mode))
@@ -52,9 +52,28 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_together(folder: str | os.PathLike, writers: Mapping[str, Callable[[Path], Any]]) -> None:
+    """Write files of a folder, all of them or none.
+
+    Args:
+        folder: Folder of the files, made if need be; earlier files are replaced.
+        writers: Name of a file -> function that writes to the path that it is given.
+    """
+    with ExitStack() as stack:
+        # They take their places in the order of `writers`: the stack ends with the first one that it was given.
+        new = {name: stack.enter_context(replacing(Path(folder, name))) for name in reversed(writers)}
+        for name, write in writers.items():
+            with naming(Path(folder, name)):
+                write(new[name])
+
+
 @contextmanager
-def naming(path: str | os.PathLike) -> Iterator[None]:
+def naming(path: str | os.PathLike, temporary: Path | None = None) -> Iterator[None]:
     """Name a file or folder in errors of a full disk, which come without a name.
+
+    Args:
+        path: File or folder.
+        temporary: File in place of which `path` is named too.
 
     Raises:
         OSError: There is no space left, the quota is used up, or the file would be too large.
@@ -62,6 +81,9 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if temporary is not None and getattr(error, "filename", None) in (temporary, os.fspath(temporary)):
+            error.filename = os.fspath(path)
+            raise
         # Libraries of other languages have errors of their own, with the number in the message.
         found = re.search(r"os error (\d+)|inline_container.*unexpected pos|PytorchStreamWriter", str(error))
         number = error.errno if isinstance(error, OSError) else int(found[1] or errno.ENOSPC) if found else None

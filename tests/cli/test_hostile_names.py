@@ -194,6 +194,8 @@ def test_a_full_disk_is_named(command, size, name, sound, tmp_path, forking_pyth
             soundfile.write(tmp_path / "own" / label / f"{number}.wav", sound[number:], RATE)
     with pytest.raises(AssertionError) as caught:
         forking_python.run(FULL.format(path=sys.path, size=size, command=command), cwd=tmp_path)
+    if command[0] == "evaluate":
+        assert list((tmp_path / "out").iterdir()) == [], "scores without their report"
     error = next(line for line in str(caught.value).splitlines() if "error:" in line)
     assert error.endswith(f"File too large: '{name}'") or error.endswith(f"File too large: '{tmp_path / name}'")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..escaping import context_list, csv_cell, plain
-from ..files import replacing, write_json
+from ..files import replacing, write_json, write_together
 from .fairness import SPEAKER_NOTE, group_indices, speaker_recalls, speaker_rows
 from .intervals import SCORES, bootstrap_intervals, majority_row
 from .plots import plot_confusion_matrix
@@ -170,7 +170,7 @@ def write_report(
     title: str = "Evaluation",
     context: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write `results.json`, `confusion_matrix.png` and `report.md`, each file whole or not at all.
+    """Write `results.json`, `confusion_matrix.png` and `report.md`, all of them or none.
 
     Args:
         results: Scores from `evaluate_predictions`, with `adversarial` and `speaker_normalization` where they apply.
@@ -184,11 +184,14 @@ def write_report(
     """
     folder = Path(output_dir)
     context = dict(context or {})
-    write_json(folder / "results.json", {"title": title, "context": context, **results}, allow_nan=False)
-    with replacing(folder / "confusion_matrix.png") as path:
-        plot_confusion_matrix(results["metrics"]["confusion_matrix"], results["labels"], path, title)
-    with replacing(folder / "report.md") as path:
-        path.write_text(_markdown(results, title, context) + "\n", encoding="utf-8")
+    content = {"title": title, "context": context, **results}
+    matrix, labels = results["metrics"]["confusion_matrix"], results["labels"]
+    writers = {
+        "results.json": lambda path: write_json(path, content, allow_nan=False),
+        "confusion_matrix.png": lambda path: plot_confusion_matrix(matrix, labels, path, title),
+        "report.md": lambda path: path.write_text(_markdown(results, title, context) + "\n", encoding="utf-8"),
+    }
+    write_together(folder, writers)
     return folder / "report.md"
 
 

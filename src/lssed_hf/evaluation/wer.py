@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..escaping import context_list, csv_cell
-from ..files import replacing, write_json
+from ..files import replacing, write_json, write_together
 from .text_tables import markdown_table
 
 
@@ -206,7 +206,7 @@ def write_transcript_report(
     context: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> Path:
-    """Write `results.json` and `report.md`, each file whole or not at all.
+    """Write `results.json` and `report.md`, both or neither.
 
     Args:
         results: Result of `evaluate_transcripts` by name of the test set.
@@ -220,7 +220,6 @@ def write_transcript_report(
     """
     folder, context = Path(output_dir), dict(context or {})
     content = {"title": title, "context": context, "test_sets": dict(results)}
-    write_json(folder / "results.json", content, allow_nan=False)
     parts = [f"# {title}"]
     if context:
         parts.append(context_list(context))
@@ -230,8 +229,12 @@ def write_transcript_report(
         "references, in per cent. Brackets hold 95 % bootstrap intervals that resample speakers (utterances, where "
         "speakers are unknown); a single one gives none. SER is the share of utterances with an error."
     )
-    with replacing(folder / "report.md") as path:
-        path.write_text("\n\n".join([*parts, *notes]) + "\n", encoding="utf-8")
+    text = "\n\n".join([*parts, *notes]) + "\n"
+    writers = {
+        "results.json": lambda path: write_json(path, content, allow_nan=False),
+        "report.md": lambda path: path.write_text(text, encoding="utf-8"),
+    }
+    write_together(folder, writers)
     return folder / "report.md"
 
 

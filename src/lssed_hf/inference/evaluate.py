@@ -24,7 +24,7 @@ from ..evaluation.report import (
     write_predictions,
     write_report,
 )
-from ..files import check_writable, read_json
+from ..files import check_writable, read_json, replacing
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word, label_numbers
 from . import AudioClassifier
 from .classifiers.classifier import Classifier
@@ -379,16 +379,17 @@ def report_scores(
     subject = (
         "Depression detection, by utterance" if "depressed" in results["labels"] else "Speech emotion recognition"
     )
-    report = write_report(results, output_dir, title=subject, context=context)
-    write_predictions(
-        report.with_name("predictions.csv"),
-        predictions.ids,
-        predictions.references,
-        predictions.probabilities,
-        predictions.labels,
-        predictions.speakers,
-        predictions.groups,
-    )
+    with replacing(Path(output_dir, "predictions.csv")) as path:  # the files of the report with it, or none
+        write_predictions(
+            path,
+            predictions.ids,
+            predictions.references,
+            predictions.probabilities,
+            predictions.labels,
+            predictions.speakers,
+            predictions.groups,
+        )
+        report = write_report(results, output_dir, title=subject, context=context)
     print(f"Report: {report}")
     print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
 
