@@ -401,7 +401,7 @@ class TestLeakage:
 # Damage to the session of participant 300, and the message. `load_corpus` stops at these.
 FAULTS = [
     pytest.param(lambda f: f.write(300, ""), "found an empty file", id="an empty transcript"),
-    pytest.param(lambda f: f.write(300, HEADER.replace("\t", ",")), "commas, not tabs", id="commas for tabs"),
+    pytest.param(lambda f: f.write(300, HEADER.replace("\t", "|")), "looked for the header", id="bars for tabs"),
     pytest.param(lambda f: f.write(300, b"\xff\xfe" + HEADER.encode("utf-16-le")), "not UTF-8", id="UTF-16"),
     pytest.param(lambda f: f.write(300, f"{HEADER}\n1\t2\tEllie\t\xe9".encode("latin-1")), "not UTF-8", id="Latin-1"),
     pytest.param(lambda f: f.write(300, "start_time\tvalue\n1\thi"), "looked for the header", id="missing columns"),
@@ -632,6 +632,36 @@ class TestPrepared:
         assert cli.main(["stats", "daic_woz", "--data_dir", str(release.folder)]) == 0
         assert cli.main(["stats", "daic_woz", "--data_dir", str(release.folder), "--compare_lssed"]) == 1
         assert "LSSED's tables are about emotions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("corpus", ["daic_woz", "e_daic"])
+def test_label_files_may_be_anywhere(release, tmp_path, corpus):
+    labels = tmp_path / "elsewhere" / "labels"
+    labels.mkdir(parents=True)
+    names = {TRAIN: "train_split.csv", DEV: "dev_split.csv", FULL_TEST: "test_split.csv"}
+    for name, other in names.items():
+        (release.folder / name).rename(labels / (name if corpus == "daic_woz" else other))
+    if corpus == "e_daic":
+        for number in (300, 301, 302):
+            lines = "Start_Time,End_Time,Text,Confidence\n1,3,hi,0.9\n"
+            (release.folder / f"{number}_P" / f"{number}_Transcript.csv").write_text(lines)
+            (release.folder / f"{number}_P" / f"{number}_TRANSCRIPT.csv").unlink(missing_ok=True)
+            (release.folder / f"{number}_P" / f"{number}_Transcript.csv").write_text(lines)
+    for folder in (labels, labels.parent):
+        found = load_corpus(corpus, release.folder, labels_dir=str(folder))
+        assert {split: set(rows["speaker_id"]) for split, rows in found.items()} == {
+            "train": {"300"},
+            "validation": {"301"},
+            "test": {"302"},
+        }
+    # Other labels are read anew, though no file of the sessions changed.
+    name = TRAIN if corpus == "daic_woz" else "train_split.csv"
+    text = (labels / name).read_text().replace("300,0,3", "300,1,23")
+    (labels / name).write_text(text)
+    again = load_corpus(corpus, release.folder, labels_dir=str(labels))["train"]
+    assert set(again["phq8_score"]) == {23}
+    with pytest.raises(CorpusDataError, match="labels_dir='nowhere': there is no such folder"):
+        load_corpus(corpus, release.folder, labels_dir="nowhere")
 
 
 def test_documentation_names_every_option_and_defect():

@@ -79,10 +79,9 @@ def test_rows_with_problems(file, line, problem):
     ("content", "message"),
     [
         pytest.param(b"", "found an empty file", id="empty"),
-        pytest.param(HEADER.replace("\t", ",") + "\n1,2,Ellie,hi\n", "separated by commas, not tabs", id="commas"),
         pytest.param("1\t2\tEllie\thi\n", "found '1.*2.*Ellie.*hi'", id="no header"),
         pytest.param("start_time\tstop_time\tvalue\n1\t2\thi\n", "looked for the header", id="a column is missing"),
-        pytest.param("Start_Time,End_Time,Text,Confidence\n1,2,hi,1\n", "commas, not tabs", id="E-DAIC's"),
+        pytest.param("Start_Time,End_Time,Text,Confidence\n1,2,hi,1\n", "looked for the header", id="E-DAIC's"),
         pytest.param(f"{HEADER}\n1\t2\tEllie\t\xe9\n".encode("latin-1"), "line 2: not UTF-8", id="Latin-1"),
         pytest.param(f"{HEADER}\n".encode("utf-16"), "line 1: not UTF-8", id="UTF-16"),
         pytest.param(f"{HEADER}\n1\t2\tEllie\thi\n".encode("utf-16-le"), "looked for the header", id="UTF-16 LE"),
@@ -91,6 +90,16 @@ def test_rows_with_problems(file, line, problem):
 def test_files_that_are_refused(file, content, message):
     with pytest.raises(CorpusDataError, match=rf"{file.name}.*{message}"):
         read(file, content)
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_copies_with_commas_are_read(file, separator):
+    lines = ["start_time,stop_time,speaker,value", "1,2,Ellie,hi", '3,4,Participant,"well, yes"', "x,5,Ellie,a"]
+    text = "\n".join(line.replace(",", separator, 3) for line in lines)
+    first, second, third = read(file, text)
+    assert (first.start, first.stop, first.speaker, first.value, first.line) == (1, 2, "Ellie", "hi", 2)
+    assert second.value == "well, yes" and second.problem is None
+    assert third.problem == "its times are missing or no numbers"
 
 
 def test_a_huge_cell(file):

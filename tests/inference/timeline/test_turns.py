@@ -133,6 +133,39 @@ def test_times_that_are_none_name_their_line(tmp_path, start, end):
         )
 
 
+HEADER = "start_time\tstop_time\tspeaker\tvalue"
+
+
+def test_transcripts_of_daic_woz_are_repaired_as_prepare_does(tmp_path, caplog):
+    rows = [
+        *("0.1\t0.4\tParticipant\tis it on", "0.5\t1\tEllie\t<synch>", "2\t3\tEllie\thello", "4\t5\tParticipant\thi"),
+        *("6\t7\tParticipant\tscrubbed_entry", "9\t8\tParticipant\tno", "400\t401\tParticipant\tin between"),
+        *("500\t501\tParticipant\tbye",),
+    ]
+    for name, offset, interrupted in (("300", 0, False), ("321", 3.8379167, False), ("373", 0, True)):
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            turns = read_turns(write(tmp_path / f"{name}_TRANSCRIPT.csv", "\n".join([HEADER, *rows])))
+        times = [2, 4, *([] if interrupted else [400]), 500]
+        assert [turn.start for turn in turns] == pytest.approx([time + offset for time in times])
+        assert [turn.speaker for turn in turns[:2]] == ["Ellie", "Participant"]
+        assert f"{5 if interrupted else 4} of 8 rows are left out: " in caplog.text
+        assert ("times are moved by 3.83792 s" in caplog.text) == (offset > 0)
+    (tmp_path / "commas").mkdir()
+    commas = write(tmp_path / "commas" / "300_TRANSCRIPT.csv", "\n".join([HEADER, *rows]).replace("\t", ","))
+    assert read_turns(commas) == read_turns(tmp_path / "300_TRANSCRIPT.csv")
+
+
+def test_scrubbed_rows_of_e_daic_are_left_out(tmp_path):
+    text = "Start_Time,End_Time,Text,Confidence\n1,2,hi,0.9\n3,4,scrubbed_entry,0.9\n"
+    assert read_turns(write(tmp_path / "600_Transcript.csv", text)) == [Turn(1, 2)]
+
+
+def test_a_transcript_without_a_usable_row_has_no_turn(tmp_path):
+    with pytest.raises(ValueError, match="holds no turn"):
+        read_turns(write(tmp_path / "300_TRANSCRIPT.csv", f"{HEADER}\n1\t2\tParticipant\tscrubbed_entry\n"))
+
+
 @pytest.mark.parametrize(
     "start, length", [("-1", "2"), ("3", "-2"), ("2", "0"), ("nan", "2"), ("0", "inf"), ("<NA>", "1")]
 )

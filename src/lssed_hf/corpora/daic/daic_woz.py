@@ -7,8 +7,8 @@ Sessions, in `data_dir` or up to two folders below: `XXX_P.zip` as downloaded, o
 `XXX_AUDIO.wav` and `XXX_TRANSCRIPT.csv`, or these two files alone. Only these two files are unpacked from an archive,
 into `extract_dir`.
 
-Label files, in `data_dir` or one folder below: `train_split_Depression_AVEC2017.csv`, `dev_split_...`,
-`test_split_...` (without labels) and `full_test_split.csv` (with labels).
+Label files, in `data_dir` or one folder below, or in `labels_dir`: `train_split_Depression_AVEC2017.csv`,
+`dev_split_...`, `test_split_...` (without labels) and `full_test_split.csv` (with labels).
 
 Rows are segments of interviews. They have no emotion, but these columns: `depression` (PHQ-8 score of 10 or more),
 `phq8_score`, `gender_code` (in the release's code; sources disagree on whether 0 or 1 is female), `speaker_role`, and
@@ -36,7 +36,16 @@ import datasets
 
 from ...audio import AudioError, audio_duration
 from ...unpack import ArchiveError
-from ..base import SAMPLING_RATE, CorpusBuilder, CorpusConfig, CorpusDataError, CorpusFacts, Reject, Utterance
+from ..base import (
+    SAMPLING_RATE,
+    CorpusBuilder,
+    CorpusConfig,
+    CorpusDataError,
+    CorpusFacts,
+    Reject,
+    Utterance,
+    fingerprint,
+)
 from ..download import corpus_cache
 from ..media import wrong_folder
 from .archives import Session, find_sessions, locate_session
@@ -44,12 +53,12 @@ from .defects import (
     CONTESTED_SESSIONS,
     DEFAULT_REMEDIES,
     EXCLUDED_SESSIONS,
-    FIRST_AUTO_TRANSCRIBED,
     INTERRUPTIONS,
     OFFSETS,
     REMEDIES,
     WITHOUT_INTERVIEWER,
     chosen_remedies,
+    repairs_of,
 )
 from .label_files import DAIC_WOZ_FILES, E_DAIC_FILES, LABELS, Participant, find_label_files, read_labels
 from .segments import KEPT, Repairs, Segmentation, segment
@@ -79,6 +88,7 @@ class InterviewConfig(CorpusConfig):
         max_seconds: Longest length of a turn or row in seconds. Longer ones are divided into equal pieces, as few as
             possible. Default: no limit.
         extract_dir: Folder to unpack archives to. Default: a folder in the `datasets` cache.
+        labels_dir: Folder of the label files, or the folder above it. Default: the folder of the corpus.
         require_complete: Whether a missing session of a labelled participant is an error.
     """
 
@@ -93,7 +103,14 @@ class InterviewConfig(CorpusConfig):
     min_seconds: float = 1.0
     max_seconds: float | None = None
     extract_dir: str | None = None
+    labels_dir: str | None = None
     require_complete: bool = False
+
+    def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
+        """Return a name for the cache folder that changes with the label files too."""
+        if config_kwargs.get("labels_dir") is not None:
+            config_kwargs = {**config_kwargs, "labels_fingerprint": fingerprint(config_kwargs["labels_dir"])}
+        return super().create_config_id(config_kwargs, custom_features)
 
 
 @dataclass
@@ -263,9 +280,10 @@ class DaicWoz(CorpusBuilder):
         return self.account(data_dir).participant_flow()
 
     def _read(self, data_dir: Path, account: Account) -> Iterator[Utterance | Reject]:
-        files = find_label_files(data_dir, self.LABEL_FILES)
+        labels_dir = self._labels_dir(data_dir)
+        files = find_label_files(labels_dir, self.LABEL_FILES)
         if not files:
-            self._refuse_folder(data_dir)
+            self._refuse_folder(labels_dir)
         participants, rejects = read_labels(files, "recompute_binary" in self._remedies)
         yield from rejects
         sessions = find_sessions(data_dir)
@@ -294,7 +312,20 @@ class DaicWoz(CorpusBuilder):
         for split in self.LABEL_FILES:
             if split not in files:
                 wanted = " or ".join(self.LABEL_FILES[split])
-                logger.warning(f"{self.name}: no {split} split, because {data_dir} has no {wanted}")
+                logger.warning(f"{self.name}: no {split} split, because {labels_dir} has no {wanted}")
+
+    def _labels_dir(self, data_dir: Path) -> Path:
+        """Return the resolved folder of the label files.
+
+        Raises:
+            CorpusDataError: There is no such folder.
+        """
+        if self.config.labels_dir is None:
+            return data_dir
+        folder = Path(self.config.labels_dir).expanduser().resolve()
+        if not folder.is_dir():
+            raise CorpusDataError(f"labels_dir={self.config.labels_dir!r}: there is no such folder")
+        return folder
 
     def _refuse_folder(self, data_dir: Path) -> None:
         other_files, other_name = self.OTHER_LAYOUT
@@ -361,17 +392,7 @@ class DaicWoz(CorpusBuilder):
         return None
 
     def _repairs(self, participant: int) -> Repairs:
-        remedies, config = self._remedies, self.config
-        spans = INTERRUPTIONS[config.interruptions]
-        return Repairs(
-            offset=OFFSETS[config.offsets].get(participant, 0.0) if "misalignment" in remedies else 0.0,
-            interruptions=[spans[participant]] if "interruptions" in remedies and participant in spans else [],
-            drop_sync="sync_markers" in remedies,
-            drop_scrubbed="scrubbed" in remedies,
-            drop_chatter="chatter" in remedies,
-            split_without_interviewer="missing_interviewer" in remedies,
-            auto_transcribed="auto_transcribed" in remedies and participant >= FIRST_AUTO_TRANSCRIBED,
-        )
+        return repairs_of(participant, self._remedies, self.config.offsets, self.config.interruptions)
 
     def _check_interviewer(self, participant: int, is_there: bool) -> None:
         if not is_there and participant not in WITHOUT_INTERVIEWER:

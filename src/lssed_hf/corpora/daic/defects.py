@@ -3,8 +3,10 @@
 No participant's score or label is in this file, because labels are corrected by a rule (`recompute_binary`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from .segments import Repairs
 
 
 _AVEC = "DAIC-WOZ documentation of AVEC 2017 (DAICWOZDepression_Documentation_AVEC2017.pdf)"
@@ -78,6 +80,32 @@ DEFECTS = (
     Defect((), "from 363 on the interviewer's rows are `identifier (spoken text)`", "auto_transcribed", _AVEC),
     Defect((), "487_P.zip holds __MACOSX/._*; lock files of editors: never read", None, "copies of the release"),
 )
+
+
+def repairs_of(
+    participant: int | None,
+    remedies: Collection[str] = DEFAULT_REMEDIES,
+    offsets: str = "adbailey",
+    interruptions: str = "documentation",
+) -> Repairs:
+    """Return the repairs of a session of DAIC-WOZ.
+
+    Args:
+        participant: Number of the participant, None if it is unknown.
+        remedies: Names of remedies in `REMEDIES`.
+        offsets: Name of a set in `OFFSETS`.
+        interruptions: Name of a set in `INTERRUPTIONS`.
+    """
+    spans = INTERRUPTIONS[interruptions]
+    return Repairs(
+        offset=OFFSETS[offsets].get(participant, 0.0) if "misalignment" in remedies else 0.0,
+        interruptions=[spans[participant]] if "interruptions" in remedies and participant in spans else [],
+        drop_sync="sync_markers" in remedies,
+        drop_scrubbed="scrubbed" in remedies,
+        drop_chatter="chatter" in remedies,
+        split_without_interviewer="missing_interviewer" in remedies,
+        auto_transcribed="auto_transcribed" in remedies and (participant or 0) >= FIRST_AUTO_TRANSCRIBED,
+    )
 
 
 def chosen_remedies(

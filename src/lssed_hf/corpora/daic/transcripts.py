@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,23 +39,42 @@ class TranscriptRow:
 def read_daic_woz(path: Path) -> list[TranscriptRow]:
     """Read an `XXX_TRANSCRIPT.csv`: tabs between `start_time stop_time speaker value`, quotes mean nothing, UTF-8.
 
-    Blank lines are skipped. Every other line below the header is a row.
+    Blank lines are skipped. Every other line below the header is a row. A copy with commas or semicolons between
+    cells, as a spreadsheet writes it, is read as such a table, whose quotes have a meaning.
 
     Raises:
-        CorpusDataError: The file is not UTF-8, or has another header.
+        CorpusDataError: The file is not UTF-8, or has another header, or quotes in a copy with commas do not close.
     """
+    if is_comma_copy(path):
+        return list(_read_comma_copy(path))
     lines = re.split(r"\r\n|\n|\r", _text(path))
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
     header = [] if first is None else [cell.strip().lower() for cell in lines[first].split("\t")]
     if tuple(filter(None, header)) != HEADER:
         shown = "an empty file" if first is None else repr(lines[first][:80])
-        hint = "; its cells are separated by commas, not tabs" if first is not None and "," in lines[first] else ""
         raise CorpusDataError(
-            f"{path}: looked for the header {' '.join(HEADER)} with tabs between, found {shown}{hint}; copy the file "
-            "again from the release"
+            f"{path}: looked for the header {' '.join(HEADER)} with tabs between, found {shown}; copy the file again "
+            "from the release"
         )
     numbered = enumerate(lines[first + 1 :], first + 2)
     return [_row(number, line.split("\t")) for number, line in numbered if line.strip()]
+
+
+def is_comma_copy(path: Path) -> bool:
+    """Return whether a file has the header of a DAIC-WOZ transcript with commas or semicolons between its cells."""
+    with path.open("rb") as file:
+        header = file.readline(1000).decode("utf-8-sig", "replace")
+    cells = (cell.strip().strip('"').lower() for cell in re.split("[,;]", header))
+    return tuple(filter(None, cells)) == HEADER
+
+
+def _read_comma_copy(path: Path) -> Iterator[TranscriptRow]:
+    for row in read_table(path, {name: (name,) for name in HEADER}):
+        if row.problem:
+            problem = "holds zero bytes" if "zero bytes" in row.problem else "has more cells than the header"
+            yield TranscriptRow(row.line, None, None, None, "", problem)
+        else:
+            yield _timed(row.line, *(row.get(name, "") for name in HEADER))
 
 
 def _row(line: int, cells: list[str]) -> TranscriptRow:

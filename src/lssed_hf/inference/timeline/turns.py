@@ -1,19 +1,26 @@
 """Turns of speakers, read from RTTM files, tables, subtitles and transcripts."""
 
 import json
+import logging
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...corpora.daic.defects import repairs_of
+from ...corpora.daic.segments import SPEAKERS, Repairs, Segmentation, segment
 from ...corpora.daic.transcripts import HEADER as DAIC_WOZ_HEADER
-from ...corpora.daic.transcripts import read_daic_woz
+from ...corpora.daic.transcripts import is_comma_copy, read_daic_woz, read_e_daic
 from ...corpora.fields import decimal
 from ...corpora.tables import TABLE_SUFFIXES, read_table, read_text
 
 
+logger = logging.getLogger(__name__)
+
+_TRANSCRIPT = re.compile(r"(\d{1,9})_TRANSCRIPT\.csv", re.IGNORECASE)
 _COLUMNS = {"start": ("start", "start_time"), "end": ("end", "end_time", "stop", "stop_time")}
 _NOTHING = "<NA>"
 _SUBTITLES = (".srt", ".vtt")
@@ -50,9 +57,13 @@ def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = No
     | `XXX_TRANSCRIPT.csv` of DAIC-WOZ | `start_time`, `stop_time`, `speaker` |
     | `XXX_Transcript.csv` of E-DAIC | `Start_Time`, `End_Time`; it names no speakers |
 
+    Of transcripts with these two names, known defects are repaired as `lssed-hf prepare` does by default: times are
+    moved where the transcript is misaligned, and interruptions, markers, scrubbed passages, talk before the interview
+    and rows without usable times are left out, with a warning that counts them.
+
     Args:
         path: File of one of these formats.
-        recording: Recording to choose from an RTTM file on several, by its name without the suffix.
+        recording: Recording of the turns. It chooses from an RTTM file on several, by its name without the suffix.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -76,7 +87,9 @@ def read_turns(path: str | os.PathLike, recording: str | os.PathLike | None = No
     elif path.suffix.lower() == ".json":
         turns = list(_read_segments(path))
     elif path.suffix.lower() in TABLE_SUFFIXES:
-        turns = list(_read_daic_woz(path) if _is_daic_woz(path) else _read_table(path))
+        turns = _read_transcript(path)
+        if turns is None:
+            turns = list(_read_daic_woz(path) if _is_daic_woz(path) else _read_table(path))
     else:
         known = ", ".join((".rttm", *_SUBTITLES, ".json", *TABLE_SUFFIXES))
         raise ValueError(f"{path}: turns are read from {known}; rename or convert the file")
@@ -144,9 +157,38 @@ def _read_segments(path: Path) -> Iterator[Turn]:
 
 def _is_daic_woz(path: Path) -> bool:
     """Return whether the header is that of a DAIC-WOZ transcript, in which quotes have no meaning."""
+    return tuple(cell.strip().lower() for cell in _header(path).split("\t") if cell.strip()) == DAIC_WOZ_HEADER
+
+
+def _header(path: Path) -> str:
     with path.open("rb") as file:
-        header = file.readline(1000).decode("utf-8-sig", "replace")
-    return tuple(cell.strip().lower() for cell in header.split("\t") if cell.strip()) == DAIC_WOZ_HEADER
+        return file.readline(1000).decode("utf-8-sig", "replace")
+
+
+def _read_transcript(path: Path) -> list[Turn] | None:
+    """Return the repaired turns of a transcript of DAIC-WOZ or E-DAIC under its own name, None for another file."""
+    named = _TRANSCRIPT.fullmatch(path.name)
+    if named is None:
+        return None
+    if _is_daic_woz(path) or is_comma_copy(path):
+        rows, repairs, roles = read_daic_woz(path), repairs_of(int(named[1])), tuple(SPEAKERS.values())
+    elif "end_time" in _header(path).lower():
+        rows, repairs, roles = read_e_daic(path), Repairs(drop_scrubbed=True), None
+    else:
+        return None
+    # Prepared corpora leave out speakers other than the two of the release; here all are of interest.
+    others = [row for row in rows if row.start is not None and row.speaker and row.speaker.lower() not in SPEAKERS]
+    settings = Segmentation(speakers=roles, segmentation="rows", min_seconds=0.0)
+    mended = segment([row for row in rows if row not in others], math.inf, settings, repairs)
+    if mended.left_out:
+        reasons = Counter(reason for _, _, reason in mended.left_out)
+        listed = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
+        logger.warning(f"{path}: {len(mended.left_out)} of {len(rows)} rows are left out: {listed}")
+    if repairs.offset:
+        logger.warning(f"{path}: times are moved by {repairs.offset:g} s, because the transcript is misaligned")
+    speakers = {row.line: row.speaker for row in rows}
+    moved = [Turn(row.start + repairs.offset, row.stop + repairs.offset, row.speaker) for row in others]
+    return [*moved, *(Turn(kept.start, kept.end, speakers[kept.line] or None) for kept in mended.kept)]
 
 
 def _read_daic_woz(path: Path) -> Iterator[Turn]:
