@@ -179,7 +179,7 @@ def test_folders_beside_the_raw_clips_of_jl_corpus_do_not_count(write_corpus, re
 
 def test_texts_of_shemo_that_cannot_be_read(write_corpus, read):
     folder = write_corpus("shemo")
-    for text in ("[]", "{", '{"F03S02.wav": {}}', '{"F03S02.wav": 1}'):
+    for text in ("[]", "{", '{"F03S02.wav": {}}', '{"F03S02.wav": 1}', "[" * 100_000):
         (folder / "modified_shemo.json").write_text(text)
         with pytest.raises(CorpusDataError, match=r"modified_shemo.json is not the JSON of clips with transcripts"):
             read("shemo", folder)

@@ -27,7 +27,7 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
     path = Path(folder, MANIFEST)
     try:
         manifest = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except ValueError:  # not JSON, so not ours
+    except (ValueError, RecursionError):  # not JSON, so not ours
         return None
     ours = isinstance(manifest, dict) and {"corpus", "config", "split_schemes", "shards"} <= manifest.keys()
     return manifest if ours and manifest["corpus"] in list_corpora() else None

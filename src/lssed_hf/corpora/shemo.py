@@ -83,5 +83,5 @@ def _read_texts(data_dir: Path) -> dict[str, str]:
     try:
         clips = json.loads(path.read_text(encoding="utf-8"))
         return {name.removesuffix(".wav"): clip["transcript"] for name, clip in clips.items()}
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
+    except (ValueError, RecursionError, AttributeError, TypeError, KeyError) as error:
         raise CorpusDataError(f"{path} is not the JSON of clips with transcripts ({error}); take it away") from error

@@ -83,7 +83,7 @@ def _results_score(file: Path) -> str | None:
         results: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         score, context = float(results["metrics"]["unweighted_accuracy"]), results.get("context") or {}
         return f"UA {score:.2f} on {_test_set(context['dataset'], context.get('split'))}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
 
 
