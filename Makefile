@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-daic test test-fast fuzz test-datasets36 test-espnet test-browser lint api terminal model-cards bench conformance clean
+.PHONY: demo demo-daic test test-fast fuzz test-datasets36 test-lowest test-newest test-espnet test-browser lint api terminal model-cards bench conformance clean
 
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -38,6 +38,32 @@ test-datasets36: .venv-datasets36/.installed  ## the corpora in datasets 3.6, wh
 	    datasets==3.6.0 'lazy-loader>=0.4,<1' 'soundfile>=0.13,<0.15' 'soxr>=0.5,<2' 'av>=14,<19' 'hypothesis>=6.100,<7' 'pytest>=8,<10'
 	.venv-datasets36/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
+
+# The quick tier with the oldest versions that pyproject.toml allows, and with the newest Python. uv is PyPI's; it takes a
+# Python of the machine, or downloads one where that can be had. datasets 3.6 by name: uv would raise it in place of what
+# conflicts with it.
+test-lowest: .venv-lowest/.installed  ## the quick tier with the oldest versions, on Python 3.10
+	OMP_NUM_THREADS=1 HYPOTHESIS_PROFILE=fast .venv-lowest/bin/python -m pytest --numprocesses 2 --dist loadfile \
+	    --no-loadscope-reorder -m "not slow and not browser"
+
+test-newest: .venv-newest/.installed  ## the quick tier with the newest versions, on Python 3.13
+	OMP_NUM_THREADS=1 HYPOTHESIS_PROFILE=fast .venv-newest/bin/python -m pytest --numprocesses 2 --dist loadfile \
+	    --no-loadscope-reorder -m "not slow and not browser"
+
+.venv-lowest/.installed: pyproject.toml .venv-uv/bin/uv
+	test -x .venv-lowest/bin/python || .venv-uv/bin/uv venv --quiet --python 3.10 .venv-lowest
+	.venv-uv/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+	    --editable '.[dev]' datasets==3.6.0
+	touch $@
+
+.venv-newest/.installed: pyproject.toml .venv-uv/bin/uv
+	test -x .venv-newest/bin/python || .venv-uv/bin/uv venv --quiet --python 3.13 .venv-newest
+	.venv-uv/bin/uv pip install --quiet --python .venv-newest/bin/python --upgrade --editable '.[dev]'
+	touch $@
+
+.venv-uv/bin/uv:
+	$(PYTHON) -m venv .venv-uv
+	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5,<1'
 
 test-espnet: .venv/.installed .venv-espnet/.installed  ## the recogniser against what ESPnet computes now
 	rm -rf .venv-espnet/fixtures
@@ -94,4 +120,4 @@ conformance: .venv/.installed  ## transformers' own test suite for models and fe
 	$(BIN)/python tests/conformance/run.py
 
 clean:
-	rm -rf .venv .venv-datasets36 .venv-espnet .conformance outputs
+	rm -rf .venv .venv-datasets36 .venv-lowest .venv-newest .venv-uv .venv-espnet .conformance outputs

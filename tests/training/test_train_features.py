@@ -146,6 +146,18 @@ def test_features_of_a_speaker_are_standardised_by_the_speakers_own(release, tmp
     assert results["metrics"]["unweighted_accuracy"] > 0.6
 
 
+def test_arrays_train_like_pictures(release, tmp_path):
+    arrays = tmp_path / "release"
+    (arrays / "spectrogram").mkdir(parents=True)
+    shutil.copy(release / "metadata_4class.csv", arrays)
+    for path in (release / "spec_librosa").glob("*.png"):
+        decibels = np.array(Image.open(path).convert("L")) / 255 * 80 - 80
+        np.save(arrays / "spectrogram" / f"{path.stem}.npy", decibels)
+    assert train(arrays, tmp_path / "model", "spectrogram", *NETWORK) == 0
+    results = json.loads((tmp_path / "model" / "results.json").read_text(encoding="utf-8"))
+    assert results["metrics"]["unweighted_accuracy"] > 0.6
+
+
 def test_a_prepared_folder_trains_too(release, tmp_path):
     prepared = tmp_path / "prepared"
     assert main(["prepare", "lssed", str(release), str(prepared), "--config_name", "is13_compare"]) == 0
