@@ -227,6 +227,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     READER_EMOTIONS: Sequence[str] | None = EMOTIONS
     #: Columns of `DIMENSIONS` that the corpus has.
     RATED: Sequence[str] = ()
+    #: Fields of the configuration that `resolve_classes` may set.
+    RESOLVED: Sequence[str] = ("emotions", "vocabulary")
     #: Column of `_features` with the label, a ClassLabel.
     LABEL_COLUMN = "emotion"
     #: Channel that is read of files with several: "mix" (their mean), "left" or "right".

@@ -71,6 +71,15 @@ def rating(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def rating_in(row: Row, field: str) -> float | None:
+    """Return a finite number, None where the cell is empty."""
+    text = row.first(field)
+    value = None if text is None else rating(text.replace(",", "."))
+    if text is not None and value is None:
+        raise ValueError(f"{field} {text!r} is no number")
+    return value
+
+
 def times_in(row: Row) -> tuple[float | None, float | None]:
     """Return `start` and `end` in seconds, None for empty cells. Where both are there, the end is after the start."""
     start, end = number_in(row, "start"), number_in(row, "end")

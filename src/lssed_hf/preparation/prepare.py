@@ -118,7 +118,7 @@ def prepare(
     if (output_dir / MANIFEST).is_file() and not work.exists():
         return _check_finished(output_dir, fingerprint)
     # The builders of the workers do not read the corpus: they are told its classes.
-    config_kwargs |= {name: getattr(builders[0].config, name) for name in ("emotions", "vocabulary")}
+    config_kwargs |= {name: getattr(builders[0].config, name) for name in builders[0].RESOLVED}
     writer = ShardWriter(work, corpus, {"config_name": config_name, **config_kwargs}, options)
     with _claimed(output_dir, fingerprint), _disk_full_explained(output_dir):
         if not (work / _COMPLETE).exists():

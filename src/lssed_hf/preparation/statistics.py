@@ -9,6 +9,7 @@ from typing import Any
 import datasets
 
 from ..corpora import corpus_features
+from ..corpora.base import DIMENSIONS
 from ..labels import AGE_GROUPS, GENDERS
 from .durations import corpus_durations
 from .lssed_tables import compare_with_paper
@@ -17,7 +18,7 @@ from .lssed_tables import compare_with_paper
 UNKNOWN = "unknown"
 NO_LABEL = "no label"
 
-_METADATA = tuple(name for name in corpus_features() if name != "audio")
+_METADATA = tuple(name for name in corpus_features(dimensions=DIMENSIONS) if name != "audio")
 #: Split -> column -> values. The column of the labels is called `emotion`, whatever its name in the dataset.
 _Columns = Mapping[str, Mapping[str, list]]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lssed_hf import labels, load_audio, load_corpus
+from lssed_hf.cli import prepare as prepare_command
 from lssed_hf.corpora import CorpusDataError, Reject, base
 from lssed_hf.corpora.own import folder
 from lssed_hf.corpora.sources import load_splits
@@ -593,3 +594,36 @@ def test_synthetic_layout(tmp_path):
         samples = load_audio(row["audio"])
         assert 0.5 * 16000 < len(samples) < 8 * 16000 and np.abs(samples).max() > 0.01
         assert row["end"] is None or len(samples) == pytest.approx((row["end"] - row["start"]) * 16000, abs=2)
+
+
+class TestRatings:
+    ROWS = [
+        {"path": f"{speaker}.wav", "emotion": "sad", "speaker": f"s{speaker}", "split": "train", "mood": mood}
+        for speaker, mood in enumerate(("-0.5", "1,25", "", "high"))
+    ]
+
+    @pytest.fixture(autouse=True)
+    def clips(self, tree):
+        tree(*(row["path"] for row in self.ROWS))
+
+    def test_are_columns_of_floats(self, write_table, load, notes):
+        write_table(self.ROWS)
+        rows = load(columns={"arousal": "mood"})["train"]
+        assert rows["arousal"][:] == [-0.5, 1.25, None, None] and rows.features["arousal"].dtype == "float32"
+        assert "valence" not in rows.column_names
+        assert any("arousal" in line and "'high'" in line for line in notes)
+
+    def test_a_column_without_ratings_adds_nothing(self, write_table, load):
+        write_table([{**row, "arousal": ""} for row in self.ROWS])
+        assert "arousal" not in load()["train"].column_names
+
+    def test_stay_in_a_prepared_folder(self, write_table, data, tmp_path):
+        write_table(self.ROWS[:3])
+        prepare = ["folder", str(data), str(tmp_path / "prepared"), "--columns", "arousal=mood"]
+        assert prepare_command.main(prepare) == 0
+        assert load_splits(str(tmp_path / "prepared"))["train"]["arousal"][:] == [-0.5, 1.25, None]
+
+    def test_need_no_labels(self, write_table, load):
+        write_table([{"path": row["path"], "valence": number} for number, row in enumerate(self.ROWS)])
+        rows = load(split_scheme="none")["train"]
+        assert rows["valence"][:] == [0, 1, 2, 3] and rows.features["emotion"].names == ["unlabelled"]

@@ -16,6 +16,8 @@ Any labels may occur. They are the classes, in their own spelling. The first of 
    - `emotion` (or `label`, or `label_column`): A label. Secondary labels follow after `;`.
    - Optional: `speaker` (or `speaker_id`, or `speaker_column`), `session` (or `session_id`), `gender`, `age`,
      `age_group`, `transcript` and `split` (train, validation or test; synonyms such as dev and val are known).
+   - Optional: `valence`, `arousal` and `dominance`, ratings as numbers on any scale. A table with one of them needs no
+     labels: then all clips have the label "unlabelled".
    - `columns` names any of these otherwise: `emotion=mood` reads the emotions from the column `mood`.
    - Optional: `start` and `end` in seconds. The utterance is this part of the file, which is cut out.
 3. A tree. The level of the labels is the one with names of emotions, else the first one with several folders that are
@@ -50,8 +52,17 @@ import datasets
 
 from ...labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
 from .. import emodb, ravdess
-from ..base import UNDIVIDED, CorpusBuilder, CorpusConfig, CorpusDataError, Reject, Utterance, corpus_features
-from ..fields import choice_in, number_in, split_in, times_in
+from ..base import (
+    DIMENSIONS,
+    UNDIVIDED,
+    CorpusBuilder,
+    CorpusConfig,
+    CorpusDataError,
+    Reject,
+    Utterance,
+    corpus_features,
+)
+from ..fields import choice_in, number_in, rating_in, split_in, times_in
 from ..splits import assign_speakers, draw_clips
 from ..tables import SPREADSHEET_SUFFIXES, TABLE_SUFFIXES, Row, column_pairs, given_table
 from .audformat import HEADER, read_audformat
@@ -93,6 +104,7 @@ class FolderConfig(CorpusConfig):
         label_column: Column with the labels.
         speaker_column: Column with the speakers.
         table: Name of the table with the labels in an audformat database.
+        dimensions: Columns with ratings. Default: those of `DIMENSIONS` that occur.
     """
 
     emotions: Sequence[str] | None = None
@@ -105,6 +117,7 @@ class FolderConfig(CorpusConfig):
     label_column: str | None = None
     speaker_column: str | None = None
     table: str | None = None
+    dimensions: Sequence[str] = ()
 
 
 class FolderCorpus(CorpusBuilder):
@@ -123,6 +136,7 @@ class FolderCorpus(CorpusBuilder):
     TRAINING_CONFIG_NAME = "default"
     SPLIT_SCHEMES = ("speaker", "random", UNDIVIDED)
     READER_EMOTIONS = None
+    RESOLVED = ("emotions", "vocabulary", "dimensions")
     COLUMN_OPTIONS = {"audio": "audio_column", "emotion": "label_column", "speaker_id": "speaker_column"}
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
@@ -143,17 +157,19 @@ class FolderCorpus(CorpusBuilder):
         return super().configurations() if self.config.label_set else [self.config.name]
 
     def resolve_classes(self, utterances: Sequence[Utterance]) -> None:
-        """Take the labels that occur as classes, unless the configuration has its own."""
+        """Take the labels and the dimensions that occur, the labels unless the configuration has its own."""
         counts = Counter(row.emotion for row in utterances)
+        self.config = copy.copy(self.config)  # it may belong to the class
         if self.config.emotions is None:
-            self.config = copy.copy(self.config)  # it may belong to the class
             if self.config.label_set is None:
                 self.config.emotions = sorted(counts)
                 found = {name for row in utterances for name in (row.emotion, *row.secondary_emotions)}
                 self.config.vocabulary = sorted(found)
             else:
                 self.config.emotions = [emotion for emotion in EMOTIONS if emotion in counts]
-            self.info.features = self._features()
+        rated = [name for name in DIMENSIONS if any(getattr(row, name) is not None for row in utterances)]
+        self.config.dimensions = rated
+        self.info.features = self._features()
         small = [f"{name} ({count})" for name, count in sorted(counts.items()) if count < 3]
         if small and self._asked_scheme != UNDIVIDED:
             self.note(f"classes of one or two clips cannot be in every split: {', '.join(small)}")
@@ -161,7 +177,7 @@ class FolderCorpus(CorpusBuilder):
     def _features(self) -> datasets.Features | None:
         if self.config.emotions is None:  # the folder has not been read yet
             return None
-        return corpus_features(self.config.emotions, self.config.vocabulary)
+        return corpus_features(self.config.emotions, self.config.vocabulary, self.config.dimensions)
 
     def read_utterances(self, data_dir: Path) -> Iterator[Utterance | Reject]:
         reader = LabelReader(self.config.label_set, label_pairs(self.config.label_map))
@@ -340,6 +356,7 @@ class FolderCorpus(CorpusBuilder):
             start=start,
             end=end,
             transcript=row.first("transcript"),
+            **{name: self.optional(rating_in, row, name) for name in DIMENSIONS},
             split=split_in(row),
             cut=bool(part),
             source=clip.source,

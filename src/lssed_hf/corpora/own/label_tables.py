@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...scan import RECORDING_SUFFIXES
-from ..base import CorpusDataError, Reject
+from ..base import DIMENSIONS, CorpusDataError, Reject
 from ..fields import SPLIT_NAMES
 from ..tables import SPREADSHEET_SUFFIXES, TABLE_SUFFIXES, Row, read_table, rename_columns
 from .folder_trees import composed, is_recording, walk
 from .label_names import are_mostly_emotions
 
 
+#: Label of all clips of a table that has ratings of dimensions and no column of labels.
+UNLABELLED = "unlabelled"
 _SHOWN = 8  # names in a message
 
 
@@ -46,7 +48,7 @@ class Columns(NamedTuple):
 FIELDS = {
     **dict(zip(("path", "emotion", "speaker"), Columns())),
     "session": ("session", "session_id"),
-    **{name: (name,) for name in ("gender", "age", "age_group", "transcript", "split", "start", "end")},
+    **{name: (name,) for name in ("gender", "age", "age_group", "transcript", "split", "start", "end", *DIMENSIONS)},
 }
 _KNOWN = {name for names in FIELDS.values() for name in names}
 #: Flag of each field of `Columns`.
@@ -157,6 +159,17 @@ def clips_of_rows(
     """
     if not rows:
         raise CorpusDataError(f"{table.path} has no rows; write one for each clip")
+    names = {*_column_names([row for _, row in rows])}
+    if (
+        label_of is None
+        and columns.label == Columns().label
+        and not names & {*columns.label}
+        and names & {*DIMENSIONS}
+    ):
+
+        def label_of(path: str) -> str:
+            return UNLABELLED
+
     _check_columns([row for _, row in rows], table.path, columns, label_of is not None)
     files = Files(data_dir, table.path.parent)
     for source, row in rows:
