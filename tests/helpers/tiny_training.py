@@ -8,6 +8,7 @@ from torch import nn
 from lssed_hf import PyResNetFeatureExtractor, create_model
 from lssed_hf.training.arguments import RecipeArguments
 from lssed_hf.training.data import ClipCollator, SpeechDataset
+from lssed_hf.training.problem import Problem
 from lssed_hf.training.trainer import SpeechTrainer
 
 
@@ -61,6 +62,6 @@ def trainer(folder, model, dataset: SpeechDataset, **changes) -> SpeechTrainer:
         model=model,
         args=RecipeArguments(**{**fields, **changes}),
         train_dataset=dataset,
-        num_labels=model.config.num_labels,
+        problem=Problem(list(model.config.id2label.values()), "emotion"),
         data_collator=ClipCollator(dataset.feature_extractor),
     )

@@ -5,6 +5,7 @@ import pytest
 from lssed_hf.cli import train as command
 from lssed_hf.experiments.settings import training_settings
 from lssed_hf.training import network, train
+from lssed_hf.training.problem import Problem
 from lssed_hf.training.recipes import RECIPES, with_recipe
 from lssed_hf.training.train import parse_flags
 
@@ -64,7 +65,7 @@ def test_own_recordings_have_the_recipe_for_few_clips(tmp_path):
 def test_a_model_that_is_not_there_is_named_with_the_nearest(tmp_path):
     _, model_args, _ = parse_flags({"model_name_or_path": "resnet19", "output_dir": str(tmp_path)})
     with pytest.raises(ValueError, match="unknown model 'resnet19'; did you mean resnet18"):
-        network.build_model(model_args, ["a", "b"])
+        network.build_model(model_args, Problem(["a", "b"], "emotion"))
     _, model_args, _ = parse_flags({"model_name_or_path": "me/nothing", "output_dir": str(tmp_path)})
     with pytest.raises(OSError, match="no model 'me/nothing'"):
-        network.build_model(model_args, ["a", "b"])
+        network.build_model(model_args, Problem(["a", "b"], "emotion"))

@@ -70,14 +70,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_recorded_help("evaluate", argv, DESCRIPTION, EXAMPLE, GROUPS)
     import datasets
 
+    from ..inference.classifiers.loading import load_scorer
     from ..inference.evaluate import describe_test, evaluate_model, select_split
 
     args, speaker_args = parser().parse(argv)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
-    rows = select_split(args.load(undivided=args.split == "all"), args.split, args.dataset_name)
+    name = args.model_name_or_path
+    classifier = load_scorer(name, args.batch_size, args.device, args.trust_remote_code)
+    splits = args.load(undivided=args.split == "all", problem_type=classifier.outputs.problem_type)
+    rows = select_split(splits, args.split, args.dataset_name)
     evaluate_model(
-        args.model_name_or_path,
+        classifier,
         rows,
         args.output_dir,
         audio_column=args.audio_column_name,
@@ -85,10 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         speaker_column=args.speaker_column_name,
         speaker_normalization=speaker_args,
         speakers_file=args.speakers,
-        batch_size=args.batch_size,
-        device=args.device,
         adversarial_epsilon=args.adversarial_epsilon,
-        trust_remote_code=args.trust_remote_code,
-        context=describe_test(args.model_name_or_path, args, args.split, rows),
+        context={"model": name or "built-in", **describe_test(name, args, args.split, rows)},
     )
     return 0

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import datasets
 
+from . import corpus_builder
 from .feature_sets import FEATURES_COLUMN
+from .own.label_tables import UNLABELLED
 from .sources import COLUMNS, encode_labels, find_source, load_splits
 
 
@@ -65,21 +67,28 @@ class CorpusArguments:
         self,
         undivided: bool = False,
         take: Callable[[datasets.IterableDatasetDict], datasets.DatasetDict] | None = None,
+        problem_type: str | None = None,
     ) -> datasets.DatasetDict:
         """Load the splits, with the label as a ClassLabel and the columns under the names that the flags give.
 
         Args:
             undivided: Whether all clips are taken together, so that own recordings are not divided.
             take: Function that takes clips of streamed splits. Default: nothing is streamed.
+            problem_type: Kind of problem of the model. Of any but one class a clip, the default configuration of
+                a corpus is the one with all emotions. A regression needs no column of labels.
 
         Raises:
             ValueError: A flag does not fit the data set, or names a column that is not there.
             FileNotFoundError: The folder is missing.
         """
         columns = {usual: getattr(self, flag) for flag, usual in COLUMNS.items()}
+        config_name = self.dataset_config_name
+        several = problem_type not in (None, "single_label_classification")
+        if several and config_name is None and (corpus := find_source(self.dataset_name, self.data_dir).corpus):
+            config_name = corpus_builder(corpus).DEFAULT_CONFIG_NAME
         dataset = load_splits(
             self.dataset_name,
-            self.dataset_config_name,
+            config_name,
             self.data_dir,
             self.split_scheme,
             self.options(),
@@ -98,7 +107,19 @@ class CorpusArguments:
             name = getattr(self, flag)
             if flag != "label_column_name" and (flag == "audio_column_name" or name != usual):
                 _check_column(dataset, name, flag)
-        return encode_labels(dataset, self.label_column_name)
+        return self.encode(dataset, problem_type)
+
+    def encode(self, dataset: datasets.DatasetDict, problem_type: str | None = None) -> datasets.DatasetDict:
+        """Return splits with the label as a ClassLabel, see `load`.
+
+        Args:
+            dataset: Splits.
+            problem_type: Kind of problem of the model.
+        """
+        column = self.label_column_name
+        if problem_type == "regression":
+            dataset = datasets.DatasetDict({split: _with_label(rows, column) for split, rows in dataset.items()})
+        return encode_labels(dataset, column)
 
     def options(self) -> dict[str, Any]:
         """Return the switches of the corpus: those of `dataset_options` and of the flags for own recordings."""
@@ -110,6 +131,15 @@ class CorpusArguments:
             raise ValueError(f'--dataset_options {self.dataset_options!r}: give a JSON object, e.g. {{"name": 1}}')
         flags = {name: getattr(self, name) for name in _OPTIONS}
         return {**options, **{name: value for name, value in flags.items() if value is not None}}
+
+
+def _with_label(rows: datasets.Dataset, column: str) -> datasets.Dataset:
+    """Return rows with a column of one class, where they have no such column."""
+    if column in rows.column_names:
+        return rows
+    label = datasets.Features({column: datasets.ClassLabel(names=[UNLABELLED])})
+    labels = datasets.Dataset.from_dict({column: [0] * len(rows)}, label)
+    return datasets.concatenate_datasets([rows, labels], axis=1)
 
 
 def _check_column(dataset: datasets.DatasetDict, name: str, flag: str) -> None:

@@ -132,7 +132,7 @@ def cluster_hits(
     runs, references, num_labels = _checked_runs(references, systems, num_labels)
     if groups is not None and len(groups) != len(references):
         raise ValueError(f"{len(references)} references but {len(groups)} groups")
-    clusters = np.arange(len(references)) if groups is None else _numbered(groups)
+    clusters = np.arange(len(references)) if groups is None else numbered(groups)
     shape = (int(clusters.max()) + 1, num_labels)
     hits, totals = np.zeros((len(runs), *shape), dtype=np.int64), np.zeros(shape, dtype=np.int64)
     np.add.at(totals, (clusters, references), 1)
@@ -199,7 +199,7 @@ def majority_row(
     return {"label": label, **{name: values[name] for name in SCORES}}
 
 
-def _numbered(groups: Sequence[Hashable]) -> np.ndarray:
+def numbered(groups: Sequence[Hashable]) -> np.ndarray:
     """Return the number of each group, counted by first appearance."""
     numbers: dict[Hashable, int] = {}  # not `np.unique`, which sorts and so takes no None beside strings
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups])

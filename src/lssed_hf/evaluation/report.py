@@ -13,7 +13,9 @@ from ..escaping import context_list, csv_cell, plain
 from ..files import replacing, write_json, write_together
 from .fairness import SPEAKER_NOTE, group_indices, speaker_recalls, speaker_rows
 from .intervals import SCORES, bootstrap_intervals, majority_row
+from .multi_label_report import multi_label_sections
 from .plots import plot_confusion_matrix
+from .rating_report import rating_sections
 from .run_results import RunResults
 from .ser_metrics.ser_metrics import check_labels, score
 from .text_tables import markdown_table, score_cell
@@ -170,10 +172,11 @@ def write_report(
     title: str = "Evaluation",
     context: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write `results.json`, `confusion_matrix.png` and `report.md`, all of them or none.
+    """Write `results.json`, `report.md` and, of one class each, `confusion_matrix.png`, all of them or none.
 
     Args:
-        results: Scores from `evaluate_predictions`, with `adversarial` and `speaker_normalization` where they apply.
+        results: Scores from `evaluate_predictions`, with `adversarial`, `speaker_normalization` and `ratings` where
+            they apply; or from `evaluate_multi_label` or `evaluate_ratings` with a `problem_type`.
         output_dir: Folder to write to, made if need be; files of an earlier report are replaced.
         title: Heading of the report.
         context: Facts on the run, such as model, data set, split and command, and perhaps a `warning` and a
@@ -185,12 +188,12 @@ def write_report(
     folder = Path(output_dir)
     context = dict(context or {})
     content = {"title": title, "context": context, **results}
-    matrix, labels = results["metrics"]["confusion_matrix"], results["labels"]
-    writers = {
-        "results.json": lambda path: write_json(path, content, allow_nan=False),
-        "confusion_matrix.png": lambda path: plot_confusion_matrix(matrix, labels, path, title),
-        "report.md": lambda path: path.write_text(_markdown(results, title, context) + "\n", encoding="utf-8"),
-    }
+    writers = {"results.json": lambda path: write_json(path, content, allow_nan=False)}
+    if "problem_type" not in results:
+        matrix, labels = results["metrics"]["confusion_matrix"], results["labels"]
+        writers["confusion_matrix.png"] = lambda path: plot_confusion_matrix(matrix, labels, path, title)
+    text = _markdown(results, title, context)
+    writers["report.md"] = lambda path: path.write_text(text + "\n", encoding="utf-8")
     write_together(folder, writers)
     return folder / "report.md"
 
@@ -203,6 +206,7 @@ def write_predictions(
     labels: Sequence[str],
     speakers: Sequence[str | None] | None = None,
     groups: Mapping[str, Sequence[str | None]] | None = None,
+    ratings: Mapping[str, Sequence[str]] | None = None,
 ) -> Path:
     """Write one CSV row per utterance: `id`, `reference`, `prediction` (names) and a `probability_<label>` per class.
 
@@ -217,6 +221,7 @@ def write_predictions(
         labels: Class names, (C,).
         speakers: Speaker of each utterance, (N,); None, an unknown one, leaves the cell empty.
         groups: Attributes by name, each (N,), see `evaluate_predictions`.
+        ratings: Further columns, from `rating_columns`.
 
     Returns:
         The path.
@@ -240,13 +245,37 @@ def write_predictions(
             raise ValueError(f"references[{index}] is {reference}, but labels run from 0 to {len(labels) - 1}")
 
     names = [*labels, ""]  # so that -1 is the empty name
+    columns = {
+        "reference": [csv_cell(names[reference]) for reference in references],
+        "prediction": [csv_cell(names[row.argmax()]) for row in rows],
+        **{f"probability_{label}": [f"{p:.6g}" for p in column] for label, column in zip(labels, rows.T)},
+    }
+    return write_columns(path, ids, facts, {**columns, **(ratings or {})})
+
+
+def write_columns(
+    path: str | os.PathLike,
+    ids: Sequence[str],
+    facts: Mapping[str, Sequence[str | None]],
+    columns: Mapping[str, Sequence[str]],
+) -> Path:
+    """Write one CSV row per utterance: `id`, facts on it, and columns of scores.
+
+    Args:
+        path: File to write; an earlier one is replaced.
+        ids: Name of each utterance, (N,).
+        facts: Speakers and other attributes by name, each (N,); None leaves a cell empty.
+        columns: Cells by name, each (N,), ready for the file.
+
+    Returns:
+        The path.
+    """
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["id", *facts, "reference", "prediction", *(f"probability_{label}" for label in labels)])
-        for name, reference, row, *cells in zip(ids, references, rows, *facts.values(), strict=True):
-            texts = ["" if text is None else str(text) for text in (name, *cells)]
-            texts += names[reference], names[row.argmax()]
-            writer.writerow([*map(csv_cell, texts), *(f"{p:.6g}" for p in row)])
+        writer.writerow(["id", *facts, *columns])
+        for name, *row in zip(ids, *facts.values(), *columns.values(), strict=True):
+            texts, cells = [name, *row[: len(facts)]], row[len(facts) :]
+            writer.writerow([*(csv_cell("" if text is None else str(text)) for text in texts), *cells])
     return Path(path)
 
 
@@ -268,19 +297,34 @@ def _check_unique(name: str, values: Sequence[str]) -> None:
 
 
 def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]) -> str:
-    metrics = results["metrics"]
-    size = f"{results['num_utterances']:,} utterances"
-    if results["num_speakers"] is not None:
-        size += f", {results['num_speakers']:,} speakers"
-    source = "the training set" if results["majority_from"] == "training" else "the test set"
-
     parts = [f"# {title}"]
     if facts := {name: value for name, value in context.items() if name not in ("warning", "speakers")}:
         parts.append(context_list(facts))
     if "warning" in context:
         parts.append(f"**{plain(context['warning'])}**")
-    parts += [
-        f"{size}. {plain(context.get('speakers', ''))}".strip(),
+    sections = {"regression": rating_sections, "multi_label_classification": multi_label_sections}
+    size, *others = sections.get(results.get("problem_type"), _class_sections)(results)
+    parts += [f"{size} {plain(context.get('speakers', ''))}".strip(), *others]
+    if "ratings" in results:
+        parts += ["## Dimensions", *rating_sections(results["ratings"])]
+    if facts := results.get("speaker_normalization"):
+        parts += ["## A person's own baseline", speaker_normalization_note(facts)]
+        if facts["enrolment"]:
+            clips = [[speaker, ", ".join(ids)] for speaker, ids in facts["enrolment"].items()]
+            parts.append(markdown_table(["speaker", "enrolment"], clips, 2))
+    if "adversarial" in results:
+        parts += ["## Adversarial clips", adversarial_table(results["adversarial"])]
+    return "\n\n".join(parts)
+
+
+def _class_sections(results: Mapping[str, Any]) -> list[str]:
+    metrics = results["metrics"]
+    size = f"{results['num_utterances']:,} utterances"
+    if results["num_speakers"] is not None:
+        size += f", {results['num_speakers']:,} speakers"
+    source = "the training set" if results["majority_from"] == "training" else "the test set"
+    parts = [
+        f"{size}.",
         summary_table(results),
         f"WA is accuracy, UA the mean recall of the classes; macro F1 is {metrics['macro_f1']:.3f}. Brackets hold "
         f"95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives none. The second "
@@ -294,14 +338,7 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
     if results.get("speakers"):
         rows = speaker_rows(results["speakers"])
         parts += ["## Speakers", markdown_table(["", "speaker", "utterances", "WA", "UA"], rows), SPEAKER_NOTE]
-    if facts := results.get("speaker_normalization"):
-        parts += ["## A person's own baseline", speaker_normalization_note(facts)]
-        if facts["enrolment"]:
-            clips = [[speaker, ", ".join(ids)] for speaker, ids in facts["enrolment"].items()]
-            parts.append(markdown_table(["speaker", "enrolment"], clips, 2))
-    if "adversarial" in results:
-        parts += ["## Adversarial clips", adversarial_table(results["adversarial"])]
-    return "\n\n".join(parts)
+    return parts
 
 
 def summary_table(results: Mapping[str, Any]) -> str:

@@ -97,6 +97,10 @@ def read_run(folder: str | os.PathLike) -> RunResults:
     """
     folder = Path(folder)
     results = read_json(folder / "results.json")
+    if kind := results.get("problem_type"):
+        raise ValueError(
+            f"{folder} holds scores of problem_type {kind!r}: only those of one class a clip are compared"
+        )
     with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if len(rows) != results["num_utterances"]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..inference.classifiers.outputs import SINGLE_LABEL
 from ..training.arguments import FlagParser
 from ..training.output_folder import absolute
 from ..training.recipes import with_recipe
@@ -15,8 +16,8 @@ def training_settings(flags: Sequence[str]) -> dict[str, Any]:
     """Return the settings that flags stand for, JSON-ready. Paths of folders become absolute.
 
     Raises:
-        ValueError: A flag that `train` does not know, a value that it does not take, or a token, which would be
-            written to the settings of the runs.
+        ValueError: A flag that `train` does not know, a value that it does not take, a kind of problem whose scores
+            experiments do not compare, or a token, which would be written to the settings of the runs.
     """
     parser = FlagParser()
     defaults = vars(parser.parse_args(["--dataset_name", ""]))
@@ -24,6 +25,8 @@ def training_settings(flags: Sequence[str]) -> dict[str, Any]:
     settings = {name: value for name, value in given.items() if value != defaults[name]}
     if "hub_token" in settings:
         raise ValueError("--hub_token is a secret, and runs record their settings; set HF_TOKEN or run hf auth login")
+    if settings.get("problem_type", SINGLE_LABEL) != SINGLE_LABEL or "multitask" in settings:
+        raise ValueError("--problem_type and --multitask are for `lssed-hf train`: experiments compare UA of classes")
     for name in {"data_dir", "model_name_or_path", "teacher", "unlabelled_dir", "extra_corpora"} & settings.keys():
         settings[name] = absolute(settings[name])
     return json.loads(json.dumps(settings, default=str))

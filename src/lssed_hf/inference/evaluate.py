@@ -1,5 +1,6 @@
 """Scoring a model on a data set: predictions, then scores, then a report."""
 
+import dataclasses
 import logging
 import os
 import shlex
@@ -15,12 +16,17 @@ from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.feature_sets import feature_set_of
 from ..corpora.own.label_names import is_emotion, label_map_flag
 from ..corpora.prepared import applied_steps
-from ..corpora.sources import encode_labels, find_source
+from ..corpora.sources import find_source
+from ..evaluation.multi_label import evaluate_multi_label
+from ..evaluation.multi_label_report import multi_label_columns, multi_label_table
+from ..evaluation.rating_report import rating_columns, rating_table
+from ..evaluation.ratings import evaluate_ratings
 from ..evaluation.report import (
     adversarial_scores,
     adversarial_table,
     evaluate_predictions,
     summary_table,
+    write_columns,
     write_predictions,
     write_report,
 )
@@ -29,9 +35,11 @@ from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word, label_number
 from . import AudioClassifier
 from .classifiers.classifier import Classifier
 from .classifiers.loading import find_model, load_scorer
+from .classifiers.outputs import Outputs
 from .classifiers.pretrained import DEFAULT_MODEL
 from .fgsm import real_and_fake_probabilities
 from .speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
+from .targets import ratings_of, several_labels
 from .trained_on import training_warning
 
 
@@ -85,18 +93,18 @@ def evaluate(
         ValueError: There is no such split, or the model does not know a label.
     """
     in_memory = isinstance(data, (datasets.Dataset, datasets.DatasetDict))
+    classifier = load_scorer(model, batch_size, device, trust_remote_code)
+    kind = classifier.outputs.problem_type
     name = None if in_memory else os.fspath(data)
     arguments = CorpusArguments(
         dataset_name=name, data_dir=None if data_dir is None else os.fspath(data_dir), **corpus
     )
     if isinstance(data, datasets.Dataset):
         data, split = datasets.DatasetDict({"all": data}), "all"
-    splits = (
-        encode_labels(data, arguments.label_column_name) if in_memory else arguments.load(undivided=split == "all")
-    )
+    splits = arguments.encode(data, kind) if in_memory else arguments.load(undivided=split == "all", problem_type=kind)
     rows = select_split(splits, split, name or "the data set")
     return evaluate_model(
-        model,
+        classifier,
         rows,
         output_dir,
         audio_column=arguments.audio_column_name,
@@ -104,10 +112,7 @@ def evaluate(
         speaker_column=arguments.speaker_column_name,
         speaker_normalization=SpeakerArguments(speaker_normalization=speaker_normalization),
         speakers_file=speakers,
-        batch_size=batch_size,
-        device=device,
-        trust_remote_code=trust_remote_code,
-        context=describe_test(model, arguments, split, rows),
+        context={"model": model or "built-in", **describe_test(model, arguments, split, rows)},
     )
 
 
@@ -165,7 +170,7 @@ def select_split(dataset: datasets.DatasetDict, split: str, name: str) -> datase
 
 
 def evaluate_model(
-    model_name_or_path: str | os.PathLike | None,
+    model: str | os.PathLike | Classifier | None,
     dataset: datasets.Dataset,
     output_dir: str | os.PathLike | None,
     *,
@@ -175,6 +180,7 @@ def evaluate_model(
     speaker_normalization: SpeakerArguments | None = None,
     speakers_file: str | os.PathLike | None = None,
     majority_label: str | None = None,
+    training_means: Mapping[str, float] | None = None,
     batch_size: int = 8,
     device: str | None = None,
     adversarial_epsilon: float | None = None,
@@ -184,9 +190,9 @@ def evaluate_model(
     """Score a saved model on the whole clips of a dataset, print the scores and write a report.
 
     Args:
-        model_name_or_path: Folder or Hub name of an audio classifier, or a folder of `lssed-hf export`; None for the
-            built-in model.
-        dataset: Dataset with an audio column and a ClassLabel column.
+        model: Folder or Hub name of an audio classifier, a folder of `lssed-hf export`, or a classifier that is open;
+            None for the built-in model.
+        dataset: Dataset with an audio column and a ClassLabel column; ratings are in columns named as the dimensions.
         output_dir: Folder for `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`; None for no
             files.
         audio_column: Name of the column with the audio.
@@ -195,6 +201,7 @@ def evaluate_model(
         speaker_normalization: Origin of the statistics that clips are normalised by, by default the model's own.
         speakers_file: File of `lssed-hf enroll` to take statistics from instead.
         majority_label: Label that the majority row predicts, by default the dataset's own majority.
+        training_means: Mean rating of each dimension, which the baseline predicts, by default the dataset's own.
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one.
         adversarial_epsilon: Step of the FGSM versions of the clips, which are scored too (see `fgsm`).
@@ -211,9 +218,11 @@ def evaluate_model(
     """
     if output_dir is not None:
         check_writable(Path(output_dir, "results.json"))  # before the work
-    classifier = load_scorer(model_name_or_path, batch_size, device, trust_remote_code)
+    name = model.name if isinstance(model, Classifier) else model or "built-in"
+    if not isinstance(model, Classifier):
+        model = load_scorer(model, batch_size, device, trust_remote_code)
     predictions = predict_dataset(
-        classifier,
+        model,
         dataset,
         audio_column=audio_column,
         label_column=label_column,
@@ -222,19 +231,20 @@ def evaluate_model(
         speakers_file=speakers_file,
         adversarial_epsilon=adversarial_epsilon,
     )
-    results = score_predictions(predictions, majority_label)
-    report_scores(results, predictions, output_dir, {"model": model_name_or_path or "built-in", **(context or {})})
+    results = score_predictions(predictions, majority_label, training_means)
+    report_scores(results, predictions, output_dir, {"model": name, **(context or {})})
     return results
 
 
 @dataclass(frozen=True)
 class DatasetPredictions:
-    """Probabilities that a model gives to the clips of a data set, and facts on the clips.
+    """Scores that a model gives to the clips of a data set, and facts on the clips.
 
     Attributes:
-        labels: Class names of the model, (num_labels,).
+        outputs: Names of the model's classes and of the dimensions that are scored, and its kind of problem.
         ids: Name of each clip, (N,).
-        references: True class number of each clip, int64 (N,).
+        references: True class number of each clip, int64 (N,); where a clip may have several classes, whether it has
+            each one, boolean (N, num_labels); of a regression None.
         probabilities: float32 (N, num_labels).
         speakers: Speaker of each clip, (N,), None where unknown; None without such a column.
         groups: Value of each clip by attribute, (N,), None where unknown.
@@ -242,17 +252,28 @@ class DatasetPredictions:
         fake_probabilities: Probabilities of the FGSM versions, float32 (N, num_labels); None without them.
         speaker_normalization: Facts on the statistics of speakers (see `speaker_classifiers`); None where they play no
             part.
+        ratings: True ratings, float32 (N, num_dimensions), NaN where unknown; None without dimensions.
+        predicted_ratings: Predicted ratings, float32 (N, num_dimensions); None without dimensions.
+        num_unrated: Number of clips without ratings that a regression leaves out.
     """
 
-    labels: list[str]
+    outputs: Outputs
     ids: list[str]
-    references: np.ndarray
+    references: np.ndarray | None
     probabilities: np.ndarray
     speakers: list[str | None] | None
     groups: dict[str, list[str | None]]
     epsilon: float | None = None
     fake_probabilities: np.ndarray | None = None
     speaker_normalization: dict[str, Any] | None = None
+    ratings: np.ndarray | None = None
+    predicted_ratings: np.ndarray | None = None
+    num_unrated: int = 0
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names of the model, (num_labels,)."""
+        return list(self.outputs.labels)
 
 
 def predict_dataset(
@@ -266,11 +287,11 @@ def predict_dataset(
     speakers_file: str | os.PathLike | None = None,
     adversarial_epsilon: float | None = None,
 ) -> DatasetPredictions:
-    """Classify the clips of a data set.
+    """Score the clips of a data set by a model.
 
     Args:
         classifier: Classifier of `load_classifier`.
-        dataset: Dataset with an audio column and a ClassLabel column.
+        dataset: Dataset with an audio column and a ClassLabel column; ratings are in columns named as the dimensions.
         audio_column: Name of the column with the audio.
         label_column: Name of the column with the label.
         speaker_column: Name of the column with the speaker.
@@ -280,8 +301,8 @@ def predict_dataset(
         adversarial_epsilon: Step of the FGSM versions of the clips, which are classified too (see `fgsm`).
 
     Raises:
-        ValueError: The dataset holds a label that the model does not know, the model does not give one class to each
-            clip, FGSM versions are asked of a model without gradients, or see `speaker_classifiers`.
+        ValueError: The dataset holds a label that the model does not know or no ratings, FGSM versions are asked of a
+            model without gradients, or see `speaker_classifiers`.
         AudioError, FileNotFoundError: A clip cannot be used; the message names its file.
     """
     if adversarial_epsilon is not None and not isinstance(classifier, AudioClassifier):
@@ -289,9 +310,9 @@ def predict_dataset(
             f"{classifier.name} is no network of transformers, and has no gradients for adversarial "
             "clips: of an exported network, give the model that it was exported from"
         )
-    classifier.check_single_label("evaluate")
     _check_input_type(classifier, dataset, audio_column)
-    references = match_labels(dataset, label_column, classifier.labels)
+    dataset, scored_outputs, num_unrated = _rated_rows(dataset, classifier.outputs)
+    references = _references(dataset, label_column, classifier.outputs)
     by_speaker, scored, facts = speaker_classifiers(
         classifier,
         dataset,
@@ -307,49 +328,104 @@ def predict_dataset(
 
     def compute(model: Classifier, waveforms: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         if adversarial_epsilon is None:
-            return (row[None] for row in model.probabilities(waveforms))
+            return (row[None] for row in model.scores(waveforms))
         return real_and_fake_probabilities(model, waveforms, adversarial_epsilon)
 
-    # (clips, 1 or 2, labels): of the clip, and of its FGSM version
-    probabilities = compute_rows(classifiers, dataset, audio_column, compute, "Scoring")
-    columns = dataset.column_names
+    # (clips, 1 or 2, outputs): of the clip, and of its FGSM version
+    scores = compute_rows(classifiers, dataset, audio_column, compute, "Scoring")
+    probabilities, values = classifier.outputs.split(scores[:, 0])
+    columns, dimensions = dataset.column_names, list(scored_outputs.dimensions)
+    is_rated = bool(dimensions) and values.shape[1] > 0
+    chosen = [classifier.outputs.dimensions.index(name) for name in dimensions]
     return DatasetPredictions(
-        classifier.labels,
+        scored_outputs,
         list(dataset["id"]) if "id" in columns else [str(index) for index in range(len(dataset))],
-        references[scored],
-        probabilities[:, 0],
+        None if references is None else references[scored],
+        probabilities,
         list(dataset[speaker_column]) if speaker_column in columns else None,
         {column: _names(dataset, column) for column in GROUP_COLUMNS if column in columns},
         adversarial_epsilon,
-        None if adversarial_epsilon is None else probabilities[:, 1],
+        None if adversarial_epsilon is None else classifier.outputs.split(scores[:, 1])[0],
         facts,
+        ratings_of(dataset, dimensions) if is_rated else None,
+        values[:, chosen] if is_rated else None,
+        num_unrated,
     )
 
 
-def score_predictions(predictions: DatasetPredictions, majority_label: str | None = None) -> dict[str, Any]:
+def _references(rows: datasets.Dataset, label_column: str, outputs: Outputs) -> np.ndarray | None:
+    """Return the true classes of rows, see `DatasetPredictions`."""
+    if not outputs.labels:
+        return None
+    numbers = match_labels(rows, label_column, outputs.labels)
+    return several_labels(rows, numbers, outputs.labels) if outputs.several else numbers
+
+
+def _rated_rows(rows: datasets.Dataset, outputs: Outputs) -> tuple[datasets.Dataset, Outputs, int]:
+    """Return the rows that a model can be scored on, its outputs with the dimensions that have ratings, and a count.
+
+    A regression needs a rating for each row, and other rows are counted. Dimensions beside classes need none.
+
+    Raises:
+        ValueError: A regression is to be scored on rows without any rating.
+    """
+    columns = [name for name in outputs.dimensions if name in rows.column_names]
+    known = ~np.isnan(ratings_of(rows, columns)) if columns else np.zeros((len(rows), 0), bool)
+    rated = [name for name, column in zip(columns, known.T) if column.any()]
+    if missing := [name for name in outputs.dimensions if name not in rated]:
+        text = f"the data have no ratings of {', '.join(missing)}; the columns are {', '.join(rows.column_names)}"
+        if not outputs.labels and not rated:
+            raise ValueError(f"{text}. Name columns of your own table by --columns {missing[0]}=COLUMN")
+        logger.warning(f"{text}: not scored")
+    outputs = dataclasses.replace(outputs, dimensions=tuple(rated))
+    if outputs.labels or known.any(axis=1).all():
+        return rows, outputs, 0
+    kept = np.flatnonzero(known.any(axis=1))
+    logger.warning(f"{len(rows) - len(kept):,} of {len(rows):,} clips have no rating and are left out")
+    return rows.select(kept), outputs, len(rows) - len(kept)
+
+
+def score_predictions(
+    predictions: DatasetPredictions,
+    majority_label: str | None = None,
+    training_means: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
     """Score the predictions for a data set.
 
     Args:
         predictions: Predictions from `predict_dataset`.
         majority_label: Label that the majority row predicts, by default the dataset's own majority.
+        training_means: Mean rating of each dimension, which the baseline predicts, by default the dataset's own.
 
     Returns:
         Contents of `results.json`, see `evaluate_predictions`. With FGSM versions there is an entry `adversarial` (see
         `adversarial_scores`), and where speakers have statistics of their own, or the model wants them, an entry
-        `speaker_normalization` (see `speaker_classifiers`).
+        `speaker_normalization` (see `speaker_classifiers`). A model of several classes a clip has the results of
+        `evaluate_multi_label`, a regression those of `evaluate_ratings`, each with a `problem_type`. Where dimensions
+        are rated beside classes, their results are in an entry `ratings`.
     """
-    labels, references, speakers = predictions.labels, predictions.references, predictions.speakers
-    results = evaluate_predictions(
-        references,
-        predictions.probabilities,
-        labels,
-        ids=predictions.ids,
-        speakers=speakers,
-        groups=predictions.groups,
-        majority_label=None if majority_label is None else labels.index(majority_label),
-    )
+    labels, references, outputs = predictions.labels, predictions.references, predictions.outputs
+    facts = {"speakers": predictions.speakers, "groups": predictions.groups}
+    majority = labels.index(majority_label) if majority_label in labels else None
+    results: dict[str, Any] = {}
+    if outputs.several:
+        scores = evaluate_multi_label(references, predictions.probabilities, labels, majority_label=majority, **facts)
+        results = {"problem_type": outputs.problem_type, **scores}
+    elif labels:
+        results = evaluate_predictions(
+            references, predictions.probabilities, labels, ids=predictions.ids, majority_label=majority, **facts
+        )
+    if predictions.ratings is not None:
+        means = None if training_means is None else [training_means[name] for name in outputs.dimensions]
+        ratings = evaluate_ratings(
+            predictions.ratings, predictions.predicted_ratings, outputs.dimensions, training_means=means, **facts
+        )
+        if results:
+            results["ratings"] = ratings
+        else:
+            results = {"problem_type": outputs.problem_type, "num_unrated": predictions.num_unrated, **ratings}
     if predictions.fake_probabilities is not None:
-        fake = evaluate_predictions(references, predictions.fake_probabilities, labels, speakers=speakers)
+        fake = evaluate_predictions(references, predictions.fake_probabilities, labels, speakers=predictions.speakers)
         results["adversarial"] = adversarial_scores(results, fake, predictions.epsilon)
     if predictions.speaker_normalization is not None:
         results["speaker_normalization"] = predictions.speaker_normalization
@@ -362,7 +438,7 @@ def report_scores(
     output_dir: str | os.PathLike | None,
     context: Mapping[str, str | os.PathLike],
 ) -> None:
-    """Print scores and write `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`.
+    """Print scores and write `results.json`, `report.md`, `predictions.csv` and, of classes, `confusion_matrix.png`.
 
     Args:
         results: Scores from `score_predictions`.
@@ -370,28 +446,45 @@ def report_scores(
         output_dir: Folder for the files; None for no files.
         context: Facts on the run, for the report.
     """
-    print(f"{summary_table(results)}\n")
-    if "adversarial" in results:
-        print(f"{adversarial_table(results['adversarial'])}\n")
+    for table in score_tables(results):
+        print(f"{table}\n")
     if output_dir is None:
         return
     context = {key: os.fspath(value) for key, value in context.items()}
-    subject = (
-        "Depression detection, by utterance" if "depressed" in results["labels"] else "Speech emotion recognition"
-    )
+    subject = "Speech emotion recognition"
+    if "depressed" in predictions.labels:
+        subject = "Depression detection, by utterance"
     with replacing(Path(output_dir, "predictions.csv")) as path:  # the files of the report with it, or none
-        write_predictions(
-            path,
-            predictions.ids,
-            predictions.references,
-            predictions.probabilities,
-            predictions.labels,
-            predictions.speakers,
-            predictions.groups,
-        )
+        _write_predictions(path, predictions)
         report = write_report(results, output_dir, title=subject, context=context)
     print(f"Report: {report}")
-    print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
+    if "problem_type" not in results:
+        print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
+
+
+def score_tables(results: Mapping[str, Any]) -> list[str]:
+    """Return the tables of scores that are printed, Markdown."""
+    first = {"regression": rating_table, "multi_label_classification": multi_label_table}
+    tables = [first.get(results.get("problem_type"), summary_table)(results)]
+    tables += [rating_table(results["ratings"])] if "ratings" in results else []
+    return tables + ([adversarial_table(results["adversarial"])] if "adversarial" in results else [])
+
+
+def _write_predictions(path: Path, predictions: DatasetPredictions) -> None:
+    """Write the predictions of the clips as CSV."""
+    labels, facts = predictions.labels, predictions.groups
+    rated = {}
+    if predictions.ratings is not None:
+        rated = rating_columns(predictions.outputs.dimensions, predictions.ratings, predictions.predicted_ratings)
+    if labels and not predictions.outputs.several:
+        scores = (predictions.references, predictions.probabilities, labels)
+        write_predictions(path, predictions.ids, *scores, predictions.speakers, facts, rated)
+        return
+    if labels:
+        rated = multi_label_columns(labels, predictions.references, predictions.probabilities) | rated
+    if predictions.speakers is not None:
+        facts = {"speaker": predictions.speakers, **facts}
+    write_columns(path, predictions.ids, facts, rated)
 
 
 def _check_input_type(classifier: Classifier, dataset: datasets.Dataset, column: str) -> None:

@@ -63,6 +63,13 @@ class DataArguments(CorpusArguments):
         help="Share of the training clips to hold out where there is no validation split; 0 for none, where --probe "
         "has nothing to choose.",
     )
+    dimensions: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Columns of ratings to learn, with --problem_type regression or --multitask. Default: valence, "
+            "arousal and dominance, as far as the corpus has them."
+        },
+    )
     preprocessing_num_workers: int | None = HfArg(default=None, help="Processes for computing features.")
     streaming: bool = HfArg(
         default=False,
@@ -78,6 +85,14 @@ class ModelArguments(SpeakerArguments):
         default="pyresnet50",
         help="A name of lssed_hf.list_models() (from scratch), a folder or Hub name of an audio classifier; SVMs: "
         "egemaps-svm, compare-svm (openSMILE: private use, research, education), features-svm (LSSED's sets).",
+    )
+    problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = HfArg(
+        default=None,
+        help="One class for each clip, several (secondary emotions too), or ratings of --dimensions. Default: that of "
+        "a saved model, else one class.",
+    )
+    multitask: bool = HfArg(
+        default=False, help="Of PyResNets: learn classes and, with a second head, ratings of --dimensions."
     )
     config_overrides: str | None = HfArg(
         default=None, help="Fields of the model's configuration as JSON, e.g. '{\"depths\": [1, 1, 1, 1]}'."
@@ -233,6 +248,16 @@ class RecipeArguments(TrainingArguments):
     noise_snr: float | None = field(
         default=None, metadata={"help": "Lowest signal-to-noise ratio of a copy in dB; up to 20 dB more are drawn."}
     )
+    regression_loss: Literal["mse", "ccc"] = field(
+        default="mse",
+        metadata={
+            "help": "Loss on ratings: mean squared error in units of the deviation, or 1 minus the concordance "
+            "correlation coefficient of the clips of a step, which should be many."
+        },
+    )
+    multitask_weight: float = field(
+        default=1.0, metadata={"help": "With --multitask: weight of the loss on ratings beside that on classes."}
+    )
     speaker_share: float = field(
         default=1.0,
         metadata={
@@ -317,6 +342,8 @@ class RecipeArguments(TrainingArguments):
                 "--perturbed_copies needs at least one of --speed, --pitch_shift, --reverberation and --noise_snr"
             )
         self._check_distillation()
+        if not 0 < self.multitask_weight < float("inf"):
+            raise ValueError(f"--multitask_weight must be above 0, got {self.multitask_weight}")
         if min(self.speaker_share, self.recording_share) < 0 or self.speaker_share > 1 or self.recording_share > 1:
             raise ValueError("--speaker_share and --recording_share must be between 0 and 1")
         if self.adversarial == "none":

@@ -6,7 +6,7 @@ uninterrupted one would have seen, for any number of loader workers.
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import datasets
@@ -68,6 +68,8 @@ class SpeechDataset(torch.utils.data.Dataset):
         front_ends: Front end of each row, whose `normalize` replaces that of `feature_extractor`.
         speaker_share: Share of the draws that are normalised by `front_ends`.
         recording_share: Share of the draws from which a random part of the clip's own mean is subtracted instead.
+        targets: Labels in place of class numbers, float32 (clips, num_labels): 1 for each class of a clip, or ratings.
+        ratings: Ratings for a second head, float32 (clips, num_dimensions). Mixup mixes both.
         corpora: Corpus of each row, for `BalancedSampler`. Default: one corpus.
     """
 
@@ -86,6 +88,8 @@ class SpeechDataset(torch.utils.data.Dataset):
         corpora: Sequence[str] | None = None,
         speaker_share: float = 1.0,
         recording_share: float = 0.0,
+        targets: np.ndarray | None = None,
+        ratings: np.ndarray | None = None,
     ):
         # Arrow's format has a fraction of numpy's overhead.
         self.versions = [rows.select_columns(["values", "width"]).with_format("arrow") for rows in (dataset, *copies)]
@@ -94,6 +98,8 @@ class SpeechDataset(torch.utils.data.Dataset):
         if self.soft and not teachers:
             raise ValueError(f"{(self.labels < 0).sum()} clips have no {label_column}, and nothing else to learn from")
         self.teachers = teachers
+        self.targets = targets
+        self.ratings = ratings
         self.corpora = corpora
         self.speaker_share = speaker_share
         self.recording_share = recording_share
@@ -129,23 +135,27 @@ class SpeechDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> dict:
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        values = self._clip(index, rng)
-        if self.augmentation is None or not self.augmentation.mixup:
-            label = self._soft_label(index) if self.soft else int(self.labels[index])
-            return self._item(values, label, [teacher[index] for teacher in self.teachers])
-        partner = int(rng.integers(len(self)))
-        weight = rng.beta(self.augmentation.mixup, self.augmentation.mixup)
-        other = self._clip(partner, rng)
-        length = min(len(values), len(other))
-        return self._item(
-            weight * values[:length] + (1 - weight) * other[:length],
-            weight * self._soft_label(index) + (1 - weight) * self._soft_label(partner),
-            [weight * teacher[index] + (1 - weight) * teacher[partner] for teacher in self.teachers],
-        )
+        values, partner, weight = self._clip(index, rng), None, 1.0
+        if self.augmentation is not None and self.augmentation.mixup:
+            partner = int(rng.integers(len(self)))
+            weight = rng.beta(self.augmentation.mixup, self.augmentation.mixup)
+            other = self._clip(partner, rng)
+            length = min(len(values), len(other))
+            values = weight * values[:length] + (1 - weight) * other[:length]
 
-    def _item(self, values: np.ndarray, label: int | np.ndarray, teachers: Sequence[np.ndarray]) -> dict:
-        item = {"values": values, "labels": label}
-        return {**item, "teachers": teachers} if self.teachers else item
+        def mixed(row_of: Callable[[int], np.ndarray]) -> np.ndarray:
+            return row_of(index) if partner is None else weight * row_of(index) + (1 - weight) * row_of(partner)
+
+        item = {"values": values, "labels": int(self.labels[index])}
+        if self.targets is not None:
+            item["labels"] = mixed(self.targets.__getitem__)
+        elif self.soft or partner is not None:
+            item["labels"] = mixed(self._soft_label)
+        if self.teachers:
+            item["teachers"] = [mixed(teacher.__getitem__) for teacher in self.teachers]
+        if self.ratings is not None:
+            item["ratings"] = mixed(self.ratings.__getitem__)
+        return item
 
     def _soft_label(self, index: int) -> np.ndarray:
         label = np.zeros(self.num_labels, dtype=np.float32)
@@ -246,6 +256,8 @@ class ClipCollator:
         else:
             batch = model_inputs(self.feature_extractor, values)
         batch["labels"] = torch.as_tensor(np.asarray([clip["labels"] for clip in clips]))
+        if "ratings" in clips[0]:
+            batch["ratings"] = torch.as_tensor(np.stack([clip["ratings"] for clip in clips]))
         if "teachers" in clips[0]:
             batch["teachers"] = [
                 torch.as_tensor(np.stack(rows)) for rows in zip(*(clip["teachers"] for clip in clips))

@@ -26,6 +26,7 @@ from .features import compute_features, fit_normalization, is_cacheable
 from .freezing import freeze, trained_part
 from .prepared_clips import without_applied_steps
 from .pretrained import label_maps, load_pretrained
+from .problem import Problem, prepare_heads, problem_fields, saved_config
 from .record import Outcome, record_training
 from .selection import CORPUS_COLUMN
 from .speaker_front_ends import front_ends_of, set_speaker_normalization, speaker_front_ends
@@ -47,6 +48,7 @@ def train_network(
     dataset: datasets.DatasetDict,
     teachers: Sequence[Teacher],
     checkpoint: str | None,
+    problem: Problem,
 ) -> Outcome:
     """Train by gradient descent, and save the model, its feature extractor and the metrics.
 
@@ -57,14 +59,14 @@ def train_network(
         dataset: Splits with encoded labels, one for validation among them.
         teachers: Teachers of a distillation.
         checkpoint: Folder of the checkpoint to go on from, or None.
+        problem: Kind of problem, and its targets.
 
     Raises:
         ValueError: Flags that do not go together, or that the model cannot follow.
     """
     train_split = data_args.train_split_name
-    labels = dataset[train_split].features[data_args.label_column_name].names
     overrides = front_end_overrides(data_args, model_args, dataset)
-    model, feature_extractor = build_model(model_args, labels, args.refit_head, overrides)
+    model, feature_extractor = build_model(model_args, problem, args.refit_head, overrides)
     feature_extractor = without_applied_steps(feature_extractor, data_args, model_args)
     if not args.refit_head:
         set_speaker_normalization(feature_extractor, model_args)
@@ -74,14 +76,16 @@ def train_network(
             f"{model_args.model_name_or_path} has a {type(feature_extractor).__name__}: leave those flags out, and "
             "with --recipe small add --mixup 0"
         )
-    train_clips, validation_clips = speech_datasets(data_args, model_args, args, dataset, teachers, feature_extractor)
+    train_clips, validation_clips = speech_datasets(
+        data_args, model_args, args, dataset, teachers, feature_extractor, problem
+    )
     num_validation = 0 if validation_clips is None else len(validation_clips)
     trainer = SpeechTrainer(
         model=model,
         args=args,
         train_dataset=train_clips,
         eval_dataset=validation_clips,
-        num_labels=len(labels),
+        problem=problem,
         data_collator=ClipCollator(feature_extractor),
         processing_class=feature_extractor,
     )
@@ -101,6 +105,7 @@ def train_network(
             teachers,
             num_unlabelled,
             trained=trained_part(model),
+            problem=problem,
         )
     with no_loading_bar():  # one for each checkpoint that is written
         trained = trainer.train(resume_from_checkpoint=checkpoint)
@@ -117,24 +122,24 @@ def train_network(
 
 def build_model(
     model_args: ModelArguments,
-    labels: Sequence[str],
+    problem: Problem,
     standardize_embedding: bool = False,
     front_end: Mapping[str, Any] | None = None,
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """Return a network of the zoo with random weights, or a pretrained classifier, and its front end.
 
-    The head of a pretrained classifier is replaced where its labels differ.
+    The head of a pretrained classifier is replaced where its labels or its problem type differ.
 
     Args:
         model_args: Model to train.
-        labels: Classes.
+        problem: Kind of problem, with the names of the outputs.
         standardize_embedding: Whether the model has to standardise its embedding before the head.
         front_end: Parameters of the front end of a network of the zoo. Default: those of the flag.
 
     Raises:
-        ValueError: The model cannot standardise its embedding, and has to.
+        ValueError: The model cannot standardise its embedding or has no second head, and has to.
     """
-    maps = label_maps(labels)
+    maps = {**label_maps(problem.labels), **problem_fields(model_args.model_name_or_path, problem)}
     if standardize_embedding:
         maps["standardize_embedding"] = True
     name = model_args.model_name_or_path
@@ -147,6 +152,9 @@ def build_model(
         model, feature_extractor = load_pretrained(model_args, maps)
     if standardize_embedding and not hasattr(model, "embedding_mean"):
         raise ValueError(f"--refit_head is for PyResNets, and {name} is a {type(model).__name__}")
+    if problem.multitask and not hasattr(model, "dimension_head"):
+        raise ValueError(f"--multitask is for PyResNets, and {name} is a {type(model).__name__}")
+    prepare_heads(model, problem, saved_config(name))
     if model_args.freeze_feature_encoder:
         if not hasattr(model, "freeze_feature_encoder"):
             raise ValueError(
@@ -166,6 +174,7 @@ def speech_datasets(
     dataset: datasets.DatasetDict,
     teachers: Sequence[Teacher],
     feature_extractor: SequenceFeatureExtractor,
+    problem: Problem,
 ) -> tuple[SpeechDataset, SpeechDataset | None]:
     """Return the training and the validation clips, and fit the normalisation of the front end if it has none.
 
@@ -186,7 +195,8 @@ def speech_datasets(
     def features_of(rows: datasets.Dataset, copy: int = 0) -> datasets.Dataset:
         perturbation, workers = args.perturbation() if copy else None, data_args.preprocessing_num_workers
         computed = compute_features(rows, feature_extractor, data_args.audio_column_name, workers, perturbation, copy)
-        kept = {label_column, "values", "width", *([speaker_column] if speaker_rows[train_split] else [])}
+        kept = {label_column, "values", "width", *problem.columns}
+        kept |= {speaker_column} if speaker_rows[train_split] else set()
         return computed.select_columns([name for name in computed.column_names if name in kept])
 
     def row_front_ends(rows: datasets.Dataset, clean: datasets.Dataset, split: str) -> list | None:
@@ -227,13 +237,22 @@ def speech_datasets(
         corpora=dataset[train_split][CORPUS_COLUMN] if CORPUS_COLUMN in dataset[train_split].column_names else None,
         speaker_share=args.speaker_share,
         recording_share=args.recording_share,
+        targets=problem.targets(clean),
+        ratings=problem.ratings(clean),
     )
     if validation_rows is None:
         return train_clips, None
     scored = scored_rows(len(validation_rows), speaker_rows[validation_split], model_args)
     sorted_rows = by_length(validation_rows.select(scored))
     front_ends = None if args.refit_head else row_front_ends(sorted_rows, validation_rows, validation_split)
-    return train_clips, SpeechDataset(sorted_rows, feature_extractor, label_column, front_ends=front_ends)
+    return train_clips, SpeechDataset(
+        sorted_rows,
+        feature_extractor,
+        label_column,
+        front_ends=front_ends,
+        targets=problem.targets(sorted_rows),
+        ratings=problem.ratings(sorted_rows),
+    )
 
 
 def refit_head(

@@ -12,6 +12,7 @@ from ..files import read_json, write_json
 from ..hub.training_record import corpus_facts, split_facts, start_facts, write_record
 from ..inference.trained_on import RECORD
 from .arguments import DataArguments, ModelArguments, RecipeArguments
+from .problem import Problem
 from .teachers import Teacher
 
 
@@ -54,6 +55,7 @@ def record_training(
     num_unlabelled: int = 0,
     recipe: Any = None,
     trained: Mapping[str, Any] | None = None,
+    problem: Problem | None = None,
 ) -> None:
     """Write `training.json`.
 
@@ -67,6 +69,7 @@ def record_training(
         num_unlabelled: Number of training clips without labels.
         recipe: Dataclass of the settings of a classical model, which has no use for `args`.
         trained: Part of the model that is trained, see `trained_part`. Default: all.
+        problem: Kind of problem. Default: one class for each clip.
     """
     uses = {
         "train": data_args.train_split_name,
@@ -99,5 +102,6 @@ def record_training(
         "trained": trained or {"part": "all", "num_parameters": num_parameters},
         "selected_on_test": chosen and uses["validation"] == uses["test"],
         **split_facts(speakers, labels),
+        **({} if problem is None else problem.facts(dataset[uses["train"]])),
     }
     write_record(args.output_dir, facts, (data_args, model_args, recipe or args))

@@ -26,7 +26,11 @@ CORPUS_COLUMN = "corpus"
 
 
 def training_splits(
-    data_args: DataArguments, seed: int, dataset: datasets.DatasetDict | None = None, num_streamed: int = 0
+    data_args: DataArguments,
+    seed: int,
+    dataset: datasets.DatasetDict | None = None,
+    num_streamed: int = 0,
+    problem_type: str | None = None,
 ) -> datasets.DatasetDict:
     """Load the splits that a training takes, with encoded labels and one split for validation.
 
@@ -35,15 +39,19 @@ def training_splits(
         seed: Seed of draws.
         dataset: Data set in memory, in place of the one that `data_args` names.
         num_streamed: Number of training clips to take from a stream. Default: nothing is streamed.
+        problem_type: Kind of problem. Of a regression, labels play no part in draws.
 
     Raises:
         ValueError: A split, a column or clips are missing.
     """
-    label_column, take = data_args.label_column_name, None
+    label_column, take = None if problem_type == "regression" else data_args.label_column_name, None
     if num_streamed:
         names = data_args.train_split_name.split("+")
         take = partial(take_clips, limits=dict.fromkeys(names, num_streamed), seed=seed)
-    dataset = data_args.load(take=take) if dataset is None else encode_labels(dataset, label_column)
+    if dataset is None:
+        dataset = data_args.load(take=take, problem_type=problem_type)
+    else:
+        dataset = data_args.encode(dataset, problem_type)
     if data_args.test_speaker is not None:
         dataset = leave_speaker_out(dataset, data_args)
     elif data_args.train_split_name == ALL_SPLITS:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from .feature_sets import check_feature_set
 from .network import find_checkpoint, train_network
 from .output_folder import begin, check_settings, claimed, finish, holds_weights, settings_of
 from .probe import train_probe
+from .problem import Problem, choose_problem, rated_splits, settle_problem_type
 from .recipes import with_recipe
 from .record import Outcome, read_outcome
 from .selection import training_splits
@@ -149,6 +151,7 @@ def train_model(
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     _check_flags(model_args, args)
+    settle_problem_type(data_args, model_args, args)
     teachers = [Teacher(name, model_args.trust_remote_code) for name in args.teacher or ()]
     with claimed(Path(args.output_dir)), naming(args.output_dir):
         return _train_in_folder(data_args, model_args, args, teachers, dataset)
@@ -169,23 +172,28 @@ def _train_in_folder(
         check_settings(folder, settings)
     set_seed(args.seed)
     try:
-        splits = training_splits(data_args, args.seed, dataset, _num_streamed(data_args, args))
+        splits = training_splits(
+            data_args, args.seed, dataset, _num_streamed(data_args, args), model_args.problem_type
+        )
         _check_validation(data_args, model_args, args, splits)
         check_feature_set(data_args, model_args, args, splits)
-        columns = ("id", data_args.label_column_name, data_args.speaker_column_name)
+        problem = choose_problem(data_args, model_args, splits[data_args.train_split_name])
+        splits = rated_splits(splits, problem)
+        columns = ("id", data_args.label_column_name, data_args.speaker_column_name, *problem.columns)
         if begin(folder, settings, splits, columns, data_args.audio_column_name, args.restart):
             return read_outcome(folder)
         checkpoint = find_checkpoint(args)
         if model_args.model_name_or_path not in CLASSICAL and not model_args.probe:
-            outcome = train_network(data_args, model_args, args, splits, teachers, checkpoint)
+            outcome = train_network(data_args, model_args, args, splits, teachers, checkpoint, problem)
         elif args.process_index == 0:
             train_other = train_classical
             if model_args.probe:
-                train_other = train_statistics if model_args.probe_pooling == "statistics" else train_probe
+                with_means = partial(train_probe, problem=problem)
+                train_other = train_statistics if model_args.probe_pooling == "statistics" else with_means
             outcome = train_other(data_args, model_args, args, splits)
         if args.process_index != 0:
             return Outcome()
-        results = _score(data_args, model_args, args, splits)
+        results = _score(data_args, model_args, args, splits, problem)
     except AudioError as error:
         raise AudioError(f"{error}. {_advice(data_args)}") from error
     write_model_card(args.output_dir)
@@ -249,7 +257,11 @@ def _check_teachers(teachers: Sequence[Teacher], output_dir: str) -> None:
 
 
 def _score(
-    data_args: DataArguments, model_args: ModelArguments, args: RecipeArguments, splits: datasets.DatasetDict
+    data_args: DataArguments,
+    model_args: ModelArguments,
+    args: RecipeArguments,
+    splits: datasets.DatasetDict,
+    problem: Problem,
 ) -> dict[str, Any]:
     """Score the saved model on the test split and return the contents of `results.json`, empty without such a split.
 
@@ -272,6 +284,7 @@ def _score(
         speaker_column=data_args.speaker_column_name,
         speaker_normalization=model_args,
         majority_label=labels[majority],
+        training_means=dict(zip(problem.dimensions, problem.mean.tolist())),
         adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
         trust_remote_code=model_args.trust_remote_code,
         context={

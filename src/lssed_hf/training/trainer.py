@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, Trainer
 
+from ..evaluation.multi_label import score_multi_label
+from ..evaluation.ratings import score_ratings
 from ..evaluation.ser_metrics.ser_metrics import score
 from ..hub.cards.model_card import write_model_card
 from ..models.encoders import encoder_of
@@ -15,6 +18,8 @@ from .arguments import RecipeArguments
 from .classification_loss import ClassificationLoss, balanced_class_weights
 from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
 from .distillation import DistillationLoss, forward_student
+from .problem import MULTI_LABEL, REGRESSION, Problem, sigmoid
+from .rating_loss import MultiLabelLoss, MultitaskLoss, RatingLoss
 from .shared_memory import RoomyCollator
 
 
@@ -38,8 +43,8 @@ class CardTrainer(Trainer):
 class SpeechTrainer(CardTrainer):
     """Trainer for `SpeechDataset`s under `RecipeArguments`: SGD with momentum, step decay, weighted losses."""
 
-    def __init__(self, *, args: RecipeArguments, train_dataset: SpeechDataset, num_labels: int, **kwargs):
-        class_weights = None
+    def __init__(self, *, args: RecipeArguments, train_dataset: SpeechDataset, problem: Problem, **kwargs):
+        class_weights, num_labels = None, len(problem.labels)
         if args.class_weighting == "balanced":
             class_weights = balanced_class_weights(train_dataset.labels, num_labels)
         if args.optim == "sgd":  # the Trainer's own SGD has no momentum
@@ -56,11 +61,13 @@ class SpeechTrainer(CardTrainer):
             if args.n_gpu > 1 and args.distill == "features":
                 raise ValueError("--distill features takes one process per GPU: start the training with torchrun")
             loss = DistillationLoss(loss, args.distill_weight, args.distill_temperature)
+        else:
+            loss = loss_of_problem(problem, loss, args)
         super().__init__(
             args=args,
             train_dataset=train_dataset,
             compute_loss_func=loss,
-            compute_metrics=lambda prediction: compute_metrics(prediction, num_labels),
+            compute_metrics=lambda prediction: compute_metrics(prediction, problem),
             **kwargs,
         )
         self._has_head_group = False
@@ -68,7 +75,14 @@ class SpeechTrainer(CardTrainer):
         self.add_callback(EpochCallback(train_dataset))
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        teachers = inputs.pop("teachers", None)
+        teachers, ratings = inputs.pop("teachers", None), inputs.pop("ratings", None)
+        if ratings is not None:
+
+            def rated(**inputs):
+                outputs = model(**inputs)
+                return {**{name: outputs[name] for name in ("logits", "dimensions")}, "ratings": ratings}
+
+            return super().compute_loss(rated, inputs, return_outputs, num_items_in_batch)
         if teachers is not None:
 
             def taught(**inputs):
@@ -143,8 +157,37 @@ def set_head_learning_rate(optimizer: torch.optim.Optimizer, model: torch.nn.Mod
     optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
 
 
-def compute_metrics(prediction: EvalPrediction, num_labels: int) -> dict[str, float]:
-    """Return WA, UA and macro F1 of validation clips, by name."""
-    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-    scores = score(prediction.label_ids, logits.argmax(axis=1), num_labels)
-    return {name: scores[name] for name in ("weighted_accuracy", "unweighted_accuracy", "macro_f1")}
+def loss_of_problem(
+    problem: Problem, classification: ClassificationLoss, args: RecipeArguments
+) -> Callable[..., torch.Tensor]:
+    """Return the loss of a kind of problem; that of classes is given."""
+    rating = RatingLoss(problem.std, problem.shares, args.regression_loss)
+    if problem.problem_type == REGRESSION:
+        return rating
+    if problem.problem_type == MULTI_LABEL:
+        return MultiLabelLoss()
+    return MultitaskLoss(classification, rating, args.multitask_weight) if problem.multitask else classification
+
+
+def compute_metrics(prediction: EvalPrediction, problem: Problem) -> dict[str, float]:
+    """Return the scores of validation clips, by name: of classes, of several classes, and of ratings."""
+    predictions, labels = prediction.predictions, prediction.label_ids
+    logits, *others = predictions if isinstance(predictions, tuple) else (predictions,)
+    if problem.problem_type == REGRESSION:
+        return rating_metrics(labels, logits, problem)
+    if problem.problem_type == MULTI_LABEL:
+        scores = score_multi_label(labels > 0.5, sigmoid(logits), problem.labels)
+        return {name: scores[name] for name in ("macro_f1", "micro_f1", "mean_average_precision")}
+    scores = score(labels, logits.argmax(axis=1), len(problem.labels))
+    metrics = {name: scores[name] for name in ("weighted_accuracy", "unweighted_accuracy", "macro_f1")}
+    return {**metrics, **rating_metrics(others[1], others[0], problem)} if problem.multitask else metrics
+
+
+def rating_metrics(ratings: np.ndarray, predictions: np.ndarray, problem: Problem) -> dict[str, float]:
+    """Return the mean concordance of the dimensions, and the concordance and error of each one."""
+    scores = score_ratings(ratings, predictions, problem.dimensions)
+    by_dimension = {
+        f"{score}_{name}": one[score] for name, one in scores["dimensions"].items() for score in ("ccc", "rmse")
+    }
+    # Not defined where neither the ratings nor the predictions vary.
+    return {name: value or 0.0 for name, value in {"mean_ccc": scores["mean_ccc"], **by_dimension}.items()}

@@ -31,7 +31,7 @@ _VOTES_NOTE = "Its probabilities are a softmax of won comparisons: they order th
 #: Facts that `training.json` records under the same names.
 _RECORDED = (
     *("num_parameters", "start", "teachers", "num_unlabelled", "corpora", "splits", "shared_speakers"),
-    *("selected_on_test", "settings", "versions"),
+    *("selected_on_test", "settings", "versions", "ratings"),
 )
 
 
@@ -45,7 +45,9 @@ class CardFacts:
         notes: Remarks in plain text, one point each.
         task: Task, "audio-classification" or "automatic-speech-recognition".
         model_type: Model type in the configuration.
-        labels: Class names.
+        labels: Class names, or dimensions of a regression.
+        problem_type: Field of the configuration: "regression", "multi_label_classification" or another value.
+        ratings: Ratings of the training clips by dimension: `min`, `max`, `mean`, `std` and `num_clips`.
         num_parameters: Number of parameters of the network.
         start: Start of the training: `name` (None: random weights), `local` (a folder, not a name on the Hub) and
             `corpora` of earlier trainings (None: unknown).
@@ -77,6 +79,8 @@ class CardFacts:
     task: str = "audio-classification"
     model_type: str | None = None
     labels: Sequence[str] = ()
+    problem_type: str | None = None
+    ratings: Mapping[str, Mapping[str, float]] | None = None
     num_parameters: int | None = None
     start: Mapping[str, Any] | None = None
     teachers: Sequence[Mapping[str, Any]] = ()
@@ -179,6 +183,7 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
         task="automatic-speech-recognition" if recognition else "audio-classification",
         model_type=config.get("model_type"),
         labels=() if recognition else [labels[key] for key in sorted(labels, key=int)],
+        problem_type=config.get("problem_type"),
         settings_note="Flags of the training that are not named had their defaults.",
         results=tests,
         people=_people(folder),
@@ -333,6 +338,8 @@ def read_recipe(report: str) -> dict[str, dict[str, str]]:
 def _people(folder: Path) -> dict[str, Any] | None:
     """Return how many participants a model of depression has right, or None for other models."""
     if not (folder / "predictions.csv").is_file() or not (folder / "results.json").is_file():
+        return None
+    if "problem_type" in read_json(folder / "results.json"):
         return None
     run = read_run(folder)
     if not set(DEPRESSION_LABELS) <= set(run.labels) or run.speakers is None or None in run.speakers:

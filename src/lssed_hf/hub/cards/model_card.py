@@ -12,32 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import ModelCard, ModelCardData
 
 from ...corpora import corpus_builder
 from ...escaping import code, one_line, plain
-from ...evaluation.report import (
-    adversarial_table,
-    classes_table,
-    groups_table,
-    speaker_normalization_note,
-    summary_table,
-)
 from ...evaluation.text_tables import markdown_table
-from ...evaluation.wer import rates_table
 from ...files import replacing
 from ...inference.classifiers.svm import MODEL_TYPE
 from .facts import CardFacts, read_facts, terms
+from .results import eval_results, result_paragraphs
 
 
 #: Key in the YAML of a card: whether the licence of the data forbids redistribution. `lssed-hf push` reads it.
 FORBIDDEN = "training_data_forbids_redistribution"
-#: Scores of classification, and for each the metric of the Hub, its arguments, and its name for people.
-METRICS = {
-    "weighted_accuracy": ("accuracy", None, "WA (accuracy)"),
-    "unweighted_accuracy": ("recall", {"average": "macro"}, "UA (mean recall of the classes)"),
-}
-RATES = {"wer": "WER", "cer": "CER"}
 UNKNOWN_LICENSE = "no licence is named, so none is granted until whoever trained them names one."
 
 
@@ -95,7 +82,7 @@ def _metadata(facts: CardFacts) -> ModelCardData:
     if facts.model_type:
         tags.append(one_line(facts.model_type))
     tags += map(one_line, facts.tags)
-    eval_results = _eval_results(facts)
+    scores = [score for results in facts.results for score in eval_results(facts.task, results, facts.depression)]
     data = ModelCardData(
         license=facts.license or "unknown",
         library_name=None if facts.own_format else "transformers",
@@ -103,46 +90,12 @@ def _metadata(facts: CardFacts) -> ModelCardData:
         tags=tags,
         base_model=one_line(start["name"]) if start.get("name") and not start.get("local") else None,
         datasets=[one_line(name) for name in hub_sets] or None,
-        metrics=sorted({result.metric_type for result in eval_results}) or None,
+        metrics=sorted({score.metric_type for score in scores}) or None,
         model_name=one_line(facts.name),
-        eval_results=eval_results or None,
+        eval_results=scores or None,
     )
     data[FORBIDDEN] = any(terms(corpus)["forbids"] for corpus in facts.all_corpora)
     return data
-
-
-def _eval_results(facts: CardFacts) -> list[EvalResult]:
-    found = []
-    for results in facts.results:
-        if "test_sets" in results:
-            for name, rates in results["test_sets"].items():
-                corpus, _, split = one_line(name).rpartition(" ")
-                for rate, title in RATES.items():
-                    found.append(_eval_result(facts.task, corpus, split, rate, title, rates[rate]["value"]))
-        else:
-            context = results.get("context") or {}
-            corpus, split = (one_line(context.get(key) or "unknown") for key in ("dataset", "split"))
-            by_speaker = (results.get("speaker_normalization") or {}).get("statistics", "corpus") != "corpus"
-            for score, (metric, arguments, title) in METRICS.items():
-                value = results["metrics"][score]
-                title += ", by the speakers' own statistics" if by_speaker else ""
-                title += ", by utterance" if facts.depression else ""
-                found.append(_eval_result(facts.task, corpus, split, metric, title, value, arguments))
-    return found
-
-
-def _eval_result(task, corpus, split, metric, title, value, arguments=None) -> EvalResult:
-    return EvalResult(
-        task_type=task,
-        task_name=task.replace("-", " ").capitalize(),
-        dataset_type=Path(corpus).name,
-        dataset_name=Path(corpus).name,
-        dataset_split=split,
-        metric_type=metric,
-        metric_name=title,
-        metric_value=value,
-        metric_args=arguments,
-    )
 
 
 def _prose(facts: CardFacts) -> dict[str, Any]:
@@ -163,6 +116,9 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
         "wants_speaker": facts.wants_speaker,
         "suits_speakers": facts.suits_speakers,
         "labels": ", ".join(map(code, facts.labels)),
+        "several": facts.problem_type == "multi_label_classification",
+        "regression": facts.problem_type == "regression",
+        "ratings": _ratings(facts),
         "corpora": [_corpus(corpus) for corpus in facts.corpora],
         "start": " ".join([_start(facts), *_teachers(facts)]),
         "splits": _splits(facts),
@@ -260,6 +216,22 @@ def _splits(facts: CardFacts) -> str:
     return markdown_table(["split", "clips by class", "utterances", "speakers"], rows, 2)
 
 
+def _ratings(facts: CardFacts) -> str:
+    """Return a table of the dimensions and of the ratings that they were learnt from; empty without any."""
+    rows = [
+        [
+            code(name),
+            f"{one['min']:g} to {one['max']:g}",
+            f"{one['mean']:.2f}",
+            f"{one['std']:.2f}",
+            f"{one['num_clips']:,}",
+        ]
+        for name, one in (facts.ratings or {}).items()
+    ]
+    header = ["dimension", "ratings in training", "mean", "standard deviation", "clips"]
+    return markdown_table(header, rows) if rows else ""
+
+
 def _leakage(facts: CardFacts) -> str:
     """Return the list of ways in which training may have met the test set."""
     lines = []
@@ -305,7 +277,7 @@ def _results(facts: CardFacts) -> str:
             "The tables below count utterances.",
         ]
     for results in facts.results:
-        parts += _recognition_results(results) if "test_sets" in results else _class_results(results)
+        parts += result_paragraphs(results)
     return "\n\n".join(parts)
 
 
@@ -313,50 +285,6 @@ def _share(share: Mapping[str, Any]) -> str:
     if not share["trials"]:
         return "–"
     return f"{share['successes']} of {share['trials']} [{share['low']:.2f}, {share['high']:.2f}]"
-
-
-def _recognition_results(results: Mapping[str, Any]) -> list[str]:
-    context = results.get("context") or {}
-    decoding = f" Decoding: {code(context['decoding'])}." if context.get("decoding") else ""
-    return [
-        "### Error rates",
-        rates_table({code(name): part for name, part in results["test_sets"].items()}),
-        "In per cent. Brackets hold 95 % bootstrap intervals that resample speakers (utterances, where speakers are "
-        f"unknown). SER is the share of utterances with an error.{decoding}",
-    ]
-
-
-def _class_results(results: Mapping[str, Any]) -> list[str]:
-    context = results.get("context") or {}
-    shown = {
-        **results,
-        "labels": [code(label) for label in results["labels"]],
-        "groups": {
-            plain(attribute): [{**scores, "value": code(scores["value"])} for scores in group]
-            for attribute, group in (results.get("groups") or {}).items()
-        },
-    }
-    size = f"{results['num_utterances']:,} utterances"
-    size += "" if results["num_speakers"] is None else f", {results['num_speakers']:,} speakers"
-    source = "the training set" if results["majority_from"] == "training" else "the test set"
-    dataset = Path(one_line(context.get("dataset") or "unknown data")).name
-    parts = [
-        f"### {code(dataset)}, split {code(context.get('split') or 'unknown')}",
-        *([f"**{plain(context['warning'])}**"] if context.get("warning") else []),
-        f"{size}.",
-        summary_table(shown),
-        f"WA is accuracy, UA the mean recall of the classes; macro F1 is {results['metrics']['macro_f1']:.3f}. "
-        f"Brackets hold 95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives "
-        f"none. The second row always predicts the largest class of {source}.",
-        classes_table(shown),
-    ]
-    if any(shown["groups"].values()):
-        parts.append(groups_table(shown))
-    if "speaker_normalization" in results:
-        parts.append(plain(speaker_normalization_note(results["speaker_normalization"])))
-    if "adversarial" in results:
-        parts += ["Clips as they are, and their FGSM versions:", adversarial_table(results["adversarial"])]
-    return parts
 
 
 def _citation(facts: CardFacts) -> str:

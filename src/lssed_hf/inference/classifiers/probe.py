@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import SequenceFeatureExtractor
 
 from ...models.encoders import encoder_of
-from .checks import check_finite, read_settings_file, refusing
+from .checks import check_finite, check_labels, read_settings_file, refusing
 from .classifier import Classifier
 from .inputs import model_inputs
 from .network import choose_device, open_encoder, open_front_end, own_frames
@@ -59,7 +59,7 @@ def pooled_states(
 
 
 class ProbeClassifier(Classifier):
-    """Logistic regression on the mean of one layer of a frozen encoder.
+    """Logistic regression, or a linear one of ratings, on the mean of one layer of a frozen encoder.
 
     Args:
         folder: Folder of `lssed-hf train --probe`.
@@ -89,11 +89,14 @@ class ProbeClassifier(Classifier):
         model = open_encoder(encoder, trust_remote_code, dtype=torch.float32)
         self.model = encoder_of(model).eval().to(self.device)
         self.config = model.config
-        self.config.problem_type = SINGLE_LABEL  # of the regression on top, whatever the encoder was trained for
         self.batch_size = batch_size
         advice = "it is no readable probe, train it again"
         with refusing(folder / MARKER, advice):
-            self.layer = int(read_settings_file(folder / MARKER, advice)["layer"])
+            settings = read_settings_file(folder / MARKER, advice)
+            self.layer = int(settings["layer"])
+            # That of the regression on top, whatever the encoder was trained for.
+            self.config.problem_type = settings.get("problem_type", SINGLE_LABEL)
+            check_labels({"problem_type": self.config.problem_type}, folder / MARKER)
         with refusing(folder / WEIGHTS, advice):
             weights = load_file(folder / WEIGHTS)
             check_finite({name: tensor.float().numpy() for name, tensor in weights.items()}, folder / WEIGHTS)
