@@ -20,10 +20,10 @@ GROUPS = {
     "data": (
         *("data_dir", "dataset_name", "dataset_config_name", "split_scheme", "label_set", "label_map"),
         *("label_pattern", "speaker_pattern", "audio_column_name", "label_column_name", "speaker_column_name"),
-        *("extra_corpora", "validation_fraction", "dimensions"),
+        *("extra_corpora", "validation_fraction"),
     ),
     "model": (
-        *("model_name_or_path", "problem_type", "multitask", "probe", "freeze_feature_encoder", "chunk_length"),
+        *("model_name_or_path", "problem_type", "probe", "freeze_feature_encoder", "chunk_length"),
         *("speaker_normalization", "teacher"),
     ),
     "recipe": (

@@ -60,8 +60,7 @@ class DataArguments(CorpusArguments):
     )
     validation_fraction: float = HfArg(
         default=0.1,
-        help="Share of the training clips to hold out where there is no validation split; 0 for none, where --probe "
-        "has nothing to choose.",
+        help="Share of the training clips to hold out where there is no validation split; 0 for none.",
     )
     dimensions: list[str] | None = field(
         default=None,
@@ -88,8 +87,7 @@ class ModelArguments(SpeakerArguments):
     )
     problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = HfArg(
         default=None,
-        help="One class for each clip, several (secondary emotions too), or ratings of --dimensions. Default: that of "
-        "a saved model, else one class.",
+        help="One class a clip, several, or ratings of --dimensions. Default: a saved model's.",
     )
     multitask: bool = HfArg(
         default=False, help="Of PyResNets: learn classes and, with a second head, ratings of --dimensions."
@@ -112,13 +110,11 @@ class ModelArguments(SpeakerArguments):
     )
     chunk_length: int | None = HfArg(
         default=None,
-        help="For models that pad every clip to a fixed length, as Whisper does to 30 s: pad to so many seconds "
-        "instead.",
+        help="For models that pad clips to one length, as Whisper to 30 s: pad to so many seconds.",
     )
     probe: bool = HfArg(
         default=False,
-        help="Leave a pretrained encoder as it is, and fit a logistic regression on the mean of one of its layers, "
-        "which the validation split chooses. Flags of gradient descent do not count.",
+        help="Fit a linear model on the mean of one layer of a frozen encoder. The validation split chooses the layer.",
     )
     probe_pooling: Literal["mean", "statistics"] = HfArg(
         default="mean",
