@@ -87,7 +87,7 @@ class ModelArguments(SpeakerArguments):
     )
     problem_type: Literal["single_label_classification", "multi_label_classification", "regression"] | None = HfArg(
         default=None,
-        help="One class a clip, several, or ratings of --dimensions. Default: a saved model's.",
+        help="One class, several, or ratings (--dimensions).",
     )
     multitask: bool = HfArg(
         default=False, help="Of PyResNets: learn classes and, with a second head, ratings of --dimensions."
@@ -110,11 +110,13 @@ class ModelArguments(SpeakerArguments):
     )
     chunk_length: int | None = HfArg(
         default=None,
-        help="For models that pad clips to one length, as Whisper to 30 s: pad to so many seconds.",
+        help="For models that pad every clip to a fixed length, as Whisper does to 30 s: pad to so many seconds "
+        "instead.",
     )
     probe: bool = HfArg(
         default=False,
-        help="Fit a linear model on the mean of one layer of a frozen encoder. The validation split chooses the layer.",
+        help="Leave a pretrained encoder as it is, and fit a linear model on the mean of one of its layers, which the "
+        "validation split chooses.",
     )
     probe_pooling: Literal["mean", "statistics"] = HfArg(
         default="mean",
