@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from interviews import DEV, TRAIN, Release
-from recompute_table6 import counts, exact, probabilities, read_people, read_tables, shares, threshold_of
+from recompute_table6 import counts, exact, phq8_cells, probabilities, read_people, read_tables, shares, threshold_of
 from tones import FLAGS
 
 from lssed_hf import cli, load_corpus
@@ -128,6 +128,22 @@ def test_thresholds_come_from_training_participants(study):
     assert names[:3] == ["tiny", "tiny, own threshold", "tiny-development"], "epochs on development: no threshold"
     text = (study / "report.md").read_text(encoding="utf-8")
     assert "**Epochs were chosen on the development set for the systems that end in development.**" in text
+
+
+def test_phq8_scores_are_estimated_by_lines_of_training_participants(study, release):
+    truth = {}
+    for name in (TRAIN, DEV):
+        for line in (release / name).read_text().split()[1:]:
+            number, _, score, _ = line.split(",")
+            truth[number] = int(score)
+    folders = [study / "runs" / "tiny" / f"seed_{seed}" for seed in (0, 1)]
+    held_out = [read_people(folder / "selection" / "predictions.csv") for folder in folders]
+    scored = [read_people(folder / "predictions.csv") for folder in folders]
+    (row,) = read_tables(study / "report.md")["PHQ-8 score"]
+    assert row["system"] == "tiny" and row["participants"] == "6", "the other chose epochs on these very people"
+    for name, cell in phq8_cells(held_out, scored, truth).items():
+        assert row[name].startswith(f"{cell} ["), name
+    assert row["always the mean: MAE / RMSE / CCC"].endswith(" / 0.00")
 
 
 def test_a_prepared_folder_tells_the_same_flow(study, release, tmp_path):

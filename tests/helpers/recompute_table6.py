@@ -120,6 +120,23 @@ def threshold_of(people: dict[str, tuple[int, float, str]]) -> float:
     return min((one for one in candidates if balanced(one) > best - 1e-9), key=lambda one: abs(one - 0.5))
 
 
+def phq8_cells(
+    held_out: list[dict[str, tuple[int, float, str]]], scored: list[dict[str, tuple[int, float, str]]], truth: dict
+) -> dict[str, str]:
+    """Return MAE, RMSE and CCC without their intervals, of lines that the held-out people of each run fit."""
+    rows = []
+    for fitted, people in zip(held_out, scored, strict=True):
+        known = np.array([[score, truth[name]] for name, (_, score, _) in fitted.items()])
+        line = np.poly1d(np.polyfit(known[:, 0], known[:, 1], 1))
+        right = np.array([truth[name] for name in people], dtype=float)
+        guess = np.clip([line(score) for _, score, _ in people.values()], 0, 24)
+        covariance = np.cov(right, guess, ddof=0)
+        ccc = 2 * covariance[0, 1] / (covariance[0, 0] + covariance[1, 1] + (right.mean() - guess.mean()) ** 2)
+        rows.append([np.abs(right - guess).mean(), np.sqrt(((right - guess) ** 2).mean()), ccc])
+    columns = dict(zip(("MAE", "RMSE", "CCC"), np.array(rows).T.tolist(), strict=True))
+    return {name: f"{mean(values):.3f} ± {stdev(values):.3f}" for name, values in columns.items()}
+
+
 def read_tables(report: Path) -> dict[str, list[dict[str, str]]]:
     """Return the first table of each section of a report, rows by header."""
     tables: dict[str, list[dict[str, str]]] = {}

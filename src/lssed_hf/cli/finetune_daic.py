@@ -107,7 +107,7 @@ def _parser() -> ExperimentParser:
         choices=("half", "training"),
         default="half",
         help="score above which a participant is called depressed: a half (default); training adds rows with the "
-        "threshold that is best for the training participants that epochs are chosen on",
+        "threshold that is best for the training participants that epochs are chosen on, and estimates PHQ-8 scores",
     )
     parser.add_argument("--note", metavar="TEXT", help="a line for the head of the report")
     parser.add_argument("--reference", metavar="NAME", help="system to test the others against (default: best UA)")

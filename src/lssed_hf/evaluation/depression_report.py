@@ -5,6 +5,7 @@ from typing import Any
 
 from .intervals import SCORES
 from .participants import LEVELS
+from .phq8 import PHQ8_FIGURES
 from .published import TABLE_6
 from .small_samples import clopper_pearson
 from .text_tables import latex_table, markdown_table, score_cell
@@ -49,7 +50,7 @@ def depression_markdown(
     """Return the report below its heading.
 
     Args:
-        comparison: Result of `compare_depression`.
+        comparison: Result of `compare_depression`, perhaps with `phq8`, the result of `compare_phq8` by system.
         corpus: Corpus that the systems were tested on.
         split: Split that the systems were tested on.
         pictures: File names of pictures beside the report.
@@ -68,6 +69,7 @@ def depression_markdown(
         "## People",
         markdown_table(*people_cells(comparison), 2),
         "Participants with exact (Clopper-Pearson) 95 % intervals, each seed on its own.",
+        *_phq8_parts(comparison.get("phq8") or {}),
         *_group_parts(comparison),
         *_significance_parts(comparison),
     ]
@@ -152,6 +154,25 @@ def people_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[st
             shares = [_share_cell(exact[name]) for name in ("right", "found", "cleared", "ppv", "npv")]
             rows.append([row["name"], seed, *shares])
     return header, rows
+
+
+def _phq8_parts(phq8: Mapping[str, Any]) -> list[str]:
+    known = {name: row for name, row in phq8.items() if row is not None}
+    if not known:
+        return []
+    rows = []
+    for name, row in known.items():
+        always = " / ".join(f"{row['baseline'][figure]:.2f}" for figure in PHQ8_FIGURES)
+        cells = [score_cell(*(row[figure][key] for key in ("mean", "low", "high", "std"))) for figure in PHQ8_FIGURES]
+        rows.append([name, str(row["num_participants"]), *cells, always])
+    note = (
+        "The PHQ-8 score of each participant is estimated from the probability, by the least-squares line of the "
+        "training participants that epochs were chosen on, each seed its own. Brackets hold 95 % bootstrap intervals "
+        "that resample participants. CCC is the concordance correlation coefficient (Lin 1989). The last column "
+        "always estimates the mean of these training participants."
+    )
+    header = ["system", "participants", "MAE", "RMSE", "CCC", "always the mean: MAE / RMSE / CCC"]
+    return ["## PHQ-8 score", markdown_table(header, rows), note]
 
 
 def _group_parts(comparison: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from ..corpora import corpus_builder
 from ..evaluation.depression_report import depression_latex, depression_markdown, flow_section, table_cells
 from ..evaluation.diagnosis import best_threshold
 from ..evaluation.participants import DepressionSystem, compare_depression, participant_run
+from ..evaluation.phq8 import compare_phq8
 from ..evaluation.plots import plot_observed_shares, plot_people, plot_roc
 from ..evaluation.run_results import RunResults, read_run
 from ..files import replacing, write_json
@@ -216,6 +217,8 @@ def write_depression(
         systems, decision, reference if reference in [system.name for system in systems] else None
     )
 
+    if study.threshold == "training":
+        comparison["phq8"] = _phq8(plans, decision)
     output_dir, corpus, split = study.output_dir, study.dataset_name, study.evaluate_on
     settings = next(iter(plans[0].runs.values())).settings
     flow, difference = participant_flow(settings), table6_difference(settings, comparison)
@@ -253,6 +256,40 @@ def _systems(plan: Plan, decision: str) -> list[DepressionSystem]:
         name = f"{plan.name}, own threshold"
         systems.append(DepressionSystem(name, plan.start, strategy, chosen, thresholds))
     return systems
+
+
+def _phq8(plans: Sequence[Plan], decision: str) -> dict[str, Any]:
+    """Return the result of `compare_phq8` of each system with tests on held-out training participants."""
+    scores = phq8_scores(next(iter(plans[0].runs.values())).settings)
+    compared = {}
+    for plan in plans:
+        seeds = [n for n, run in plan.selections.items() if not run.problem and not plan.runs[n].problem]
+        if seeds and scores:
+            held_out, scored = (
+                {seed: participant_run(_depression_run(runs[seed]), decision) for seed in seeds}
+                for runs in (plan.selections, plan.runs)
+            )
+            compared[plan.name] = compare_phq8(held_out, scored, scores)
+    return compared
+
+
+def phq8_scores(settings: Mapping[str, Any]) -> dict[str, int]:
+    """Return the PHQ-8 score of each participant of the corpus of a training, without those of unknown scores.
+
+    It is empty for a data set that holds no scores, or is not there any more.
+    """
+    data_args = data_arguments(dict(settings))
+    try:
+        dataset = data_args.load()
+    except FileNotFoundError:
+        return {}
+    return {
+        str(speaker): score
+        for rows in dataset.values()
+        if {"phq8_score", data_args.speaker_column_name} <= set(rows.column_names)
+        for speaker, score in zip(rows[data_args.speaker_column_name], rows["phq8_score"], strict=True)
+        if score is not None and score >= 0
+    }
 
 
 def _depression_run(run: Run) -> RunResults:
