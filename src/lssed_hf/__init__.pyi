@@ -41,6 +41,7 @@ from .models.pyresnet.configuration_pyresnet import PyResNetConfig as PyResNetCo
 from .models.pyresnet.feature_extraction_pyresnet import PyResNetFeatureExtractor as PyResNetFeatureExtractor
 from .models.pyresnet.modeling_pyresnet import PyResNetForAudioClassification as PyResNetForAudioClassification
 from .models.pyresnet.modeling_pyresnet import PyResNetModel as PyResNetModel
+from .models.registry import create_feature_extractor as create_feature_extractor
 from .models.registry import create_model as create_model
 from .models.registry import list_models as list_models
 from .models.whisper_statistics.configuration_whisper_statistics import (

@@ -55,7 +55,7 @@ def _refuse_to_save(*args, **kwargs):
 
 
 def _default_inputs(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    features = torch.zeros(2, 160, getattr(model.config, "num_mel_bins", 128))
+    features = torch.zeros(2, 160, getattr(model.config, "num_mel_bins", None) or 128)
     mask = torch.ones(2, 160, dtype=torch.int64)
     mask[1, 100:] = 0
     inputs = {"input_features": features, "attention_mask": mask}

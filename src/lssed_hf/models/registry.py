@@ -116,12 +116,22 @@ def create_model(
         }
     elif num_labels is not None:
         overrides["num_labels"] = num_labels
-    config = family_class(family, "AutoConfig")(**{**preset, **overrides})
+    # Networks of ESPnet and Whisper have theirs as a default.
+    bins = {"num_mel_bins": create_feature_extractor(name).num_mel_bins}
+    config = family_class(family, "AutoConfig")(**{**bins, **preset, **overrides})
     return family_class(family, "AutoModelForAudioClassification")(config)
 
 
 def create_feature_extractor(name: str, **overrides) -> "SequenceFeatureExtractor":
     """Return the front end that a network is made for, without statistics of a corpus.
+
+    ```python
+    >>> import lssed_hf
+
+    >>> extractor = lssed_hf.create_feature_extractor("pyresnet-small", normalization="utterance")
+    >>> extractor.num_mel_bins == lssed_hf.create_model("pyresnet-small").config.num_mel_bins == 64
+    True
+    ```
 
     Args:
         name: One of `list_models()`.

@@ -144,12 +144,15 @@ def build_model(
         maps["standardize_embedding"] = True
     name = model_args.model_name_or_path
     if name in list_models():
-        model = create_model(name, **maps, **json.loads(model_args.config_overrides or "{}"))
         if front_end is None:
             front_end = json.loads(model_args.feature_extractor_overrides or "{}")
         feature_extractor = create_feature_extractor(name, **front_end)
+        bins = {"num_mel_bins": feature_extractor.num_mel_bins}
+        model = create_model(name, **{**maps, **bins, **json.loads(model_args.config_overrides or "{}")})
     else:
         model, feature_extractor = load_pretrained(model_args, maps)
+        if getattr(model.config, "num_mel_bins", 0) is None:  # a network that was saved before it was said
+            model.config.num_mel_bins = getattr(feature_extractor, "num_mel_bins", None)
     if standardize_embedding and not hasattr(model, "embedding_mean"):
         raise ValueError(f"--refit_head is for PyResNets, and {name} is a {type(model).__name__}")
     if problem.multitask and not hasattr(model, "dimension_head"):

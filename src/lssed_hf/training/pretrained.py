@@ -56,7 +56,10 @@ def load_pretrained(
     settings = json.loads(model_args.feature_extractor_overrides or "{}")
     if settings:
         # Statistics of other features would be wrong ones.
-        settings = {**feature_extractor.to_dict(), "mean": None, "std": None, **settings}
+        own = feature_extractor.to_dict()
+        if "num_mel_bins" in settings:
+            own.pop("feature_size", None)  # it follows
+        settings = {**own, "mean": None, "std": None, **settings}
         feature_extractor = type(feature_extractor).from_dict(settings)
     if model_args.chunk_length is not None:
         model, feature_extractor = shorten(model, feature_extractor, model_args.chunk_length)

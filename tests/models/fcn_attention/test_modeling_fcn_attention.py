@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention
+from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 
 from lssed_hf import FcnAttentionConfig, FcnAttentionForAudioClassification, FcnAttentionModel, create_model
 from lssed_hf.models.fcn_attention.modeling_fcn_attention import FcnAttentionPooling
@@ -160,16 +160,16 @@ class TestAttention:
         mask[1, 100:] = 0
         output = tiny(features, attention_mask=mask, output_attentions=True)
         bare = tiny.fcn_attention(features, attention_mask=mask, output_attentions=True)
-        assert isinstance(bare, BaseModelOutputWithPoolingAndNoAttention)
-        assert list(output) == ["logits", "attention_weights"]
-        assert list(bare) == ["last_hidden_state", "pooler_output", "attention_weights"]
-        assert torch.equal(output.attention_weights, bare.attention_weights)
-        assert bare.attention_weights.shape == (2, *bare.last_hidden_state.shape[2:]) == (2, 3, 5)
-        assert (bare.attention_weights[1, :, 2:] == 0).all()
-        expected = (bare.attention_weights[:, None] * bare.last_hidden_state).sum(dim=(2, 3))
+        assert isinstance(bare, BaseModelOutputWithPooling) and isinstance(output, SequenceClassifierOutput)
+        assert list(output) == ["logits", "attentions"]
+        assert list(bare) == ["last_hidden_state", "pooler_output", "attentions"]
+        assert torch.equal(output.attentions[0], bare.attentions[0])
+        assert bare.attentions[0].shape == (2, *bare.last_hidden_state.shape[2:]) == (2, 3, 5)
+        assert (bare.attentions[0][1, :, 2:] == 0).all()
+        expected = (bare.attentions[0][:, None] * bare.last_hidden_state).sum(dim=(2, 3))
         torch.testing.assert_close(bare.pooler_output, expected)
         tiny.config.output_attentions = True
-        assert "attention_weights" in tiny(features)
+        assert "attentions" in tiny(features)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ from .speaker_statistics import SpeakerStatistics, extraction_settings
 from .statistics import StatisticsClassifier, temperature_of
 
 
+#: Fields of configurations that files of `lssed-hf enroll` are older than, at the values that change nothing.
+_LATER = {"dimensions": [], "num_mel_bins": None}
+
+
 class AudioClassifier(Classifier):
     """Audio classifier of transformers and its feature extractor.
 
@@ -125,8 +129,11 @@ class NetworkStatisticsClassifier(StatisticsClassifier, AudioClassifier):
         settings = {
             **extraction_settings(extractor),
             **{name: getattr(extractor, name) for name in ("normalization", "mean", "std")},
-            # Files of `lssed-hf enroll` are older than `dimensions`, which no model with such statistics has.
-            **{name: getattr(config, name) for name in type(config).__annotations__ if name != "dimensions"},
+            **{
+                name: getattr(config, name)
+                for name in type(config).__annotations__
+                if name not in _LATER or getattr(config, name) != _LATER[name]
+            },
         }
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for name, tensor in sorted(network.state_dict().items()):

@@ -41,6 +41,8 @@ class SerCnnConfig(PreTrainedConfig):
         zero_init_residual (`bool`, *optional*, defaults to `True`):
             Whether the last batch norm of each residual block starts at a scale of 0, as in timm. A new network then
             begins as its shortcuts alone (Goyal et al. 2017, section 5.1).
+        num_mel_bins (`int`, *optional*):
+            Mel bins of the input; others are refused. Default: any number.
 
     ```python
     >>> from lssed_hf import SerCnnConfig, SerCnnForAudioClassification
@@ -61,6 +63,7 @@ class SerCnnConfig(PreTrainedConfig):
     mlp_size: int = 4096
     classifier_dropout: float = 0.0
     zero_init_residual: bool = True
+    num_mel_bins: int | None = None
 
     def __post_init__(self, **kwargs):
         if self.backbone not in DEPTHS:
@@ -100,6 +103,11 @@ class SerCnnConfig(PreTrainedConfig):
         if self.is_resnet:
             return [-(-frames // 2 ** (stage + 2)) for stage in range(len(self.depths))]
         return [frames // 2 ** (stage + 1) for stage in range(len(self.depths))]
+
+    def validate_num_mel_bins(self):
+        """Check the number of mel bins."""
+        if self.num_mel_bins is not None and self.num_mel_bins < 1:
+            raise ValueError(f"num_mel_bins={self.num_mel_bins} must be at least 1, or None for any number")
 
     def validate_sizes(self):
         """Check the fields that do not belong to a stage."""

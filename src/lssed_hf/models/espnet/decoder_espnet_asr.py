@@ -17,8 +17,8 @@ class EspnetAsrDecoderLayer(GradientCheckpointingLayer):
     def __init__(self, config: EspnetAsrConfig):
         super().__init__()
         size, heads = config.hidden_size, config.decoder_attention_heads
-        self.self_attn = EspnetAsrAttention(size, heads, config.decoder_self_attention_dropout)
-        self.src_attn = EspnetAsrAttention(size, heads, config.decoder_src_attention_dropout)
+        self.self_attn = EspnetAsrAttention(config, heads, config.decoder_self_attention_dropout)
+        self.src_attn = EspnetAsrAttention(config, heads, config.decoder_src_attention_dropout)
         self.feed_forward = EspnetAsrFeedForward(
             size, config.decoder_intermediate_size, config.decoder_dropout, "relu"
         )

@@ -86,7 +86,7 @@ class EspnetAsrConvolutionModule(nn.Module):
 
 def make_self_attention(config: EspnetAsrConfig) -> EspnetAsrAttention:
     """Build the encoder's self-attention for its kind of positions."""
-    arguments = (config.hidden_size, config.num_attention_heads, config.attention_dropout)
+    arguments = (config, config.num_attention_heads, config.attention_dropout)
     if config.position_embeddings_type == "absolute":
         return EspnetAsrAttention(*arguments)
     return EspnetAsrRelativeAttention(*arguments, legacy=config.position_embeddings_type == "relative_legacy")

@@ -2,6 +2,7 @@
 """Front end of ESPnet-style recognisers: log-mel filter banks and mean/variance normalisation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -98,7 +99,11 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         return_attention_mask: bool = True,
         **kwargs,
     ):
-        kwargs.pop("feature_size", None)  # saved by the base class; it is num_mel_bins
+        feature_size = kwargs.pop("feature_size", num_mel_bins)  # saved by transformers
+        if feature_size != num_mel_bins:
+            raise ValueError(f"feature_size={feature_size} is num_mel_bins={num_mel_bins}; give the latter alone")
+        if not kwargs.pop("do_normalize", True):
+            raise ValueError("do_normalize=False: say normalization='none'")
         super().__init__(
             feature_size=num_mel_bins,
             sampling_rate=sampling_rate,
@@ -121,6 +126,15 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
         self.pad_waveforms = pad_waveforms
         self._check_settings()
         self._make_arrays()
+
+    @classmethod
+    def from_dict(cls, feature_extractor_dict: dict[str, Any], **kwargs):
+        """Build an extractor from its settings; see [`FeatureExtractionMixin.from_dict`]."""
+        # Keywords of from_pretrained have an effect only where the file has them.
+        settings = {"do_normalize": True, **feature_extractor_dict}
+        if "num_mel_bins" in kwargs and "feature_size" not in kwargs:
+            settings.pop("feature_size", None)  # it follows
+        return super().from_dict(settings, **kwargs)
 
     def _check_settings(self) -> None:
         if self.padding_side != "right":
@@ -250,7 +264,8 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
             **kwargs: Ignored.
 
         Returns:
-            `input_features` float32 (batch, frames, num_mel_bins) and `attention_mask` int32 (batch, frames).
+            `input_features` float32 (batch, frames, num_mel_bins) and `attention_mask` int32 (batch, frames); with
+            `padding=False` lists of arrays, unless `return_tensors` asks for others.
 
         Raises:
             ValueError: The sampling rate is another one, or a clip has several channels, integers that are not PCM, no
@@ -275,6 +290,8 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
             for index, frames in enumerate(features):
                 mean, std = self._clip_statistics(frames, padded=longest - len(frames))
                 batch["input_features"][index] = (np.asarray(batch["input_features"][index]) - mean) / std
+        if return_tensors is None and padding in (False, "do_not_pad"):  # an array of arrays is nothing for datasets
+            batch.update({name: list(values) for name, values in batch.items()})
         return batch.convert_to_tensors(return_tensors)
 
     def _waveforms(self, raw_speech, sampling_rate: int | None) -> list[np.ndarray]:

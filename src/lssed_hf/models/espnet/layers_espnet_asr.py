@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .configuration_espnet_asr import EspnetAsrConfig
+
 
 ACTIVATION_CLASSES = {
     "identity": nn.Identity,
@@ -51,8 +53,10 @@ def relative_positions(kind: str, length: int, size: int, max_length: int, devic
 class EspnetAsrAttention(nn.Module):
     """Scaled dot-product attention (ESPnet: `MultiHeadedAttention`)."""
 
-    def __init__(self, size: int, heads: int, dropout: float):
+    def __init__(self, config: EspnetAsrConfig, heads: int, dropout: float):
         super().__init__()
+        self.config = config
+        size = config.hidden_size
         self.heads = heads
         self.dropout = dropout
         self.linear_q = nn.Linear(size, size)
@@ -81,14 +85,18 @@ class EspnetAsrAttention(nn.Module):
         Returns:
             Context (batch, time, size).
         """
-        hidden = F.scaled_dot_product_attention(
-            query,
-            keys,
-            values,
-            attn_mask=bias,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=is_causal,
-        )
+        dropout = self.dropout if self.training else 0.0
+        if self.config._attn_implementation == "eager":
+            scores = query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1])
+            if is_causal:
+                later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+                scores = scores.masked_fill(later, torch.finfo(scores.dtype).min)
+            weights = (scores if bias is None else scores + bias).softmax(dim=-1)
+            hidden = F.dropout(weights, dropout) @ values
+        else:
+            hidden = F.scaled_dot_product_attention(
+                query, keys, values, attn_mask=bias, dropout_p=dropout, is_causal=is_causal
+            )
         return self.linear_out(hidden.transpose(1, 2).flatten(2))
 
     def forward(self, hidden: torch.Tensor, bias: torch.Tensor | None, positions=None, lengths=None) -> torch.Tensor:
@@ -102,8 +110,9 @@ class EspnetAsrRelativeAttention(EspnetAsrAttention):
     Source: Dai et al., "Transformer-XL", arXiv 1901.02860, section 3.3 and appendix B.
     """
 
-    def __init__(self, size: int, heads: int, dropout: float, legacy: bool):
-        super().__init__(size, heads, dropout)
+    def __init__(self, config: EspnetAsrConfig, heads: int, dropout: float, legacy: bool):
+        super().__init__(config, heads, dropout)
+        size = config.hidden_size
         self.legacy = legacy
         self.linear_pos = nn.Linear(size, size, bias=False)
         self.pos_bias_u = nn.Parameter(torch.empty(heads, size // heads))

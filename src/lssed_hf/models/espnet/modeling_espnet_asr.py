@@ -67,6 +67,7 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
     main_input_name = "input_features"
     input_modalities = ("audio",)
     supports_gradient_checkpointing = True
+    _supports_sdpa = True
     _no_split_modules = [
         "EspnetAsrTransformerLayer",
         "EspnetAsrConformerLayer",
@@ -128,6 +129,12 @@ class EspnetAsrPreTrainedModel(PreTrainedModel):
         elif isinstance(module, EspnetAsrRelativeAttention):
             init.xavier_uniform_(module.pos_bias_u)
             init.xavier_uniform_(module.pos_bias_v)
+
+
+def _refuse_attentions(config: EspnetAsrConfig, output_attentions: bool | None = None, **_) -> None:
+    """Refuse to return attention weights, which none of the layers keeps."""
+    if config.output_attentions if output_attentions is None else output_attentions:
+        raise ValueError("output_attentions=True: the layers keep no attention weights; leave it out")
 
 
 class EspnetAsrModel(EspnetAsrPreTrainedModel):
@@ -232,12 +239,13 @@ class EspnetAsrModel(EspnetAsrPreTrainedModel):
                 mode batch normalisation counts padded positions.
             output_hidden_states (`bool`, *optional*):
                 Whether to return the states behind the subsampling and behind each layer, the last one normalised.
-            **kwargs: Ignored.
+            **kwargs: Ignored, but for `output_attentions`, which is refused.
 
         Returns:
             `last_hidden_state` (batch, time, hidden_size) and `pooler_output` (batch, hidden_size), its mean over the
             valid frames.
         """
+        _refuse_attentions(self.config, **kwargs)
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         hidden, mask, hidden_states = self.encode(input_features, attention_mask, output_hidden_states)
@@ -355,8 +363,9 @@ class EspnetAsrForSpeechSeq2Seq(EspnetAsrPreTrainedModel, EspnetAsrGenerationMix
             decoder_input_ids (`torch.LongTensor` of shape `(batch, tokens)`, *optional*):
                 Tokens that begin with sos, in place of labels.
             output_hidden_states: See there.
-            **kwargs: Ignored.
+            **kwargs: Ignored, but for `output_attentions`, which is refused.
         """
+        _refuse_attentions(self.config, **kwargs)
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         hidden, mask, hidden_states = self.model.encode(input_features, attention_mask, output_hidden_states)
@@ -451,6 +460,7 @@ class EspnetAsrForAudioClassification(EspnetAsrPreTrainedModel):
             output_hidden_states: See there.
             **kwargs: Arguments of the loss function.
         """
+        _refuse_attentions(self.config, **kwargs)
         outputs = self.model(input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states)
         logits = self.classifier(self.dropout(outputs.pooler_output))
         # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.

@@ -39,6 +39,8 @@ class FcnAttentionConfig(PreTrainedConfig):
             Factor on the scores before the softmax: 1 is a plain softmax, 0 the mean over all positions.
         classifier_dropout (`float`, *optional*, defaults to 0.5):
             Dropout before the classifier.
+        num_mel_bins (`int`, *optional*):
+            Mel bins of the input; others are refused. Default: any number.
 
     ```python
     >>> from lssed_hf import FcnAttentionConfig, FcnAttentionForAudioClassification
@@ -63,6 +65,7 @@ class FcnAttentionConfig(PreTrainedConfig):
     lrn_k: float = 2.0
     attention_scale: float = 0.3
     classifier_dropout: float = 0.5
+    num_mel_bins: int | None = None
 
     def __post_init__(self, **kwargs):
         self.hidden_sizes = list(self.hidden_sizes)
@@ -78,6 +81,11 @@ class FcnAttentionConfig(PreTrainedConfig):
     def min_size(self) -> int:
         """Frames and mel bins of the smallest input, which leaves one position of the last map. Others are padded."""
         return 67 - 2 * self.conv1_padding
+
+    def validate_num_mel_bins(self):
+        """Check the number of mel bins."""
+        if self.num_mel_bins is not None and self.num_mel_bins < 1:
+            raise ValueError(f"num_mel_bins={self.num_mel_bins} must be at least 1, or None for any number")
 
     def validate_fields(self):
         """Check the fields that do not belong to a layer."""

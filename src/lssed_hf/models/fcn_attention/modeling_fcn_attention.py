@@ -2,7 +2,6 @@
 """FCN-Attention in PyTorch."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.modeling_outputs import BaseModelOutputWithPoolingAndNoAttention, SequenceClassifierOutput
+from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 from transformers.utils import can_return_tuple
 
 from .configuration_fcn_attention import FcnAttentionConfig
@@ -24,20 +23,6 @@ AUTO_MAP = {
     "AutoModel": "modeling_fcn_attention.FcnAttentionModel",
     "AutoModelForAudioClassification": "modeling_fcn_attention.FcnAttentionForAudioClassification",
 }
-
-
-@dataclass
-class FcnAttentionModelOutput(BaseModelOutputWithPoolingAndNoAttention):
-    """Output of the model. On request with `attention_weights` (batch, mel, frames), 0 for padding, whose sum is 1."""
-
-    attention_weights: torch.Tensor | None = None
-
-
-@dataclass
-class FcnAttentionClassifierOutput(SequenceClassifierOutput):
-    """Output of the classifier, on request with the `attention_weights` of [`FcnAttentionModelOutput`]."""
-
-    attention_weights: torch.Tensor | None = None
 
 
 def _output_lengths(lengths: torch.Tensor | None, size: int, stride: int, padding: int = 0) -> torch.Tensor | None:
@@ -176,7 +161,7 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
     >>> from lssed_hf import FcnAttentionConfig, FcnAttentionModel
 
     >>> model = FcnAttentionModel(FcnAttentionConfig())
-    >>> model(torch.zeros(1, 200, 128), output_attentions=True).attention_weights.shape
+    >>> model(torch.zeros(1, 200, 128), output_attentions=True).attentions[0].shape
     torch.Size([1, 3, 5])
     ```
     """
@@ -201,7 +186,7 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         **kwargs,
-    ) -> FcnAttentionModelOutput:
+    ) -> BaseModelOutputWithPooling:
         r"""Compute feature maps and pooled vectors.
 
         Args:
@@ -214,20 +199,23 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
             output_hidden_states (`bool`, *optional*):
                 Whether to return the maps after each of the five layers.
             output_attentions (`bool`, *optional*):
-                Whether to return `attention_weights`.
+                Whether to return `attentions`.
             **kwargs: Ignored.
 
         Returns:
             `last_hidden_state` (batch, hidden_size, mel, frames) and `pooler_output` (batch, hidden_size), the mean of
-            all valid positions under the attention's weights.
+            all valid positions under the attention's weights. `attentions` are these weights, (batch, mel, frames), in
+            a tuple of one: 0 for padding, with a sum of 1.
         """
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         if output_attentions is None:
             output_attentions = self.config.output_attentions
-        if input_features.dim() != 3:
+        bins = self.config.num_mel_bins
+        if input_features.dim() != 3 or bins not in (None, input_features.shape[-1]):
             raise ValueError(
-                f"input_features has shape {tuple(input_features.shape)}; (batch, frames, num_mel_bins) is expected"
+                f"input_features has shape {tuple(input_features.shape)}; (batch, frames, {bins or 'num_mel_bins'}) "
+                "is expected (config.num_mel_bins)"
             )
         hidden_state = input_features.transpose(1, 2).unsqueeze(1).to(self.dtype)
         tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
@@ -248,11 +236,11 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
             if output_hidden_states:
                 hidden_states += (hidden_state,)
         pooled, weights = self.attention(hidden_state, lengths)
-        return FcnAttentionModelOutput(
+        return BaseModelOutputWithPooling(
             last_hidden_state=hidden_state,
             pooler_output=pooled,
             hidden_states=hidden_states,
-            attention_weights=weights if output_attentions else None,
+            attentions=(weights,) if output_attentions else None,
         )
 
 
@@ -288,7 +276,7 @@ class FcnAttentionForAudioClassification(FcnAttentionPreTrainedModel):
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         **kwargs,
-    ) -> FcnAttentionClassifierOutput:
+    ) -> SequenceClassifierOutput:
         r"""Compute the logits of the classes, and the loss where labels are given.
 
         Args:
@@ -309,11 +297,11 @@ class FcnAttentionForAudioClassification(FcnAttentionPreTrainedModel):
         logits = self.classifier(self.dropout(outputs.pooler_output))
         # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
-        return FcnAttentionClassifierOutput(
+        return SequenceClassifierOutput(
             loss=loss,
             logits=logits,
             hidden_states=outputs.hidden_states,
-            attention_weights=outputs.attention_weights,
+            attentions=outputs.attentions,
         )
 
 

@@ -65,6 +65,8 @@ class MtsConfig(PreTrainedConfig):
             Dropout before each of the classifier's hidden layers.
         zero_init_residual (`bool`, *optional*, defaults to `False`):
             Whether the last batch norm of each bottleneck starts at a scale of 0 (Goyal et al. 2017, section 5.1).
+        num_mel_bins (`int`, *optional*):
+            Mel bins of the input; others are refused. Default: any number.
 
     ```python
     >>> from lssed_hf import MtsConfig, MtsForAudioClassification
@@ -89,6 +91,7 @@ class MtsConfig(PreTrainedConfig):
     classifier_hidden_sizes: list[int] | tuple[int, ...] | None = None
     classifier_dropout: float = 0.5
     zero_init_residual: bool = False
+    num_mel_bins: int | None = None
 
     def __post_init__(self, **kwargs):
         if self.architecture not in ARCHITECTURES:
@@ -135,6 +138,11 @@ class MtsConfig(PreTrainedConfig):
                 return False
             length = (length + 2 * padding - sizes[0]) // stride + 1
         return True
+
+    def validate_num_mel_bins(self):
+        """Check the number of mel bins."""
+        if self.num_mel_bins is not None and self.num_mel_bins < 1:
+            raise ValueError(f"num_mel_bins={self.num_mel_bins} must be at least 1, or None for any number")
 
     def validate_factors(self):
         """Check the factors on the length of kernels."""

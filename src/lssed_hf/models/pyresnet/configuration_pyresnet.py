@@ -38,6 +38,8 @@ class PyResNetConfig(PreTrainedConfig):
         dimensions (`list[str]`, *optional*, defaults to `[]`):
             Names of dimensions that a second linear head rates beside the classes, such as
             `["valence", "arousal", "dominance"]`. Without names there is no such head.
+        num_mel_bins (`int`, *optional*):
+            Mel bins of the input; others are refused. Default: any number.
 
     ```python
     >>> from lssed_hf import PyResNetConfig, PyResNetForAudioClassification
@@ -62,6 +64,7 @@ class PyResNetConfig(PreTrainedConfig):
     zero_init_residual: bool = False
     standardize_embedding: bool = False
     dimensions: list[str] | tuple[str, ...] = ()
+    num_mel_bins: int | None = None
 
     def __post_init__(self, **kwargs):
         self.hidden_sizes = list(self.hidden_sizes)
@@ -81,6 +84,11 @@ class PyResNetConfig(PreTrainedConfig):
         width, levels = self.hidden_sizes[stage] // 4, len(self.kernel_sizes[stage])
         share = width // 2 ** (levels - 1).bit_length()
         return [share] * (levels - 1) + [width - share * (levels - 1)]
+
+    def validate_num_mel_bins(self):
+        """Check the number of mel bins."""
+        if self.num_mel_bins is not None and self.num_mel_bins < 1:
+            raise ValueError(f"num_mel_bins={self.num_mel_bins} must be at least 1, or None for any number")
 
     def validate_sizes(self):
         """Check the fields that do not belong to a stage."""

@@ -110,7 +110,10 @@ class PyResNetFeatureExtractor(PyResNetFrontEnd, SequenceFeatureExtractor):
         """Build an extractor from its settings; see [`FeatureExtractionMixin.from_dict`]."""
         # Keywords of from_pretrained have an effect only where the file has them.
         missing = {"backend": "numpy", "resynthesize": True, "speech_range": None, "input_type": "waveform"}
-        return super().from_dict({**missing, **feature_extractor_dict}, **kwargs)
+        settings = {**missing, "do_normalize": True, **feature_extractor_dict}
+        if "num_mel_bins" in kwargs and "feature_size" not in kwargs:
+            settings.pop("feature_size", None)  # it follows
+        return super().from_dict(settings, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings that are saved."""

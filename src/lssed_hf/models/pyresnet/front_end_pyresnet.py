@@ -58,7 +58,11 @@ class PyResNetFrontEnd:
         return_attention_mask: bool = True,
         **kwargs,
     ):
-        kwargs.pop("feature_size", None)  # saved by transformers; it is num_mel_bins
+        feature_size = kwargs.pop("feature_size", num_mel_bins)  # saved by transformers
+        if feature_size != num_mel_bins:
+            raise ValueError(f"feature_size={feature_size} is num_mel_bins={num_mel_bins}; give the latter alone")
+        if not kwargs.pop("do_normalize", True):
+            raise ValueError("do_normalize=False: say normalization='none'")
         super().__init__(
             feature_size=num_mel_bins,
             sampling_rate=sampling_rate,
@@ -329,13 +333,14 @@ class PyResNetFrontEnd:
             **kwargs: Ignored.
 
         Returns:
-            `input_features` float32 (batch, frames, num_mel_bins) and `attention_mask` int32 (batch, frames).
+            `input_features` float32 (batch, frames, num_mel_bins) and `attention_mask` int32 (batch, frames); with
+            `padding=False` lists of arrays, unless `return_tensors` asks for others.
 
         Raises:
             ValueError: The sampling rate is another one, or a clip has several channels, integers that are not PCM, no
                 samples, or NaN or infinite ones. The message names the clip's index in the batch.
         """
-        return self.pad(
+        batch = self.pad(
             {"input_features": self._features(raw_speech, sampling_rate)},
             padding=padding,
             max_length=max_length,
@@ -344,6 +349,9 @@ class PyResNetFrontEnd:
             return_attention_mask=return_attention_mask,
             return_tensors=return_tensors,
         )
+        if return_tensors is None and padding in (False, "do_not_pad"):  # an array of arrays is nothing for datasets
+            batch.update({name: list(values) for name, values in batch.items()})
+        return batch
 
     def _features(self, raw_speech, sampling_rate: int | None) -> list[np.ndarray]:
         if self.input_type == "spectrogram":

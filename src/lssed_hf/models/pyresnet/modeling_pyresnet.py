@@ -282,9 +282,11 @@ class PyResNetModel(PyResNetPreTrainedModel):
         """
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
-        if input_features.dim() != 3:
+        bins = self.config.num_mel_bins
+        if input_features.dim() != 3 or bins not in (None, input_features.shape[-1]):
             raise ValueError(
-                f"input_features has shape {tuple(input_features.shape)}; (batch, frames, num_mel_bins) is expected"
+                f"input_features has shape {tuple(input_features.shape)}; (batch, frames, {bins or 'num_mel_bins'}) "
+                "is expected (config.num_mel_bins)"
             )
         tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
         if attention_mask is None or (not tracing and bool(attention_mask.all())):

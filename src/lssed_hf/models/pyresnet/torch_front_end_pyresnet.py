@@ -81,7 +81,10 @@ def pad(
         padded = torch.stack([F.pad(clip, (0, 0, 0, frames - len(clip)), value=value) for clip in features])
         masks = (torch.arange(frames) < torch.tensor(counts)[:, None]).int().to(padded.device)
     if return_tensors == "np":
-        padded, masks = padded.detach().cpu().numpy(), masks.cpu().numpy()
+        padded, masks = (
+            [one.detach().cpu().numpy() for one in part] if isinstance(part, list) else part.detach().cpu().numpy()
+            for part in (padded, masks)
+        )
     wanted = front_end.return_attention_mask if return_attention_mask is None else return_attention_mask
     return {"input_features": padded, **({"attention_mask": masks} if wanted else {})}
 

@@ -177,7 +177,7 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
                 1 for frames of the clip, 0 for padding behind its end, which changes nothing.
             output_hidden_states (`bool`, *optional*):
                 Whether to return the input of the first layer and the states behind each layer.
-            **kwargs: Ignored.
+            **kwargs: Ignored, but for `output_attentions`, which is refused.
 
         Returns:
             `last_hidden_state` (batch, positions, hidden_size), a position for two frames, and `pooler_output` (batch,
@@ -186,6 +186,9 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
         """
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
+        attentions = kwargs.get("output_attentions")
+        if self.config.output_attentions if attentions is None else attentions:
+            raise ValueError("output_attentions=True: the layers keep no attention weights; leave it out")
         if input_features.dim() != 3 or input_features.shape[2] != self.config.num_mel_bins:
             raise ValueError(
                 f"input_features has shape {tuple(input_features.shape)}; (batch, frames, "
@@ -334,7 +337,10 @@ class WhisperStatisticsForAudioClassification(WhisperStatisticsPreTrainedModel):
             **kwargs: Arguments of the loss function.
         """
         outputs = self.whisper_statistics(
-            input_features, attention_mask=attention_mask, output_hidden_states=output_hidden_states
+            input_features,
+            attention_mask=attention_mask,
+            output_hidden_states=output_hidden_states,
+            output_attentions=kwargs.pop("output_attentions", None),
         )
         logits = self.classify(outputs.pooler_output)
         # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
