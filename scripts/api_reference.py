@@ -35,7 +35,14 @@ SECTIONS = {
     "Training and scores": ("train", "adapt", "evaluate", "metric_path", "fit_normalization"),
     "Corpora": ("load_corpus", "list_corpora", "EMOTIONS", "BENCHMARK_EMOTIONS"),
     "Models": (
-        *("create_model", "list_models", "PyResNetFeatureExtractor", "PyResNetConfig", "PyResNetModel"),
+        *(
+            "create_model",
+            "create_feature_extractor",
+            "list_models",
+            "PyResNetFeatureExtractor",
+            "PyResNetConfig",
+            "PyResNetModel",
+        ),
         *("PyResNetForAudioClassification", "SerCnnConfig", "SerCnnModel", "SerCnnForAudioClassification"),
         *("FcnAttentionConfig", "FcnAttentionModel", "FcnAttentionForAudioClassification", "MtsConfig", "MtsModel"),
         *("MtsForAudioClassification", "WhisperStatisticsConfig", "WhisperStatisticsModel"),
