@@ -233,6 +233,16 @@ def test_text_is_escaped_where_it_has_to_be():
     assert plain("- x").startswith("&#45;") and not plain("12) x").startswith("12)")
 
 
+def test_the_code_in_a_folder_says_what_it_needs():
+    for kind, timm in (("ser_cnn", True), ("pyresnet", False)):
+        text = str(model_card(CardFacts(name="x", model_type=kind, remote_code=True)))
+        (line,) = re.findall("`pip install (.*)`", text)
+        packages = {re.match(r"'([\w-]+)", part)[1] for part in line.split()}
+        assert packages == {"transformers", "torch", "numpy", "scipy", *(["timm"] if timm else [])}
+        assert ">=5.13" in line
+    assert "pip install" not in str(model_card(CardFacts(name="x", model_type="wav2vec2")))
+
+
 def test_models_of_daic_woz_warn():
     facts = CardFacts(name="x", labels=["not_depressed", "depressed"], corpora=[{"name": "d", "corpus": "daic_woz"}])
     card = check_form(str(model_card(facts)))

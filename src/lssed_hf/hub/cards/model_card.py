@@ -5,8 +5,10 @@ also writes the cards of the systems that a benchmark recorded. A card says whic
 """
 
 import dataclasses
+import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,7 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
         "own_format": facts.own_format,
         "feature_set": facts.feature_set,
         "remote_code": facts.remote_code,
+        "requirements": _requirements(facts),
         "wants_speaker": facts.wants_speaker,
         "suits_speakers": facts.suits_speakers,
         "labels": ", ".join(map(code, facts.labels)),
@@ -132,6 +135,13 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
         "data_license": _data_license(facts),
         "citation": _citation(facts),
     }
+
+
+def _requirements(facts: CardFacts) -> str:
+    """Return the packages that the code in the folder imports, with the bounds of this package, for pip."""
+    names = {"transformers", "torch", "numpy", "scipy", *(["timm"] if facts.model_type == "ser_cnn" else [])}
+    bounds = [requirement for requirement in importlib.metadata.requires("lssed-hf") if "extra" not in requirement]
+    return " ".join(f"'{bound}'" for bound in bounds if re.match(r"[\w-]+", bound)[0] in names)
 
 
 def _data_license(facts: CardFacts) -> str:

@@ -1,8 +1,11 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
 """Configuration of the standard convolutional networks."""
 
-from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+try:
+    from huggingface_hub.dataclasses import strict
+    from transformers import PreTrainedConfig
+except ImportError as error:
+    raise ImportError(f"this model needs pip install 'transformers>=5.13' ({error})") from error
 
 
 # Blocks of a ResNet, or convolutions of a VGG, per stage.

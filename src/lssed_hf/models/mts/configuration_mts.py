@@ -3,8 +3,12 @@
 
 import itertools
 
-from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+
+try:
+    from huggingface_hub.dataclasses import strict
+    from transformers import PreTrainedConfig
+except ImportError as error:
+    raise ImportError(f"this model needs pip install 'transformers>=5.13' ({error})") from error
 
 
 # Defaults of the fields that are None.

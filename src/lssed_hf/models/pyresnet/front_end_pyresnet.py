@@ -13,6 +13,9 @@ import scipy.fft
 import scipy.fftpack
 
 
+if int(np.__version__.partition(".")[0]) < 2:
+    raise ImportError(f"this front end needs pip install 'numpy>=2' (numpy {np.__version__} is there)")
+
 NORMALIZATIONS = ("corpus", "speaker", "utterance", "none")
 INPUT_TYPES = ("waveform", "spectrogram")
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue in ITU-R BT.601

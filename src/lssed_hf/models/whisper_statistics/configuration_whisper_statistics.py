@@ -1,8 +1,11 @@
 # Copyright 2026 The lssed-hf authors. Licensed under the Apache License, Version 2.0.
 """Configuration of truncated Whisper encoders with statistics pooling."""
 
-from huggingface_hub.dataclasses import strict
-from transformers import PreTrainedConfig
+try:
+    from huggingface_hub.dataclasses import strict
+    from transformers import PreTrainedConfig
+except ImportError as error:
+    raise ImportError(f"this model needs pip install 'transformers>=5.13' ({error})") from error
 
 
 @strict
