@@ -18,6 +18,7 @@ TINY = {
     "hidden_sizes": [16, 16],
     "kernel_sizes": [[3], [3]],
     "groups": [[1], [1]],
+    "num_mel_bins": None,
 }
 
 

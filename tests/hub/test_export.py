@@ -34,7 +34,7 @@ VGG = {"depths": [1, 1], "hidden_sizes": [8, 8], "mlp_size": 8}
 
 def save_model(folder, name, **fields):
     torch.manual_seed(0)
-    model = lssed_hf.create_model(name, id2label=LABELS, **fields)
+    model = lssed_hf.create_model(name, id2label=LABELS, num_mel_bins=MEL_BINS, **fields)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -224,7 +224,7 @@ def test_a_truncated_whisper_is_exported_for_any_length(format, int8, clips, wav
         pytest.importorskip(package)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     fields = {**sizes, "pooled_layers": [1], "max_frames": 24, "margin_frames": 2}  # two blocks in 20000 samples
-    model = save_model(tmp_path / "model", "whisper_statistics", num_mel_bins=MEL_BINS, **fields)
+    model = save_model(tmp_path / "model", "whisper_statistics", **fields)
     calibration = [clips] if int8 else []
     facts = export.export_model(model, tmp_path / "out", format, int8=int8, calibration_data=calibration)
     assert facts["float32_parity"]["max_logit_difference"] <= 1e-4 and not facts["by_length"]

@@ -65,7 +65,7 @@ def test_a_model_without_batch_norm_comes_back_as_it_is():
 def test_kernels_that_are_rescaled_keep_their_norms():
     torch.manual_seed(0)
     sizes = {"hidden_sizes": [16, 16, 16, 32], "depths": [1, 1, 1, 1]}
-    model = create_model("mts3-resnet152", num_labels=4, **sizes).eval()
+    model = create_model("mts3-resnet152", num_labels=4, num_mel_bins=MEL_BINS, **sizes).eval()
     randomise_batch_norm(model)
     folded = fold_batch_norm(model)
     assert 0 < count_norms(folded) < count_norms(model)

@@ -12,6 +12,7 @@ TINY = {
     "hidden_sizes": [8, 8, 16],
     "kernel_sizes": [[3]] * 3,
     "groups": [[1]] * 3,
+    "num_mel_bins": 32,
 }
 
 

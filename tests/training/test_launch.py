@@ -79,6 +79,7 @@ from torch.distributed.fsdp import fully_shard
 import lssed_hf
 
 NARROW = {"depths": [1, 1], "embedding_size": 8, "hidden_sizes": [16, 32], "kernel_sizes": [[3, 5], [3]]}
+NARROW["num_mel_bins"] = None
 dist.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (2,))
 
