@@ -101,7 +101,9 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
     ):
         feature_size = kwargs.pop("feature_size", num_mel_bins)  # saved by transformers
         if feature_size != num_mel_bins:
-            raise ValueError(f"feature_size={feature_size} is num_mel_bins={num_mel_bins}; give the latter alone")
+            raise ValueError(
+                f"feature_size={feature_size} and num_mel_bins={num_mel_bins} do not fit each other: give the latter"
+            )
         if not kwargs.pop("do_normalize", True):
             raise ValueError("do_normalize=False: say normalization='none'")
         super().__init__(
