@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import datasets
 import numpy as np
 import pytest
 import soundfile
@@ -12,8 +13,10 @@ from tiny_classifier import write_classifier
 import lssed_hf
 from lssed_hf import cli, load_classifier
 from lssed_hf.inference.classifiers.outputs import MULTI_LABEL, REGRESSION, Outputs
+from lssed_hf.inference.fgsm import real_and_fake_probabilities
 from lssed_hf.inference.predict import Prediction
 from lssed_hf.inference.prediction_formats import FORMATS
+from lssed_hf.training.teachers import Teacher
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -252,6 +255,18 @@ class TestOthers:
         arguments = ["adapt", str(regression), str(tmp_path / "data"), "--output_dir", str(tmp_path / "out")]
         assert cli.main(arguments) == 1
         assert "adapt needs a model that gives one class to each clip" in capsys.readouterr().err
+
+    def test_a_teacher_of_probabilities_needs_one_class_a_clip(self, regression, several, clip):
+        rows = datasets.Dataset.from_dict({"audio": [str(clip)]}).cast_column("audio", datasets.Audio(decode=False))
+        for folder, labels in ((regression, DIMENSIONS), (several, LABELS)):
+            teacher = Teacher(str(folder))
+            with pytest.raises(ValueError, match="--distill logits needs a model that gives one class to each clip"):
+                teacher.probabilities(rows, labels)
+            assert teacher.embeddings(rows).shape == (1, 32), "its embeddings teach all the same"
+
+    def test_adversarial_clips_need_one_class_a_clip(self, several):
+        with pytest.raises(ValueError, match="the fast gradient sign method needs a model that gives one class"):
+            next(real_and_fake_probabilities(load_classifier(several), [np.zeros(16000, np.float32)], 0.02))
 
     def test_statistics_of_embeddings_need_classes(self, tmp_path):
         fields = {"problem_type": REGRESSION, "standardize_embedding": True}
