@@ -140,8 +140,12 @@ def _prose(facts: CardFacts) -> dict[str, Any]:
 def _requirements(facts: CardFacts) -> str:
     """Return the packages that the code in the folder imports, with the bounds of this package, for pip."""
     names = {"transformers", "torch", "numpy", "scipy", *(["timm"] if facts.model_type == "ser_cnn" else [])}
-    bounds = [requirement for requirement in importlib.metadata.requires("lssed-hf") if "extra" not in requirement]
-    return " ".join(f"'{bound}'" for bound in bounds if re.match(r"[\w-]+", bound)[0] in names)
+    try:
+        bounds = importlib.metadata.requires("lssed-hf") or ()
+    except importlib.metadata.PackageNotFoundError:  # its files were copied, and not installed
+        bounds = sorted(names)
+    found = [bound for bound in bounds if "extra" not in bound and re.match(r"[\w-]+", bound)[0] in names]
+    return " ".join(f"'{bound}'" for bound in found)
 
 
 def _data_license(facts: CardFacts) -> str:
