@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from lssed_hf.evaluation.text_tables import latex_table, latex_text, markdown_table
+from lssed_hf.evaluation.text_tables import bracket_note, latex_table, latex_text, markdown_table
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,16 @@ def test_a_markdown_table_keeps_its_bars():
         markdown_table(["a", "b", "c"], [["x|y", "1", "2"]], 2)
         == "| a | b | c |\n| :-- | :-- | --: |\n| x\\|y | 1 | 2 |"
     )
+
+
+@pytest.mark.parametrize(
+    ("clusters", "speakers", "words"),
+    [
+        ("speaker", 24, "resample speakers."),
+        ("speaker", 9, "resample speakers. With 9 speakers they are too narrow."),
+        ("speaker", 1, "resample speakers; a single one gives none."),
+        ("utterance", None, "resample utterances. Utterances of one speaker resemble each other, so"),
+    ],
+)
+def test_the_note_on_intervals_says_where_they_are_too_narrow(clusters, speakers, words):
+    assert words in bracket_note({"interval_clusters": clusters, "num_speakers": speakers})

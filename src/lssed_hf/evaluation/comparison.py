@@ -13,7 +13,7 @@ from .leakage import leakage_sentence, worst_leakage
 from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
 from .run_results import RunResults, check_same_test_set, choose_reference, mean_and_std, score_runs
 from .significance import holm, mcnemar_of_runs, paired_differences
-from .text_tables import latex_table, markdown_table, score_cell, without_empty_columns
+from .text_tables import FEW_SPEAKERS, latex_table, markdown_table, score_cell, without_empty_columns
 
 
 @dataclass(frozen=True)
@@ -361,7 +361,7 @@ def _significance_note(comparison: Mapping[str, Any]) -> str:
     ]
     if speakers is None:
         notes[0] = notes[0].replace("speakers", "utterances") + " Speakers are unknown."
-    elif speakers < 10:
+    elif speakers < FEW_SPEAKERS:
         notes.append(
             f"With {speakers} test speakers intervals are too narrow, and p, before Holm, is never below "
             f"{2 / 2**speakers:.2g}."

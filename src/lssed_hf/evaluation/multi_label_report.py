@@ -7,7 +7,7 @@ import numpy as np
 
 from ..escaping import csv_cell
 from .multi_label import MULTI_LABEL_SCORES, given_labels
-from .text_tables import markdown_table, score_cell
+from .text_tables import bracket_note, markdown_table, score_cell
 
 
 def multi_label_table(results: Mapping[str, Any]) -> str:
@@ -69,9 +69,8 @@ def multi_label_note(results: Mapping[str, Any]) -> str:
     source = "the training set" if results["majority_from"] == "training" else "the test set"
     return (
         "An utterance is given all classes with a probability of 0.5 or more, else the most probable one. mAP is the "
-        "mean average precision of the classes, exact match the share of utterances with all classes right. Brackets "
-        f"hold 95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives none. The "
-        f"second row always gives the largest class of {source}."
+        "mean average precision of the classes, exact match the share of utterances with all classes right. "
+        f"{bracket_note(results)} The second row always gives the largest class of {source}."
     )
 
 

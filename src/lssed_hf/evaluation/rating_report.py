@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 from .ratings import RATING_SCORES
-from .text_tables import markdown_table, score_cell
+from .text_tables import bracket_note, markdown_table, score_cell
 
 
 _TITLES = {"ccc": "CCC", "pearson": "Pearson", "rmse": "RMSE", "mae": "MAE"}
 #: Sentence on the scores and the second rows of `rating_table`.
 NOTE = (
     "CCC is the concordance correlation coefficient (Lin 1989): shifted or scaled predictions lose by it, and not by "
-    "Pearson's correlation. RMSE and MAE are errors on the scale of the ratings. Brackets hold 95 % bootstrap "
-    "intervals that resample {clusters}s; a single one gives none. The baseline always predicts the mean of {source}."
+    "Pearson's correlation. RMSE and MAE are errors on the scale of the ratings. {brackets} The baseline always "
+    "predicts the mean of {source}."
 )
 
 
@@ -54,7 +54,7 @@ def rating_sections(results: Mapping[str, Any]) -> list[str]:
 def rating_note(results: Mapping[str, Any]) -> str:
     """Return the sentences on the scores and the baseline of `rating_table`."""
     source = "the training set" if results["baseline"]["from"] == "training" else "the test set"
-    return NOTE.format(clusters=results["interval_clusters"], source=source)
+    return NOTE.format(brackets=bracket_note(results), source=source)
 
 
 def _groups(results: Mapping[str, Any]) -> list[str]:

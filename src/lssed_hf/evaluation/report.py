@@ -18,7 +18,7 @@ from .plots import plot_confusion_matrix
 from .rating_report import rating_sections
 from .run_results import RunResults
 from .ser_metrics.ser_metrics import check_labels, score
-from .text_tables import markdown_table, score_cell
+from .text_tables import bracket_note, markdown_table, score_cell
 
 
 _STATISTICS_NOTES = {
@@ -318,17 +318,13 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
 
 
 def _class_sections(results: Mapping[str, Any]) -> list[str]:
-    metrics = results["metrics"]
     size = f"{results['num_utterances']:,} utterances"
     if results["num_speakers"] is not None:
         size += f", {results['num_speakers']:,} speakers"
-    source = "the training set" if results["majority_from"] == "training" else "the test set"
     parts = [
         f"{size}.",
         summary_table(results),
-        f"WA is accuracy, UA the mean recall of the classes; macro F1 is {metrics['macro_f1']:.3f}. Brackets hold "
-        f"95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives none. The second "
-        f"row always answers with the largest class of {source}.",
+        class_note(results),
         "## Classes",
         classes_table(results),
         "![Confusion matrix](confusion_matrix.png)",
@@ -339,6 +335,15 @@ def _class_sections(results: Mapping[str, Any]) -> list[str]:
         rows = speaker_rows(results["speakers"])
         parts += ["## Speakers", markdown_table(["", "speaker", "utterances", "WA", "UA"], rows), SPEAKER_NOTE]
     return parts
+
+
+def class_note(results: Mapping[str, Any]) -> str:
+    """Return the sentences on the scores and the second row of `summary_table`."""
+    source = "the training set" if results["majority_from"] == "training" else "the test set"
+    return (
+        f"WA is accuracy, UA the mean recall of the classes; macro F1 is {results['metrics']['macro_f1']:.3f}. "
+        f"{bracket_note(results)} The second row always answers with the largest class of {source}."
+    )
 
 
 def summary_table(results: Mapping[str, Any]) -> str:

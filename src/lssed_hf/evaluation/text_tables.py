@@ -1,7 +1,8 @@
 """Tables of text cells as Markdown and as LaTeX."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from ..escaping import one_line, table_cell
 
@@ -22,6 +23,9 @@ _LATEX = {
 }
 
 
+#: Number of speakers below which intervals that resample them are too narrow.
+FEW_SPEAKERS = 10
+
 # Points. Widths of ICASSP's columns and pages, the narrowest of common templates, and of a bold character of 8 pt.
 _COLUMN, _PAGE, _NARROWEST = 244, 505, 60
 _CHARACTER, _GAP = 4.6, 3
@@ -35,6 +39,24 @@ def score_cell(
     if std is not None:
         cell += f" ± {std:{form}}"
     return cell if low is None else f"{cell} [{low:{form}}, {high:{form}}]"
+
+
+def bracket_note(results: Mapping[str, Any]) -> str:
+    """Return the sentences on the intervals of one system.
+
+    A bootstrap over a few clusters gives intervals that are too narrow (Cameron, Gelbach and Miller 2008,
+    "Bootstrap-based improvements for inference with clustered errors").
+
+    Args:
+        results: Scores with `num_speakers` and `interval_clusters`.
+    """
+    note = f"Brackets hold 95 % bootstrap intervals that resample {results['interval_clusters']}s"
+    speakers = results["num_speakers"]
+    if speakers is None:
+        return f"{note}. Utterances of one speaker resemble each other, so the intervals are too narrow."
+    if speakers == 1:
+        return f"{note}; a single one gives none."
+    return f"{note}. With {speakers} speakers they are too narrow." if speakers < FEW_SPEAKERS else f"{note}."
 
 
 def without_empty_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:

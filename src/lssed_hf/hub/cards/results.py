@@ -11,6 +11,7 @@ from ...evaluation.multi_label_report import label_table, multi_label_note, mult
 from ...evaluation.rating_report import rating_note, rating_table
 from ...evaluation.report import (
     adversarial_table,
+    class_note,
     classes_table,
     groups_table,
     speaker_normalization_note,
@@ -132,12 +133,9 @@ def _class_paragraphs(results: Mapping[str, Any]) -> list[str]:
             for attribute, group in (results.get("groups") or {}).items()
         },
     }
-    source = "the training set" if results["majority_from"] == "training" else "the test set"
     parts = [
         summary_table(shown),
-        f"WA is accuracy, UA the mean recall of the classes; macro F1 is {results['metrics']['macro_f1']:.3f}. "
-        f"Brackets hold 95 % bootstrap intervals that resample {results['interval_clusters']}s; a single one gives "
-        f"none. The second row always predicts the largest class of {source}.",
+        class_note(results),
         classes_table(shown),
     ]
     return [*parts, groups_table(shown)] if any(shown["groups"].values()) else parts
