@@ -7,7 +7,7 @@ import numpy as np
 
 from ..escaping import csv_cell
 from .multi_label import MULTI_LABEL_SCORES, given_labels
-from .text_tables import bracket_note, markdown_table, score_cell
+from .text_tables import bracket_note, group_table, markdown_table, score_cell, size_words
 
 
 def multi_label_table(results: Mapping[str, Any]) -> str:
@@ -39,29 +39,19 @@ def multi_label_sections(results: Mapping[str, Any]) -> list[str]:
     Args:
         results: Scores from `evaluate_multi_label`.
     """
-    size = f"{results['num_utterances']:,} utterances"
-    if results["num_speakers"] is not None:
-        size += f", {results['num_speakers']:,} speakers"
     parts = [
-        f"{size}.",
+        f"{size_words(results)}.",
         multi_label_table(results),
         multi_label_note(results),
         "## Classes",
         label_table(results),
     ]
-    rows = [
-        [
-            f"{attribute}: {part['value']}",
-            f"{part['num_utterances']:,}",
-            "–" if part["num_speakers"] is None else f"{part['num_speakers']:,}",
-            *(score_cell(**part["intervals"][name]) for name in MULTI_LABEL_SCORES),
-        ]
-        for attribute, group in results["groups"].items()
-        for part in group
-    ]
-    if rows:
-        parts += ["## Groups", markdown_table(["group", "utterances", "speakers", "macro F1", "micro F1"], rows)]
-    return parts
+    groups = group_table(
+        results,
+        ["macro F1", "micro F1"],
+        lambda part: [score_cell(**part["intervals"][name]) for name in MULTI_LABEL_SCORES],
+    )
+    return [*parts, "## Groups", groups] if groups else parts
 
 
 def multi_label_note(results: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .ratings import RATING_SCORES
-from .text_tables import bracket_note, markdown_table, score_cell
+from .text_tables import bracket_note, group_table, markdown_table, score_cell, size_words
 
 
 _TITLES = {"ccc": "CCC", "pearson": "Pearson", "rmse": "RMSE", "mae": "MAE"}
@@ -40,38 +40,25 @@ def rating_sections(results: Mapping[str, Any]) -> list[str]:
     Args:
         results: Scores from `evaluate_ratings`.
     """
-    size = f"{results['num_utterances']:,} utterances"
-    if results["num_speakers"] is not None:
-        size += f", {results['num_speakers']:,} speakers"
+    size = size_words(results)
     if results.get("num_unrated"):
         size += f"; {results['num_unrated']:,} without ratings are left out"
     rated = {name: one["num_rated"] for name, one in results["metrics"]["dimensions"].items()}
     if any(count < results["num_utterances"] for count in rated.values()):
         size += f"; rated: {', '.join(f'{name} {count:,}' for name, count in rated.items())}"
-    return [f"{size}.", rating_table(results), rating_note(results), *_groups(results)]
+    groups = group_table(
+        results,
+        [f"CCC {name}" for name in results["dimensions"]],
+        lambda part: [_cell(**part["intervals"][name]["ccc"]) for name in results["dimensions"]],
+    )
+    parts = [f"{size}.", rating_table(results), rating_note(results)]
+    return [*parts, "## Groups", groups] if groups else parts
 
 
 def rating_note(results: Mapping[str, Any]) -> str:
     """Return the sentences on the scores and the baseline of `rating_table`."""
     source = "the training set" if results["baseline"]["from"] == "training" else "the test set"
     return NOTE.format(brackets=bracket_note(results), source=source)
-
-
-def _groups(results: Mapping[str, Any]) -> list[str]:
-    rows = [
-        [
-            f"{attribute}: {part['value']}",
-            f"{part['num_utterances']:,}",
-            "–" if part["num_speakers"] is None else f"{part['num_speakers']:,}",
-            *(_cell(**part["intervals"][name]["ccc"]) for name in results["dimensions"]),
-        ]
-        for attribute, group in results["groups"].items()
-        for part in group
-    ]
-    if not rows:
-        return []
-    header = ["group", "utterances", "speakers", *(f"CCC {name}" for name in results["dimensions"])]
-    return ["## Groups", markdown_table(header, rows)]
 
 
 def _cell(value: float | None, low: float | None = None, high: float | None = None) -> str:

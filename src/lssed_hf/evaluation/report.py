@@ -18,7 +18,7 @@ from .plots import plot_confusion_matrix
 from .rating_report import rating_sections
 from .run_results import RunResults
 from .ser_metrics.ser_metrics import check_labels, score
-from .text_tables import bracket_note, markdown_table, score_cell
+from .text_tables import bracket_note, group_table, markdown_table, score_cell, size_words
 
 
 _STATISTICS_NOTES = {
@@ -318,19 +318,16 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
 
 
 def _class_sections(results: Mapping[str, Any]) -> list[str]:
-    size = f"{results['num_utterances']:,} utterances"
-    if results["num_speakers"] is not None:
-        size += f", {results['num_speakers']:,} speakers"
     parts = [
-        f"{size}.",
+        f"{size_words(results)}.",
         summary_table(results),
         class_note(results),
         "## Classes",
         classes_table(results),
         "![Confusion matrix](confusion_matrix.png)",
     ]
-    if any(results["groups"].values()):
-        parts += ["## Groups", groups_table(results)]
+    if groups := groups_table(results):
+        parts += ["## Groups", groups]
     if results.get("speakers"):
         rows = speaker_rows(results["speakers"])
         parts += ["## Speakers", markdown_table(["", "speaker", "utterances", "WA", "UA"], rows), SPEAKER_NOTE]
@@ -376,19 +373,9 @@ def classes_table(results: Mapping[str, Any]) -> str:
     )
 
 
-def groups_table(results: Mapping[str, Any]) -> str:
-    """Return WA and UA of each group as a Markdown table."""
-    rows = [
-        [
-            f"{attribute}: {part['value']}",
-            f"{part['num_utterances']:,}",
-            "–" if part["num_speakers"] is None else f"{part['num_speakers']:,}",
-            *interval_cells(part["intervals"]),
-        ]
-        for attribute, group in results["groups"].items()
-        for part in group
-    ]
-    return markdown_table(["group", "utterances", "speakers", "WA", "UA"], rows)
+def groups_table(results: Mapping[str, Any]) -> str | None:
+    """Return WA and UA of each group as a Markdown table, or None without groups."""
+    return group_table(results, ["WA", "UA"], lambda part: interval_cells(part["intervals"]))
 
 
 def interval_cells(intervals: Mapping[str, Mapping[str, float | None]]) -> list[str]:

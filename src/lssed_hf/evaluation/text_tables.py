@@ -1,7 +1,7 @@
 """Tables of text cells as Markdown and as LaTeX."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..escaping import one_line, table_cell
@@ -57,6 +57,35 @@ def bracket_note(results: Mapping[str, Any]) -> str:
     if speakers == 1:
         return f"{note}; a single one gives none."
     return f"{note}. With {speakers} speakers they are too narrow." if speakers < FEW_SPEAKERS else f"{note}."
+
+
+def size_words(results: Mapping[str, Any]) -> str:
+    """Return the numbers of utterances and of known speakers in words."""
+    size = f"{results['num_utterances']:,} utterances"
+    return size if results["num_speakers"] is None else f"{size}, {results['num_speakers']:,} speakers"
+
+
+def group_table(
+    results: Mapping[str, Any], titles: Sequence[str], cells: Callable[[Mapping[str, Any]], Sequence[str]]
+) -> str | None:
+    """Return the scores of groups as a Markdown table, or None without groups.
+
+    Args:
+        results: Scores with `groups`.
+        titles: Titles of the columns of scores.
+        cells: Function from the scores of a group to these columns.
+    """
+    rows = [
+        [
+            f"{attribute}: {part['value']}",
+            f"{part['num_utterances']:,}",
+            "–" if part["num_speakers"] is None else f"{part['num_speakers']:,}",
+            *cells(part),
+        ]
+        for attribute, group in results["groups"].items()
+        for part in group
+    ]
+    return markdown_table(["group", "utterances", "speakers", *titles], rows) if rows else None
 
 
 def without_empty_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:

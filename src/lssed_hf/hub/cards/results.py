@@ -138,7 +138,8 @@ def _class_paragraphs(results: Mapping[str, Any]) -> list[str]:
         class_note(results),
         classes_table(shown),
     ]
-    return [*parts, groups_table(shown)] if any(shown["groups"].values()) else parts
+    groups = groups_table(shown)
+    return [*parts, groups] if groups else parts
 
 
 def _multi_label_paragraphs(results: Mapping[str, Any]) -> list[str]:
