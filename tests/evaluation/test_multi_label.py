@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
 from lssed_hf.evaluation.multi_label import evaluate_multi_label, given_labels, score_multi_label
+from lssed_hf.inference.classifiers.outputs import MULTI_LABEL, Outputs
 
 
 LABELS = ["angry", "neutral", "happy"]
@@ -62,3 +63,9 @@ def test_evaluation(data):
 def test_shapes_have_to_fit(data):
     with pytest.raises(ValueError, match="2 labels need as many columns"):
         score_multi_label(*data[:2], LABELS[:2])
+
+
+def test_the_classes_are_those_that_predict_gives(data):
+    outputs = Outputs(tuple(LABELS), (), MULTI_LABEL)
+    for row, given in zip(data[1], given_labels(data[1])):
+        assert set(outputs.chosen(row)) == {label for label, is_given in zip(LABELS, given) if is_given}

@@ -206,6 +206,15 @@ def test_probes(corpus, tmp_path, kind):
     assert load_classifier(tmp_path / "model").outputs.problem_type == kind
 
 
+def test_a_pretrained_encoder_learns_ratings(corpus, tmp_path):
+    write_whisper(tmp_path / "whisper")
+    flags = ["--model_name_or_path", str(tmp_path / "whisper"), "--problem_type", "regression", "--chunk_length", "1"]
+    results = train(corpus, tmp_path / "model", *flags, "--num_train_epochs", "3", *_NO_CHANGES)
+    assert results["metrics"]["dimensions"]["arousal"]["rmse"] < 4  # in units of the corpus from the start
+    network = AutoModelForAudioClassification.from_pretrained(tmp_path / "model")
+    assert network.config.problem_type == "regression" and type(network.classifier) is torch.nn.Linear
+
+
 class TestStart:
     """Training on from a saved model."""
 
