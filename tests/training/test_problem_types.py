@@ -76,6 +76,7 @@ class TestRegression:
         assert 1 <= ratings["min"] < 2 and 6 < ratings["max"] <= 7 and ratings["num_clips"] == 80
         card = (regression / "README.md").read_text()
         assert "CCC of arousal" in card and "scale of the ratings below" in card
+        assert "| **`arousal`** |" in card and "| `arousal`, baseline |" in card
 
     def test_scores_again_as_it_was_scored(self, regression, corpus, tmp_path):
         flags = ["--model_name_or_path", str(regression), "--data_dir", str(corpus), "--output_dir", str(tmp_path)]

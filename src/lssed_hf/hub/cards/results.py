@@ -148,4 +148,14 @@ def _multi_label_paragraphs(results: Mapping[str, Any]) -> list[str]:
 
 
 def _rating_paragraphs(results: Mapping[str, Any]) -> list[str]:
-    return [rating_table(results), plain(rating_note(results))]
+    baseline = results["baseline"]["metrics"]["dimensions"]
+    shown = {
+        **results,
+        "dimensions": [code(name) for name in results["dimensions"]],
+        "intervals": {
+            "mean_ccc": results["intervals"]["mean_ccc"],
+            **{code(name): results["intervals"][name] for name in results["dimensions"]},
+        },
+        "baseline": {"metrics": {"dimensions": {code(name): baseline[name] for name in results["dimensions"]}}},
+    }
+    return [rating_table(shown), plain(rating_note(results))]
