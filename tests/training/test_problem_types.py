@@ -17,6 +17,7 @@ import lssed_hf
 from lssed_hf.cli import evaluate as evaluate_command
 from lssed_hf.cli import train as train_command
 from lssed_hf.evaluation.ratings import score_ratings
+from lssed_hf.experiments.settings import training_settings
 from lssed_hf.inference import load_classifier
 
 
@@ -269,3 +270,9 @@ MULTITASK = ("--multitask", "true")
 def test_what_does_not_go_together_is_refused(corpus, tmp_path, flags, message):
     with pytest.raises(ValueError, match=message):
         train(corpus, tmp_path / "model", "--config_overrides", "{}", *flags)
+
+
+@pytest.mark.parametrize("flags", [REGRESSION, SEVERAL, MULTITASK])
+def test_experiments_compare_classes_alone(flags):
+    with pytest.raises(ValueError, match="experiments compare UA of classes"):
+        training_settings(["--dataset_name", "ravdess", *flags])
