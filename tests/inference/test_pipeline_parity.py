@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+from serving import serve
 from tiny_zoo import NOT_EXPORTED, TINY_ZOO, make_front_end, make_tiny
-from transformers import pipeline
 
 from lssed_hf import load_classifier
 from lssed_hf.hub.export import export_model
@@ -49,7 +49,7 @@ def expected(saved, waveforms):
 
     def ask(key, problem):
         if (key, problem) not in answers:
-            classify = pipeline("audio-classification", model=str(saved(key, problem)), device="cpu")
+            classify = serve(saved(key, problem))
             answers[key, problem] = [as_scores(classify(clip)) for clip in waveforms]
         return answers[key, problem]
 
@@ -118,7 +118,7 @@ def test_a_second_head_goes_with_the_export(tmp_path, waveforms, format):
     model.save_pretrained(tmp_path / "model")
     make_front_end("pyresnet").save_pretrained(tmp_path / "model")
     export_model(tmp_path / "model", tmp_path / "exported", format)
-    classify = pipeline("audio-classification", model=str(tmp_path / "model"), device="cpu")
+    classify = serve(tmp_path / "model")
     opened = [load_classifier(tmp_path / name) for name in ("model", "exported")]
     for classifier in opened:
         check(classifier, waveforms, [as_scores(classify(clip)) for clip in waveforms])

@@ -10,8 +10,9 @@ import torch
 from interruption import stopped_at
 from loudness import FLAGS, write_loudness
 from safetensors.torch import load_file
+from serving import serve
 from tiny_whisper import write_whisper
-from transformers import AutoModelForAudioClassification, pipeline
+from transformers import AutoModelForAudioClassification
 
 import lssed_hf
 from lssed_hf.cli import evaluate as evaluate_command
@@ -61,7 +62,7 @@ class TestRegression:
     def test_pipeline_gives_the_ratings_on_the_corpus_scale(self, regression, corpus):
         config = AutoModelForAudioClassification.from_pretrained(regression).config
         assert config.problem_type == "regression" and config.id2label == {0: "arousal"}
-        classify = pipeline("audio-classification", model=str(regression))
+        classify = serve(regression)
         for row in rows_of(regression)[:3]:
             (answer,) = classify(lssed_hf.load_audio(corpus / f"{row['id']}.wav"))
             assert answer["label"] == "arousal"
@@ -142,7 +143,7 @@ class TestSeveralClasses:
         assert "mAP" in (model / "report.md").read_text() and "mAP" in (model / "README.md").read_text()
 
     def test_pipeline_gives_a_probability_for_each(self, model, corpus):
-        classify = pipeline("audio-classification", model=str(model))
+        classify = serve(model)
         for row in rows_of(model)[:3]:
             answers = classify(lssed_hf.load_audio(corpus / f"{row['id']}.wav"), top_k=3)
             for answer in answers:
@@ -174,7 +175,7 @@ class TestMultitask:
         network = AutoModelForAudioClassification.from_pretrained(model)
         assert network.config.dimensions == ["arousal"] and network.config.problem_type is None
         row = rows_of(model)[0]
-        answers = pipeline("audio-classification", model=str(model))(lssed_hf.load_audio(corpus / f"{row['id']}.wav"))
+        answers = serve(model)(lssed_hf.load_audio(corpus / f"{row['id']}.wav"))
         assert {answer["label"] for answer in answers} == {"high", "low"}
         for answer in answers:
             assert answer["score"] == pytest.approx(float(row[f"probability_{answer['label']}"]), abs=1e-3)
