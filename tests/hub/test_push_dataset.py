@@ -1,5 +1,8 @@
 """Uploads of prepared corpora: open licences alone, and no file of the corpus's owner."""
 
+import hashlib
+import json
+
 import pytest
 from test_push import Hub
 
@@ -66,3 +69,51 @@ def test_damaged_shards_are_refused(prepared, hub, capsys):
     shard.write_bytes(shard.read_bytes()[:-1])
     assert cli.main(["push", str(folder), "me/subesco", "--yes"]) == 1
     assert not hub.calls and f"data/{shard.name}" in capsys.readouterr().err
+
+
+def rewrite(folder, **changes):
+    """Change the manifest, or its first shard by `shard`."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["shards"][0] |= changes.pop("shard", {})
+    (folder / "manifest.json").write_text(json.dumps(manifest | changes))
+    return folder
+
+
+DAMAGE = {
+    "a secret": {"shard": {"path": ".env", "sha256": hashlib.sha256(b"TOKEN=1").hexdigest()}},
+    "a place outside": {"shard": {"path": "../raw/F_01.wav"}},
+    "an absolute path": {"shard": {"path": "/etc/passwd"}},
+    "no text for a path": {"shard": {"path": 5}},
+    "no checksum": {"shard": {"sha256": None}},
+    "endless positions": {"shard": {"positions": "0-9999999999999"}},
+    "positions that take each other away": {"shard": {"positions": "0-999999999 999999999-0"}},
+    "words for positions": {"shard": {"positions": "a-b"}},
+    "no splits": {"shard": {"splits": {}}},
+    "no shards": {"shards": []},
+    "numbers for shards": {"shards": 3},
+    "words for shards": {"shards": ["a"]},
+    "no split schemes": {"split_schemes": []},
+    "a list of utterances left out": {"left_out": [1]},
+    "no counts": {"counts": {}},
+    "an unknown corpus": {"corpus": "nobody"},
+}
+
+
+@pytest.mark.parametrize("changes", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_manifest_is_refused_by_name(prepared, hub, capsys, changes):
+    folder = rewrite(subesco(prepared), **changes)
+    (folder / ".env").write_text("TOKEN=1")
+    for command in (["push", str(folder), "me/subesco", "--yes"], ["stats", str(folder)]):
+        assert cli.main(command) == 1
+        error = capsys.readouterr().err
+        assert "manifest.json" in error and "Traceback" not in error
+    assert not hub.calls
+
+
+def test_a_shard_that_is_a_link_out_of_the_folder_is_refused(prepared, hub, capsys, tmp_path):
+    folder = subesco(prepared)
+    shard = next((folder / "data").iterdir())
+    shard.rename(tmp_path / "elsewhere")
+    shard.symlink_to(tmp_path / "elsewhere")
+    assert cli.main(["push", str(folder), "me/subesco", "--yes"]) == 1
+    assert "is a link out of the folder" in capsys.readouterr().err and not hub.calls

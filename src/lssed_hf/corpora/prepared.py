@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,81 @@ logger = datasets.logging.get_logger(__name__)
 
 
 def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
-    """Return the manifest of a prepared folder, or None where the folder is none."""
+    """Return the manifest of a prepared folder, or None where the folder is none.
+
+    Raises:
+        ValueError: The manifest is damaged, or of a corpus that this version does not know.
+    """
     path = Path(folder, MANIFEST)
     try:
         manifest = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (ValueError, RecursionError):  # not JSON, so not ours
         return None
-    ours = isinstance(manifest, dict) and {"corpus", "config", "split_schemes", "shards"} <= manifest.keys()
-    return manifest if ours and manifest["corpus"] in list_corpora() else None
+    if not isinstance(manifest, dict) or not {"corpus", "config", "split_schemes", "shards"} <= manifest.keys():
+        return None
+    if manifest["corpus"] not in list_corpora():
+        raise ValueError(
+            f"{path} names the corpus {manifest['corpus']!r}, which this version of lssed_hf does not know"
+        )
+    for key, test in _TESTS.items():
+        if key in manifest and not test(manifest[key]):
+            raise ValueError(f"{path}: {key} is damaged; prepare the folder again")
+    for shard in manifest["shards"]:
+        if not _is_shard(shard, manifest["split_schemes"]):
+            raise ValueError(f"{path}: an entry of shards is damaged; prepare the folder again")
+    return manifest
+
+
+def _is_shard(shard: Any, schemes: Sequence[str]) -> bool:
+    """Return whether an entry of a manifest names a file of its own folder, and rows that the file may have."""
+    if not isinstance(shard, dict) or not all(key in shard and test(shard[key]) for key, test in _SHARD_TESTS.items()):
+        return False
+    runs = _runs(shard.get("positions", ""))
+    return (
+        set(schemes) <= shard["splits"].keys()
+        and runs is not None
+        and sum(last - first + 1 for first, last in runs) <= shard["rows"]
+    )
+
+
+def _runs(positions: Any) -> list[tuple[int, int]] | None:
+    """Return the first and last number of each run of text like `0-12 15`, None for anything else."""
+    if not isinstance(positions, str):
+        return None
+    found = [_RUN.fullmatch(word) for word in positions.split()]
+    runs = [(int(run[1]), int(run[2] or run[1])) for run in found if run]
+    return runs if None not in found and all(first <= last for first, last in runs) else None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _is_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_count, value.values()))
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+
+
+_RUN = re.compile(r"(\d{1,12})(?:-(\d{1,12}))?")
+#: Tests of the entries of a manifest, and of those of each shard. Folders of older versions lack some of the first.
+_TESTS: dict[str, Callable[[Any], bool]] = {
+    "config": lambda value: isinstance(value, str),
+    "split_schemes": _is_names,
+    "shards": lambda value: isinstance(value, list) and bool(value),
+    "counts": lambda value: _is_counts(value) and {"read", "written", "rejected"} <= value.keys(),
+    "left_out": lambda value: isinstance(value, dict) and all(map(_is_counts, value.values())),
+}
+_SHARD_TESTS: dict[str, Callable[[Any], bool]] = {
+    "path": lambda value: isinstance(value, str) and bool(re.fullmatch(r"data/[\w.-]+\.parquet", value)),
+    "sha256": lambda value: isinstance(value, str),
+    "rows": _is_count,
+    "bytes": _is_count,
+    "configs": _is_names,
+    "splits": lambda value: isinstance(value, dict) and all(isinstance(name, str) for name in value.values()),
+}
 
 
 def applied_steps(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -97,8 +165,8 @@ def _order(manifest: Mapping[str, Any], config: str, scheme: str, split: str, nu
     positions = [
         position
         for shard in shards
-        for run in shard.get("positions", "").split()
-        for position in range(int(run.partition("-")[0]), int(run.rpartition("-")[2]) + 1)
+        for first, last in _runs(shard.get("positions", "")) or ()
+        for position in range(first, last + 1)
     ]
     if len(positions) != number:  # a folder of an older version
         return range(number)
