@@ -20,6 +20,8 @@ from lssed_hf.cli import train as train_command
 from lssed_hf.evaluation.ratings import score_ratings
 from lssed_hf.experiments.settings import training_settings
 from lssed_hf.inference import load_classifier
+from lssed_hf.inference.classifiers.outputs import MULTI_LABEL
+from lssed_hf.training.problem import Problem
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +143,25 @@ class TestSeveralClasses:
         assert results["metrics"]["macro_f1"] > 0.8 > results["majority"]["metrics"]["macro_f1"]
         assert {";" in row["reference"] for row in rows_of(model)} == {True, False}
         assert "mAP" in (model / "report.md").read_text() and "mAP" in (model / "README.md").read_text()
+
+    def test_the_baseline_counts_secondary_emotions_of_the_training_set(self, tmp_path):
+        table = write_loudness(tmp_path / "corpus") / "metadata.csv"
+        text = table.read_text().replace(";loud", "")
+        table.write_text(text.replace(",high,", ",high;loud,").replace(",low,", ",low;loud,"))
+        flags = ["--problem_type", "multi_label_classification", "--num_train_epochs", "1"]
+        results = train(table.parent, tmp_path / "model", *flags)
+        assert results["labels"][results["majority"]["label"]] == "loud" and results["majority_from"] == "training"
+        assert 'always "loud"' in (tmp_path / "model" / "report.md").read_text()
+
+    def test_the_most_frequent_class_counts_secondary_emotions_where_they_are_learnt(self):
+        emotions = datasets.ClassLabel(names=["high", "low", "loud"])
+        rows = datasets.Dataset.from_dict(
+            {"emotion": [0, 0, 1, 1], "secondary_emotions": [[2], [2], [2], None]},
+            datasets.Features({"emotion": emotions, "secondary_emotions": datasets.Sequence(emotions)}),
+        )
+        several = Problem(emotions.names, "emotion", MULTI_LABEL)
+        assert several.most_frequent(rows) == "loud"
+        assert Problem(emotions.names, "emotion").most_frequent(rows) == "high", "one class a clip"
 
     def test_pipeline_gives_a_probability_for_each(self, model, corpus):
         classify = serve(model)

@@ -60,7 +60,7 @@ def multi_label_note(results: Mapping[str, Any]) -> str:
     return (
         "An utterance is given all classes with a probability of 0.5 or more, else the most probable one. mAP is the "
         "mean average precision of the classes, exact match the share of utterances with all classes right. "
-        f"{bracket_note(results)} The second row always gives the largest class of {source}."
+        f"{bracket_note(results)} The second row always gives the most frequent class of {source}."
     )
 
 

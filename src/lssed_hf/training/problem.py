@@ -69,6 +69,12 @@ class Problem:
             return several_labels(rows, main[np.asarray(rows[self.label_column])], self.labels).astype(np.float32)
         return None
 
+    def most_frequent(self, rows: datasets.Dataset) -> str:
+        """Return the label that most rows have. Secondary emotions count where the model learns them."""
+        if self.problem_type == MULTI_LABEL:
+            return self.labels[self.targets(rows).sum(axis=0).argmax()]
+        return rows.features[self.label_column].names[np.bincount(np.asarray(rows[self.label_column])).argmax()]
+
     def ratings(self, rows: datasets.Dataset) -> np.ndarray | None:
         """Return the targets of a second head, float32 (rows, num_dimensions), NaN where unknown; None without one."""
         return ratings_of(rows, self.dimensions) if self.multitask else None

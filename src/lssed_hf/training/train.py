@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import datasets
-import numpy as np
 from transformers import set_seed
 
 from ..audio import AudioError
@@ -270,9 +269,6 @@ def _score(
     if data_args.test_split_name not in splits:
         logger.warning(f"{data_args.dataset_name} has no split {data_args.test_split_name!r}: nothing to score on")
         return {}
-    train_rows = splits[data_args.train_split_name]
-    labels = train_rows.features[data_args.label_column_name].names
-    majority = np.bincount(np.asarray(train_rows[data_args.label_column_name])).argmax()
     speakers = leakage_sentence(speaker_leakage(read_record(Path(args.output_dir))))
     print(f"{speakers}\n")
     return evaluate_model(
@@ -283,7 +279,7 @@ def _score(
         label_column=data_args.label_column_name,
         speaker_column=data_args.speaker_column_name,
         speaker_normalization=model_args,
-        majority_label=labels[majority],
+        majority_label=problem.most_frequent(splits[data_args.train_split_name]),
         training_means=dict(zip(problem.dimensions, problem.mean.tolist())),
         adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
         trust_remote_code=model_args.trust_remote_code,
