@@ -79,6 +79,7 @@ DAMAGE = {
     "gaps": (settings(CONFIG, id2label={"0": "a", "2": "b", "5": "c"}), rf"{CONFIG}: id2label .*not 0, 2, 5"),
     "words": (settings(CONFIG, id2label={"a": "a", "b": "b", "c": "c"}), rf"{CONFIG}: id2label .*not a, b, c"),
     "twins": (settings(CONFIG, id2label={"0": "a", "1": "a", "2": "b"}), rf"{CONFIG}: id2label .*same name"),
+    "twin dimensions": (settings(CONFIG, dimensions=["valence"] * 2), rf"{CONFIG}: two dimensions .*same name"),
     "list": (settings(CONFIG, id2label=["a", "b", "c"]), rf"{CONFIG}: id2label"),
     "nameless": (settings(CONFIG, id2label={"0": "a", "1": None, "2": "b"}), rf"{CONFIG}: id2label .*without a name"),
     "fewer labels": (settings(CONFIG, id2label={"0": "a", "1": "b"}), rf"{WEIGHTS}: classifier\.\w+ .*needs \(2,"),
@@ -246,6 +247,8 @@ class TestStandardizedEmbeddings:
             (fill("speaker_temperature", 0), "speaker_temperature is not above 0"),
             (content(WEIGHTS, lambda old: old[:-8]), "no whole file"),
             (settings(CONFIG, id2label={"0": "angry", "1": "sad"}), "shape|labels"),
+            (settings(CONFIG, dimensions=["a", "a"]), "two dimensions have the same name"),
+            (settings(CONFIG, dimensions=["angry"], problem_type="regression"), "two dimensions have the same name"),
         ],
     )
     def test_damage_is_refused(self, engine, name, change, words, tmp_path):

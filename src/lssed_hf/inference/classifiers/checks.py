@@ -103,6 +103,9 @@ def check_labels(settings: Mapping[str, Any], path: str | os.PathLike) -> None:
     dimensions = settings.get("dimensions") or []
     if not isinstance(dimensions, list) or not all(isinstance(name, str) and name for name in dimensions):
         raise ValueError(f"{path}: dimensions must be a list of names; correct it")
+    values = [*(labels.values() if kind == REGRESSION and isinstance(labels, Mapping) else ()), *dimensions]
+    if len(set(map(str, values))) < len(values):
+        raise ValueError(f"{path}: two dimensions have the same name; correct it")
     if labels is None:
         return
     if not isinstance(labels, Mapping) or not 0 < len(labels) <= _MOST_LABELS:
