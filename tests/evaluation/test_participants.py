@@ -1,5 +1,6 @@
 """Scores by participant, on made-up predictions."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -136,8 +137,57 @@ def test_one_class_alone_has_no_auc():
     (row,) = compare_depression([DepressionSystem("a", "x", "all", {0: run})])["systems"]
     assert row["participants"]["auc"]["mean"] is None and row["exact"]["0"]["found"]["low"] is None
     assert row["p_chance"] is None
-    assert row["participants"]["unweighted_accuracy"]["mean"] == 0.5
-    depression_markdown(compare_depression([DepressionSystem("a", "x", "all", {0: run})]), "x", "test", [])
+
+
+def test_without_a_class_balanced_accuracy_and_its_f1_are_not_estimable():
+    labels = np.array([0, 0])
+    systems = [
+        DepressionSystem("half", "x", "all", {0: make_run(np.array([0.2, 0.7]), labels)}),
+        DepressionSystem("right", "x", "all", {0: make_run(np.array([0.2, 0.3]), labels)}),
+    ]
+    comparison = compare_depression(systems)
+    for row in comparison["systems"]:
+        for level in ("participants", "utterances"):
+            for name in ("unweighted_accuracy", "f1_depressed"):
+                assert row[level][name] == {
+                    "mean": None,
+                    "std": None,
+                    "low": None,
+                    "high": None,
+                    "by_seed": {"0": None},
+                }
+    assert comparison["systems"][0]["participants"]["weighted_accuracy"]["mean"] == 0.5
+    assert comparison["all_negative"]["unweighted_accuracy"]["value"] is None
+    assert (comparison["reference"], comparison["reference_chosen"]) == ("right", "by WA")
+    (test,) = comparison["comparisons"]
+    assert test["unweighted_accuracy"] == {"value": None, "p": None, "p_holm": None}
+    text = depression_markdown(comparison, "x", "test", [], difference=None)
+    assert "| UA | not estimable | not estimable | not estimable |" in text
+    assert "| half | -0.500 | 1.000 | not estimable | – |" in text and "right was chosen for its WA" in text
+    latex = depression_latex(comparison, "x", "test", None)
+    check_latex(latex, 3)
+    assert "textbf" not in latex and "Bold" not in latex, "all right is what the trivial answer is, too"
+
+
+def test_bold_is_what_beats_the_trivial_answer(development):
+    ties = make_run(np.full(35, 0.2), development)
+    finds = make_run(np.where(np.arange(35) % 2, 0.9, 0.2), development)  # UA above a half, WA below the trivial one
+    systems = [DepressionSystem("ties", "x", "all", {0: ties}), DepressionSystem("finds", "x", "all", {0: finds})]
+    comparison = compare_depression(systems)
+    ua = comparison["systems"][1]["participants"]["unweighted_accuracy"]["mean"]
+    latex = depression_latex(comparison, "x", "test")
+    assert ua > 0.5 and latex.count(r"\textbf") == 1 and rf"\textbf{{{ua:.3f} [" in latex
+    assert "Bold: best of the trained systems, where it beats always not depressed." in latex
+
+
+def test_the_report_says_what_it_cannot_estimate_and_where_figures_hold():
+    """A person has all utterances of a class, so that their spread between people is unknown."""
+    run = make_run(np.array([0.2, 0.3, 0.9]), np.array([0, 0, 1]))
+    comparison = compare_depression([DepressionSystem("a", "x", "all", {0: run})])
+    text = " ".join(depression_markdown(comparison, "x", "test", [], difference=None).split())
+    assert "1.000 [not estimable] |" in text and "In brackets: there is a score but no interval" in text
+    assert "PPV and NPV hold at the prevalence of this sample only" in text
+    assert "always giving the prevalence among the scored participants themselves" in text
 
 
 def test_what_cannot_be_scored_is_refused(development):
@@ -184,7 +234,10 @@ def test_thresholds_move_participants_and_no_utterance(development):
     assert half["participants"]["sensitivity"]["mean"] == 0 and own["participants"]["sensitivity"]["mean"] == 1
     assert half["participants"]["auc"] == own["participants"]["auc"] and own["utterances"] is None
     text = depression_markdown(compare_depression(systems), "x", "test", [])
-    assert "own: threshold chosen on training participants (0.250)" in text
+    assert "own: threshold chosen on training participants (0.25).\n" in text
+    systems[1].thresholds[0] = 0.4999873
+    text = depression_markdown(compare_depression(systems), "x", "test", [])
+    assert "own: threshold chosen on training participants (0.499987).\n" in text
 
 
 def test_genders_are_scored_by_participant(development):
@@ -198,3 +251,16 @@ def test_genders_are_scored_by_participant(development):
     assert (zero["value"], zero["num_participants"], one["num_participants"]) == ("0", 18, 17)
     assert zero["num_depressed"] + one["num_depressed"] == 12
     assert zero["specificity"]["value"] == 0 and one["sensitivity"]["value"] == 1
+
+
+def test_a_group_of_one_class_has_no_balanced_accuracy():
+    run = make_run(np.array([0.2, 0.3, 0.9, 0.1]), np.array([0, 0, 1, 0]))
+    run = dataclasses.replace(run, groups={"gender_code": ["0"] * 6 + ["1"] * 6})
+    comparison = compare_depression([DepressionSystem("a", "x", "all", {0: run})])
+    zero, one = comparison["systems"][0]["groups"]["gender_code"]
+    assert zero["num_depressed"] == 0 and zero["unweighted_accuracy"]["value"] is None
+    assert zero["f1_depressed"]["value"] is None and zero["f1_not_depressed"]["value"] == 1
+    assert one["unweighted_accuracy"]["value"] == 1
+    text = depression_markdown(comparison, "x", "test", [])
+    assert "| a | gender_code: 0 | 2, 0 depressed | not estimable | 1.000 [0.158, 1.000] |" in text
+    assert "| 1.000 [0.158, 1.000] | not estimable |\n" in text

@@ -114,7 +114,7 @@ def test_a_person_counts_once_however_many_utterances():
     assert clustered_share([3], [5])["low"] is None and clustered_share([0], [0])["value"] is None
 
 
-def test_means_leave_out_what_is_not_estimable():
+def test_a_mean_needs_every_share():
     unknown = share(0, 0)
-    assert mean_of_shares([share(2, 4), unknown]) == pytest.approx(share(2, 4))
-    assert mean_of_shares([unknown]) == unknown
+    assert mean_of_shares([share(2, 4), unknown]) == unknown
+    assert mean_of_shares([share(2, 4), share(4, 4)])["value"] == 0.75

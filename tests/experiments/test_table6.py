@@ -127,6 +127,7 @@ def test_thresholds_come_from_training_participants(study):
     names = [row["system"] for row in read_tables(study / "report.md")["Table 6"]]
     assert names[:3] == ["tiny", "tiny, own threshold", "tiny-development"], "epochs on development: no threshold"
     text = (study / "report.md").read_text(encoding="utf-8")
+    assert "held-out training participants, the same share of each class, by UA" in text
     assert "**Epochs were chosen on the development set for the systems that end in development.**" in text
 
 

@@ -13,7 +13,15 @@ from .leakage import leakage_sentence, worst_leakage
 from .published import LSSED_MAJORITY, TABLE_5, PublishedSystem, find_published
 from .run_results import RunResults, check_same_test_set, choose_reference, mean_and_std, score_runs
 from .significance import holm, mcnemar_of_runs, paired_differences
-from .text_tables import FEW_SPEAKERS, latex_table, markdown_table, score_cell, without_empty_columns
+from .text_tables import (
+    BOLD_NOTE,
+    FEW_SPEAKERS,
+    best_cells,
+    latex_table,
+    markdown_table,
+    score_cell,
+    without_empty_columns,
+)
 
 
 @dataclass(frozen=True)
@@ -232,15 +240,12 @@ def comparison_latex(comparison: Mapping[str, Any], corpus: str, difference: str
         name = row["algorithm"] if unique else row["name"]
         rows.append([name, row["backbone"] or "", *map(_score_cell, (row[score] for score in SCORES))])
         rows[-1] += _paper_cells(row["published"], difference)
-    best = {score: max(row[score]["mean"] for row in systems) for score in SCORES}
-    bold = [
-        (number, 2 + column)
-        for number, row in enumerate(systems)
-        for column, score in enumerate(SCORES)
-        if row[score]["mean"] == best[score]
-    ]
     majority = comparison["majority"]
-    rows.append([f'always "{comparison["labels"][majority["label"]]}"', ""])
+    bold = best_cells(
+        [[row[score]["mean"] for score in SCORES] for row in systems], [majority[score] for score in SCORES], 2
+    )
+    always = f'always "{comparison["labels"][majority["label"]]}"'
+    rows.append([always, ""])
     rows[-1] += [f"{majority[score]:.3f}" for score in SCORES]
     rows[-1] += _paper_cells(dict(zip(SCORES, LSSED_MAJORITY, strict=True)), difference)
     header = [
@@ -255,6 +260,8 @@ def comparison_latex(comparison: Mapping[str, Any], corpus: str, difference: str
     if difference is not None:
         caption += " The columns of the paper are Table 5 of Fan et al. (2021)"
         caption += f", on another test set: {difference}." if difference else "."
+    if bold:
+        caption += f" {BOLD_NOTE.format(answer=always)}"
     return latex_table(header, rows, caption, 2, bold=bold)
 
 

@@ -168,6 +168,8 @@ def cross_corpus_latex(comparison: Mapping[str, Any], names: Mapping[str, str | 
         "Performance degradation when testing in the target database compared with the source database (training in "
         f"the source database), with 95 % intervals. {' '.join(leakages)}"
     )
+    if bold:
+        caption += " Bold: least loss, without rows of the paper."
     if len(rows) > len(pairs):
         caption += " Rows of the paper: Fan et al. (2021), Table 4, with other classes and splits."
     return latex_table(["Source", "Target", "−WA", "−UA"], rows, caption, 2, bold=bold)

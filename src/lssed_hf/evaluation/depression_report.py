@@ -5,10 +5,10 @@ from typing import Any
 
 from .intervals import SCORES
 from .participants import LEVELS
-from .phq8 import PHQ8_FIGURES
+from .phq8 import HIGHEST_SCORE, PHQ8_FIGURES
 from .published import TABLE_6
 from .small_samples import clopper_pearson
-from .text_tables import latex_table, markdown_table, score_cell
+from .text_tables import BOLD_NOTE, best_cells, latex_table, markdown_table, score_cell
 
 
 #: Cell of a score that these participants do not allow.
@@ -28,15 +28,18 @@ _TITLES = {
 _METHODS = """\
 - sensitivity: share of the depressed who are found; specificity: share of the others who are cleared; PPV and NPV:
   shares of right answers among those called depressed and not depressed. They, and WA, have exact intervals (Clopper
-  and Pearson 1934).
+  and Pearson 1934). PPV and NPV hold at the prevalence of this sample only.
 - UA is balanced accuracy, the mean of sensitivity and specificity. Its interval is made of theirs, which are
   independent: squared distances to the bounds add up (MOVER; Newcombe 1998, Zou and Donner 2008).
 - F1 = 2 J / (1 + J), where J is the share of right ones among all that are or are called so; its bounds are those of
   J.
 - AUC is the chance that a depressed participant scores above another one; score interval of Newcombe (2006), method 5.
 - Brier score is the mean squared error of the probability, 0 at best; {base:.3f} is that of always giving the
-  prevalence. Its interval is by an effective number of people (Korn and Graubard 1998).
-- "not estimable": nobody to count, such as PPV where nobody is called depressed."""
+  prevalence among the scored participants themselves. Its interval is by an effective number of people (Korn and
+  Graubard 1998).
+- "not estimable": nobody to count, such as PPV where nobody is called depressed, or UA where a class has nobody. In
+  brackets: there is a score but no interval, as the numbers do not differ between people or are all of one person,
+  such as the utterances of a class with one participant."""
 
 
 def depression_markdown(
@@ -107,8 +110,8 @@ def _table_notes(comparison: Mapping[str, Any], corpus: str, split: str, differe
         )
     for row in comparison["systems"]:
         if row["utterances"] is None:
-            chosen = ", ".join(f"{value:.3f}" for value in row["thresholds"].values())
-            notes.append(f"{row['name']}: threshold chosen on training participants ({chosen}), not at a half.")
+            chosen = ", ".join(f"{value:.6g}" for value in row["thresholds"].values())
+            notes.append(f"{row['name']}: threshold chosen on training participants ({chosen}).")
     return notes
 
 
@@ -163,15 +166,17 @@ def _phq8_parts(phq8: Mapping[str, Any]) -> list[str]:
     rows = []
     for name, row in known.items():
         always = " / ".join(f"{row['baseline'][figure]:.2f}" for figure in PHQ8_FIGURES)
-        cells = [score_cell(*(row[figure][key] for key in ("mean", "low", "high", "std"))) for figure in PHQ8_FIGURES]
-        rows.append([name, str(row["num_participants"]), *cells, always])
+        cells = [_score_cell(row[figure]) for figure in PHQ8_FIGURES]
+        fitted = ", ".join(map(str, dict.fromkeys(row["num_fitted"].values())))
+        rows.append([name, str(row["num_participants"]), fitted, *cells, always])
     note = (
         "The PHQ-8 score of each participant is estimated from the probability, by the least-squares line of the "
-        "training participants that epochs were chosen on, each seed its own. Brackets hold 95 % bootstrap intervals "
+        "training participants that epochs were chosen on, each seed its own; the third column counts them. Estimates "
+        f"below 0 and above {HIGHEST_SCORE} are set to these bounds. Brackets hold 95 % bootstrap intervals "
         "that resample participants. CCC is the concordance correlation coefficient (Lin 1989). The last column "
         "always estimates the mean of these training participants."
     )
-    header = ["system", "participants", "MAE", "RMSE", "CCC", "always the mean: MAE / RMSE / CCC"]
+    header = ["system", "participants", "line fitted on", "MAE", "RMSE", "CCC", "always the mean: MAE / RMSE / CCC"]
     return ["## PHQ-8 score", markdown_table(header, rows), note]
 
 
@@ -205,7 +210,8 @@ def _significance_parts(comparison: Mapping[str, Any]) -> list[str]:
     for row in comparison["comparisons"]:
         cells = [row["system"]]
         for name in SCORES:
-            cells += [f"{row[name]['value']:+.3f}", _p_cell(row[name]["p_holm"])]
+            value = row[name]["value"]
+            cells += [NOT_ESTIMABLE if value is None else f"{value:+.3f}", _p_cell(row[name]["p_holm"])]
         test = row["mcnemar"]
         alone = "–" if test["p"] is None else f"{test['only_first']} : {test['only_second']}"
         cells += [alone, "–" if test["seed"] is None else str(test["seed"]), _p_cell(test["p_holm"])]
@@ -217,8 +223,9 @@ def _significance_parts(comparison: Mapping[str, Any]) -> list[str]:
         "difference (Noreen 1989). McNemar's exact test counts the participants that one of the two alone has right, "
         "for one seed. Holm's procedure corrects p over the rows, each kind on its own.",
     ]
-    if comparison["reference_chosen"] == "by UA":
-        notes.append(f"{reference} was chosen for its UA on these very participants, which flatters it.")
+    if comparison["reference_chosen"] != "by name":
+        score = comparison["reference_chosen"].removeprefix("by ")
+        notes.append(f"{reference} was chosen for its {score} on these very participants, which flatters it.")
     return ["## Significance", markdown_table(header, rows), "\n".join(f"- {note}" for note in notes)]
 
 
@@ -231,12 +238,11 @@ def depression_latex(comparison: Mapping[str, Any], corpus: str, split: str, dif
         split: Split that the systems were tested on.
         difference: See `depression_markdown`.
     """
-    best = {name: max(row["participants"][name]["mean"] for row in comparison["systems"]) for name in SCORES}
-    rows, bold = [], []
-    for number, row in enumerate(comparison["systems"]):
-        scores = [row["participants"][name] for name in SCORES]
-        rows.append([f"{row['name']} ({row['start']})", *map(_short_cell, scores)])
-        bold += [(number, 1 + column) for column, name in enumerate(SCORES) if scores[column]["mean"] == best[name]]
+    scores = [[row["participants"][name] for name in SCORES] for row in comparison["systems"]]
+    rows = [
+        [f"{row['name']} ({row['start']})", *map(_short_cell, cells)]
+        for row, cells in zip(comparison["systems"], scores, strict=True)
+    ]
     never = [comparison["all_negative"][name] for name in SCORES]
     rows.append(["always not depressed", *(_short_cell({"mean": row["value"], **row}) for row in never)])
     if difference is not None:
@@ -249,6 +255,9 @@ def depression_latex(comparison: Mapping[str, Any], corpus: str, split: str, dif
     caption += "." if difference is None else ", and the rows of Fan et al. (2021), Table 6."
     if difference:
         caption += f" These are on another test set: {difference}."
+    bold = best_cells([[cell["mean"] for cell in cells] for cells in scores], [row["value"] for row in never], 1)
+    if bold:
+        caption += f" {BOLD_NOTE.format(answer=rows[len(scores)][0])}"
     return latex_table(["Algorithm", "WA", "UA"], rows, caption, bold=bold)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from .run_results import RunResults
 from .small_samples import (
+    NOT_ESTIMABLE,
     Estimate,
     area_under_curve,
     clopper_pearson,
@@ -41,6 +42,8 @@ def confusions_by_person(run: RunResults, names: Sequence[str]) -> np.ndarray:
 def diagnosis(counts: np.ndarray, by_utterance: bool = False) -> dict[str, Estimate]:
     """Return the `FIGURES` of decisions. UA is balanced accuracy, the mean of sensitivity and specificity.
 
+    Without people of a class, UA and the F1 of this class are not estimable.
+
     Args:
         counts: Decisions by person, class and answer, (people, 2, 2), or means of them over trainings.
         by_utterance: Whether the decisions are on utterances, several of each person.
@@ -52,6 +55,10 @@ def diagnosis(counts: np.ndarray, by_utterance: bool = False) -> dict[str, Estim
     (cleared, alarms), (missed, found) = counts.transpose(1, 2, 0)
     sensitivity, specificity = of(found, found + missed), of(cleared, cleared + alarms)
     wrong = alarms + missed
+
+    def f1(right: np.ndarray, recall: Estimate) -> Estimate:
+        return NOT_ESTIMABLE if recall["value"] is None else f1_of_share(of(right, right + wrong))
+
     return {
         "weighted_accuracy": of(found + cleared, found + cleared + wrong),
         "unweighted_accuracy": mean_of_shares([specificity, sensitivity]),
@@ -59,8 +66,8 @@ def diagnosis(counts: np.ndarray, by_utterance: bool = False) -> dict[str, Estim
         "specificity": specificity,
         "ppv": of(found, found + alarms),
         "npv": of(cleared, cleared + missed),
-        "f1_depressed": f1_of_share(of(found, found + wrong)),
-        "f1_not_depressed": f1_of_share(of(cleared, cleared + wrong)),
+        "f1_depressed": f1(found, sensitivity),
+        "f1_not_depressed": f1(cleared, specificity),
     }
 
 

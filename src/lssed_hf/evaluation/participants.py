@@ -103,13 +103,13 @@ def compare_depression(
         systems: Systems scored on the same utterances; at least one.
         decision: One of `DECISIONS`, see `participant_run`.
         reference: Name of the system that the others are tested against; by default the one of the highest UA by
-            participant.
+            participant, or of the highest WA where all participants are of one class.
         seed: Seed of the permutation tests.
 
     Returns:
         JSON-ready. `num_utterances`, `num_participants`, `num_depressed`, `decision`, `all_negative` (`FIGURES` by
         participant of always answering "not depressed", see `diagnosis`), `systems`, `reference`, `reference_chosen`
-        ("by UA" or "by name"), `comparisons`, and `labels`, the class number of each participant.
+        ("by UA", "by WA" or "by name"), `comparisons`, and `labels`, the class number of each participant.
         A system has `name`, `start`, `strategy`, `seeds`, `thresholds` by seed, and `participants` and `utterances`,
         each with the `FIGURES` as `mean`, `std` (over seeds), `low`, `high` (95 %) and `by_seed`; `utterances` is None
         with thresholds of its own. By participant there are also `auc` and `brier` (see `probability_figures`),
@@ -119,7 +119,7 @@ def compare_depression(
         others who are not (`npv`), see `clopper_pearson`. `scores` is the mean probability of each participant over
         seeds. A comparison has `system`, both `SCORES` over all seeds with `value` and `p` (see `paired_differences`),
         and for the first `seed` that both have McNemar's exact test on participants (see `mcnemar`), each with
-        `p_holm`.
+        `p_holm`; the difference of UA is None with a single class.
 
     Raises:
         ValueError: There are no systems, the reference is unknown, the test sets differ, or see `participant_run`.
@@ -134,10 +134,9 @@ def compare_depression(
     }
     people = next(iter(by_participant[systems[0].name].values()))
     rows = [_row(system, by_participant[system.name], seed) for system in systems]
-    chosen = "by UA" if reference is None else "by name"
-    reference = choose_reference(
-        reference, {row["name"]: row["participants"]["unweighted_accuracy"]["mean"] for row in rows}
-    )
+    score, kind = ("unweighted_accuracy", "UA") if len(set(people.references)) == 2 else ("weighted_accuracy", "WA")
+    chosen = f"by {kind}" if reference is None else "by name"
+    reference = choose_reference(reference, {row["name"]: row["participants"][score]["mean"] for row in rows})
     nobody = RunResults({}, people.ids, people.references, 0 * people.references, people.probabilities, people.ids)
     return {
         "num_utterances": len(first.ids),
@@ -202,6 +201,8 @@ def _comparisons(
         first = next(iter(runs.values()))
         decided, other = (np.stack([run.predictions for run in side.values()]) for side in (runs, others))
         differences = paired_differences(first.references, decided, other, first.ids, 2, seed=seed)
+        if len(set(first.references)) < 2:
+            differences["unweighted_accuracy"] = {"value": None, "p": None}
         compared_seed, test = mcnemar_of_runs(runs, others)
         comparisons.append(
             {

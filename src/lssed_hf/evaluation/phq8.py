@@ -13,6 +13,7 @@ from .run_results import RunResults
 PHQ8_FIGURES = ("mae", "rmse", "ccc")
 HIGHEST_SCORE = 24
 _NUM_RESAMPLES = 2000
+_EQUAL = 1e-12  # numbers that are equal up to rounding
 
 
 def compare_phq8(
@@ -30,9 +31,10 @@ def compare_phq8(
         seed: Seed of the bootstrap.
 
     Returns:
-        JSON-ready: `num_participants`, the `PHQ8_FIGURES` over seeds (see `over_seeds`) with bootstrap intervals that
-        resample participants, and `baseline`, the same means of always estimating the mean of the held-out ones. None
-        with fewer than two participants on either side.
+        JSON-ready: `num_participants`; `num_fitted`, the number of held-out ones by seed; the `PHQ8_FIGURES` over
+        seeds (see `over_seeds`) with bootstrap intervals that resample participants, None where all resamples agree;
+        and `baseline`, the same means of always estimating the mean of the held-out ones. None with fewer than two
+        participants on either side.
     """
     first = next(iter(scored.values()))
     names = [name for name in first.ids if name in phq8]
@@ -50,10 +52,17 @@ def compare_phq8(
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     figures = {}
     for index, name in enumerate(PHQ8_FIGURES):
-        mean = {"value": float(values[:, index].mean()), "low": float(low[index]), "high": float(high[index])}
+        # Resamples that agree, as CCC does for constant estimates, tell nothing of the spread.
+        bounds = (float(low[index]), float(high[index])) if high[index] - low[index] > _EQUAL else (None, None)
+        mean = {"value": float(values[:, index].mean()), "low": bounds[0], "high": bounds[1]}
         figures[name] = over_seeds(mean, values[:, index].tolist(), list(scored))
     baseline = np.mean([_figures(truth, row) for row in means], axis=0).tolist()
-    return {"num_participants": len(names), **figures, "baseline": dict(zip(PHQ8_FIGURES, baseline, strict=True))}
+    return {
+        "num_participants": len(names),
+        "num_fitted": {str(number): sum(name in phq8 for name in held_out[number].ids) for number in scored},
+        **figures,
+        "baseline": dict(zip(PHQ8_FIGURES, baseline, strict=True)),
+    }
 
 
 def _line(people: RunResults, phq8: Mapping[str, int]) -> tuple[np.ndarray | None, float]:
@@ -63,7 +72,7 @@ def _line(people: RunResults, phq8: Mapping[str, int]) -> tuple[np.ndarray | Non
         return None, 0.0
     scores, truth = people.on(known).probabilities[:, 1], np.array([phq8[name] for name in known], dtype=float)
     spread = ((scores - scores.mean()) ** 2).sum()
-    slope = ((scores - scores.mean()) * (truth - truth.mean())).sum() / spread if spread > 1e-12 else 0.0
+    slope = ((scores - scores.mean()) * (truth - truth.mean())).sum() / spread if spread > _EQUAL else 0.0
     return np.array([slope, truth.mean() - slope * scores.mean()]), float(truth.mean())
 
 
@@ -73,7 +82,7 @@ def _figures(truth: np.ndarray, estimates: np.ndarray) -> np.ndarray:
     means = truth.mean(axis=-1), estimates.mean(axis=-1)
     covariance = (truth * estimates).mean(axis=-1) - means[0] * means[1]
     below = truth.var(axis=-1) + estimates.var(axis=-1) + (means[0] - means[1]) ** 2
-    ccc = np.divide(2 * covariance, below, out=np.zeros_like(below), where=below > 1e-12)
+    ccc = np.divide(2 * covariance, below, out=np.zeros_like(below), where=below > _EQUAL)
     return np.stack([np.abs(errors).mean(axis=-1), np.sqrt((errors**2).mean(axis=-1)), ccc], axis=-1)
 
 

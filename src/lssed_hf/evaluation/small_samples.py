@@ -73,17 +73,16 @@ def mean_of_shares(shares: Sequence[Estimate]) -> Estimate:
     """Return the mean of independent shares, such as recalls of classes, with an interval made of theirs.
 
     The distances from each share to its bounds are added as squares: the method of variance estimates recovery, MOVER
-    (Newcombe 1998, Statistics in Medicine 17(8); Zou and Donner 2008, Statistics in Medicine 27(10)). Shares that are
-    not estimable, as of a class without people, are left out.
+    (Newcombe 1998, Statistics in Medicine 17(8); Zou and Donner 2008, Statistics in Medicine 27(10)). Nothing is
+    estimable where a share is not, as of a class without people.
     """
-    known = [row for row in shares if row["value"] is not None]
-    if not known:
+    if any(row["value"] is None for row in shares):
         return NOT_ESTIMABLE
-    value = sum(row["value"] for row in known) / len(known)
-    if any(row["low"] is None for row in known):
+    value = sum(row["value"] for row in shares) / len(shares)
+    if any(row["low"] is None for row in shares):
         return {**NOT_ESTIMABLE, "value": value}
     below, above = (
-        math.sqrt(sum((row["value"] - row[bound]) ** 2 for row in known)) / len(known) for bound in ("low", "high")
+        math.sqrt(sum((row["value"] - row[bound]) ** 2 for row in shares)) / len(shares) for bound in ("low", "high")
     )
     return {"value": value, "low": max(value - below, 0.0), "high": min(value + above, 1.0)}
 

@@ -25,6 +25,9 @@ _LATEX = {
 
 #: Number of speakers below which intervals that resample them are too narrow.
 FEW_SPEAKERS = 10
+#: Sentence of a caption on `best_cells`.
+BOLD_NOTE = "Bold: best of the trained systems, where it beats {answer}."
+_EQUAL = 1e-12  # scores that are equal up to rounding
 
 # Points. Widths of ICASSP's columns and pages, the narrowest of common templates, and of a bold character of 8 pt.
 _COLUMN, _PAGE, _NARROWEST = 244, 505, 60
@@ -98,6 +101,25 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], num_nam
     """Return a Markdown table. The first `num_names` columns are aligned left, the others right."""
     lines = [header, [":--"] * num_names + ["--:"] * (len(header) - num_names), *rows]
     return "\n".join("| " + " | ".join(map(table_cell, line)) + " |" for line in lines)
+
+
+def best_cells(
+    rows: Sequence[Sequence[float | None]], trivial: Sequence[float | None], first_column: int
+) -> list[tuple[int, int]]:
+    """Return row and column of the best scores of a table, without those that a trivial answer reaches.
+
+    Args:
+        rows: Scores of each system, None where not estimable.
+        trivial: The same scores of the trivial answer.
+        first_column: Column of the table with the first of these scores.
+    """
+    cells = []
+    for column, base in enumerate(trivial):
+        scores = [row[column] for row in rows]
+        best = max((score for score in scores if score is not None), default=None)
+        if best is not None and (base is None or best > base + _EQUAL):
+            cells += [(number, first_column + column) for number, score in enumerate(scores) if score == best]
+    return cells
 
 
 def latex_table(

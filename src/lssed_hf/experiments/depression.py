@@ -333,7 +333,7 @@ def _method(study: Study, plans: Sequence[Plan]) -> str:
     notes = []
     if "training" in study.select_on:
         notes.append(
-            "Epochs were chosen on held-out training participants, an equal share of both classes, by UA of "
+            "Epochs were chosen on held-out training participants, the same share of each class, by UA of "
             "utterances. Labels of the scored participants were read by the scoring alone."
         )
     if "development" in study.select_on:
