@@ -181,7 +181,7 @@ def test_bold_is_what_beats_the_trivial_answer(development):
 
 
 def test_the_report_says_what_it_cannot_estimate_and_where_figures_hold():
-    """A person has all utterances of a class, so that their spread between people is unknown."""
+    # One person has all utterances of a class, so that their spread between people is unknown.
     run = make_run(np.array([0.2, 0.3, 0.9]), np.array([0, 0, 1]))
     comparison = compare_depression([DepressionSystem("a", "x", "all", {0: run})])
     text = " ".join(depression_markdown(comparison, "x", "test", [], difference=None).split())

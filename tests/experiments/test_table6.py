@@ -1,6 +1,7 @@
 """Table 6 on a made-up release of DAIC-WOZ: who was left out, and every number once more from the predictions."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from recompute_table6 import counts, exact, phq8_cells, probabilities, read_peop
 from tones import FLAGS
 
 from lssed_hf import cli, load_corpus
+from lssed_hf.testing.releases.common import claim
 
 
 TURNS = [
@@ -19,6 +21,7 @@ TURNS = [
     (3.1, 4.5, "Participant", "no"),
 ]
 SYSTEMS = ("tiny", "tiny-development")
+SETTINGS = ["--select_on", "training", "development", "--threshold", "training", *FLAGS]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +53,7 @@ def release(tmp_path_factory):
 def study(release, tmp_path_factory):
     out = tmp_path_factory.mktemp("study") / "out"
     argv = ["--data_dir", str(release), "--output_dir", str(out), "--models", "tiny=pyresnet50", "--seeds", "0", "1"]
-    argv += ["--select_on", "training", "development", "--threshold", "training", *FLAGS]
-    assert cli.main(["finetune-daic", *argv]) == 0
+    assert cli.main(["finetune-daic", *argv, *SETTINGS]) == 0
     return out
 
 
@@ -152,6 +154,20 @@ def test_a_prepared_folder_tells_the_same_flow(study, release, tmp_path):
     flow = json.loads((study / "results.json").read_text())["flow"]
     assert json.loads((tmp_path / "prepared" / "manifest.json").read_text())["participants"] == flow
     assert len(load_corpus("daic_woz", data_dir=release)["validation"].unique("speaker_id")) == 6
+
+
+def test_a_report_on_synthetic_speech_says_so(study, release, tmp_path):
+    said = "**Synthetic interviews, spoken by eSpeak NG**"
+    assert said not in (study / "report.md").read_text(encoding="utf-8")
+    shutil.copytree(release, tmp_path / "release")
+    claim(tmp_path / "made", "daic_woz")
+    shutil.copy(tmp_path / "made" / "README.txt", tmp_path / "release")
+    assert cli.main(["prepare", "daic_woz", str(tmp_path / "release"), str(tmp_path / "prepared")]) == 0
+    argv = ["--models", "tiny=pyresnet50", *FLAGS, "--note", "My note."]
+    for data in (["--data_dir", str(tmp_path / "release")], ["--dataset_name", str(tmp_path / "prepared")]):
+        out = tmp_path / data[0].strip("-")
+        assert cli.main(["finetune-daic", *argv, *data, "--output_dir", str(out)]) == 0
+        assert (out / "report.md").read_text(encoding="utf-8").count(f"My note.\n\n{said}") == 1
 
 
 def test_thresholds_need_training_participants(tmp_path, capsys):

@@ -23,7 +23,6 @@ SMALL_RECOGNISER = {
     "decoder_intermediate_size": 256,
     "specaug": None,
 }
-NOTE = "**Synthetic interviews, spoken by eSpeak NG**: the figures say that the command works, nothing about people."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             *(*common, *epochs, *batches),
             *("--models", f"ser={ser}", f"asr={asr}", "scratch=pyresnet-small"),
             *("--learning_rate", "1e-3", "--crop_seconds", "2"),
-            *("--note", NOTE),
         ]
     )
 

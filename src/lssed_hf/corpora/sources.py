@@ -38,6 +38,18 @@ class Source(NamedTuple):
     manifest: Mapping[str, Any] | None = None
 
 
+#: Start of the README.txt of a folder that `lssed-hf synthesize` wrote.
+SYNTHETIC_MARK = "Synthetic speech, not "
+
+
+def is_synthetic(folder: str | os.PathLike) -> bool:
+    """Return whether a corpus is a synthetic release, or was prepared from one."""
+    if manifest := read_manifest(folder):
+        return manifest.get("synthetic", False)
+    readme = Path(folder).expanduser() / "README.txt"
+    return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(SYNTHETIC_MARK)
+
+
 def find_source(name: str | None, data_dir: str | os.PathLike | None = None) -> Source:
     """Return the origin of a data set. A prepared folder is of the corpus in its manifest.
 

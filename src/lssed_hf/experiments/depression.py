@@ -14,6 +14,7 @@ import numpy as np
 from transformers import SequenceFeatureExtractor
 
 from ..corpora import corpus_builder
+from ..corpora.sources import is_synthetic
 from ..evaluation.depression_report import depression_latex, depression_markdown, flow_section, table_cells
 from ..evaluation.diagnosis import best_threshold
 from ..evaluation.participants import DepressionSystem, compare_depression, participant_run
@@ -42,6 +43,9 @@ RECIPE = [
 #: Windows and hops in samples at 16 kHz, of the argument below Table 6: about 65 ms for emotions (64 ms, every 32, as
 #: for LSSED), 25 ms for words (every 10, the usual hop, which the paper leaves open).
 FRONT_ENDS = {"own": None, "65ms": (1024, 512), "25ms": (400, 160)}
+SYNTHETIC_NOTE = (
+    "**Synthetic interviews, spoken by eSpeak NG**: the figures say that the command works, nothing about people."
+)
 #: Official name of a split -> its name in `datasets`.
 SPLITS = {"development": "validation", "test": "test"}
 LABELS = ["not_depressed", "depressed"]
@@ -228,7 +232,9 @@ def write_depression(
         {"corpus": corpus, "split": split, "flow": flow, **comparison, "failures": failures},
     )
     pictures = _draw(comparison, output_dir)
-    text = f"# Depression detection on {corpus}\n\n" + (f"{note}\n\n" if note else "")
+    path = corpus_source(settings).path
+    lines = [note or "", SYNTHETIC_NOTE if path and is_synthetic(path) else ""]
+    text = "\n\n".join([f"# Depression detection on {corpus}", *filter(None, lines), ""])
     names = {name: official for official, name in SPLITS.items()}
     section = flow_section(flow, comparison, SPLITS[split], names)
     text += depression_markdown(comparison, corpus, split, pictures, section, difference)

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..corpora import CorpusBuilder, Reject, corpus_builder
 from ..corpora.prepared import MANIFEST
+from ..corpora.sources import is_synthetic
 from ..escaping import csv_cell
 from ..files import replacing, sha256
 from ..ray_cluster import ENGINES
@@ -128,6 +129,8 @@ def prepare(
             manifest = _manifest({**setting, "fingerprint": fingerprint}, plan, shards, reports, writer.data)
             if flow := builders[0].participant_flow(data_dir):
                 manifest["participants"] = flow
+            if is_synthetic(data_dir):
+                manifest["synthetic"] = True
             _write_documents(work, plan, builders, manifest, [*plan.rejects, *_rejects(plan, reports)], folders)
             (work / _COMPLETE).touch()
         for name in _RESULTS:

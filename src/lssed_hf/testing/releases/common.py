@@ -11,16 +11,17 @@ import numpy as np
 import soxr
 
 from ...audio import encode_audio
+from ...corpora.sources import SYNTHETIC_MARK
 from ..voices import SENTENCES, Speaker, make_speakers, speak_as
 
 
 SAMPLING_RATE = 16000
-_README = """\
-Synthetic speech, not {layout}.
+_README = f"""\
+{SYNTHETIC_MARK}{{layout}}.
 
 All speech here was spoken by the speech synthesiser eSpeak NG and written by lssed_hf.
 Only the layout (names of folders and files, columns of tables, known defects) is that of
-{layout}, to try software on. No person was recorded: speakers, ages, genders, emotions and
+{{layout}}, to try software on. No person was recorded: speakers, ages, genders, emotions and
 scores are settings of the synthesiser or random.
 """
 
