@@ -96,6 +96,14 @@ class TestContainers:
         np.testing.assert_array_equal(values, np.moveaxis(colour, -1, 0))
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_pictures_of_16_bits_are_scaled_to_those_of_8(write, kind):
+    deep = GREY.astype(kind) * 257
+    values = read_features(write(png(deep), "a.png"), "spectrogram")
+    np.testing.assert_allclose(values, GREY[None], rtol=1e-6)
+    assert read_features(write(png(np.full((10, 20), 65535, kind)), "a.png"), "spectrogram").max() == 255
+
+
 class Payload:
     """Object that makes a file when it is unpickled."""
 

@@ -2,6 +2,7 @@ from unittest import mock
 
 import datasets
 import huggingface_hub
+import pyarrow as pa
 import pytest
 
 from lssed_hf.corpora import load_corpus
@@ -283,6 +284,29 @@ class TestEncodeLabels:
         rows = encoded.cast_column("audio", datasets.Audio(decode=False))
         assert rows[1]["audio"]["path"] == str(tmp_path / "gone1.wav")
 
+    @pytest.mark.parametrize("label", [datasets.Value("string"), datasets.ClassLabel(names=["0", "1"])])
+    def test_rows_without_a_label_are_left_out_and_counted(self, caplog, label):
+        splits = self.splits(["0", None, "1", "0"], [None, None]).cast_column("label", label)
+        with caplog.at_level("WARNING"):
+            encoded = encode_labels(splits, "label")
+        assert list(encoded) == ["train"] and list(encoded["train"]["label"]) == [0, 1, 0]
+        assert encoded["train"].features["label"].names == ["0", "1"]
+        assert caplog.messages == [
+            "split 'train': 1 of 4 rows have no value in column 'label' and are left out",
+            "split 'test': 2 of 2 rows have no value in column 'label' and are left out",
+            "split 'test' has no rows with a value in column 'label', and is left out",
+        ]
+        with pytest.raises(ValueError, match="no row of the splits test has a value in column 'label'"):
+            encode_labels(datasets.DatasetDict(test=splits["test"]), "label")
+
+    def test_numbers_with_gaps(self):
+        encoded = encode_labels(self.splits([1.0, float("nan"), 0.0], [1.0]), "label")["train"]
+        assert encoded.features["label"].names == ["0.0", "1.0"] and list(encoded["label"]) == [1, 0]
+
+    def test_minus_one_is_no_class(self):
+        splits = self.splits([-1, 1], [0]).cast_column("label", datasets.ClassLabel(names=["a", "b"]))
+        assert list(encode_labels(splits, "label")["train"]["label"]) == [1]
+
     def test_no_such_column(self):
         with pytest.raises(ValueError, match=r"split 'train' has no column 'emotion'; it has label"):
             encode_labels(self.splits(["a"], ["b"]), "emotion")
@@ -295,3 +319,39 @@ def test_a_misspelt_corpus_gets_a_name(monkeypatch):
     monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", mock.Mock(side_effect=OSError("no network")))
     with pytest.raises(FileNotFoundError, match=r"ravdes is neither a folder nor a corpus .*; did you mean ravdess\?"):
         load_splits("ravdes")
+
+
+def audio_splits(audio, labels):
+    features = datasets.Features({"audio": datasets.Audio(), "emotion": datasets.Value("string")})
+    table = pa.Table.from_pydict({"audio": audio, "emotion": labels}, schema=features.arrow_schema)
+    return datasets.DatasetDict(train=datasets.Dataset(table))
+
+
+@pytest.mark.parametrize("nothing", [None, {"bytes": None, "path": None}])
+def test_rows_without_audio_are_left_out_and_counted(caplog, nothing):
+    splits = audio_splits([{"bytes": None, "path": "a.wav"}, nothing, {"bytes": b"b", "path": None}], ["x", "y", "z"])
+    splits["train"] = splits["train"].select([2, 1, 0])
+    with caplog.at_level("WARNING"):
+        rows = CorpusArguments("x").encode(splits)["train"]
+    assert list(rows["emotion"]) == [1, 0] and rows.features["emotion"].names == ["x", "z"]
+    assert caplog.messages == ["split 'train': 1 of 3 rows have no value in column 'audio' and are left out"]
+
+
+def test_a_regression_needs_no_labels():
+    splits = audio_splits([{"bytes": b"a", "path": None}] * 2, ["x", None])
+    rows = CorpusArguments("x").encode(splits, "regression")["train"]
+    assert len(rows) == 2 and len(rows.features["emotion"].names) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"PAR1", "damaged, or no Parquet file"), (None, "has no rows: write it again")]
+)
+def test_files_without_rows_are_named(tmp_path, content, message):
+    features = datasets.Features({"emotion": datasets.ClassLabel(names=["a"])})
+    for split, labels in (("train", [0]), ("test", [])):
+        datasets.Dataset.from_dict({"emotion": labels}, features).to_parquet(tmp_path / f"{split}.parquet")
+    if content is not None:
+        (tmp_path / "test.parquet").write_bytes(content)
+    for streaming in (False, True):
+        with pytest.raises(ValueError, match=rf"test\.parquet:? {message}"):
+            load_splits(str(tmp_path), streaming=streaming)

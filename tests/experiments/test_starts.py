@@ -28,6 +28,12 @@ def test_a_start_is_named_by_what_it_is(tmp_path, architecture, labels, corpora,
     assert describe_start(str(folder)) == expected
 
 
+def test_labels_in_a_list_are_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"id2label": ["a", "b"]}')
+    with pytest.raises(ValueError, match=r"config\.json: id2label must name from 1"):
+        describe_start(str(tmp_path))
+
+
 def test_random_weights_are_scratch():
     assert describe_start("pyresnet50") == "scratch: pyresnet50"
 

@@ -21,7 +21,9 @@ from lssed_hf.evaluation.ratings import score_ratings
 from lssed_hf.experiments.settings import training_settings
 from lssed_hf.inference import load_classifier
 from lssed_hf.inference.classifiers.outputs import MULTI_LABEL
-from lssed_hf.training.problem import Problem
+from lssed_hf.training.arguments import DataArguments, ModelArguments
+from lssed_hf.training.problem import Problem, choose_problem
+from lssed_hf.training.selection import training_splits
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +172,22 @@ class TestSeveralClasses:
             for answer in answers:
                 assert answer["score"] == pytest.approx(float(row[f"probability_{answer['label']}"]), abs=1e-3)
 
+    def test_secondary_emotions_tell_clips_apart(self, corpus, tmp_path, caplog):
+        (tmp_path / "data").mkdir()
+        text = (corpus / "metadata.csv").read_text().replace("high", "low")
+        rows = [line for line in text.splitlines() if not line.startswith("path") and "train" in line]
+        lines = [text.splitlines()[0], *rows[:4], *rows[16:20]]
+        for name in {line.split(",")[0] for line in lines[1:]}:
+            (tmp_path / "data" / name).write_bytes((corpus / name).read_bytes())
+        (tmp_path / "data" / "metadata.csv").write_text("\n".join(lines))
+        data_args = DataArguments(data_dir=str(tmp_path / "data"), validation_fraction=0)
+        splits = training_splits(data_args, 0, problem_type="multi_label_classification")
+        model_args = ModelArguments(problem_type="multi_label_classification")
+        assert choose_problem(data_args, model_args, splits["train"]).labels == ["low", "loud"]
+        alike = splits["train"].filter(lambda others: others == [], input_columns="secondary_emotions")
+        with pytest.raises(ValueError, match="all training clips are low: a classifier needs clips that differ"):
+            choose_problem(data_args, model_args, alike)
+
     def test_mixup_mixes_classes(self, corpus, tmp_path):
         flags = ["--problem_type", "multi_label_classification", "--mixup", "0.3", "--num_train_epochs", "1"]
         assert train(corpus, tmp_path / "model", *flags)["labels"] == ["high", "low", "loud"]
@@ -259,6 +277,22 @@ class TestStart:
         assert results["labels"] == ["high", "low"] and "a new head" in caplog.text
         config = AutoModelForAudioClassification.from_pretrained(tmp_path / "classes").config
         assert config.problem_type == "single_label_classification"
+
+    @pytest.mark.parametrize(
+        ("field", "value", "message"),
+        [
+            ("id2label", ["a", "b"], "id2label must name from 1"),
+            ("problem_type", "foo", "problem_type='foo' is none of"),
+        ],
+    )
+    def test_unfit_settings_are_refused(self, corpus, tmp_path, caplog, field, value, message):
+        settings = {"model_type": "pyresnet", "problem_type": "regression", field: value}
+        (tmp_path / "start").mkdir()
+        (tmp_path / "start" / "config.json").write_text(json.dumps(settings))
+        for kind in ([], ["--problem_type", "regression"]):
+            with pytest.raises(ValueError, match=rf"config\.json: {message}"):
+                train(corpus, tmp_path / "model", "--model_name_or_path", str(tmp_path / "start"), *kind)
+        assert "is trained further" not in caplog.text
 
 
 _NO_CHANGES = ("--config_overrides", "{}", "--feature_extractor_overrides", "{}")

@@ -10,7 +10,7 @@ import datasets
 from . import corpus_builder
 from .feature_sets import FEATURES_COLUMN
 from .own.label_tables import UNLABELLED
-from .sources import COLUMNS, encode_labels, find_source, load_splits
+from .sources import COLUMNS, encode_labels, find_source, has_no_label, has_no_values, load_splits, without_missing
 
 
 def _flag(default: Any, text: str, **more: Any) -> Any:
@@ -112,13 +112,18 @@ class CorpusArguments:
     def encode(self, dataset: datasets.DatasetDict, problem_type: str | None = None) -> datasets.DatasetDict:
         """Return splits with the label as a ClassLabel, see `load`.
 
+        Rows without audio are left out, and without a label too unless the problem is a regression. A warning counts
+        them.
+
         Args:
             dataset: Splits.
             problem_type: Kind of problem of the model.
         """
-        column = self.label_column_name
+        column, audio = self.label_column_name, self.audio_column_name
+        if all(audio in rows.column_names for rows in dataset.values()):
+            dataset = without_missing(dataset, audio, has_no_values)
         if problem_type == "regression":
-            dataset = datasets.DatasetDict({split: _with_label(rows, column) for split, rows in dataset.items()})
+            dataset = _with_label(dataset, column)
         return encode_labels(dataset, column)
 
     def options(self) -> dict[str, Any]:
@@ -133,13 +138,16 @@ class CorpusArguments:
         return {**options, **{name: value for name, value in flags.items() if value is not None}}
 
 
-def _with_label(rows: datasets.Dataset, column: str) -> datasets.Dataset:
-    """Return rows with a column of one class, where they have no such column."""
-    if column in rows.column_names:
-        return rows
-    label = datasets.Features({column: datasets.ClassLabel(names=[UNLABELLED])})
-    labels = datasets.Dataset.from_dict({column: [0] * len(rows)}, label)
-    return datasets.concatenate_datasets([rows, labels], axis=1)
+def _with_label(dataset: datasets.DatasetDict, column: str) -> datasets.DatasetDict:
+    """Return splits with a column of one class, unless all their rows have a label."""
+    if all(column in rows.column_names and not has_no_label(rows, column).any() for rows in dataset.values()):
+        return dataset
+    label, parts = datasets.Features({column: datasets.ClassLabel(names=[UNLABELLED])}), {}
+    for split, rows in dataset.items():
+        labels = datasets.Dataset.from_dict({column: [0] * len(rows)}, label)
+        others = rows.remove_columns([column] if column in rows.column_names else [])
+        parts[split] = datasets.concatenate_datasets([others, labels], axis=1)
+    return datasets.DatasetDict(parts)
 
 
 def _check_column(dataset: datasets.DatasetDict, name: str, flag: str) -> None:

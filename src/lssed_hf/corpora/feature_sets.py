@@ -27,13 +27,16 @@ FEATURE_SUFFIXES = (".png", ".npy", ".csv")
 #: Column with the values, in place of `audio`.
 FEATURES_COLUMN = "features"
 _MAX_VALUES = 50_000_000
+_STEP = 65535 / 255  # between the greys of 8 bits, in those of 16
 _SMALLEST_PICTURE = 8  # pixels; a spectrogram has a row per band
 _NAME_COLUMNS = ("name", "file", "filename", "id", "instname")
 _OTHER_COLUMNS = ("frametime", "frameindex", "emotion", "faces", "label", "class", "is_chinese", "split")
 
 
 def read_features(path: Path, feature_set: str, offset: int | None = None) -> np.ndarray:
-    """Read the values of one utterance as they are stored. Pictures are 0 to 255; grey ones have one channel.
+    """Read the values of one utterance as they are stored. Grey pictures have one channel.
+
+    Pictures are 0 to 255: those of 16 bits are scaled to that.
 
     Args:
         path: Path of a PNG, NPY or CSV file.
@@ -122,9 +125,10 @@ def _read_png(path: Path) -> np.ndarray:
         width, height = picture.size
         if height < _SMALLEST_PICTURE or width * height > _MAX_VALUES:
             raise ValueError(f"a picture of {width} x {height} pixels")
-        if picture.mode not in ("L", "I", "I;16", "F"):
+        deep = picture.mode.startswith("I")  # 16 bits: Pillow has "I" or "I;16" for them, by its version
+        if picture.mode != "L" and not deep:
             picture = picture.convert("RGB")
-        pixels = np.asarray(picture)
+        pixels = np.asarray(picture, np.float32) / _STEP if deep else np.asarray(picture)
     if pixels.ndim == 2:
         return pixels[None]
     channels = np.moveaxis(pixels, -1, 0)

@@ -1,14 +1,19 @@
 """Data sets by the name that a user gives: own recordings, a corpus, a prepared folder or a data set on the Hub."""
 
 import dataclasses
+import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
 import huggingface_hub
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ..suggest import did_you_mean
 from . import CorpusBuilder, corpus_builder, list_corpora, load_corpus
@@ -22,6 +27,8 @@ COLUMNS = {"audio_column_name": "audio", "label_column_name": "emotion", "speake
 #: Suffixes of files that `datasets.load_dataset` reads without a table of ours.
 _DATA_SUFFIXES = (".parquet", ".arrow")
 _HUB_TIMEOUT = 10  # seconds
+
+logger = logging.getLogger(__name__)
 
 
 class Source(NamedTuple):
@@ -122,6 +129,8 @@ def load_splits(
     """
     source = find_source(name, data_dir)
     options = dict(options or {})
+    if source.path is not None and (source.corpus is None or source.manifest is not None):
+        _check_files(Path(source.path))
     if source.manifest is None and source.corpus is not None:
         builder_class = corpus_builder(source.corpus)
         if builder_class.COLUMN_OPTIONS:
@@ -213,6 +222,21 @@ def _holds_dataset(folder: Path) -> bool:
     return any(path.suffix in _DATA_SUFFIXES for depth in ("*", "*/*") for path in folder.glob(depth))
 
 
+def _check_files(folder: Path) -> None:
+    """Check that each Parquet file of a folder has rows: `datasets` fails on one without, whatever its split.
+
+    Raises:
+        ValueError: A file has no rows, or is damaged.
+    """
+    for path in sorted(path for depth in ("*", "*/*") for path in folder.glob(f"{depth}.parquet")):
+        try:
+            number = pq.read_metadata(path).num_rows
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: damaged, or no Parquet file ({error}); copy it again") from error
+        if not number:
+            raise ValueError(f"{path} has no rows: write it again with rows, or remove it and do without its split")
+
+
 def rename_columns(dataset: datasets.DatasetDict, columns: Mapping[str, str]) -> datasets.DatasetDict:
     """Rename columns of all splits. A column that had one of the new names is removed."""
     columns = {column: name for column, name in columns.items() if name != column}
@@ -222,6 +246,8 @@ def rename_columns(dataset: datasets.DatasetDict, columns: Mapping[str, str]) ->
 
 def encode_labels(dataset: datasets.DatasetDict, column: str) -> datasets.DatasetDict:
     """Return the data set with `column` as a ClassLabel, names sorted over all splits where it was text or numbers.
+
+    Rows without a label are left out (see `without_missing`).
 
     Raises:
         ValueError: There is no such column.
@@ -234,6 +260,7 @@ def encode_labels(dataset: datasets.DatasetDict, column: str) -> datasets.Datase
                 f"split {split!r} has no column {column!r}; it has {', '.join(rows.column_names)}. Name the one with "
                 f"the labels: --label_column_name {likely[0] if likely else 'NAME'}"
             )
+    dataset = without_missing(dataset, column, has_no_label)
     if all(isinstance(rows.features[column], datasets.ClassLabel) for rows in dataset.values()):
         return dataset
     names = sorted({str(label) for rows in dataset.values() for label in rows.unique(column)})
@@ -247,3 +274,59 @@ def encode_labels(dataset: datasets.DatasetDict, column: str) -> datasets.Datase
             for split, rows in dataset.items()
         }
     )
+
+
+def has_no_label(rows: datasets.Dataset, column: str) -> np.ndarray:
+    """Return whether each row has no label, boolean (rows,): null, NaN or no text; of a ClassLabel also -1."""
+    missing = (None, "", -1) if isinstance(rows.features[column], datasets.ClassLabel) else (None, "")
+    return np.array([label in missing or label != label for label in rows[column]], dtype=bool)
+
+
+def has_no_values(rows: datasets.Dataset, column: str) -> np.ndarray:
+    """Return whether each row has null in a column, boolean (rows,); of audio also neither bytes nor a path."""
+    if not _nulls(rows.data.column(column)).any():  # reads no sound, unlike the rows in their order
+        return np.zeros(len(rows), dtype=bool)
+    batches = rows.select_columns([column]).with_format("arrow").iter(100)
+    return np.concatenate([_nulls(batch[column]) for batch in batches])
+
+
+def _nulls(values: pa.ChunkedArray) -> np.ndarray:
+    null = pc.is_null(values)
+    if pa.types.is_struct(values.type) and {"bytes", "path"} <= {field.name for field in values.type}:
+        null = pc.or_(
+            null, pc.and_(pc.is_null(pc.struct_field(values, "bytes")), pc.is_null(pc.struct_field(values, "path")))
+        )
+    return null.to_numpy()
+
+
+def without_missing(
+    dataset: datasets.DatasetDict, column: str, is_missing: Callable[[datasets.Dataset, str], np.ndarray]
+) -> datasets.DatasetDict:
+    """Return the splits without the rows that lack a value, and without splits of no rows. A warning counts them.
+
+    Args:
+        dataset: Splits.
+        column: Name of the column.
+        is_missing: Function that returns whether each row lacks a value, boolean (rows,).
+
+    Raises:
+        ValueError: No row of any split has a value.
+    """
+    parts = {}
+    for split, rows in dataset.items():
+        missing = is_missing(rows, column)
+        if missing.any():
+            logger.warning(
+                f"split {split!r}: {missing.sum():,} of {len(rows):,} rows have no value in column {column!r} and are "
+                "left out"
+            )
+            rows = rows.select(np.flatnonzero(~missing))
+        if len(rows):
+            parts[split] = rows
+        else:
+            logger.warning(f"split {split!r} has no rows with a value in column {column!r}, and is left out")
+    if not parts:
+        raise ValueError(
+            f"no row of the splits {', '.join(dataset)} has a value in column {column!r}: nothing is left"
+        )
+    return datasets.DatasetDict(parts)

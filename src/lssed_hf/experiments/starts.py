@@ -6,6 +6,7 @@ from typing import Any
 
 from ..files import read_json
 from ..hub.training_record import start_facts
+from ..inference.classifiers.checks import check_labels
 from ..inference.classifiers.svm import CLASSICAL
 from ..labels import emotion_of_word
 from ..models.registry import list_models
@@ -23,11 +24,16 @@ def describe_start(model: str) -> str:
 
     Args:
         model: Name in the zoo, or folder or Hub name of a model.
+
+    Raises:
+        ValueError: The labels in the model's configuration are unfit.
     """
     if model in list_models() or model in CLASSICAL:
         return f"scratch: {model}"
     path = Path(model, "config.json")
     config = read_json(path) if path.is_file() else {}
+    if config.get("id2label"):
+        check_labels(config, path)
     corpora = start_facts(model)["corpora"]
     names = ", ".join(dict.fromkeys(corpus["name"] for corpus in corpora or ()))
     return f"{_kind(config)}: {names or f'unknown data ({Path(model).name})'}"

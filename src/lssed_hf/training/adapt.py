@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..corpora.sources import encode_labels
 from ..files import check_writable, naming, write_json
 from ..hub.cards.model_card import write_model_card
 from ..inference import AudioClassifier, load_classifier
@@ -92,7 +91,7 @@ def adapt(
     )
     if isinstance(data, datasets.Dataset):
         data = datasets.DatasetDict({ALL_SPLITS: data})
-    splits = encode_labels(data, arguments.label_column_name) if in_memory else arguments.load(undivided=True)
+    splits = arguments.encode(data) if in_memory else arguments.load(undivided=True)
     rows = datasets.concatenate_datasets(list(splits.values()))
     return adapt_model(model, rows, arguments, output_dir, speaker_from, device, trust_remote_code)
 

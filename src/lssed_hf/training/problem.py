@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -11,6 +12,7 @@ import numpy as np
 from transformers import PretrainedConfig, PreTrainedModel
 
 from ..corpora.base import DIMENSIONS
+from ..inference.classifiers.checks import check_labels
 from ..inference.classifiers.loading import find_model
 from ..inference.classifiers.outputs import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from ..inference.classifiers.svm import CLASSICAL
@@ -158,9 +160,12 @@ def saved_config(name: str) -> Mapping[str, Any]:
     if name in (*list_models(), *CLASSICAL):
         return {}
     try:
-        return PretrainedConfig.get_config_dict(find_model(name))[0]
+        folder = find_model(name)
+        config = PretrainedConfig.get_config_dict(folder)[0]
     except (OSError, ValueError):  # which opening it will say
         return {}
+    check_labels(config, Path(folder, "config.json"))
+    return config
 
 
 def choose_problem(data_args: DataArguments, model_args: ModelArguments, rows: datasets.Dataset) -> Problem:
@@ -172,7 +177,8 @@ def choose_problem(data_args: DataArguments, model_args: ModelArguments, rows: d
         rows: Training clips.
 
     Raises:
-        ValueError: A column of ratings is missing, holds no numbers, or no two of them differ.
+        ValueError: A column of ratings is missing, holds no numbers, or no two of them differ; or clips that may have
+            several classes all have the same.
     """
     kind, label_column = model_args.problem_type or SINGLE_LABEL, data_args.label_column_name
     labels = rows.features[label_column].names
@@ -182,7 +188,11 @@ def choose_problem(data_args: DataArguments, model_args: ModelArguments, rows: d
                 f"--problem_type {kind} needs a column {SECONDARY!r} of further classes; there are "
                 f"{', '.join(rows.column_names)}"
             )
-        return Problem(_all_labels(rows, labels, data_args) if kind == MULTI_LABEL else labels, label_column, kind)
+        if kind == SINGLE_LABEL:
+            return Problem(labels, label_column)
+        problem = Problem(_all_labels(rows, labels, data_args), label_column, kind)
+        _check_classes(problem, rows)
+        return problem
     dimensions = _dimensions(data_args, model_args, rows)
     ratings = ratings_of(rows, dimensions).astype(np.float64)
     for name, column in zip(dimensions, ratings.T):
@@ -195,6 +205,16 @@ def choose_problem(data_args: DataArguments, model_args: ModelArguments, rows: d
     return Problem(
         names, label_column, kind, dimensions, np.nanmean(ratings, axis=0), np.nanstd(ratings, axis=0), shares
     )
+
+
+def _check_classes(problem: Problem, rows: datasets.Dataset) -> None:
+    """Check that the classes of some clips differ, where each may have several."""
+    targets = problem.targets(rows) > 0
+    if (targets == targets[0]).all():
+        found = " and ".join(name for name, has in zip(problem.labels, targets[0]) if has)
+        raise ValueError(f"all training clips are {found}: a classifier needs clips that differ in a class at least")
+    if missing := [name for name, column in zip(problem.labels, targets.T) if not column.any()]:
+        logger.warning(f"no training clip of {', '.join(missing)}: nothing is learnt of it")
 
 
 def _all_labels(rows: datasets.Dataset, labels: Sequence[str], data_args: DataArguments) -> list[str]:

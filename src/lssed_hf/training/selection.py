@@ -57,7 +57,7 @@ def training_splits(
     elif data_args.train_split_name == ALL_SPLITS:
         dataset = datasets.DatasetDict({ALL_SPLITS: datasets.concatenate_datasets(list(dataset.values()))})
         dataset = with_extra_corpora(dataset, data_args)
-    dataset = with_validation(dataset, data_args, seed, label_column)
+    dataset = with_validation(dataset, data_args, seed, label_column, problem_type == "multi_label_classification")
     if data_args.max_train_speakers is not None:
         dataset[data_args.train_split_name] = few_speakers(dataset[data_args.train_split_name], data_args, seed)
     return dataset if data_args.train_split_name == ALL_SPLITS else with_extra_corpora(dataset, data_args)
@@ -84,7 +84,11 @@ def leave_speaker_out(dataset: datasets.DatasetDict, data_args: DataArguments) -
 
 
 def with_validation(
-    dataset: datasets.DatasetDict, data_args: DataArguments, seed: int, label_column: str | None = None
+    dataset: datasets.DatasetDict,
+    data_args: DataArguments,
+    seed: int,
+    label_column: str | None = None,
+    several: bool = False,
 ) -> datasets.DatasetDict:
     """Return the splits with one for validation, held out from the training split where it is missing.
 
@@ -99,6 +103,7 @@ def with_validation(
         seed: Seed of the draw.
         label_column: Column with the label. Where each speaker has one label, as people have a diagnosis, speakers of
             every label are held out. Default: labels play no part.
+        several: Whether a clip may have several classes, so that `choose_problem` checks them.
 
     Raises:
         ValueError: A split is missing, or the training split is too small to hold anything out.
@@ -112,7 +117,7 @@ def with_validation(
         chosen = {validation_split: held_out, train_split: ~held_out}
         parts = {split: rows.select(np.flatnonzero(mask)) for split, mask in chosen.items()}
         dataset = datasets.DatasetDict({**dataset, **parts})
-    if label_column is not None:
+    if label_column is not None and not several:
         names = dataset[train_split].features[label_column].names
         if validation_split in dataset:
             unseen = set(dataset[train_split][label_column]) - set(dataset[validation_split][label_column])

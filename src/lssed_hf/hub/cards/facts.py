@@ -14,6 +14,7 @@ from ...evaluation.participants import participant_run
 from ...evaluation.run_results import read_run
 from ...evaluation.small_samples import clopper_pearson
 from ...files import read_json
+from ...inference.classifiers.checks import check_labels
 from ...inference.classifiers.loading import own_format
 from ...inference.classifiers.pretrained import list_pretrained, pretrained_folder
 from ...inference.classifiers.svm import CLASSICAL, LICENSE_NOTE, MODEL_TYPE, SVM_MARKER
@@ -174,6 +175,8 @@ def read_facts(folder: str | os.PathLike, results: Sequence[str | os.PathLike] =
     architecture = " ".join(config.get("architectures") or ())
     recognition = re.search("Speech|CTC", architecture) is not None
     labels = config.get("id2label") or {}
+    if labels and not recognition:
+        check_labels(config, folder / "config.json")
     recorded = {name: record[name] for name in _RECORDED if record.get(name) is not None}
     trained_on = ", ".join(corpus["name"] for corpus in recorded.get("corpora", ()))
     model = record.get("model") or config.get("model_type")
