@@ -96,3 +96,9 @@ def test_the_flags_that_match_labels_are_ready_to_paste(names, model_labels, adv
     )
     with pytest.raises(ValueError, match=advice):
         match_labels(rows, "emotion", model_labels)
+
+
+def test_data_without_labels_are_named_as_such():
+    label = datasets.Features({"emotion": datasets.ClassLabel(names=["unlabelled"])})
+    with pytest.raises(ValueError, match=r"^the data have no labels, and the model tells angry, sad: .*emotion=COL"):
+        match_labels(datasets.Dataset.from_dict({"emotion": [0]}, label), "emotion", ["angry", "sad"])

@@ -90,3 +90,9 @@ def test_an_adapted_model_knows_its_clips_and_those_of_its_start(ravdess, emodb,
     caplog.clear()
     assert cli.main(["evaluate", *flags, "--dataset_name", "emodb", "--data_dir", str(emodb)]) == 0
     assert "The model was trained on emodb, which is scored here." in caplog.text
+
+
+def test_the_majority_class_is_that_of_the_training(model, ravdess):
+    write_json(model / RECORD, {"splits": {"train": {"labels": {"angry": 2, "sad": 5, "happy": 3}}}})
+    results = lssed_hf.evaluate("ravdess", model, data_dir=ravdess)
+    assert results["labels"][results["majority"]["label"]] == "sad" and results["majority_from"] == "training"

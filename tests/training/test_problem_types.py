@@ -48,6 +48,30 @@ def rows_of(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.parametrize("flags", [["--problem_type", "regression"], ["--multitask", "true"]])
+@pytest.mark.parametrize(
+    ("renamed", "said"),
+    [
+        (
+            {"arousal": "excitement", "valence": "v"},
+            "emotion, speaker, excitement, v, split. .* --columns arousal=COL",
+        ),
+        ({"valence": "v"}, "has the column arousal, and none of its values could be read as numbers"),
+    ],
+)
+def test_a_table_without_ratings_is_named_with_its_columns(tmp_path, flags, renamed, said):
+    table = write_loudness(tmp_path / "data") / "metadata.csv"
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([renamed.get(name, name) for name in rows[0]])
+        writer.writerows([[text if name != "arousal" else "high" for name, text in row.items()] for row in rows])
+    where = ["--data_dir", str(tmp_path / "data"), "--output_dir", str(tmp_path / "model")]
+    with pytest.raises(ValueError, match=said):
+        train_command.main([*FLAGS, *where, *flags])
+
+
 class TestRegression:
     def test_learns_loudness_of_speakers_that_it_does_not_know(self, regression):
         results = json.loads((regression / "results.json").read_text())
@@ -55,7 +79,7 @@ class TestRegression:
         assert results["num_speakers"] == 2 and results["metrics"]["mean_ccc"] >= 0.8
         assert results["baseline"]["from"] == "training" and results["baseline"]["metrics"]["mean_ccc"] == 0
         assert not (regression / "confusion_matrix.png").exists()
-        assert "arousal, baseline" in (regression / "report.md").read_text()
+        assert "arousal, mean of the training set" in (regression / "report.md").read_text()
 
     def test_predictions_are_those_that_were_scored(self, regression):
         pairs = np.array([[row["reference_arousal"], row["prediction_arousal"]] for row in rows_of(regression)], float)
@@ -82,13 +106,15 @@ class TestRegression:
         assert 1 <= ratings["min"] < 2 and 6 < ratings["max"] <= 7 and ratings["num_clips"] == 80
         card = (regression / "README.md").read_text()
         assert "CCC of arousal" in card and "scale of the ratings below" in card
-        assert "| **`arousal`** |" in card and "| `arousal`, baseline |" in card
+        assert "| **`arousal`** |" in card and "| `arousal`, mean of the training set |" in card
 
-    def test_scores_again_as_it_was_scored(self, regression, corpus, tmp_path):
+    def test_scores_again_as_it_was_scored(self, regression, corpus, tmp_path, capsys, caplog):
         flags = ["--model_name_or_path", str(regression), "--data_dir", str(corpus), "--output_dir", str(tmp_path)]
         assert evaluate_command.main(flags) == 0
         again, first = (json.loads((folder / "results.json").read_text()) for folder in (tmp_path, regression))
-        assert again["metrics"] == first["metrics"] and again["baseline"]["from"] == "references"
+        assert again["metrics"] == first["metrics"] and again["baseline"] == first["baseline"]
+        assert "arousal, mean of the training set" in capsys.readouterr().out
+        assert "was trained on" not in caplog.text
 
     def test_rating_units_are_those_of_the_corpus(self, regression, corpus, tmp_path):
         """A factor of 64 in the ratings is one in the predictions: nothing depends on the scale."""
@@ -114,6 +140,8 @@ class TestRegression:
         corpus = write_loudness(tmp_path / "corpus", unrated=4)
         results = train(corpus, tmp_path / "one", "--problem_type", "regression", "--dimensions", "arousal")
         assert results["num_utterances"] == 24
+        assert lssed_hf.evaluate(corpus, tmp_path / "one")["num_utterances"] == 24
+        assert "was trained on" not in caplog.text
         assert "train: 80 clips, without ratings: 20 of arousal; 20 clips without any are left out" in caplog.text
         results = train(corpus, tmp_path / "both", "--problem_type", "regression")
         rated = {name: one["num_rated"] for name, one in results["metrics"]["dimensions"].items()}
@@ -129,7 +157,7 @@ class TestRegression:
         results = lssed_hf.train(splits, tmp_path / "model", **flags)
         assert results["dimensions"] == ["act"]
         again = lssed_hf.evaluate(splits, tmp_path / "model")
-        assert again["metrics"] == results["metrics"]
+        assert again["metrics"] == results["metrics"] and again["baseline"] == results["baseline"]
 
 
 class TestSeveralClasses:
@@ -207,7 +235,7 @@ class TestMultitask:
         assert results["labels"] == ["high", "low"] and results["metrics"]["unweighted_accuracy"] > 0.9
         assert results["ratings"]["metrics"]["mean_ccc"] > 0.8
         assert {"probability_high", "reference_arousal", "prediction_arousal"} <= rows_of(model)[0].keys()
-        assert (model / "report.md").read_text().count("arousal, baseline") == 1
+        assert (model / "report.md").read_text().count("arousal, mean of the training set") == 1
         assert "CCC of arousal" in (model / "README.md").read_text()
 
     def test_pipeline_serves_the_classes(self, model, corpus):

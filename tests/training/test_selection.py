@@ -87,7 +87,7 @@ def test_a_validation_split_without_a_class_is_said(caplog):
     given = datasets.DatasetDict({**splits([0, 1, 2] * 2), "validation": splits([0, 1])["train"]})
     with caplog.at_level("WARNING"):
         with_validation(given, DataArguments("x"), 0, "emotion")
-    assert "validation has no clip of sad: a model is chosen by its UA on the other classes" in caplog.messages
+    assert "validation has no clip of sad: scores on it are those of the other classes" in caplog.messages
 
 
 @pytest.mark.parametrize("validated", [True, False])

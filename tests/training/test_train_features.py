@@ -88,7 +88,9 @@ def test_recordings_are_refused_in_one_line(models, feature_set, tmp_path, capsy
 def test_other_features_and_recordings_are_refused(models, release, tmp_path, capsys):
     data = ("--dataset_name", "lssed", "--data_dir", str(release), "--dataset_config_name", "is13_compare")
     assert main(["evaluate", "--model_name_or_path", str(models / "spectrogram"), *data]) == 1
-    assert "takes spectrogram features, and the data set holds is13_compare features" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "takes spectrogram features, and the data set holds is13_compare features: give" in error
+    assert error.endswith(" --dataset_config_name spectrogram\n")
     assert main(["evaluate", *data]) == 1  # the built-in model
     assert "takes recordings, and the data set holds is13_compare features" in capsys.readouterr().err
 

@@ -89,6 +89,12 @@ def test_a_port_that_is_taken_is_named(model_folders, tmp_path):
             serve([model_folders["three"]], port=port)
 
 
+@pytest.mark.parametrize("port", [-1, 79910])
+def test_a_port_that_no_machine_has_is_named(model_folders, port):
+    with pytest.raises(ValueError, match=f"^--port {port}: ports are from 0 to 65535$"):
+        serve([model_folders["three"]], port=port)
+
+
 def test_a_missing_model_or_gradio_is_explained(model_folders, tmp_path, monkeypatch, capsys):
     assert cli.main(["serve", str(tmp_path)]) == 1
     assert "holds no classifier" in capsys.readouterr().err

@@ -72,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from ..inference.classifiers.loading import load_scorer
     from ..inference.evaluate import describe_test, evaluate_model, select_split
+    from ..inference.trained_on import training_baselines
 
     args, speaker_args = parser().parse(argv)
     if not sys.stderr.isatty():
@@ -91,5 +92,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         speakers_file=args.speakers,
         adversarial_epsilon=args.adversarial_epsilon,
         context={"model": name or "built-in", **describe_test(name, args, args.split, rows)},
+        **training_baselines(name),
     )
     return 0

@@ -29,7 +29,9 @@ def rating_table(results: Mapping[str, Any]) -> str:
     rows = []
     for name in results["dimensions"]:
         rows.append([f"**{name}**", *(_cell(**intervals[name][score]) for score in RATING_SCORES)])
-        rows.append([f"{name}, baseline", *(_cell(baseline[name][score]) for score in RATING_SCORES)])
+        rows.append(
+            [f"{name}, mean of {_source(results)}", *(_cell(baseline[name][score]) for score in RATING_SCORES)]
+        )
     if len(results["dimensions"]) > 1:
         rows.append(["**mean**", _cell(**intervals["mean_ccc"]), *[""] * (len(RATING_SCORES) - 1)])
     return markdown_table(["", *_TITLES.values()], rows)
@@ -58,8 +60,12 @@ def rating_sections(results: Mapping[str, Any]) -> list[str]:
 
 def rating_note(results: Mapping[str, Any]) -> str:
     """Return the sentences on the scores and the baseline of `rating_table`."""
-    source = "the training set" if results["baseline"]["from"] == "training" else "the test set"
-    return NOTE.format(brackets=bracket_note(results), source=source)
+    return NOTE.format(brackets=bracket_note(results), source=_source(results))
+
+
+def _source(results: Mapping[str, Any]) -> str:
+    """Return the name of the set whose mean the baseline predicts."""
+    return "the training set" if results["baseline"]["from"] == "training" else "the test set"
 
 
 def _cell(value: float | None, low: float | None = None, high: float | None = None) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.feature_sets import feature_set_of
 from ..corpora.own.label_names import is_emotion, label_map_flag
+from ..corpora.own.label_tables import UNLABELLED
 from ..corpora.prepared import applied_steps
 from ..corpora.sources import find_source
 from ..evaluation.multi_label import evaluate_multi_label
@@ -40,7 +41,7 @@ from .classifiers.pretrained import DEFAULT_MODEL
 from .fgsm import real_and_fake_probabilities
 from .speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
 from .targets import ratings_of, several_labels
-from .trained_on import training_warning
+from .trained_on import training_baselines, training_warning
 
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ def evaluate(
         speaker_normalization=SpeakerArguments(speaker_normalization=speaker_normalization),
         speakers_file=speakers,
         context={"model": model or "built-in", **describe_test(model, arguments, split, rows)},
+        **training_baselines(model),
     )
 
 
@@ -416,7 +418,8 @@ def score_predictions(
             references, predictions.probabilities, labels, ids=predictions.ids, majority_label=majority, **facts
         )
     if predictions.ratings is not None:
-        means = None if training_means is None else [training_means[name] for name in outputs.dimensions]
+        known = training_means is not None and set(outputs.dimensions) <= set(training_means)
+        means = [training_means[name] for name in outputs.dimensions] if known else None
         ratings = evaluate_ratings(
             predictions.ratings, predictions.predicted_ratings, outputs.dimensions, training_means=means, **facts
         )
@@ -494,9 +497,10 @@ def _check_input_type(classifier: Classifier, dataset: datasets.Dataset, column:
         wanted, found = (
             "recordings" if kind == "waveform" else f"{kind} features" for kind in (classifier.input_type, found)
         )
-        raise ValueError(
-            f"{classifier.name} takes {wanted}, and the data set holds {found}: choose with --dataset_config_name"
-        )
+        advice = f"give --dataset_config_name {classifier.input_type}"
+        if classifier.input_type == "waveform":
+            advice = "leave --dataset_config_name out, or choose a configuration of recordings"
+        raise ValueError(f"{classifier.name} takes {wanted}, and the data set holds {found}: {advice}")
 
 
 def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Sequence[str]) -> np.ndarray:
@@ -511,6 +515,11 @@ def match_labels(dataset: datasets.Dataset, label_column: str, model_labels: Seq
         ValueError: A label that occurs in the dataset is not among the model's.
     """
     names = dataset.features[label_column].names
+    if names == [UNLABELLED]:
+        raise ValueError(
+            f"the data have no labels, and the model tells {', '.join(model_labels)}: name the column with labels, "
+            "--columns emotion=COLUMN, or score a model of ratings on them"
+        )
     labels = np.asarray(dataset[label_column])
     numbers = np.array(label_numbers(names, model_labels))
     if unknown := [names[label] for label in np.unique(labels) if numbers[label] < 0]:

@@ -86,7 +86,7 @@ def compute_features(
         features=features,
         num_proc=num_proc,
         writer_batch_size=100,
-        desc="Computing features" if cacheable else "Decoding audio",
+        desc=("Computing features" if cacheable else "Decoding audio") + (f", perturbed copy {copy}" if copy else ""),
     )
 
 

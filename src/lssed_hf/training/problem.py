@@ -12,6 +12,10 @@ import numpy as np
 from transformers import PretrainedConfig, PreTrainedModel
 
 from ..corpora.base import DIMENSIONS
+from ..corpora.own.audformat import HEADER
+from ..corpora.own.label_tables import FIELDS, find_tables
+from ..corpora.sources import find_source
+from ..corpora.tables import Row, column_pairs, read_table
 from ..inference.classifiers.checks import check_labels
 from ..inference.classifiers.loading import find_model
 from ..inference.classifiers.outputs import MULTI_LABEL, REGRESSION, SINGLE_LABEL
@@ -236,9 +240,11 @@ def _dimensions(data_args: DataArguments, model_args: ModelArguments, rows: data
     dimensions = data_args.dimensions or names or [name for name in DIMENSIONS if name in rows.column_names]
     asked = "--multitask" if model_args.multitask else f"--problem_type {REGRESSION}"
     if not dimensions:
+        name = data_args.dataset_name or "the data set"
         raise ValueError(
-            f"{asked}: {data_args.dataset_name or 'the data set'} has no ratings of {', '.join(DIMENSIONS)}; its "
-            f"columns are {', '.join(rows.column_names)}. Name those with ratings: --dimensions COLUMN"
+            _unread_ratings(data_args, asked)
+            or f"{asked}: {name} has no ratings of {', '.join(DIMENSIONS)}; its columns are "
+            f"{', '.join(rows.column_names)}. Name those with ratings: --dimensions COLUMN"
         )
     for name in dimensions:
         feature = rows.features.get(name)
@@ -247,6 +253,29 @@ def _dimensions(data_args: DataArguments, model_args: ModelArguments, rows: data
         if not isinstance(feature, datasets.Value) or not feature.dtype.startswith(("float", "int", "uint")):
             raise ValueError(f"--dimensions {name}: the column holds no numbers")
     return list(dict.fromkeys(dimensions))
+
+
+def _unread_ratings(data_args: DataArguments, asked: str) -> str | None:
+    """Return why the table of own recordings gives no ratings, None for other data."""
+    source = None if data_args.dataset_name is None else find_source(data_args.dataset_name, data_args.data_dir)
+    if source is None or source.corpus != "folder" or source.manifest is not None:
+        return None
+    if "data_files" in data_args.options() or Path(source.path, HEADER).is_file():
+        return None
+    tables = find_tables(Path(source.path))
+    columns = list(dict.fromkeys(name for row in tables[:1] for name in next(read_table(row.path), Row()).columns))
+    if not columns:
+        return f"{asked} needs a table with a column of ratings, and {source.path} has none"
+    ratings = column_pairs(data_args.columns, FIELDS)
+    if named := [ratings.get(name, name) for name in DIMENSIONS if ratings.get(name, name) in columns]:
+        return (
+            f"{asked}: {tables[0].path} has the column {', '.join(named)}, and none of its values could be read as "
+            "numbers. Write ratings as numbers"
+        )
+    return (
+        f"{asked}: {tables[0].path} has no column of {', '.join(DIMENSIONS)}; its columns are {', '.join(columns)}. "
+        "Name the one with ratings: --columns arousal=COLUMN"
+    )
 
 
 def rated_splits(dataset: datasets.DatasetDict, problem: Problem) -> datasets.DatasetDict:

@@ -123,8 +123,8 @@ def with_validation(
             unseen = set(dataset[train_split][label_column]) - set(dataset[validation_split][label_column])
             if unseen:
                 logger.warning(
-                    f"validation has no clip of {', '.join(names[label] for label in sorted(unseen))}: a model is "
-                    "chosen by its UA on the other classes"
+                    f"validation has no clip of {', '.join(names[label] for label in sorted(unseen))}: scores on it "
+                    "are those of the other classes"
                 )
         learnt = set(dataset[train_split][label_column])
         if len(learnt) < 2:

@@ -17,6 +17,7 @@ from .model_facts import read_model_facts
 BUILT_IN = "built-in model"
 _EVERYWHERE = ("0.0.0.0", "::")
 _PORTS = range(7860, 7960)
+_LAST_PORT = 65535
 
 
 def serve(
@@ -47,9 +48,11 @@ def serve(
     Raises:
         ImportError: Gradio is not installed.
         FileNotFoundError: A model is not there.
-        ValueError: A model cannot be opened, or is given twice.
+        ValueError: A model cannot be opened, or is given twice, or there is no such port.
         OSError: The port is taken.
     """
+    if port is not None and not 0 <= port <= _LAST_PORT:
+        raise ValueError(f"--port {port}: ports are from 0 to {_LAST_PORT}")
     with (
         tempfile.TemporaryDirectory(prefix="lssed_hf_serve_") as folder,
         environment_variable("GRADIO_TEMP_DIR", folder),  # read when Gradio is imported, and later

@@ -511,6 +511,7 @@ class TestSplits:
         }
         assert len(notes) == 1 and "the same voices may be on both sides" in notes[0]
         assert ("as no speakers are known (a column 'speaker' or --speaker_pattern names them)" in notes[0]) != known
+        assert ("divided at random by the split scheme random: " in notes[0]) == known
 
     def test_schemes(self, tree, read, write_table, data):
         tree("a.wav", "b.wav", "c.wav", "d.wav")

@@ -152,7 +152,7 @@ class TestForms:
         (data / "mine.csv").write_text(
             "\n".join(["path,label", *(f"{path}.wav,{name}" for path, name in LABELS.items())])
         )
-        assert read(data) == (LABELS, []) and notes == ["folder: labels from mine.csv"]
+        assert read(data) == (LABELS, []) and notes == ["folder: the table is mine.csv"]
 
     def test_labels_in_paths_that_a_table_names(self, data):
         (data / "metadata.csv").write_text("path,label\nclips/one.wav,red\nclips/two.wav,red\n")

@@ -253,7 +253,7 @@ class FolderCorpus(CorpusBuilder):
                 self.note(f"{unusual[0]} is not read: it has no column with paths of recordings")
                 return []
         if unusual:
-            self.note(f"labels from {unusual[0]}")
+            self.note(f"the table is {unusual[0]}")
         return tables
 
     def _columns(self) -> Columns:
@@ -389,7 +389,9 @@ class FolderCorpus(CorpusBuilder):
                 f"--split_scheme speaker needs {_MIN_SPEAKERS} speakers, one for each split, and {number} are known; "
                 f"{advice}, and --split_scheme random does without"
             )
-        reason = f", as {number or 'no'} speakers are known ({advice})" if number < _MIN_SPEAKERS else ""
+        reason = f", as {number or 'no'} speakers are known ({advice})"
+        if number >= _MIN_SPEAKERS:
+            reason = f" by the split scheme {scheme}"
         self.note(
             f"divided at random{reason}: the same voices may be on both sides, so scores say little about new speakers"
         )

@@ -148,7 +148,8 @@ def _multi_label_paragraphs(results: Mapping[str, Any]) -> list[str]:
 
 
 def _rating_paragraphs(results: Mapping[str, Any]) -> list[str]:
-    baseline = results["baseline"]["metrics"]["dimensions"]
+    baseline = results["baseline"]
+    scores = {code(name): baseline["metrics"]["dimensions"][name] for name in results["dimensions"]}
     shown = {
         **results,
         "dimensions": [code(name) for name in results["dimensions"]],
@@ -156,6 +157,6 @@ def _rating_paragraphs(results: Mapping[str, Any]) -> list[str]:
             "mean_ccc": results["intervals"]["mean_ccc"],
             **{code(name): results["intervals"][name] for name in results["dimensions"]},
         },
-        "baseline": {"metrics": {"dimensions": {code(name): baseline[name] for name in results["dimensions"]}}},
+        "baseline": {**baseline, "metrics": {"dimensions": scores}},
     }
     return [rating_table(shown), plain(rating_note(results))]
