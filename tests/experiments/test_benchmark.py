@@ -243,6 +243,8 @@ def test_systems_are_models_or_names_with_flags():
     for texts, message in (
         (["a", "a=b"], "two systems are called 'a'"),
         (["a=--mixup 0.1"], "names no model"),
+        (["x|`$=vgg16"], "is no name of a system; letters, digits"),
+        (["=vgg16"], "'' is no name of a system"),
     ):
         with pytest.raises(ValueError, match=message):
             benchmark.parse_systems(texts)

@@ -4,6 +4,8 @@ import hashlib
 import json
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from interruption import stopped_at
@@ -231,6 +233,36 @@ def test_flags_that_make_no_sense_end_the_program(tmp_path, capsys, argv, messag
     with pytest.raises(SystemExit):
         finetune_daic.main(["--output_dir", str(tmp_path), *argv])
     assert message in capsys.readouterr().err
+
+
+def with_column(interviews, folder, name, values, split=None):
+    """Write the interviews with another column, null where a dictionary of rows has no value."""
+    folder.mkdir()
+    for path in interviews.glob("*.parquet"):
+        table = pq.read_table(path)
+        if split is None or path.name.startswith(split):
+            table = table.drop_columns([name]) if name in table.column_names else table
+            table = table.append_column(name, pa.array([values.get(row) for row in range(len(table))]))
+        pq.write_table(table, folder / path.name)
+    return folder
+
+
+def test_impossible_scores_count_as_unknown(interviews, tmp_path, caplog):
+    values = {0: 99, 1: 99, 2: 99, 3: 24, 6: -1, 9: 0, 12: -7}
+    data = with_column(interviews, tmp_path / "data", "phq8_score", values, "train")
+    with caplog.at_level("WARNING"):
+        found = depression.phq8_scores({"dataset_name": str(data), "label_column_name": "depression"})
+    assert found == {"2": 24, "4": 0}
+    assert "phq8_score of participant 1 (99), 5 (-7) is no number from 0 to 24" in caplog.text
+
+
+def test_utterances_without_participants_are_refused_before_the_runs(interviews, tmp_path, capsys):
+    data = with_column(interviews, tmp_path / "data", "speaker_id", {0: "a"}, "validation")
+    argv = flags(data, tmp_path / "out", "--models", "pyresnet50", "--seeds", "0")
+    assert cli.main(["finetune-daic", *argv]) == 1
+    captured = capsys.readouterr()
+    assert "split 'validation': 17 of 18 utterances have no participant in column 'speaker_id'" in captured.err
+    assert not (tmp_path / "out" / "runs").exists()
 
 
 def test_an_unknown_part_is_named(start, tmp_path, capsys):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file, save_file
 from tiny_classifier import write_classifier
 from tiny_whisper import write_whisper
 from tones import write_ravdess
@@ -301,3 +302,14 @@ def test_a_data_set_in_memory(network, recordings, tmp_path):
     results = lssed_hf.adapt(network, data, tmp_path / "out")
     assert results["num_clips"] == 8 and results["folds"] == "clips" and results["num_folds"] == 2
     assert results["matched_labels"]["wut"] == "angry"
+
+
+def test_a_model_without_finite_scores_is_not_saved(recordings, tmp_path):
+    model = write_classifier(tmp_path / "model", LABELS, dimensions=["arousal"])
+    network = load_file(model / "model.safetensors")
+    (name,) = (name for name in network if name.startswith("dimension_head") and name.endswith("weight"))
+    network[name] = torch.full_like(network[name], 3e38)
+    save_file(network, model / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match="freude/0: the model gives no finite scores"):
+        lssed_hf.adapt(model, recordings, tmp_path / "out")
+    assert not (tmp_path / "out" / "model.safetensors").exists()

@@ -22,7 +22,7 @@ from lssed_hf.experiments.settings import training_settings
 from lssed_hf.inference import load_classifier
 from lssed_hf.inference.classifiers.outputs import MULTI_LABEL
 from lssed_hf.training.arguments import DataArguments, ModelArguments
-from lssed_hf.training.problem import Problem, choose_problem
+from lssed_hf.training.problem import Problem, choose_problem, rated_splits
 from lssed_hf.training.selection import training_splits
 
 
@@ -146,6 +146,17 @@ class TestRegression:
         results = train(corpus, tmp_path / "both", "--problem_type", "regression")
         rated = {name: one["num_rated"] for name, one in results["metrics"]["dimensions"].items()}
         assert rated == {"valence": 8, "arousal": 24} and results["num_utterances"] == 32
+
+    def test_ratings_beyond_float32_are_named(self, caplog):
+        ratings = datasets.Dataset.from_dict({"arousal": [1.0, 2.0, 1e300, float("inf"), None]})
+        with caplog.at_level("WARNING"):
+            parts = rated_splits(
+                datasets.DatasetDict(train=ratings), Problem(["arousal"], "x", "regression", ["arousal"])
+            )
+        assert parts["train"]["arousal"][:] == [1.0, 2.0]
+        assert (
+            "train: ratings that are no finite numbers count as missing: 2 of arousal (such as 1e+300)" in caplog.text
+        )
 
     def test_data_in_memory_without_labels(self, corpus, tmp_path):
         splits = lssed_hf.load_corpus("folder", corpus)

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = _parser()
     args, flags = parser.parse(argv)
-    from ..experiments.depression import Study, make_plans, write_depression
+    from ..experiments.depression import Study, check_participants, make_plans, write_depression
     from ..experiments.runs import is_main_process
 
     parser.require(args, "models")
@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     study = Study(args.output_dir, args.dataset_name, args.seeds, args.evaluate_on, args.select_on, args.threshold)
     plans = make_plans(study, args.models, args.train, args.front_ends, flags)
     parser.check_systems([*filter(None, [args.reference])], [plan.name for plan in plans])
+    if not args.report_only:
+        check_participants(plans, study)
     # Trainings first: the tests for thresholds need them.
     runs = [run for plan in plans for run in plan.runs.values()]
     return parser.run(

@@ -62,21 +62,24 @@ def number_in(row: Row, field: str) -> float | None:
     return number
 
 
+_LARGEST = 3.4e38  # in float32
+
+
 def rating(text: str | None) -> float | None:
-    """Return a finite rating. An optional one that is missing or no number is None, and costs nothing else."""
+    """Return a rating that float32 holds. An optional one that is missing or no number is None, and costs no more."""
     try:
         value = float(text or "")
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) < _LARGEST else None  # nor NaN
 
 
 def rating_in(row: Row, field: str) -> float | None:
-    """Return a finite number, None where the cell is empty."""
+    """Return a number that float32 holds, None where the cell is empty."""
     text = row.first(field)
     value = None if text is None else rating(text.replace(",", "."))
     if text is not None and value is None:
-        raise ValueError(f"{field} {text!r} is no number")
+        raise ValueError(f"{field} {text!r} is no number, or too large")
     return value
 
 

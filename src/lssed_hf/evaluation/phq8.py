@@ -86,4 +86,4 @@ def _figures(truth: np.ndarray, estimates: np.ndarray) -> np.ndarray:
     return np.stack([np.abs(errors).mean(axis=-1), np.sqrt((errors**2).mean(axis=-1)), ccc], axis=-1)
 
 
-__all__ = ["PHQ8_FIGURES", "compare_phq8"]
+__all__ = ["HIGHEST_SCORE", "PHQ8_FIGURES", "compare_phq8"]

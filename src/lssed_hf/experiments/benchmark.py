@@ -48,11 +48,16 @@ def parse_systems(texts: Sequence[str]) -> list[Spec]:
     """Return the systems that texts of the form MODEL or NAME=MODEL FLAGS describe.
 
     Raises:
-        ValueError: A text names no model, or two systems have the same name.
+        ValueError: A text names no model, a name has other characters, or two systems have the same name.
     """
     specs = []
     for text in texts:
         match = re.fullmatch(r"([\w.-]+)=(.*)", text, re.DOTALL)
+        if match is None and "=" in text and "/" not in text.partition("=")[0] and not os.path.isdir(text):
+            raise ValueError(
+                f"{text!r}: {text.partition('=')[0]!r} is no name of a system; letters, digits, '_', '.' and '-' are "
+                "fine"
+            )
         model, *flags = shlex.split(match[2]) if match else [text]
         if not model or model.startswith("--"):
             raise ValueError(f"{text!r} names no model; write NAME=MODEL FLAGS")

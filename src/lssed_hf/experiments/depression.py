@@ -5,6 +5,7 @@ if they are asked for, are chosen on held-out training participants. Nothing els
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..corpora.sources import is_synthetic
 from ..evaluation.depression_report import depression_latex, depression_markdown, flow_section, table_cells
 from ..evaluation.diagnosis import best_threshold
 from ..evaluation.participants import DepressionSystem, compare_depression, participant_run
-from ..evaluation.phq8 import compare_phq8
+from ..evaluation.phq8 import HIGHEST_SCORE, compare_phq8
 from ..evaluation.plots import plot_observed_shares, plot_people, plot_roc
 from ..evaluation.run_results import RunResults, read_run
 from ..files import replacing, write_json
@@ -32,6 +33,8 @@ from .runs import Run, data_arguments
 from .settings import recipe, training_settings
 from .starts import describe_start, describe_trained
 
+
+logger = logging.getLogger(__name__)
 
 #: Fine-tuning of the paper is not described; these are ours, and any flag of `lssed-hf train` takes their place.
 RECIPE = [
@@ -282,20 +285,58 @@ def _phq8(plans: Sequence[Plan], decision: str) -> dict[str, Any]:
 def phq8_scores(settings: Mapping[str, Any]) -> dict[str, int]:
     """Return the PHQ-8 score of each participant of the corpus of a training, without those of unknown scores.
 
-    It is empty for a data set that holds no scores, or is not there any more.
+    It is empty for a data set that holds no scores, or is not there any more. Scores that no questionnaire gives count
+    as unknown, with a warning; -1 and null stand for unknown ones.
     """
     data_args = data_arguments(dict(settings))
     try:
         dataset = data_args.load()
     except FileNotFoundError:
         return {}
-    return {
+    scores = {
         str(speaker): score
         for rows in dataset.values()
         if {"phq8_score", data_args.speaker_column_name} <= set(rows.column_names)
         for speaker, score in zip(rows[data_args.speaker_column_name], rows["phq8_score"], strict=True)
-        if score is not None and score >= 0
+        if score is not None and score != -1 and score == score  # NaN is null to pandas
     }
+    possible = {name: score for name, score in scores.items() if _is_score(score)}
+    if impossible := [f"{name} ({score})" for name, score in scores.items() if name not in possible]:
+        logger.warning(
+            f"phq8_score of participant {', '.join(impossible)} is no number from 0 to {HIGHEST_SCORE}, and counts as "
+            f"unknown: correct it in {data_args.dataset_name}"
+        )
+    return possible
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= HIGHEST_SCORE
+
+
+def check_participants(plans: Sequence[Plan], study: Study) -> None:
+    """Check that each utterance to score has a participant.
+
+    Raises:
+        ValueError: An utterance has none.
+    """
+    settings = next(iter(plans[0].runs.values())).settings
+    data_args = data_arguments(dict(settings))
+    if data_args.streaming:
+        return
+    try:
+        dataset = data_args.load()
+    except FileNotFoundError:  # which the runs will tell, unless they are finished
+        return
+    column, split = data_args.speaker_column_name, SPLITS[study.evaluate_on]
+    if split not in dataset:
+        return
+    rows = dataset[split]
+    known = [speaker not in (None, "") for speaker in rows[column]] if column in rows.column_names else []
+    if len(rows) > sum(known):
+        raise ValueError(
+            f"{data_args.dataset_name}, split {split!r}: {len(rows) - sum(known):,} of {len(rows):,} utterances have "
+            f"no participant in column {column!r}; name the column by --speaker_column_name, or take them out"
+        )
 
 
 def _depression_run(run: Run) -> RunResults:

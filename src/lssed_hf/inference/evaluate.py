@@ -40,7 +40,7 @@ from .classifiers.outputs import Outputs
 from .classifiers.pretrained import DEFAULT_MODEL
 from .fgsm import real_and_fake_probabilities
 from .speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
-from .targets import ratings_of, several_labels
+from .targets import ratings_of, several_labels, too_large_ratings
 from .trained_on import training_baselines, training_warning
 
 
@@ -372,6 +372,8 @@ def _rated_rows(rows: datasets.Dataset, outputs: Outputs) -> tuple[datasets.Data
         ValueError: A regression is to be scored on rows without any rating.
     """
     columns = [name for name in outputs.dimensions if name in rows.column_names]
+    if too_large := too_large_ratings(rows, columns):
+        logger.warning(f"ratings that are no finite numbers count as missing: {too_large}; correct them")
     known = ~np.isnan(ratings_of(rows, columns)) if columns else np.zeros((len(rows), 0), bool)
     rated = [name for name, column in zip(columns, known.T) if column.any()]
     if missing := [name for name in outputs.dimensions if name not in rated]:

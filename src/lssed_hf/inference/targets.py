@@ -14,8 +14,20 @@ SECONDARY = "secondary_emotions"
 
 def ratings_of(rows: datasets.Dataset, dimensions: Sequence[str]) -> np.ndarray:
     """Return ratings, float32 (rows, num_dimensions), NaN where they are unknown or no finite number."""
-    ratings = np.stack([np.array(list(rows[name]), dtype=np.float32) for name in dimensions], axis=1)
+    with np.errstate(over="ignore"):
+        ratings = np.stack([np.array(list(rows[name]), dtype=np.float32) for name in dimensions], axis=1)
     return np.where(np.isfinite(ratings), ratings, np.float32(np.nan))
+
+
+def too_large_ratings(rows: datasets.Dataset, dimensions: Sequence[str]) -> str:
+    """Return how many ratings of each dimension are infinite in float32, for people, and one of them; "" for none."""
+    largest, found = np.finfo(np.float32).max, []
+    for name in dimensions:
+        values = np.array(list(rows[name]), dtype=np.float64)
+        values = values[np.abs(values) > largest]
+        if len(values):
+            found.append(f"{len(values):,} of {name} (such as {values[0]:g})")
+    return ", ".join(found)
 
 
 def several_labels(rows: datasets.Dataset, main: np.ndarray, labels: Sequence[str]) -> np.ndarray:
@@ -38,4 +50,4 @@ def several_labels(rows: datasets.Dataset, main: np.ndarray, labels: Sequence[st
     return targets
 
 
-__all__ = ["SECONDARY", "ratings_of", "several_labels"]
+__all__ = ["SECONDARY", "ratings_of", "several_labels", "too_large_ratings"]

@@ -146,6 +146,9 @@ def adapt_model(
     values = compute_rows(
         classifiers, rows, data_args.audio_column_name, lambda model, clips: model.embeddings(clips), "Embedding"
     ).astype(np.float64)
+    # Refuses a model whose outputs behind the embeddings are not finite; one clip tells.
+    first, audio_column = rows.select([0]), data_args.audio_column_name
+    compute_rows(classifiers[:1], first, audio_column, lambda model, clips: model.scores(clips), "Scoring")
     clips = Embeddings(values[:, None], labels, speakers, [""] * len(rows))
     head = statistics_head(classifier) if statistics else _network_head(linear, values)
     views = (BY_SPEAKER,) if known else (WITHOUT_SPEAKERS,)

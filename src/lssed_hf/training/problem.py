@@ -20,7 +20,7 @@ from ..inference.classifiers.checks import check_labels
 from ..inference.classifiers.loading import find_model
 from ..inference.classifiers.outputs import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from ..inference.classifiers.svm import CLASSICAL
-from ..inference.targets import SECONDARY, ratings_of, several_labels
+from ..inference.targets import SECONDARY, ratings_of, several_labels, too_large_ratings
 from ..labels import label_numbers
 from ..models.registry import list_models
 from .arguments import DataArguments, ModelArguments, RecipeArguments
@@ -288,6 +288,8 @@ def rated_splits(dataset: datasets.DatasetDict, problem: Problem) -> datasets.Da
         return dataset
     parts = {}
     for split, rows in dataset.items():
+        if too_large := too_large_ratings(rows, problem.dimensions):
+            logger.warning(f"{split}: ratings that are no finite numbers count as missing: {too_large}; correct them")
         known = ~np.isnan(ratings_of(rows, problem.dimensions))
         for name, column in zip(problem.dimensions, known.T):
             if not column.any():

@@ -614,6 +614,11 @@ class TestRatings:
         assert "valence" not in rows.column_names
         assert any("arousal" in line and "'high'" in line for line in notes)
 
+    def test_numbers_beyond_float32_are_named(self, write_table, load, notes):
+        write_table([{**self.ROWS[0], "mood": "1e300"}, *self.ROWS[1:]])
+        assert load(columns={"arousal": "mood"})["train"]["arousal"][:] == [None, 1.25, None, None]
+        assert any("arousal" in line and "'1e300'" in line for line in notes)
+
     def test_a_column_without_ratings_adds_nothing(self, write_table, load):
         write_table([{**row, "arousal": ""} for row in self.ROWS])
         assert "arousal" not in load()["train"].column_names
