@@ -17,7 +17,19 @@ SOURCE = Path(lssed_hf.__file__).parent
 
 # Modules and packages from the lowest: each may import those of its own rank and below.
 RANKS = [
-    {"environment", "escaping", "labels", "files", "lookup", "ray_cluster", "scan", "decoding", "suggest", "unpack"},
+    {
+        "environment",
+        "escaping",
+        "labels",
+        "files",
+        "lookup",
+        "ray_cluster",
+        "scan",
+        "decoding",
+        "suggest",
+        "unpack",
+        "wording",
+    },
     {"audio"},
     {"corpora", "models", "evaluation"},
     {"registration"},

@@ -141,7 +141,7 @@ class TestIemocap:
         rows = load("iemocap", release)
         assert set(whole["id"]) - set(rows["id"]) == {path.stem}
         [line] = [line for line in notes if path.name in line]
-        assert line.startswith("iemocap: 1 utterances are left out: ")
+        assert line.startswith("iemocap: 1 utterance is left out: ")
 
     def test_a_damaged_dialog(self, release, load, notes):
         whole = load("iemocap", release)
@@ -406,7 +406,7 @@ class TestAmbiguousUtterancesOfEmodb2:
         (release / name).write_text("\n".join(lines), encoding="latin-1")
         assert load("emodb", release)["id"] == rows["id"][1:]
         reason = "fewer than 80% recognised its emotion (keep_ambiguous=True keeps these)"
-        assert f"emodb: 1 utterances are left out: {reason}" in notes
+        assert f"emodb: 1 utterance is left out: {reason}" in notes
         assert load("emodb", release, keep_ambiguous=True)["id"] == rows["id"][:]
         shutil.rmtree(release / "laryngo")  # version 1 keeps all of its utterances
         assert load("emodb", release)["id"] == rows["id"][:]

@@ -170,7 +170,7 @@ def test_audio_outside_of_the_challenge(make, read, load, write_clip, monkeypatc
     warnings = []
     monkeypatch.setattr(base.logger, "warning", warnings.append)
     assert load(data)["train"]["id"] == ["Ohm_01_000_00"]
-    assert warnings == [f"fau_aibo: 1 utterances are left out: {reason}"]
+    assert warnings == [f"fau_aibo: 1 utterance is left out: {reason}"]
 
 
 def test_two_files_of_one_chunk(make, read, write_clip):

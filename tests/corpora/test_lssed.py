@@ -166,7 +166,7 @@ class TestMetadata:
         rows = [{**row, "is_Chinese": "0"} for row in people(4, 1)]
         rows[1]["is_Chinese"] = value
         assert sorted(load(release(rows))["speaker_id"]) == ["0001", "0003", "0004"]
-        assert warnings == ["lssed: 1 utterances are left out: is_Chinese is set (keep_chinese=True keeps these)"]
+        assert warnings == ["lssed: 1 utterance is left out: is_Chinese is set (keep_chinese=True keeps these)"]
 
     def test_byte_order_mark_and_short_lines(self, release, load):
         folder = release([{**row, "transcript": "Yes."} for row in people(3, 1)])
@@ -272,7 +272,7 @@ class TestSplits:
         rows[0]["split"] = ""
         splits = self.load(release(rows), tmp_path)
         assert {name: len(rows) for name, rows in splits.items()} == {"train": 2}
-        assert warnings == ["lssed: 1 utterances without a split are left out"]
+        assert warnings == ["lssed: 1 utterance without a split is left out"]
 
     @pytest.mark.parametrize("scheme", ["paper", "speaker"])
     def test_benchmark_and_default_hold_out_the_same_utterances(self, release, tmp_path, scheme):

@@ -214,8 +214,8 @@ class TestDefects:
         sound = {"train_dia38_utt5", "dev_dia38_utt5", "test_dia110_utt7", "test_dia125_utt3", "test_dia309_utt0"}
         assert rows_of(load(folder)).keys() == sound
         assert sorted(warnings) == [
-            "meld: 1 utterances are left out: the release lacks the file",
-            "meld: 1 utterances are left out: the release's file is corrupt",
+            "meld: 1 utterance is left out: the release lacks the file",
+            "meld: 1 utterance is left out: the release's file is corrupt",
             "meld: 3 utterances are left out: lasts minutes, badly cut (keep_badly_cut=True keeps these)",
         ]
         utterances, rejects = read(folder)

@@ -135,7 +135,7 @@ def test_clips_without_a_line_are_counted(two, load, caplog):
     with caplog.at_level("WARNING"):
         splits = load(two())
     assert {name: len(rows) for name, rows in splits.items()} == {"test": 1}
-    assert "nemo: 1 utterances are left out: no line of data.tsv names it" in caplog.messages
+    assert "nemo: 1 utterance is left out: no line of data.tsv names it" in caplog.messages
 
 
 @pytest.mark.parametrize(("cells", "read_as"), [("robot\t26", (None, 26.0)), ("male\told", ("male", None))])

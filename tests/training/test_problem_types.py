@@ -81,6 +81,22 @@ class TestRegression:
         assert not (regression / "confusion_matrix.png").exists()
         assert "arousal, mean of the training set" in (regression / "report.md").read_text()
 
+    @pytest.mark.parametrize(
+        ("valence", "expected"),
+        [
+            (
+                [1.0, None, 2.0],
+                "without ratings: 1 of arousal, 1 of valence; 1 clip without any is left out",
+            ),
+            ([1.0, 3.0, 2.0], "train: 3 clips, without ratings: 1 of arousal; all are kept"),
+        ],
+    )
+    def test_clips_without_ratings_are_counted(self, caplog, valence, expected):
+        rows = datasets.Dataset.from_dict({"arousal": [1.0, None, 2.0], "valence": valence})
+        problem = Problem(["arousal", "valence"], "emotion", "regression", ["arousal", "valence"])
+        kept = rated_splits(datasets.DatasetDict(train=rows), problem)["train"]
+        assert expected in caplog.text and len(kept) == 2 + (valence[1] is not None)
+
     def test_predictions_are_those_that_were_scored(self, regression):
         pairs = np.array([[row["reference_arousal"], row["prediction_arousal"]] for row in rows_of(regression)], float)
         results = json.loads((regression / "results.json").read_text())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..wording import counted
 from .experiment_parser import aligned
 from .grouped_parser import print_recorded_help
 
@@ -98,10 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _summary(model: str, results: Mapping[str, Any]) -> str:
     """Return what the clips are, and the table of scores."""
     counts = ", ".join(f"{count} {label}" for label, count in results["clips_by_label"].items())
-    speakers = f" of {results['num_speakers']} speakers" if results["num_speakers"] else ""
+    speakers = f" of {counted(results['num_speakers'], 'speaker')}" if results["num_speakers"] else ""
     renamed = {name: label for name, label in (results["matched_labels"] or {}).items() if name != label}
     classes = len(results["clips_by_label"])
-    lines = [f"{model} is adapted to {results['num_clips']} clips{speakers} in {classes} classes: {counts}"]
+    lines = [f"{model} is adapted to {counted(results['num_clips'], 'clip')}{speakers} in {classes} classes: {counts}"]
     if renamed:
         lines.append(f"Labels: {', '.join(f'{name} is {label}' for name, label in renamed.items())}")
     rows = [

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..wording import counted
 from .parser import CommandParser, add_recording_arguments
 
 
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     done = "replaced in" if replaced else "added to"
-    count = f"{statistics.num_clips} recording{'s' if statistics.num_clips > 1 else ''}"
+    count = counted(statistics.num_clips, "recording")
     print(
         f"{args.speaker}: {count}, {statistics.seconds:.1f} s, {done} {args.speakers}",
         file=sys.stderr,

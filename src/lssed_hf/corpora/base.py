@@ -22,6 +22,7 @@ from ..decoding.source import placeholder_problem
 from ..files import content_folders
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS, emotion_of_word
 from ..suggest import did_you_mean
+from ..wording import count_left_out
 from .source_files import source_hash
 
 
@@ -486,7 +487,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
             else:
                 splits[split].append((row, label))
         if without_split:
-            self.note(f"{without_split:,} utterances without a split are left out")
+            self.note(count_left_out(without_split, "utterance", "without a split"))
         if left_out:
             self.note(left_out_line(self.config.name, left_out, len(utterances)))
         return [
@@ -503,7 +504,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         """Note the utterances that a rule leaves out and damaged ones, and raise an error for other faulty ones."""
         left_out = [reject for reject in rejects if reject.by_rule or reject.damaged]
         for reason, number in Counter(reject.reason for reject in left_out).items():
-            self.note(f"{number:,} utterances are left out: {reason}")
+            self.note(f"{count_left_out(number, 'utterance')}: {reason}")
         if faulty := [reject for reject in rejects if not (reject.by_rule or reject.damaged)]:
             advice = (
                 f", or leave them out with `lssed-hf prepare {self.name} {data_dir} OUT`, which lists them all in "

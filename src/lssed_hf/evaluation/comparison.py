@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..wording import counted
 from .fairness import fairness, fairness_table
 from .intervals import SCORES
 from .leakage import leakage_sentence, worst_leakage
@@ -185,9 +186,9 @@ def comparison_markdown(
         difference: Difference of the task from that of the paper's Table 5 in words, "" for none. Default: it is
             another task, and the paper's figures are left out.
     """
-    size = f"{comparison['num_utterances']:,} utterances"
+    size = counted(comparison["num_utterances"], "utterance")
     if comparison["num_speakers"] is not None:
-        size += f" of {comparison['num_speakers']:,} speakers"
+        size += f" of {counted(comparison['num_speakers'], 'speaker')}"
     several = any(len(row["seeds"]) > 1 for row in comparison["systems"])
     resampled = "utterances" if comparison["num_speakers"] is None else "speakers"
     chance = "" if several else " and seed, of which there is one"

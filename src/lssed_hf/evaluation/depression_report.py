@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..wording import counted
 from .intervals import SCORES
 from .participants import LEVELS
 from .phq8 import HIGHEST_SCORE, PHQ8_FIGURES
@@ -88,9 +89,9 @@ def _base_rate(comparison: Mapping[str, Any]) -> float:
 def _table_notes(comparison: Mapping[str, Any], corpus: str, split: str, difference: str | None) -> list[str]:
     rule = {"mean": "mean probability", "vote": "majority vote"}[comparison["decision"]]
     notes = [
-        f"Tested on the {split} set of {corpus}: {comparison['num_utterances']:,} utterances of "
-        f"{comparison['num_participants']} participants, {comparison['num_depressed']} of them depressed. A "
-        f"participant is decided on by the {rule} of the utterances, at a half.",
+        f"Tested on the {split} set of {corpus}: {counted(comparison['num_utterances'], 'utterance')} of "
+        f"{counted(comparison['num_participants'], 'participant')}, {comparison['num_depressed']} of them depressed. "
+        f"A participant is decided on by the {rule} of the utterances, at a half.",
         "Brackets hold 95 % intervals. By participant they are those of the next section. By utterance they are "
         "of the same kinds, for an effective number of utterances that is at most the number of participants (Korn "
         "and Graubard 1998).",
@@ -318,9 +319,9 @@ def _flow_note(flow: Sequence[Mapping[str, Any]], comparison: Mapping[str, Any],
     )
     kept = sum(row["participants"] for row in flow if row["split"] == split and row["outcome"] == "kept")
     if missing := kept - comparison["num_participants"]:
-        note += (
-            f" **Of the scored set, {abs(missing)} are {'missing from' if missing > 0 else 'beyond'} these counts.**"
-        )
+        verb = "is" if abs(missing) == 1 else "are"
+        place = "missing from" if missing > 0 else "beyond"
+        note += f" **Of the scored set, {abs(missing)} {verb} {place} these counts.**"
     return note
 
 

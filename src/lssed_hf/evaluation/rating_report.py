@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..escaping import plain
+from ..wording import count_left_out
 from .ratings import RATING_SCORES
 from .text_tables import bracket_note, group_table, markdown_table, score_cell, size_words
 
@@ -45,7 +46,7 @@ def rating_sections(results: Mapping[str, Any]) -> list[str]:
     """
     size = size_words(results)
     if results.get("num_unrated"):
-        size += f"; {results['num_unrated']:,} without ratings are left out"
+        size += f"; {count_left_out(results['num_unrated'], 'utterance', 'without ratings')}"
     rated = {name: one["num_rated"] for name, one in results["metrics"]["dimensions"].items()}
     if any(count < results["num_utterances"] for count in rated.values()):
         size += f"; rated: {', '.join(f'{plain(name)} {count:,}' for name, count in rated.items())}"

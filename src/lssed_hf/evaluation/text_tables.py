@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..escaping import one_line, table_cell
+from ..wording import counted
 
 
 _LATEX = {
@@ -64,8 +65,8 @@ def bracket_note(results: Mapping[str, Any]) -> str:
 
 def size_words(results: Mapping[str, Any]) -> str:
     """Return the numbers of utterances and of known speakers in words."""
-    size = f"{results['num_utterances']:,} utterances"
-    return size if results["num_speakers"] is None else f"{size}, {results['num_speakers']:,} speakers"
+    size = counted(results["num_utterances"], "utterance")
+    return size if results["num_speakers"] is None else f"{size}, {counted(results['num_speakers'], 'speaker')}"
 
 
 def group_table(

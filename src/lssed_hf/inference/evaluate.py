@@ -33,6 +33,7 @@ from ..evaluation.report import (
 )
 from ..files import check_writable, read_json, replacing
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word, label_numbers
+from ..wording import count_left_out, counted
 from . import AudioClassifier
 from .classifiers.classifier import Classifier
 from .classifiers.loading import find_model, load_scorer
@@ -385,8 +386,9 @@ def _rated_rows(rows: datasets.Dataset, outputs: Outputs) -> tuple[datasets.Data
     if outputs.labels or known.any(axis=1).all():
         return rows, outputs, 0
     kept = np.flatnonzero(known.any(axis=1))
-    logger.warning(f"{len(rows) - len(kept):,} of {len(rows):,} clips have no rating and are left out")
-    return rows.select(kept), outputs, len(rows) - len(kept)
+    unrated = len(rows) - len(kept)
+    logger.warning(f"of {counted(len(rows), 'clip')}, {count_left_out(unrated, 'clip', 'without a rating')}")
+    return rows.select(kept), outputs, unrated
 
 
 def score_predictions(

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from ..wording import counted
 from .statistics import UNKNOWN
 
 
@@ -61,9 +62,9 @@ def plot_statistics(statistics: Mapping[str, Any], path: str | os.PathLike) -> P
 
 def _summary(statistics: Mapping[str, Any]) -> str:
     corpus = statistics["corpus"]
-    facts = [f"{corpus['utterances']:,} utterances"]
+    facts = [counted(corpus["utterances"], "utterance")]
     if corpus["speakers"] is not None:
-        facts.append(f"{corpus['speakers']:,} speakers")
+        facts.append(counted(corpus["speakers"], "speaker"))
     if (seconds := corpus["seconds"]) is not None:
         facts.append(f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes")
     return f"{_shortened(statistics['name'], 40)}: {', '.join(facts)}"

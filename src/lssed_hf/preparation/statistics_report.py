@@ -7,6 +7,7 @@ from typing import Any
 
 from ..escaping import table_cell
 from ..files import replacing, write_json
+from ..wording import counted
 from .statistics import UNKNOWN
 
 
@@ -62,13 +63,13 @@ def _format_speakers(speakers: Mapping[str, Any] | None) -> list[str]:
         f"Utterances per speaker: {each['min']:,} to {each['max']:,}, median {each['median']:,g}.",
     ]
     if speakers["utterances_without"]:
-        parts.append(f"{_count(speakers['utterances_without'], 'utterance')} of unknown speakers.")
+        parts.append(f"{counted(speakers['utterances_without'], 'utterance')} of unknown speakers.")
     if inconsistent := speakers["inconsistent"]:
         lines = []
         for person in inconsistent:
             seen = [f"{value} {n:,}" for field in ("gender", "age_group") for value, n in person[field].items()]
             lines.append(f"{person['speaker_id']}: {', '.join(seen)}")
-        title = f"{_count(len(inconsistent), 'speaker')} with several genders or age groups (utterances of each):"
+        title = f"{counted(len(inconsistent), 'speaker')} with several genders or age groups (utterances of each):"
         parts.append(f"{title}\n\n{_list(lines)}")
     return parts
 
@@ -87,7 +88,7 @@ def _format_emotions(statistics: Mapping[str, Any]) -> list[str]:
         parts.append(f"No utterance: {', '.join(absent)}.")
     if secondary["utterances"]:
         counts = ", ".join(f"{emotion} {number:,}" for emotion, number in secondary["counts"].items())
-        parts.append(f"{_count(secondary['utterances'], 'utterance')} with secondary emotions: {counts}.")
+        parts.append(f"{counted(secondary['utterances'], 'utterance')} with secondary emotions: {counts}.")
     elif statistics["label_column"] == "emotion":
         parts.append("No secondary emotions.")
     if statistics["label_column"] != "emotion" and statistics["label_speakers"]:
@@ -119,7 +120,7 @@ def _leak(pair: Mapping[str, Any]) -> str:
     (one, other), utterances = pair["splits"], pair["utterances"]
     verb = "is" if pair["speakers"] == 1 else "are"
     return (
-        f"Warning: {_count(pair['speakers'], 'speaker')} {verb} in both {one} and {other} ({utterances[one]:,} and "
+        f"Warning: {counted(pair['speakers'], 'speaker')} {verb} in both {one} and {other} ({utterances[one]:,} and "
         f"{utterances[other]:,} utterances). A model may know their voices, so scores say little about new speakers."
     )
 
@@ -140,7 +141,7 @@ def _format_durations(durations: Mapping[str, Any]) -> list[str]:
         parts.append(_table(["seconds", *histogram["splits"], "total"], rows))
     if unreadable := durations["unreadable"]:
         lines = [f"{clip['id']} ({clip['split']}): {clip['reason']}" for clip in unreadable]
-        parts.append(f"{_count(len(unreadable), 'clip')} without a duration, in no sum above:\n\n{_list(lines)}")
+        parts.append(f"{counted(len(unreadable), 'clip')} without a duration, in no sum above:\n\n{_list(lines)}")
     return parts
 
 
@@ -185,10 +186,6 @@ def _difference(number: int | None, as_text: Callable[[int], str] = _number) -> 
     if number is None:
         return UNKNOWN
     return f"{'+' if number > 0 else '−'}{as_text(abs(number))}" if number else "equal"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _hours(seconds: float | None) -> str:

@@ -21,6 +21,7 @@ from ..inference.classifiers.statistics import StatisticsClassifier
 from ..inference.predict import speakers_of_paths
 from ..inference.speaker_normalization import SpeakerArguments, compute_rows, speaker_classifiers, speakers_of
 from ..labels import emotion_of_word, label_numbers
+from ..wording import counted
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .head_adaptation import BY_SPEAKER, ENOUGH_CLIPS, WITHOUT_SPEAKERS, Adapter, cross_validate
 from .pretrained import label_maps
@@ -284,7 +285,7 @@ def _notes(results: dict[str, Any], model_labels: Sequence[str]) -> list[str]:
             "about new speakers"
         )
     elif results["num_speakers"] < _FEW_SPEAKERS:
-        notes.append(f"{results['num_speakers']} speakers: intervals are too narrow")
+        notes.append(f"{counted(results['num_speakers'], 'speaker')}: intervals are too narrow")
     if results["confidence"] is None:
         notes.append("too few clips for cross-validation: how good the adapted model is, is unknown")
     changes = {view: scores["change"] for view, scores in results["unweighted_accuracy"].items() if scores["change"]}

@@ -36,6 +36,7 @@ from ..models.espnet.generation_espnet_asr import DEFAULTS
 from ..models.espnet.modeling_espnet_asr import EspnetAsrForSpeechSeq2Seq
 from ..models.espnet.processing_espnet_asr import IGNORED, EspnetAsrProcessor
 from ..models.espnet.tokenization_espnet_asr import EspnetAsrTokenizer
+from ..wording import count_left_out, counted
 from .arrays import row_frames
 from .asr_arguments import AsrDataArguments, AsrModelArguments, AsrRecipeArguments
 from .data import frame_counts
@@ -234,7 +235,7 @@ def load_transcribed(
                 rejected += [(label, split, *row) for row in unusable]
     for _, reason in sorted({(row[0], row[3]) for row in rejected}):
         count = sum(row[3] == reason for row in rejected)
-        logger.warning(f"{count} utterances are left out ({reason}); rejected.csv lists them")
+        logger.warning(f"{count_left_out(count, 'utterance')} ({reason}), see rejected.csv")
     splits = {split: datasets.concatenate_datasets(rows) for split, rows in parts.items() if rows}
     for split in ("train", "validation"):
         if not len(splits.get(split, ())):
@@ -456,7 +457,7 @@ def _report(results, transcripts, rejected, data_args, model, args, normalizatio
         + ", apostrophes inside of words kept, white space joined. Numbers and abbreviations are not spelt out."
     ]
     if rejected:
-        notes.append(f"{len(rejected)} utterances without a usable transcript are listed in rejected.csv.")
+        notes.append(f"{counted(len(rejected), 'utterance')} without a usable transcript: see rejected.csv.")
     path = write_transcripts(Path(args.output_dir) / "transcripts.csv", transcripts)
     report = write_transcript_report(results, args.output_dir, context=context, notes=notes)
     print(f"{rates_table(results)}\n\nReport: {report}\nTranscripts: {path}")

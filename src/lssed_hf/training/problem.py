@@ -23,6 +23,7 @@ from ..inference.classifiers.svm import CLASSICAL
 from ..inference.targets import SECONDARY, ratings_of, several_labels, too_large_ratings
 from ..labels import label_numbers
 from ..models.registry import list_models
+from ..wording import count_left_out, counted
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .rating_head import last_layer, put_rating_head
 
@@ -297,10 +298,14 @@ def rated_splits(dataset: datasets.DatasetDict, problem: Problem) -> datasets.Da
                     f"no clip of the split {split!r} has a rating of {name}: leave it out of --dimensions"
                 )
         rated = known.any(axis=1)
-        missing = ", ".join(f"{(~column).sum():,} of {name}" for name, column in zip(problem.dimensions, known.T))
+        missing = ", ".join(
+            f"{(~column).sum():,} of {name}" for name, column in zip(problem.dimensions, known.T) if not column.all()
+        )
         if not known.all():
-            left = f"{(~rated).sum():,} clips without any are left out" if not problem.multitask else "all are kept"
-            logger.warning(f"{split}: {len(rows):,} clips, without ratings: {missing}; {left}")
+            left = "all are kept"
+            if not (problem.multitask or rated.all()):
+                left = count_left_out((~rated).sum(), "clip", "without any")
+            logger.warning(f"{split}: {counted(len(rows), 'clip')}, without ratings: {missing}; {left}")
         parts[split] = rows if problem.multitask or rated.all() else rows.select(np.flatnonzero(rated))
     return datasets.DatasetDict(parts)
 

@@ -12,6 +12,7 @@ from ..corpora.sources import COLUMNS, encode_labels, find_source, load_splits, 
 from ..corpora.splits import draw_clips, speaker_split
 from ..corpora.streamed import take_clips
 from ..labels import label_numbers
+from ..wording import counted
 from .arguments import DataArguments
 
 
@@ -165,8 +166,9 @@ def _held_out_clips(
     group_labels = [label for label, is_known in zip(labels, known) if is_known]
     names = None if label_column is None else rows.features[label_column].names
     if held_out := held_out_with_all_labels(groups, group_labels, data_args.validation_fraction, seed, names):
-        if not known.all():
-            logger.warning(f"{(~known).sum()} clips of unknown speakers stay in the training split")
+        if number := int((~known).sum()):
+            verb = "stays" if number == 1 else "stay"
+            logger.warning(f"{counted(number, 'clip')} of unknown speakers {verb} in the training split")
         return np.array([speaker in held_out for speaker in speakers])
 
     several = len(set(groups)) > 1

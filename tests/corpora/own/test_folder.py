@@ -533,7 +533,7 @@ class TestSplits:
         write_table(rows)
         splits = load()
         assert "1/1" in splits["train"]["id"][:] and sum(map(len, splits.values())) == 16
-        assert notes == ["folder: 1 clips of unknown speakers are for training; test speakers may be among them"]
+        assert notes == ["folder: 1 clip of unknown speakers is for training; test speakers may be among them"]
 
     @pytest.mark.parametrize(("number", "word"), [(2, "2"), (0, "no")])
     def test_too_few_speakers(self, tree, load, write_table, notes, number, word):

@@ -139,7 +139,7 @@ class TestForms:
         (data / "metadata.csv").write_text("path,label\nclips/one.wav,red\nclips/two.wav,\n")
         assert len(read(data)[1]) == 1
         assert notes == [
-            "folder: 1 audio files are left out, as no row of metadata.csv names them: clips/three.wav",
+            "folder: 1 audio file is left out, as no row of metadata.csv names them: clips/three.wav",
         ]
 
     def test_a_table_of_something_else_beside_folders(self, data, notes):

@@ -51,6 +51,7 @@ from typing import Any, NoReturn
 import datasets
 
 from ...labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS
+from ...wording import counted
 from .. import emodb, ravdess
 from ..base import (
     DIMENSIONS,
@@ -378,7 +379,9 @@ class FolderCorpus(CorpusBuilder):
         number = len(set(speakers))
         if scheme == "speaker" and number >= _MIN_SPEAKERS:
             if unknown := len(utterances) - len(speakers):
-                self.note(f"{unknown:,} clips of unknown speakers are for training; test speakers may be among them")
+                verb = "is" if unknown == 1 else "are"
+                clips = f"{counted(unknown, 'clip')} of unknown speakers"
+                self.note(f"{clips} {verb} for training; test speakers may be among them")
             split_of = dict(zip(speakers, assign_speakers(speakers)))
             return [split_of.get(row.speaker_id, "train") for row in utterances]
         advice = "a column 'speaker' or --speaker_pattern names them"

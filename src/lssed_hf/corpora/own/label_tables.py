@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...scan import RECORDING_SUFFIXES
+from ...wording import count_left_out
 from ..base import DIMENSIONS, CorpusDataError, Reject
 from ..fields import SPLIT_NAMES
 from ..tables import SPREADSHEET_SUFFIXES, TABLE_SUFFIXES, Row, read_table, rename_columns
@@ -347,4 +348,4 @@ def unnamed_line(files: Sequence[Path], data_dir: Path, tables: Sequence[Table])
     names = ", ".join(str(path.relative_to(data_dir)) for path in files[:_SHOWN])
     more = ", ..." if len(files) > _SHOWN else ""
     where = ", ".join(os.path.relpath(table.path, data_dir) for table in tables)
-    return f"{len(files):,} audio files are left out, as no row of {where} names them: {names}{more}"
+    return f"{count_left_out(len(files), 'audio file')}, as no row of {where} names them: {names}{more}"

@@ -17,7 +17,9 @@ from ...evaluation.report import (
     speaker_normalization_note,
     summary_table,
 )
+from ...evaluation.text_tables import size_words
 from ...evaluation.wer import rates_table
+from ...wording import count_left_out
 
 
 #: Scores of classification, and for each the metric of the Hub, its arguments, and its name for people.
@@ -95,9 +97,9 @@ def result_paragraphs(results: Mapping[str, Any]) -> list[str]:
     if "test_sets" in results:
         return _recognition_paragraphs(results, context)
     dataset = Path(one_line(context.get("dataset") or "unknown data")).name
-    size = f"{results['num_utterances']:,} utterances"
-    size += "" if results["num_speakers"] is None else f", {results['num_speakers']:,} speakers"
-    size += f"; {results['num_unrated']:,} without ratings are left out" if results.get("num_unrated") else ""
+    size = size_words(results)
+    if results.get("num_unrated"):
+        size += f"; {count_left_out(results['num_unrated'], 'utterance', 'without ratings')}"
     parts = [
         f"### {code(dataset)}, split {code(context.get('split') or 'unknown')}",
         *([f"**{plain(context['warning'])}**"] if context.get("warning") else []),

@@ -16,6 +16,7 @@ from ...corpora.daic.transcripts import HEADER as DAIC_WOZ_HEADER
 from ...corpora.daic.transcripts import is_comma_copy, read_daic_woz, read_e_daic
 from ...corpora.fields import decimal
 from ...corpora.tables import TABLE_SUFFIXES, read_table, read_text
+from ...wording import counted
 
 
 logger = logging.getLogger(__name__)
@@ -183,7 +184,8 @@ def _read_transcript(path: Path) -> list[Turn] | None:
     if mended.left_out:
         reasons = Counter(reason for _, _, reason in mended.left_out)
         listed = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
-        logger.warning(f"{path}: {len(mended.left_out)} of {len(rows)} rows are left out: {listed}")
+        verb = "is" if len(mended.left_out) == 1 else "are"
+        logger.warning(f"{path}: {len(mended.left_out)} of {counted(len(rows), 'row')} {verb} left out: {listed}")
     if repairs.offset:
         logger.warning(f"{path}: times are moved by {repairs.offset:g} s, because the transcript is misaligned")
     speakers = {row.line: row.speaker for row in rows}
