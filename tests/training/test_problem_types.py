@@ -121,6 +121,7 @@ class TestRegression:
         ratings = json.loads((regression / "training.json").read_text())["ratings"]["arousal"]
         assert 1 <= ratings["min"] < 2 and 6 < ratings["max"] <= 7 and ratings["num_clips"] == 80
         card = (regression / "README.md").read_text()
+        assert "It rates every sound" in card and "classes, noise" not in card and "Labels tell" not in card
         assert "CCC of arousal" in card and "scale of the ratings below" in card
         assert "| **`arousal`** |" in card and "| `arousal`, mean of the training set |" in card
 

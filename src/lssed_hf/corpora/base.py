@@ -506,13 +506,15 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         for reason, number in Counter(reject.reason for reject in left_out).items():
             self.note(f"{count_left_out(number, 'utterance')}: {reason}")
         if faulty := [reject for reject in rejects if not (reject.by_rule or reject.damaged)]:
-            advice = (
-                f", or leave them out with `lssed-hf prepare {self.name} {data_dir} OUT`, which lists them all in "
-                "rejects.csv"
-            )
+            advice = "give another folder or configuration"
+            if num_good:
+                advice = (
+                    f"leave them out with `lssed-hf prepare {self.name} {data_dir} OUT`, which lists them all in "
+                    "rejects.csv"
+                )
             raise CorpusDataError(
                 f"{self.name}: {len(faulty)} of {num_good + len(rejects)} utterances cannot be used: "
-                f"{reasons_line(faulty)}. Mend them{advice if num_good else ''}"
+                f"{reasons_line(faulty)}. Mend them, or {advice}"
             )
 
     def _download_and_prepare(self, *args, **kwargs) -> None:
