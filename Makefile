@@ -35,7 +35,7 @@ test-datasets36: .venv-datasets36/.installed  ## the corpora in datasets 3.6, wh
 .venv-datasets36/.installed: pyproject.toml
 	test -x .venv-datasets36/bin/python || $(PYTHON) -m venv .venv-datasets36
 	.venv-datasets36/bin/python -m pip install --quiet --disable-pip-version-check \
-	    datasets==3.6.0 'lazy-loader>=0.4,<1' 'soundfile>=0.13,<0.15' 'soxr>=0.5,<2' 'av>=17.1,<19' 'hypothesis>=6.100,<7' 'pytest>=8,<10'
+	    datasets==3.6.0 'lazy-loader>=0.4,<1' 'soundfile>=0.13,<0.15' 'soxr>=0.5,<2' 'av>=17.1,<19' 'regex>=2024.5,<2028' 'hypothesis>=6.100,<7' 'pytest>=8,<10'
 	.venv-datasets36/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 

@@ -97,7 +97,9 @@ _SHARD_TESTS: dict[str, Callable[[Any], bool]] = {
     "rows": _is_count,
     "bytes": _is_count,
     "configs": _is_names,
-    "splits": lambda value: isinstance(value, dict) and all(isinstance(name, str) for name in value.values()),
+    "splits": lambda value: (
+        isinstance(value, dict) and all(isinstance(name, (str, type(None))) for name in value.values())
+    ),
 }
 
 

@@ -20,6 +20,7 @@ from . import CorpusBuilder, corpus_builder, list_corpora, load_corpus
 from .base import UNDIVIDED
 from .own.audformat import HEADER
 from .prepared import NO_SCRIPTS, load_prepared, read_manifest
+from .synthetic_mark import SYNTHETIC_MARK
 
 
 #: Flags that name a column, and the names that the corpora give to these columns.
@@ -43,10 +44,6 @@ class Source(NamedTuple):
     corpus: str | None
     path: str | None
     manifest: Mapping[str, Any] | None = None
-
-
-#: Start of the README.txt of a folder that `lssed-hf synthesize` wrote.
-SYNTHETIC_MARK = "Synthetic speech, not "
 
 
 def is_synthetic(folder: str | os.PathLike) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 
 from ...audio import encode_audio
-from ...corpora.sources import SYNTHETIC_MARK
+from ...corpora.synthetic_mark import SYNTHETIC_MARK
 from ..voices import SENTENCES, Speaker, make_speakers, speak_as
 
 
