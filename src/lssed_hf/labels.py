@@ -23,6 +23,8 @@ GENDERS = ("female", "male")
 #: Gender by its initial in names of files and speakers.
 GENDER_INITIALS = {gender[0].upper(): gender for gender in GENDERS}
 AGE_GROUPS = ("young", "middle_aged", "old")
+#: Probability from which a clip has a class, where it may have several.
+PRESENT = 0.5
 
 #: Spellings in LSSED's paper and metadata and in other corpora. RAVDESS's authors recorded "calm" as a second resting
 #: state beside "neutral". Here it counts as neutral, which defines the 4-class benchmark on RAVDESS.

@@ -110,10 +110,11 @@ def test_a_damaged_manifest_is_refused_by_name(prepared, hub, capsys, changes):
     assert not hub.calls
 
 
-def test_a_shard_that_is_a_link_out_of_the_folder_is_refused(prepared, hub, capsys, tmp_path):
+@pytest.mark.parametrize("pattern", ["data/*", "README.md", "manifest.json"])
+def test_a_link_out_of_the_folder_is_refused(prepared, hub, capsys, tmp_path, pattern):
     folder = subesco(prepared)
-    shard = next((folder / "data").iterdir())
-    shard.rename(tmp_path / "elsewhere")
-    shard.symlink_to(tmp_path / "elsewhere")
+    path = next(folder.glob(pattern))
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
     assert cli.main(["push", str(folder), "me/subesco", "--yes"]) == 1
     assert "is a link out of the folder" in capsys.readouterr().err and not hub.calls

@@ -239,23 +239,16 @@ def comparison_latex(comparison: Mapping[str, Any], corpus: str, difference: str
     for row in systems:
         unique = row["algorithm"] and names[row["algorithm"], row["backbone"]] == 1 and not row["changed"]
         name = row["algorithm"] if unique else row["name"]
-        rows.append([name, row["backbone"] or "", *map(_score_cell, (row[score] for score in SCORES))])
-        rows[-1] += _paper_cells(row["published"], difference)
+        cells = [_score_cell(row[score]) for score in SCORES]
+        rows.append([name, row["backbone"] or "", *cells, *_paper_cells(row["published"], difference)])
     majority = comparison["majority"]
     bold = best_cells(
         [[row[score]["mean"] for score in SCORES] for row in systems], [majority[score] for score in SCORES], 2
     )
     always = f'always "{comparison["labels"][majority["label"]]}"'
-    rows.append([always, ""])
-    rows[-1] += [f"{majority[score]:.3f}" for score in SCORES]
-    rows[-1] += _paper_cells(dict(zip(SCORES, LSSED_MAJORITY, strict=True)), difference)
-    header = [
-        "Algorithm",
-        "Backbone",
-        "WA",
-        "UA",
-        *(f"paper {name}" for name in ("WA", "UA") if difference is not None),
-    ]
+    paper = _paper_cells(dict(zip(SCORES, LSSED_MAJORITY, strict=True)), difference)
+    rows.append([always, "", *(f"{majority[score]:.3f}" for score in SCORES), *paper])
+    header = ["Algorithm", "Backbone", "WA", "UA", *(["paper WA", "paper UA"] if paper else [])]
     caption = f"The performance of different methods on {corpus}, with 95 % intervals. "
     caption += leakage_sentence(comparison["leakage"])
     if difference is not None:

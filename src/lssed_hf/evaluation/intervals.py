@@ -1,7 +1,7 @@
 """Bootstrap intervals of scores, clustered by speaker, and the score of always answering with the largest class."""
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
@@ -107,6 +107,13 @@ def bootstrap_scores(
         row[0] = of_system.sum(axis=1) / totals.sum(axis=1) / len(predictions)
         row[1] = np.nanmean(recalls, axis=1) / len(predictions)
     return values, resampled
+
+
+def draw_counts(num_clusters: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield how often each cluster is drawn in a resample, int64 (num_clusters,)."""
+    generator = np.random.default_rng(seed)
+    for _ in range(num_resamples):
+        yield np.bincount(generator.integers(num_clusters, size=num_clusters), minlength=num_clusters)
 
 
 def cluster_hits(

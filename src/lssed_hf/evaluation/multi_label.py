@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score
 
+from ..labels import PRESENT
 from .fairness import group_indices
-from .intervals import numbered
+from .intervals import draw_counts, numbered
 
 
 #: Scores that have intervals.
 MULTI_LABEL_SCORES = ("macro_f1", "micro_f1")
-_PRESENT = 0.5  # probability from which a class counts as given
 
 
 def given_labels(probabilities: np.ndarray) -> np.ndarray:
     """Return the classes that each utterance is given, boolean (N, C): all from 0.5 on, or else the most probable."""
-    given = probabilities >= _PRESENT
+    given = probabilities >= PRESENT
     given[np.arange(len(given)), probabilities.argmax(axis=1)] = True
     return given
 
@@ -130,7 +130,7 @@ def _counts_and_intervals(
     seed: int,
 ) -> dict[str, Any]:
     clusters = np.arange(len(references)) if speakers is None else numbered(speakers)
-    num_clusters, rng = int(clusters.max()) + 1, np.random.default_rng(seed)
+    num_clusters = int(clusters.max()) + 1
     counts = np.zeros((num_clusters, 3, references.shape[1]))
     np.add.at(counts, clusters, _counts(references, given_labels(probabilities)))
 
@@ -139,8 +139,7 @@ def _counts_and_intervals(
 
     values, bounds = scores(counts.sum(axis=0)), np.full((2, 2), None)
     if num_clusters > 1:
-        draws = (rng.integers(num_clusters, size=num_clusters) for _ in range(num_resamples))
-        drawn = [scores(np.tensordot(np.bincount(draw, minlength=num_clusters), counts, 1)) for draw in draws]
+        drawn = [scores(np.tensordot(draw, counts, 1)) for draw in draw_counts(num_clusters, num_resamples, seed)]
         bounds = np.quantile(drawn, [0.025, 0.975], axis=0).T
     return {
         "num_utterances": len(references),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .fairness import group_indices
-from .intervals import numbered
+from .intervals import draw_counts, numbered
 
 
 #: Scores of a dimension: concordance, Pearson's correlation, root mean squared error and mean absolute error.
@@ -148,9 +148,7 @@ def rating_intervals(
         (x[known], y[known], clusters[known]) for x, y in zip(references.T, predictions.T) for known in [~np.isnan(x)]
     ]
     sums = np.concatenate([_sums(*column, num_clusters) for column in columns])
-    rng = np.random.default_rng(seed)
-    draws = (rng.integers(num_clusters, size=num_clusters) for _ in range(num_resamples))
-    resampled = np.stack([sums @ np.bincount(draw, minlength=num_clusters) for draw in draws], axis=1)
+    resampled = np.stack([sums @ draw for draw in draw_counts(num_clusters, num_resamples, seed)], axis=1)
     parts = np.split(resampled, len(dimensions))
     bounds = {
         name: _scores_of_sums(part, x.mean(), y.mean()) for name, part, (x, y, _) in zip(dimensions, parts, columns)

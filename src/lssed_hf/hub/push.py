@@ -95,6 +95,8 @@ def plan_upload(folder: str | os.PathLike, allow_patterns: Sequence[str] = ()) -
         raise FileNotFoundError(f"{folder} is not a folder: push takes that of a saved model")
     if manifest := read_manifest(folder):
         files = dataset_files(folder, manifest)
+        for name in files:
+            _check_inside(folder / name, folder)
         there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         return Upload(files, sorted(there - {*files}), sharing_refusal(manifest), [], "dataset")
     allowed = (*ALLOWED, *map(glob.escape, _code(folder)), *allow_patterns)
@@ -144,9 +146,13 @@ def _matches(name: str, pattern: str) -> bool:
     return name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)
 
 
-def _check_file(path: Path, name: str, folder: Path) -> None:
+def _check_inside(path: Path, folder: Path) -> None:
     if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
         raise PushError(f"{path} is a link out of the folder, or to nothing; put the file itself there")
+
+
+def _check_file(path: Path, name: str, folder: Path) -> None:
+    _check_inside(path, folder)
     lower = name.lower()
     for kind, patterns in _FORBIDDEN_NAMES.items():
         for pattern in patterns.split():

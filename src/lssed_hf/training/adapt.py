@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..evaluation.text_tables import FEW_SPEAKERS
 from ..files import check_writable, naming, write_json
 from ..hub.cards.model_card import write_model_card
 from ..inference import AudioClassifier, load_classifier
@@ -32,7 +33,7 @@ from .statistics import Embeddings, Head, set_head
 
 #: File with the scores before and after, beside an adapted model.
 RECORD = "adapt.json"
-_FEW_CLIPS, _FEW_SPEAKERS = 5, 10  # a warning below
+_FEW_CLIPS = 5  # a warning below
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,7 @@ def _notes(results: dict[str, Any], model_labels: Sequence[str]) -> list[str]:
             "fewer than two speakers are known: the same voices are on both sides of a fold, so scores say little "
             "about new speakers"
         )
-    elif results["num_speakers"] < _FEW_SPEAKERS:
+    elif results["num_speakers"] < FEW_SPEAKERS:
         notes.append(f"{counted(results['num_speakers'], 'speaker')}: intervals are too narrow")
     if results["confidence"] is None:
         notes.append("too few clips for cross-validation: how good the adapted model is, is unknown")

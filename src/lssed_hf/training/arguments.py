@@ -151,7 +151,16 @@ class ModelArguments(SpeakerArguments):
 
 
 @dataclass
-class RecipeArguments(TrainingArguments):
+class TokenlessArguments(TrainingArguments):
+    """Arguments of transformers' Trainer whose pickle, as that in each checkpoint, leaves out the token of the Hub."""
+
+    def __getstate__(self) -> dict:
+        """Return what a pickle holds (`training_args.bin`)."""
+        return {**self.__dict__, "hub_token": None}
+
+
+@dataclass
+class RecipeArguments(TokenlessArguments):
     """Fields of transformers' TrainingArguments with the paper's defaults, and those that the Trainer lacks."""
 
     output_dir: str | None = HfArg(default=None, help="Where checkpoints, the model and its results go.")
@@ -365,10 +374,6 @@ class RecipeArguments(TrainingArguments):
             raise ValueError("--unlabelled_dir needs a --teacher: without one, nothing is learnt from those clips")
         if self.unlabelled_dir and self.sampling != "random":
             raise ValueError(f"--sampling {self.sampling} goes by labels, which --unlabelled_dir does not have")
-
-    def __getstate__(self) -> dict:
-        """Return what a pickle holds, as that in each checkpoint (`training_args.bin`): everything but the token."""
-        return {**self.__dict__, "hub_token": None}
 
     def augmentation(self) -> Augmentation:
         """Return the random changes to features of training clips."""

@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from transformers import TrainingArguments
 from transformers.hf_argparser import HfArg
 
-from .arguments import check_json_objects
+from .arguments import TokenlessArguments, check_json_objects
 
 
 @dataclass
@@ -82,7 +81,7 @@ class AsrModelArguments:
 
 
 @dataclass
-class AsrRecipeArguments(TrainingArguments):
+class AsrRecipeArguments(TokenlessArguments):
     """Fields of transformers' TrainingArguments with ESPnet's schedule."""
 
     output_dir: str | None = HfArg(default=None, help="Where checkpoints, the model and its results go.")
@@ -130,10 +129,6 @@ class AsrRecipeArguments(TrainingArguments):
     restart: bool = field(
         default=False, metadata={"help": "Begin anew although output_dir holds checkpoints, and delete those."}
     )
-
-    def __getstate__(self) -> dict:
-        """Return what a pickle holds, as that in each checkpoint (`training_args.bin`): everything but the token."""
-        return {**self.__dict__, "hub_token": None}
 
 
 __all__ = ["AsrDataArguments", "AsrModelArguments", "AsrRecipeArguments"]

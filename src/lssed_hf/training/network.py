@@ -139,10 +139,11 @@ def build_model(
     Raises:
         ValueError: The model cannot standardise its embedding or has no second head, and has to.
     """
-    maps = {**label_maps(problem.labels), **problem_fields(model_args.model_name_or_path, problem)}
+    name = model_args.model_name_or_path
+    saved = saved_config(name)
+    maps = {**label_maps(problem.labels), **problem_fields(problem, saved)}
     if standardize_embedding:
         maps["standardize_embedding"] = True
-    name = model_args.model_name_or_path
     if name in list_models():
         if front_end is None:
             front_end = json.loads(model_args.feature_extractor_overrides or "{}")
@@ -157,7 +158,7 @@ def build_model(
         raise ValueError(f"--refit_head is for PyResNets, and {name} is a {type(model).__name__}")
     if problem.multitask and not hasattr(model, "dimension_head"):
         raise ValueError(f"--multitask is for PyResNets, and {name} is a {type(model).__name__}")
-    prepare_heads(model, problem, saved_config(name))
+    prepare_heads(model, problem, saved)
     if model_args.freeze_feature_encoder:
         if not hasattr(model, "freeze_feature_encoder"):
             raise ValueError(

@@ -27,13 +27,14 @@ from ..evaluation.multi_label import score_multi_label
 from ..evaluation.ratings import score_ratings
 from ..evaluation.ser_metrics.ser_metrics import score
 from ..files import replacing, write_json
+from ..inference.classifiers.outputs import sigmoid
 from ..inference.classifiers.probe import ENCODER, MARKER, WEIGHTS, pooled_states
 from ..models.encoders import encoder_of
 from .arguments import DataArguments, ModelArguments, RecipeArguments
 from .arrays import column_array
 from .prediction_cache import cached_predictions, model_digest
 from .pretrained import label_maps, load_pretrained
-from .problem import BEST_METRIC, MULTI_LABEL, REGRESSION, SINGLE_LABEL, Problem, sigmoid
+from .problem import BEST_METRIC, MULTI_LABEL, REGRESSION, SINGLE_LABEL, Problem
 from .record import Outcome, record_training
 
 
@@ -89,7 +90,7 @@ def fit_probe(
     count = train[0].shape[1]
     if layer is not None and not 0 <= layer < count:
         raise ValueError(f"--probe_layer {layer}: the encoder has layers 0 to {count - 1}")
-    regression = {REGRESSION: _ridge, MULTI_LABEL: _several}.get(problem_type, _classes)
+    regression = {REGRESSION: _ridge, MULTI_LABEL: _several}.get(problem_type, fit_regression)
     best: tuple[float, int, float] | None = None
     by_layer = []
     for number in range(count) if layer is None else [layer]:
@@ -112,7 +113,7 @@ def _score(targets: np.ndarray, outputs: np.ndarray, problem_type: str) -> float
     if problem_type == REGRESSION:
         return score_ratings(targets, outputs, names)["mean_ccc"] or 0.0
     if problem_type == MULTI_LABEL:
-        return score_multi_label(targets > 0.5, sigmoid(outputs), names)["macro_f1"]
+        return score_multi_label(targets > 0.5, sigmoid(outputs.astype(np.float64)), names)["macro_f1"]
     return score(targets, outputs.argmax(axis=1), len(names))["unweighted_accuracy"]
 
 
@@ -124,10 +125,6 @@ def _unstandardized(
     weight, bias = regression((states - mean) / std, targets, C, num_labels)
     weight = weight / std
     return weight, bias - weight @ mean
-
-
-def _classes(inputs: np.ndarray, labels: np.ndarray, C: float, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
-    return fit_regression(inputs, labels, C, num_labels)
 
 
 def _ridge(inputs: np.ndarray, ratings: np.ndarray, C: float, num_labels: int) -> tuple[np.ndarray, np.ndarray]:

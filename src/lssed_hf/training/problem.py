@@ -310,19 +310,14 @@ def rated_splits(dataset: datasets.DatasetDict, problem: Problem) -> datasets.Da
     return datasets.DatasetDict(parts)
 
 
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Return the probability of each class, float64, where a clip may have several."""
-    return np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
-
-
-def problem_fields(name: str, problem: Problem) -> dict[str, Any]:
+def problem_fields(problem: Problem, saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a model's configuration that name the kind of problem, where they are not the defaults.
 
     Args:
-        name: Model to train: a name, or a folder whose fields may have to be reset.
         problem: Kind of problem.
+        saved: Configuration that the network was saved with, whose fields may have to be reset; empty for a new one.
     """
-    saved, fields = saved_config(name), {}
+    fields: dict[str, Any] = {}
     if problem.problem_type != SINGLE_LABEL or saved.get("problem_type") is not None:
         fields["problem_type"] = problem.problem_type
     if problem.multitask or saved.get("dimensions"):

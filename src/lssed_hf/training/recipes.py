@@ -34,19 +34,14 @@ def with_recipe(flags: Sequence[str]) -> list[str]:
         parser.add_argument(flag)
     parser.add_argument("--dataset_name", "--corpus")
     known = parser.parse_known_args(flags)[0]
-    if known.recipe is None and (known.model_name_or_path or "pyresnet-small") in list_models() and _is_own(known):
+    source = _source(known)
+    is_own = source is not None and source.corpus == "folder" and source.manifest is None  # recordings, and no corpus
+    if known.recipe is None and (known.model_name_or_path or "pyresnet-small") in list_models() and is_own:
         flags = ["--recipe", "small", *flags]
         known.recipe = "small"
-    source = _source(known)
     config = known.dataset_config_name or ((source and source.manifest) or {}).get("config")
     of_feature_set = FEATURE_SET_FLAGS.get(config, ()) if source and source.corpus == "lssed" else ()
     return [*RECIPES.get(known.recipe, ()), *of_feature_set, *flags]  # the flags' own parser refuses what is no recipe
-
-
-def _is_own(known: argparse.Namespace) -> bool:
-    """Return whether the data are a folder of recordings, and no corpus."""
-    source = _source(known)
-    return source is not None and source.corpus == "folder" and source.manifest is None
 
 
 def _source(known: argparse.Namespace) -> Source | None:

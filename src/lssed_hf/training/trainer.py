@@ -12,13 +12,14 @@ from ..evaluation.multi_label import score_multi_label
 from ..evaluation.ratings import score_ratings
 from ..evaluation.ser_metrics.ser_metrics import score
 from ..hub.cards.model_card import write_model_card
+from ..inference.classifiers.outputs import sigmoid
 from ..models.encoders import encoder_of
 from .adversarial import AdversarialLoss, forward_real_and_fake
 from .arguments import RecipeArguments
 from .classification_loss import ClassificationLoss, balanced_class_weights
 from .data import BalancedSampler, EpochCallback, LengthSampler, SpeechDataset
 from .distillation import DistillationLoss, forward_student
-from .problem import MULTI_LABEL, REGRESSION, Problem, sigmoid
+from .problem import MULTI_LABEL, REGRESSION, Problem
 from .rating_loss import MultiLabelLoss, MultitaskLoss, RatingLoss
 from .shared_memory import RoomyCollator
 
@@ -176,7 +177,7 @@ def compute_metrics(prediction: EvalPrediction, problem: Problem) -> dict[str, f
     if problem.problem_type == REGRESSION:
         return rating_metrics(labels, logits, problem)
     if problem.problem_type == MULTI_LABEL:
-        scores = score_multi_label(labels > 0.5, sigmoid(logits), problem.labels)
+        scores = score_multi_label(labels > 0.5, sigmoid(logits.astype(np.float64)), problem.labels)
         return {name: scores[name] for name in ("macro_f1", "micro_f1", "mean_average_precision")}
     scores = score(labels, logits.argmax(axis=1), len(problem.labels))
     metrics = {name: scores[name] for name in ("weighted_accuracy", "unweighted_accuracy", "macro_f1")}

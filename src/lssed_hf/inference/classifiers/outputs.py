@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ...labels import PRESENT
+
 
 SINGLE_LABEL, MULTI_LABEL = "single_label_classification", "multi_label_classification"
 REGRESSION = "regression"
-#: Probability from which a class of a multi-label model counts as present.
-PRESENT = 0.5
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Outputs:
             return np.full_like(logits, np.nan)
         classes, values = self.split(logits)
         if self.several:
-            classes = np.exp(-np.logaddexp(0, -classes))  # 1 / (1 + exp(-x)) without overflow
+            classes = sigmoid(classes)
         elif self.labels:
             odds = np.exp(classes - classes.max())
             classes = odds / odds.sum()
@@ -117,9 +117,14 @@ class Outputs:
         return ", ".join([*parts, *([f"dimensions=[{', '.join(self.dimensions)}]"] if self.dimensions else [])])
 
 
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)) of logits of any shape, without overflow."""
+    return np.exp(-np.logaddexp(0, -logits))
+
+
 def outputs_of(labels: "Sequence[str] | Outputs") -> Outputs:
     """Return outputs, or those of a classifier with these class names."""
     return labels if isinstance(labels, Outputs) else Outputs(tuple(labels))
 
 
-__all__ = ["MULTI_LABEL", "PRESENT", "REGRESSION", "SINGLE_LABEL", "Outputs", "outputs_of"]
+__all__ = ["MULTI_LABEL", "REGRESSION", "SINGLE_LABEL", "Outputs", "outputs_of", "sigmoid"]
