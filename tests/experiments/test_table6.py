@@ -57,6 +57,15 @@ def study(release, tmp_path_factory):
     return out
 
 
+def test_what_loading_left_out_is_counted_by_reason(study):
+    left_out = json.loads((study / "results.json").read_text())["left_out"]
+    counts = {entry["reason"]: entry["count"] for entry in left_out}
+    assert counts["its session is not there"] == 2 and counts["an excluded session"] == 1
+    text = (study / "report.md").read_text(encoding="utf-8")
+    assert f"Loading the data left out {sum(counts.values())} rows: " in text
+    assert "300" not in str(left_out), "neither file names a participant"
+
+
 def test_the_participant_flow_adds_up(study, release):
     (header, *_), rows = (
         read_tables(study / "report.md")["Participants"],

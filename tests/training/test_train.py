@@ -1,5 +1,6 @@
 """Training end to end on a little synthetic speech, and from where it stopped."""
 
+import csv
 import json
 from itertools import pairwise
 
@@ -69,6 +70,13 @@ def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags
     assert results["context"] == {"model": str(folder), "dataset": "lssed", "split": "test", "speakers": speakers}
     assert speakers in (folder / "report.md").read_text()
     assert results["majority"]["unweighted_accuracy"] == 0.25
+    with (folder / "left_out.csv").open(newline="", encoding="utf-8") as file:
+        listed = list(csv.DictReader(file))
+    assert len(listed) == sum(entry["count"] for entry in results["left_out"]) > 0
+    assert {(row["source"], row["reason"]) for row in listed} == {
+        (entry["source"], entry["reason"]) for entry in results["left_out"]
+    }
+    assert f"Loading the data left out {len(listed)} rows: " in (folder / "report.md").read_text()
     assert {"report.md", "confusion_matrix.png", "predictions.csv", "README.md"} <= {
         path.name for path in folder.iterdir()
     }
@@ -76,6 +84,7 @@ def test_train_writes_a_model_that_serves_and_its_scores_on_the_test_split(flags
     assert json.loads((folder / "train_results.json").read_text())["peak_memory_mb"] > 100
     printed = capsys.readouterr().out
     assert 'always "neutral"' in printed and speakers in printed
+    assert "The second row always answers with the largest class of the training set.\n" in printed
     assert "Training started from random weights." in (folder / "README.md").read_text()
     assert PyResNetFeatureExtractor.from_pretrained(folder).mean is not None
     assert AutoModelForAudioClassification.from_pretrained(folder).config.id2label[0] == "angry"

@@ -70,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_recorded_help("evaluate", argv, DESCRIPTION, EXAMPLE, GROUPS)
     import datasets
 
+    from ..corpora.omissions import gathering
     from ..inference.classifiers.loading import load_scorer
     from ..inference.evaluate import describe_test, evaluate_model, select_split
     from ..inference.trained_on import training_baselines
@@ -79,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         datasets.disable_progress_bars()
     name = args.model_name_or_path
     classifier = load_scorer(name, args.batch_size, args.device, args.trust_remote_code)
-    splits = args.load(undivided=args.split == "all", problem_type=classifier.outputs.problem_type)
+    with gathering() as left_out:
+        splits = args.load(undivided=args.split == "all", problem_type=classifier.outputs.problem_type)
     rows = select_split(splits, args.split, args.dataset_name)
     evaluate_model(
         classifier,
@@ -91,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         speaker_normalization=speaker_args,
         speakers_file=args.speakers,
         adversarial_epsilon=args.adversarial_epsilon,
+        left_out=left_out,
         context={"model": name or "built-in", **describe_test(name, args, args.split, rows)},
         **training_baselines(name),
     )

@@ -1,5 +1,6 @@
 """Schema of all corpora, and the builder that makes a `datasets` corpus of a list of utterances."""
 
+import dataclasses
 import filecmp
 import hashlib
 import inspect
@@ -9,7 +10,7 @@ import os
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..files import content_folders
 from ..labels import AGE_GROUPS, BENCHMARK_EMOTIONS, EMOTIONS, GENDERS, emotion_of_word
 from ..suggest import did_you_mean
 from ..wording import count_left_out
+from .omissions import Omission, leave_out
 from .source_files import source_hash
 
 
@@ -32,7 +34,7 @@ SPLITS = ("train", "validation", "test")
 DIMENSIONS = ("valence", "arousal", "dominance")
 #: Split scheme of own recordings that are taken together: all are in the first split.
 UNDIVIDED = "none"
-_NOTES = "notes.json"  # in the cache: the warnings of the build
+_NOTES = "notes.json"  # in the cache: the warnings of the build, and the rows that each tells of as left out
 _ROWS_PER_BLOCK = 1000
 _ROWS_PER_TABLE = 200
 _SHOWN = 3  # reasons and places in a message
@@ -141,7 +143,9 @@ class Utterance:
 
 
 _FIELDS_OF_ROWS = tuple(
-    field.name for field in fields(Utterance) if field.name not in ("path", "split", "cut", "offset", "source")
+    field.name
+    for field in dataclasses.fields(Utterance)
+    if field.name not in ("path", "split", "cut", "offset", "source")
 )
 
 
@@ -246,7 +250,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
 
     def __init__(self, *args, split_scheme: str | None = None, **kwargs):
         self._asked_scheme = split_scheme
-        self._notes: list[str] = []
+        self._notes: dict[str, list[Omission]] = {}
         self._unread: dict[str, Counter[str]] = defaultdict(Counter)
         # `datasets` would take a hash of the module's name.
         kwargs["hash"] = source_hash(*(base.__module__ for base in type(self).__mro__))
@@ -257,12 +261,24 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         if self._asked_scheme not in (None, "official"):
             self.note(f"--split_scheme {self._asked_scheme} has no effect: the clips have splits of their own")
 
-    def note(self, line: str) -> None:
-        """Log a warning now and whenever the corpus is loaded."""
+    def note(self, line: str, left_out: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Log a warning now and whenever the corpus is loaded.
+
+        Args:
+            line: Text of the warning.
+            left_out: Names of the utterances that it tells of as left out, by reason.
+        """
         line = f"{self.name}: {line}"
         if line not in self._notes:
-            self._notes.append(line)
-            logger.warning(line)
+            self._notes[line] = [
+                Omission(self.name, reason, len(ids), tuple(ids)) for reason, ids in (left_out or {}).items()
+            ]
+            self._tell(line)
+
+    def _tell(self, line: str) -> None:
+        logger.warning(line)
+        for omission in self._notes[line]:
+            leave_out(omission)
 
     def optional(self, read: Callable, row: Mapping, field: str, *args) -> Any:
         """Return the value of an optional cell, None where `read(row, field, *args)` fails. Such cells are counted."""
@@ -477,19 +493,23 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         self.resolve_classes(utterances)
         # Splits come before labels: so a test utterance of one configuration is never trained on in another.
         splits: dict[str | None, list[tuple[Utterance, str]]] = {split: [] for split in SPLITS}
-        without_split, left_out = 0, Counter()
+        without_split: list[str] = []
+        left_out: dict[str, list[str]] = defaultdict(list)
         for row, split in zip(utterances, self.divide(utterances, scheme)):
             label = self.label_of(row)
             if split is None:
-                without_split += 1
+                without_split.append(row.id)
             elif label is None:
-                left_out[row.emotion] += 1
+                left_out[row.emotion].append(row.id)
             else:
                 splits[split].append((row, label))
         if without_split:
-            self.note(count_left_out(without_split, "utterance", "without a split"))
+            line = count_left_out(len(without_split), "utterance", "without a split")
+            self.note(line, {"without a split": without_split})
         if left_out:
-            self.note(left_out_line(self.config.name, left_out, len(utterances)))
+            counts = Counter({emotion: len(ids) for emotion, ids in left_out.items()})
+            by_reason = {not_in(self.config.name, emotion): ids for emotion, ids in left_out.items()}
+            self.note(left_out_line(self.config.name, counts, len(utterances)), by_reason)
         return [
             # A list in gen_kwargs is what datasets divides among processes and data loader workers.
             datasets.SplitGenerator(
@@ -502,9 +522,12 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
 
     def _refuse(self, rejects: list[Reject], num_good: int, data_dir: Path) -> None:
         """Note the utterances that a rule leaves out and damaged ones, and raise an error for other faulty ones."""
-        left_out = [reject for reject in rejects if reject.by_rule or reject.damaged]
-        for reason, number in Counter(reject.reason for reject in left_out).items():
-            self.note(f"{count_left_out(number, 'utterance')}: {reason}")
+        left_out: dict[str, list[str]] = defaultdict(list)
+        for reject in rejects:
+            if reject.by_rule or reject.damaged:
+                left_out[reject.reason].append(reject.id)
+        for reason, ids in left_out.items():
+            self.note(f"{count_left_out(len(ids), 'utterance')}: {reason}", {reason: ids})
         if faulty := [reject for reject in rejects if not (reject.by_rule or reject.damaged)]:
             advice = "give another folder or configuration"
             if num_good:
@@ -520,14 +543,15 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     def _download_and_prepare(self, *args, **kwargs) -> None:
         super()._download_and_prepare(*args, **kwargs)
         # In the folder that becomes the cache, for later loads.
-        Path(self._output_dir, _NOTES).write_text(json.dumps(self._notes), encoding="utf-8")
+        notes = {line: list(map(dataclasses.asdict, omissions)) for line, omissions in self._notes.items()}
+        Path(self._output_dir, _NOTES).write_text(json.dumps(notes), encoding="utf-8")
 
     def as_dataset(self, *args, **kwargs) -> datasets.DatasetDict | datasets.Dataset:
         path = Path(self._output_dir, _NOTES)
         if not self._notes and path.is_file():
-            self._notes = json.loads(path.read_text(encoding="utf-8"))
-            for line in self._notes:
-                logger.warning(line)
+            for line, omissions in json.loads(path.read_text(encoding="utf-8")).items():
+                self._notes[line] = [Omission(**{**fields, "ids": tuple(fields["ids"])}) for fields in omissions]
+                self._tell(line)
         return super().as_dataset(*args, **kwargs)
 
     def _generate_tables(
@@ -549,6 +573,11 @@ def left_out_line(config: str, counts: Counter[str], total: int) -> str:
     """Return a line with the number of utterances of each class that a configuration leaves out."""
     named = ", ".join(f"{count:,} {emotion}" for emotion, count in counts.most_common())
     return f"configuration {config!r} leaves out {counts.total():,} of {total:,} utterances: {named}"
+
+
+def not_in(config: str, emotion: str) -> str:
+    """Return the reason to leave out an utterance of a class that a configuration lacks."""
+    return f"{emotion} is not in configuration {config!r}"
 
 
 def reasons_line(rejects: Sequence[Reject]) -> str:

@@ -1,17 +1,20 @@
 """Reading folders that `lssed-hf prepare` wrote."""
 
+import csv
 import json
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 
+from ..escaping import csv_text
 from . import corpus_builder, list_corpora
-from .base import left_out_line
+from .base import left_out_line, not_in
+from .omissions import Omission, leave_out
 
 
 #: Arguments of `load_dataset` with which it asks nobody whether to run a script. Scripts are gone in datasets 4.
@@ -151,6 +154,10 @@ def load_prepared(
     if left_out := manifest.get("left_out", {}).get(config):
         line = left_out_line(config, Counter(left_out), manifest["counts"]["written"])
         logger.warning(f"{manifest['corpus']}: {line}")
+        for emotion, count in left_out.items():
+            leave_out(Omission(manifest["corpus"], not_in(config, emotion), count))
+    for omission in _rejects(Path(folder), manifest):
+        leave_out(omission)
     # By its path: load_dataset would take our builder for a folder named lssed.
     dataset = datasets.load_dataset(os.path.abspath(folder), config_name, streaming=streaming, **NO_SCRIPTS)
     if streaming:
@@ -159,6 +166,22 @@ def load_prepared(
     return datasets.DatasetDict(
         {split: rows.select(_order(manifest, config, scheme, split, len(rows))) for split, rows in dataset.items()}
     )
+
+
+def _rejects(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Omission]:
+    """Yield what `prepare` left out: by the reasons in its `rejects.csv`, or in one number without that file."""
+    corpus, count = manifest["corpus"], manifest.get("counts", {}).get("rejected", 0)
+    ids: dict[str, list[str]] = defaultdict(list)
+    try:
+        with (folder / "rejects.csv").open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                ids[csv_text(row["reason"])].append(csv_text(row["id"]))
+    except (OSError, KeyError, AttributeError, UnicodeError, csv.Error):  # it is missing or damaged
+        ids.clear()
+    if sum(map(len, ids.values())) == count:
+        yield from (Omission(corpus, reason, len(names), tuple(names)) for reason, names in ids.items())
+    else:
+        yield Omission(corpus, "left out by lssed-hf prepare", count)
 
 
 def _order(manifest: Mapping[str, Any], config: str, scheme: str, split: str, number: int) -> Sequence[int]:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from ..suggest import did_you_mean
 from . import CorpusBuilder, corpus_builder, list_corpora, load_corpus
 from .base import UNDIVIDED
+from .omissions import Omission, leave_out
 from .own.audformat import HEADER
 from .prepared import NO_SCRIPTS, load_prepared, read_manifest
 from .synthetic_mark import SYNTHETIC_MARK
@@ -317,6 +318,9 @@ def without_missing(
                 f"split {split!r}: {missing.sum():,} of {len(rows):,} rows have no value in column {column!r} and are "
                 "left out"
             )
+            names = rows["id"] if "id" in rows.column_names else range(len(rows))
+            ids = tuple(str(names[int(row)]) for row in np.flatnonzero(missing))
+            leave_out(Omission(f"split {split!r}", f"no value in column {column!r}", len(ids), ids))
             rows = rows.select(np.flatnonzero(~missing))
         if len(rows):
             parts[split] = rows

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..escaping import csv_cell
 from .multi_label import MULTI_LABEL_SCORES, given_labels
-from .text_tables import bracket_note, group_table, markdown_table, score_cell, size_words
+from .text_tables import bracket_note, group_table, majority_note, markdown_table, score_cell, size_words
 
 
 def multi_label_table(results: Mapping[str, Any]) -> str:
@@ -56,11 +56,10 @@ def multi_label_sections(results: Mapping[str, Any]) -> list[str]:
 
 def multi_label_note(results: Mapping[str, Any]) -> str:
     """Return the sentences on the scores and the baseline of `multi_label_table`."""
-    source = "the training set" if results["majority_from"] == "training" else "the test set"
     return (
         "An utterance is given all classes with a probability of 0.5 or more, else the most probable one. mAP is the "
         "mean average precision of the classes, exact match the share of utterances with all classes right. "
-        f"{bracket_note(results)} The second row always gives the most frequent class of {source}."
+        f"{bracket_note(results)} {majority_note(results)}"
     )
 
 

@@ -18,7 +18,15 @@ from .plots import plot_confusion_matrix
 from .rating_report import rating_sections
 from .run_results import RunResults
 from .ser_metrics.ser_metrics import check_labels, score
-from .text_tables import bracket_note, group_table, markdown_table, score_cell, size_words
+from .text_tables import (
+    bracket_note,
+    group_table,
+    left_out_note,
+    majority_note,
+    markdown_table,
+    score_cell,
+    size_words,
+)
 
 
 _STATISTICS_NOTES = {
@@ -175,8 +183,8 @@ def write_report(
     """Write `results.json`, `report.md` and, of one class each, `confusion_matrix.png`, all of them or none.
 
     Args:
-        results: Scores from `evaluate_predictions`, with `adversarial`, `speaker_normalization` and `ratings` where
-            they apply; or from `evaluate_multi_label` or `evaluate_ratings` with a `problem_type`.
+        results: Scores from `evaluate_predictions`, with `adversarial`, `speaker_normalization`, `ratings` and
+            `left_out` where they apply; or from `evaluate_multi_label` or `evaluate_ratings` with a `problem_type`.
         output_dir: Folder to write to, made if need be; files of an earlier report are replaced.
         title: Heading of the report.
         context: Facts on the run, such as model, data set, split and command, and perhaps a `warning` and a
@@ -304,7 +312,8 @@ def _markdown(results: Mapping[str, Any], title: str, context: Mapping[str, str]
         parts.append(f"**{plain(context['warning'])}**")
     sections = {"regression": rating_sections, "multi_label_classification": multi_label_sections}
     size, *others = sections.get(results.get("problem_type"), _class_sections)(results)
-    parts += [f"{size} {plain(context.get('speakers', ''))}".strip(), *others]
+    parts += [f"{size} {plain(context.get('speakers', ''))}".strip()]
+    parts += [note for note in (left_out_note(results.get("left_out", ())), *others) if note]
     if "ratings" in results:
         parts += ["## Dimensions", *rating_sections(results["ratings"])]
     if facts := results.get("speaker_normalization"):
@@ -336,10 +345,9 @@ def _class_sections(results: Mapping[str, Any]) -> list[str]:
 
 def class_note(results: Mapping[str, Any]) -> str:
     """Return the sentences on the scores and the second row of `summary_table`."""
-    source = "the training set" if results["majority_from"] == "training" else "the test set"
     return (
         f"WA is accuracy, UA the mean recall of the classes; macro F1 is {results['metrics']['macro_f1']:.3f}. "
-        f"{bracket_note(results)} The second row always answers with the largest class of {source}."
+        f"{bracket_note(results)} {majority_note(results)}"
     )
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from ..escaping import one_line, table_cell
+from ..escaping import one_line, plain, table_cell
 from ..wording import counted
 
 
@@ -28,6 +28,7 @@ _LATEX = {
 FEW_SPEAKERS = 10
 #: Sentence of a caption on `best_cells`.
 BOLD_NOTE = "Bold: best of the trained systems, where it beats {answer}."
+_REASONS = 4  # in a sentence on rows that are left out
 _EQUAL = 1e-12  # scores that are equal up to rounding
 
 # Points. Widths of ICASSP's columns and pages, the narrowest of common templates, and of a bold character of 8 pt.
@@ -67,6 +68,31 @@ def size_words(results: Mapping[str, Any]) -> str:
     """Return the numbers of utterances and of known speakers in words."""
     size = counted(results["num_utterances"], "utterance")
     return size if results["num_speakers"] is None else f"{size}, {counted(results['num_speakers'], 'speaker')}"
+
+
+def majority_note(results: Mapping[str, Any]) -> str:
+    """Return the sentence on the second row of a table of scores, the majority's.
+
+    Args:
+        results: Scores with `majority_from`.
+    """
+    source = "training" if results["majority_from"] == "training" else "test"
+    return f"The second row always answers with the largest class of the {source} set."
+
+
+def left_out_note(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a sentence on the rows that loading the data left out, Markdown; empty without any.
+
+    Args:
+        rows: Entry `left_out` of `results.json`.
+    """
+    if not rows:
+        return ""
+    most = sorted(rows, key=lambda row: -row["count"])
+    reasons = [f"{row['count']:,} of {plain(row['source'])} ({plain(row['reason'])})" for row in most[:_REASONS]]
+    more = sum(row["count"] for row in most[_REASONS:])
+    listed = ", ".join([*reasons, *([f"{more:,} for other reasons"] if more else [])])
+    return f"Loading the data left out {counted(sum(row['count'] for row in rows), 'row')}: {listed}."
 
 
 def group_table(

@@ -19,7 +19,7 @@ from ..hub.run_folders import runs_folder
 from ..inference.speaker_normalization import speakers_of
 from ..inference.trained_on import read_record
 from .cross_corpus import folder_name
-from .experiment_report import Report, failures_of, missing_section, write_text
+from .experiment_report import Report, failures_of, left_out_of, left_out_section, missing_section, write_text
 from .papers_task import table5_difference
 from .runs import Run, data_arguments
 from .settings import recipe, training_settings
@@ -162,7 +162,8 @@ def write_benchmark(
     systems = [system for spec, by_seed in system_runs.items() if (system := _system(spec, by_seed))]
     if not systems:
         return None
-    failures = failures_of(run for by_seed in system_runs.values() for folds in by_seed.values() for run in folds)
+    runs = [run for by_seed in system_runs.values() for folds in by_seed.values() for run in folds]
+    failures = failures_of(runs)
     first_runs = {spec.name: next(iter(by_seed.values()))[0] for spec, by_seed in system_runs.items()}
     settings = next(iter(first_runs.values())).settings
     corpus = data_arguments(settings).dataset_name
@@ -174,7 +175,10 @@ def write_benchmark(
     if len(pair) < 2:
         pair = sorted(finished, key=lambda name: (name != comparison["reference"], -_ua(rows[name])))[:2]
 
-    write_json(output_dir / "results.json", {"corpus": corpus, **comparison, "failures": failures})
+    left_out = left_out_of(runs)
+    write_json(
+        output_dir / "results.json", {"corpus": corpus, **comparison, "left_out": left_out, "failures": failures}
+    )
     write_text(output_dir / "table.tex", comparison_latex(comparison, corpus, difference))
     with replacing(output_dir / "table.png") as path:
         title = f"UA on {corpus}, with 95 % intervals"
@@ -187,7 +191,8 @@ def write_benchmark(
         output_dir / "report.md",
         f"# {len(systems)} system{'' if len(systems) == 1 else 's'} on {corpus}\n\n"
         f"{comparison_markdown(comparison, corpus, 'table.png', 'figure2.png', difference)}"
-        f"{_folds_section(comparison, system_runs)}{missing_section(failures)}"
+        f"{_folds_section(comparison, system_runs)}{left_out_section(left_out)}"
+        f"{missing_section(failures)}"
         f"\n## Recipe\n\n{recipe({name: run.settings for name, run in first_runs.items()})}\n",
     )
     cells = table_cells(comparison, difference is not None)

@@ -27,7 +27,7 @@ from ..inference.classifiers.network import open_front_end
 from ..inference.trained_on import read_record
 from ..models.registry import create_feature_extractor, list_models
 from .benchmark import Spec, make_run, parse_systems
-from .experiment_report import Report, failures_of, missing_section, write_text
+from .experiment_report import Report, failures_of, left_out_of, left_out_section, missing_section, write_text
 from .papers_task import corpus_source, table6_difference
 from .runs import Run, data_arguments
 from .settings import recipe, training_settings
@@ -228,11 +228,12 @@ def write_depression(
         comparison["phq8"] = _phq8(plans, decision)
     output_dir, corpus, split = study.output_dir, study.dataset_name, study.evaluate_on
     settings = next(iter(plans[0].runs.values())).settings
+    left_out = left_out_of(run for plan in plans for run in plan.runs.values())
     flow, difference = participant_flow(settings), table6_difference(settings, comparison)
     write_text(output_dir / "table.tex", depression_latex(comparison, corpus, split, difference))
     write_json(
         output_dir / "results.json",
-        {"corpus": corpus, "split": split, "flow": flow, **comparison, "failures": failures},
+        {"corpus": corpus, "split": split, "flow": flow, **comparison, "left_out": left_out, "failures": failures},
     )
     pictures = _draw(comparison, output_dir)
     path = corpus_source(settings).path
@@ -241,7 +242,7 @@ def write_depression(
     names = {name: official for official, name in SPLITS.items()}
     section = flow_section(flow, comparison, SPLITS[split], names)
     text += depression_markdown(comparison, corpus, split, pictures, section, difference)
-    text += f"\n## How it was done\n\n{_method(study, plans)}\n{missing_section(failures)}"
+    text += f"\n## How it was done\n\n{_method(study, plans)}\n{left_out_section(left_out)}{missing_section(failures)}"
     write_text(output_dir / "report.md", text)
     return Report(output_dir / "report.md", *table_cells(comparison, difference is not None))
 

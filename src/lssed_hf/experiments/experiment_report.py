@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..escaping import table_cell
-from ..files import replacing
+from ..evaluation.text_tables import left_out_note
+from ..files import read_json, replacing
 from .runs import Run
 
 
@@ -29,6 +31,20 @@ class Report:
 def failures_of(runs: Iterable[Run]) -> dict[str, str]:
     """Return title -> problem of the runs that are not finished."""
     return {run.title: run.problem for run in runs if run.problem}
+
+
+def left_out_of(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Return the entries `left_out` of the `results.json` of finished runs, each once."""
+    entries: list[dict[str, Any]] = []
+    for run in runs:
+        left_out = [] if run.problem else read_json(run.folder / "results.json").get("left_out", [])
+        entries += [entry for entry in left_out if entry not in entries]
+    return entries
+
+
+def left_out_section(left_out: Sequence[Mapping[str, Any]]) -> str:
+    """Return the section of a report, Markdown, on rows that loading the data left out. It is empty without any."""
+    return f"\n## Left out\n\n{left_out_note(left_out)}\n" if left_out else ""
 
 
 def missing_section(failures: Mapping[str, str]) -> str:

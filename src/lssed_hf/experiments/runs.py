@@ -23,6 +23,7 @@ import datasets
 import numpy as np
 from transformers import HfArgumentParser
 
+from ..corpora.omissions import gathering
 from ..escaping import printable
 from ..files import read_json, write_json
 from ..hub.cards.model_card import write_model_card
@@ -204,7 +205,8 @@ def evaluate_run(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     if not facts_path(folder.parent).is_file():
         raise ValueError("its model is not trained")
     data_args, splits, labels = data_arguments(settings), settings["splits"], settings["labels"]
-    dataset = data_args.load()
+    with gathering() as left_out:
+        dataset = data_args.load()
     trained = read_json(folder.parent / "settings.json")["settings"]
     (speaker_args,) = HfArgumentParser(SpeakerArguments).parse_dict({**trained, **settings}, allow_extra_keys=True)
     rows = datasets.concatenate_datasets([dataset[split] for split in splits])
@@ -220,6 +222,7 @@ def evaluate_run(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         speaker_normalization=speaker_args,
         majority_label=settings["majority_label"],
         trust_remote_code=settings.get("trust_remote_code", False),
+        left_out=left_out,
         context={"dataset": data_args.dataset_name, "split": ", ".join(splits)},
     )
     write_model_card(folder.parent)  # with these scores

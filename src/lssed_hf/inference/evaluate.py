@@ -14,6 +14,7 @@ import numpy as np
 
 from ..corpora.corpus_arguments import CorpusArguments
 from ..corpora.feature_sets import feature_set_of
+from ..corpora.omissions import Omission, gathering, write_left_out
 from ..corpora.own.label_names import is_emotion, label_map_flag
 from ..corpora.own.label_tables import UNLABELLED
 from ..corpora.prepared import applied_steps
@@ -31,6 +32,7 @@ from ..evaluation.report import (
     write_predictions,
     write_report,
 )
+from ..evaluation.text_tables import majority_note
 from ..files import check_writable, read_json, replacing
 from ..labels import BENCHMARK_EMOTIONS, EMOTIONS, emotion_of_word, label_numbers
 from ..wording import count_left_out, counted
@@ -103,7 +105,11 @@ def evaluate(
     )
     if isinstance(data, datasets.Dataset):
         data, split = datasets.DatasetDict({"all": data}), "all"
-    splits = arguments.encode(data, kind) if in_memory else arguments.load(undivided=split == "all", problem_type=kind)
+    with gathering() as left_out:
+        if in_memory:
+            splits = arguments.encode(data, kind)
+        else:
+            splits = arguments.load(undivided=split == "all", problem_type=kind)
     rows = select_split(splits, split, name or "the data set")
     return evaluate_model(
         classifier,
@@ -114,6 +120,7 @@ def evaluate(
         speaker_column=arguments.speaker_column_name,
         speaker_normalization=SpeakerArguments(speaker_normalization=speaker_normalization),
         speakers_file=speakers,
+        left_out=left_out,
         context={"model": model or "built-in", **describe_test(model, arguments, split, rows)},
         **training_baselines(model),
     )
@@ -188,6 +195,7 @@ def evaluate_model(
     device: str | None = None,
     adversarial_epsilon: float | None = None,
     trust_remote_code: bool = False,
+    left_out: Sequence[Omission] = (),
     context: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Score a saved model on the whole clips of a dataset, print the scores and write a report.
@@ -196,8 +204,8 @@ def evaluate_model(
         model: Folder or Hub name of an audio classifier, a folder of `lssed-hf export`, or a classifier that is open;
             None for the built-in model.
         dataset: Dataset with an audio column and a ClassLabel column; ratings are in columns named as the dimensions.
-        output_dir: Folder for `results.json`, `report.md`, `confusion_matrix.png` and `predictions.csv`; None for no
-            files.
+        output_dir: Folder for `results.json`, `report.md`, `confusion_matrix.png`, `predictions.csv` and, of rows that
+            are left out, `left_out.csv`; None for no files.
         audio_column: Name of the column with the audio.
         label_column: Name of the column with the label.
         speaker_column: Name of the column with the speaker.
@@ -209,10 +217,12 @@ def evaluate_model(
         device: Device of torch, by default the GPU if there is one.
         adversarial_epsilon: Step of the FGSM versions of the clips, which are scored too (see `fgsm`).
         trust_remote_code: Whether code from the model's repository may run.
+        left_out: Rows that loading the data left out.
         context: Further lines for the report.
 
     Returns:
-        Contents of `results.json` (see `score_predictions`).
+        Contents of `results.json` (see `score_predictions`), with `source`, `reason` and `count` of the rows in
+        `left_out`, if there are any.
 
     Raises:
         ValueError: See `predict_dataset`.
@@ -235,6 +245,10 @@ def evaluate_model(
         adversarial_epsilon=adversarial_epsilon,
     )
     results = score_predictions(predictions, majority_label, training_means)
+    if left_out:
+        results["left_out"] = [omission.summary for omission in left_out]
+    if output_dir is not None:
+        write_left_out(output_dir, left_out)
     report_scores(results, predictions, output_dir, {"model": name, **(context or {})})
     return results
 
@@ -453,8 +467,8 @@ def report_scores(
         output_dir: Folder for the files; None for no files.
         context: Facts on the run, for the report.
     """
-    for table in score_tables(results):
-        print(f"{table}\n")
+    for part in score_parts(results):
+        print(f"{part}\n")
     if output_dir is None:
         return
     context = {key: os.fspath(value) for key, value in context.items()}
@@ -469,12 +483,13 @@ def report_scores(
         print(f"Confusion matrix: {report.with_name('confusion_matrix.png')}")
 
 
-def score_tables(results: Mapping[str, Any]) -> list[str]:
-    """Return the tables of scores that are printed, Markdown."""
+def score_parts(results: Mapping[str, Any]) -> list[str]:
+    """Return the tables of scores that are printed, Markdown, with a sentence on the row of the largest class."""
     first = {"regression": rating_table, "multi_label_classification": multi_label_table}
-    tables = [first.get(results.get("problem_type"), summary_table)(results)]
-    tables += [rating_table(results["ratings"])] if "ratings" in results else []
-    return tables + ([adversarial_table(results["adversarial"])] if "adversarial" in results else [])
+    parts = [first.get(results.get("problem_type"), summary_table)(results)]
+    parts += [majority_note(results)] if "majority_from" in results else []
+    parts += [rating_table(results["ratings"])] if "ratings" in results else []
+    return parts + ([adversarial_table(results["adversarial"])] if "adversarial" in results else [])
 
 
 def _write_predictions(path: Path, predictions: DatasetPredictions) -> None:

@@ -15,6 +15,7 @@ from transformers import set_seed
 
 from ..audio import AudioError
 from ..corpora.corpus_arguments import CorpusArguments
+from ..corpora.omissions import Omission, gathering, write_left_out
 from ..corpora.sources import find_source
 from ..evaluation.leakage import leakage_sentence, speaker_leakage
 from ..files import naming
@@ -134,9 +135,10 @@ def train_model(
     """Train, keep the best model on the validation split, and score it once on the test split.
 
     `args.output_dir` then holds the model and its feature extractor, `results.json`, `report.md` and
-    `confusion_matrix.png` of the test split, the Trainer's logs and checkpoints, `training.json` (facts on the
-    training, for the card) and the model card. A training that was stopped goes on from its last checkpoint when it
-    is started again, and ends in the same weights; a finished one is left alone.
+    `confusion_matrix.png` of the test split, `left_out.csv` with the rows that loading left out, the Trainer's logs
+    and checkpoints, `training.json` (facts on the training, for the card) and the model card. A training that was
+    stopped goes on from its last checkpoint when it is started again, and ends in the same weights; a finished one is
+    left alone.
 
     Args:
         data_args: Data set to train and test on.
@@ -171,9 +173,9 @@ def _train_in_folder(
         check_settings(folder, settings)
     set_seed(args.seed)
     try:
-        splits = training_splits(
-            data_args, args.seed, dataset, _num_streamed(data_args, args), model_args.problem_type
-        )
+        num_streamed = _num_streamed(data_args, args)
+        with gathering() as left_out:
+            splits = training_splits(data_args, args.seed, dataset, num_streamed, model_args.problem_type)
         _check_validation(data_args, model_args, args, splits)
         check_feature_set(data_args, model_args, args, splits)
         problem = choose_problem(data_args, model_args, splits[data_args.train_split_name])
@@ -192,7 +194,7 @@ def _train_in_folder(
             outcome = train_other(data_args, model_args, args, splits)
         if args.process_index != 0:
             return Outcome()
-        results = _score(data_args, model_args, args, splits, problem)
+        results = _score(data_args, model_args, args, splits, problem, left_out)
     except AudioError as error:
         raise AudioError(f"{error}. {_advice(data_args)}") from error
     write_model_card(args.output_dir)
@@ -261,6 +263,7 @@ def _score(
     args: RecipeArguments,
     splits: datasets.DatasetDict,
     problem: Problem,
+    left_out: Sequence[Omission],
 ) -> dict[str, Any]:
     """Score the saved model on the test split and return the contents of `results.json`, empty without such a split.
 
@@ -268,6 +271,7 @@ def _score(
     """
     if data_args.test_split_name not in splits:
         logger.warning(f"{data_args.dataset_name} has no split {data_args.test_split_name!r}: nothing to score on")
+        write_left_out(args.output_dir, left_out)
         return {}
     speakers = leakage_sentence(speaker_leakage(read_record(Path(args.output_dir))))
     print(f"{speakers}\n")
@@ -283,6 +287,7 @@ def _score(
         training_means=dict(zip(problem.dimensions, problem.mean.tolist())),
         adversarial_epsilon=args.adversarial_epsilon if args.adversarial != "none" or args.adversarial_test else None,
         trust_remote_code=model_args.trust_remote_code,
+        left_out=left_out,
         context={
             "dataset": data_args.dataset_name or "in memory",
             "split": data_args.test_split_name,
