@@ -15,7 +15,7 @@ from lssed_hf.evaluation.intervals import SCORES, bootstrap_intervals
 from lssed_hf.evaluation.leakage import leakage_sentence
 from lssed_hf.evaluation.plots import plot_confusion_matrices, plot_losses, plot_scores
 from lssed_hf.evaluation.report import evaluate_predictions, write_predictions, write_report
-from lssed_hf.evaluation.run_results import read_run
+from lssed_hf.evaluation.run_results import choose_reference, read_run
 from lssed_hf.evaluation.ser_metrics.ser_metrics import score
 from lssed_hf.evaluation.significance import holm, paired_differences
 
@@ -129,6 +129,10 @@ def test_scores_and_tests_are_those_of_the_runs(make_run):
 
 
 @pytest.mark.slow
+def test_the_first_of_systems_that_tie_up_to_rounding_is_the_reference():
+    assert choose_reference(None, {"a": 0.1, "b": (1 / 2 + 2 / 3) / 2, "c": 7 / 12}) == "b"
+
+
 def test_report_and_latex_of_a_comparison(make_run):
     systems = [
         System("a_50%", "pyresnet50", "", {0: make_run(0, 0.7)}, changed=True),

@@ -2,7 +2,15 @@ import re
 
 import pytest
 
-from lssed_hf.evaluation.text_tables import bracket_note, latex_table, latex_text, markdown_table
+from lssed_hf.evaluation.text_tables import (
+    best_cells,
+    bracket_note,
+    fixed,
+    latex_table,
+    latex_text,
+    markdown_table,
+    score_cell,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +65,14 @@ def test_a_markdown_table_keeps_its_bars():
 )
 def test_the_note_on_intervals_says_where_they_are_too_narrow(clusters, speakers, words):
     assert words in bracket_note({"interval_clusters": clusters, "num_speakers": speakers})
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"), [(-1e-17, ".3f", "0.000"), (-4e-4, "+.3f", "+0.000"), (-0.5, ".2f", "-0.50")]
+)
+def test_a_zero_has_no_minus_sign(value, form, text):
+    assert fixed(value, form) == score_cell(value, form=form) == text
+
+
+def test_all_of_the_best_scores_are_bold_that_tie_up_to_rounding():
+    assert best_cells([[7 / 12], [(1 / 2 + 2 / 3) / 2], [None], [0.1]], [0.5], 1) == [(0, 1), (1, 1)]

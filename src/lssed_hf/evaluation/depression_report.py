@@ -9,7 +9,7 @@ from .participants import LEVELS
 from .phq8 import HIGHEST_SCORE, PHQ8_FIGURES
 from .published import TABLE_6
 from .small_samples import clopper_pearson
-from .text_tables import BOLD_NOTE, best_cells, latex_table, markdown_table, score_cell
+from .text_tables import BOLD_NOTE, best_cells, fixed, latex_table, markdown_table, score_cell
 
 
 #: Cell of a score that these participants do not allow.
@@ -166,7 +166,7 @@ def _phq8_parts(phq8: Mapping[str, Any]) -> list[str]:
         return []
     rows = []
     for name, row in known.items():
-        always = " / ".join(f"{row['baseline'][figure]:.2f}" for figure in PHQ8_FIGURES)
+        always = " / ".join(fixed(row["baseline"][figure], ".2f") for figure in PHQ8_FIGURES)
         cells = [_score_cell(row[figure]) for figure in PHQ8_FIGURES]
         fitted = ", ".join(map(str, dict.fromkeys(row["num_fitted"].values())))
         rows.append([name, str(row["num_participants"]), fitted, *cells, always])
@@ -212,7 +212,7 @@ def _significance_parts(comparison: Mapping[str, Any]) -> list[str]:
         cells = [row["system"]]
         for name in SCORES:
             value = row[name]["value"]
-            cells += [NOT_ESTIMABLE if value is None else f"{value:+.3f}", _p_cell(row[name]["p_holm"])]
+            cells += [NOT_ESTIMABLE if value is None else fixed(value, "+.3f"), _p_cell(row[name]["p_holm"])]
         test = row["mcnemar"]
         alone = "–" if test["p"] is None else f"{test['only_first']} : {test['only_second']}"
         cells += [alone, "–" if test["seed"] is None else str(test["seed"]), _p_cell(test["p_holm"])]

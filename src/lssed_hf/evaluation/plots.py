@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from sklearn.metrics import roc_curve
 
+from .text_tables import fixed
+
 
 # Nearly white to blue in equal steps of OKLab, a perceptually uniform space, so that twice the per cent looks twice as
 # blue.
@@ -168,7 +170,7 @@ def plot_losses(
         for row, column in np.argwhere(~np.isnan(matrix)):
             loss = matrix[row, column]
             ink = "white" if abs(loss) > 0.4 else _INK
-            text = "own" if row == column else f"{loss:+.3f}"
+            text = "own" if row == column else fixed(loss, "+.3f")
             axes.text(column, row + 0.02, text, ha="center", va="bottom", fontsize=11, color=ink)
             axes.text(column, row + 0.08, details[title][row][column], ha="center", va="top", fontsize=7.5, color=ink)
         axes.set_xticks(range(len(names)), names, fontsize=10, color=_INK)

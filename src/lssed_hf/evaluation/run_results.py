@@ -15,6 +15,9 @@ from .intervals import SCORES, bootstrap_scores, percentile_intervals
 from .ser_metrics.ser_metrics import score
 
 
+_EQUAL = 1e-12  # scores that are equal up to rounding
+
+
 @dataclass(frozen=True)
 class RunResults:
     """Scored test set of one run.
@@ -185,14 +188,15 @@ def choose_reference(reference: str | None, scores: Mapping[str, float]) -> str:
     """Return the name of the system that others are tested against.
 
     Args:
-        reference: Name of a system, or None for the one of the highest score.
+        reference: Name of a system, or None for the first one of the highest score.
         scores: Score of each system, by name.
 
     Raises:
         ValueError: No system has that name.
     """
     if reference is None:
-        return max(scores, key=scores.__getitem__)
+        best = max(scores.values())
+        return next(name for name, score in scores.items() if score > best - _EQUAL)
     if reference not in scores:
         raise ValueError(f"no system {reference!r} to compare with; there are {', '.join(scores)}")
     return reference

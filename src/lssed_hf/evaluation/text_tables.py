@@ -40,10 +40,16 @@ def score_cell(
     value: float, low: float | None = None, high: float | None = None, std: float | None = None, form: str = ".3f"
 ) -> str:
     """Return `value ± std [low, high]`, without the parts that are None."""
-    cell = f"{value:{form}}"
+    cell = fixed(value, form)
     if std is not None:
-        cell += f" ± {std:{form}}"
-    return cell if low is None else f"{cell} [{low:{form}}, {high:{form}}]"
+        cell += f" ± {fixed(std, form)}"
+    return cell if low is None else f"{cell} [{fixed(low, form)}, {fixed(high, form)}]"
+
+
+def fixed(value: float, form: str = ".3f") -> str:
+    """Return a number with a fixed number of digits. A zero has no minus sign, whatever it was rounded from."""
+    text = f"{value:{form}}"
+    return text if float(text) else f"{0:{form}}"
 
 
 def bracket_note(results: Mapping[str, Any]) -> str:
@@ -145,7 +151,11 @@ def best_cells(
         scores = [row[column] for row in rows]
         best = max((score for score in scores if score is not None), default=None)
         if best is not None and (base is None or best > base + _EQUAL):
-            cells += [(number, first_column + column) for number, score in enumerate(scores) if score == best]
+            cells += [
+                (number, first_column + column)
+                for number, score in enumerate(scores)
+                if score is not None and score > best - _EQUAL
+            ]
     return cells
 
 
