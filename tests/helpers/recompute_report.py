@@ -181,7 +181,9 @@ class Study:
                 chosen = [number for number, other in enumerate(codes) if other == code]
                 row = figures([[people[number] for number in chosen] for people in system.counted])
                 ill = sum(self.labels[number] for number in chosen)
-                cells = {name: cell(row[name][:2]) for name in ("sensitivity", "specificity", "WA", "UA")}
+                cells = {
+                    name: cell(row[name] and row[name][:2]) for name in ("sensitivity", "specificity", "WA", "UA")
+                }
                 size = f"{len(chosen)}, {ill} depressed"
                 rows.append({"system": system.name, "group": f"gender_code: {code}", "participants": size, **cells})
         return rows
