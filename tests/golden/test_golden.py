@@ -1,5 +1,6 @@
 """What users see, against golden.json; `record.py` writes it anew when it is meant to change."""
 
+import importlib.metadata
 import json
 
 import pytest
@@ -9,6 +10,8 @@ pytest.importorskip("espeakng_loader")
 
 from golden_sections import GOLDEN, SECTIONS, SPEAKERS, compute, differences, updated
 
+from lssed_hf.cli.grouped_parser import RECORD
+from lssed_hf.files import read_json
 from lssed_hf.testing.synthesize import list_layouts
 
 
@@ -44,6 +47,8 @@ def test_every_synthetic_release_is_recorded():
 )
 def test_section(name, golden, folder, one_thread, monkeypatch):
     """Compute a section and compare it."""
+    if name == "command_line" and read_json(RECORD)["transformers"] != importlib.metadata.version("transformers"):
+        pytest.skip("transformers of another version has other flags")
     monkeypatch.setenv("COLUMNS", "100")
     found = differences(golden[name], compute(name, folder))
     assert not found, "\n".join([ADVICE, *found])

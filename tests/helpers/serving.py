@@ -1,18 +1,21 @@
 """transformers' pipeline for models of every kind of problem."""
 
-import inspect
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from transformers import AudioClassificationPipeline, pipeline
+import transformers
+from packaging.version import Version
+from transformers import pipeline
 
 
 _FUNCTIONS = {"multi_label_classification": "sigmoid", "regression": "none"}
 
 
-def serve(folder: Path) -> AudioClassificationPipeline:
-    """Open a saved folder in a pipeline, which before transformers 5.24 has to be told the model's problem."""
+def serve(folder: Path) -> Callable[..., list[dict]]:
+    """Open a saved folder in a pipeline, which before transformers 5.23 has to be told the model's problem."""
     classify = pipeline("audio-classification", model=str(folder), device="cpu")
-    if "problem_type" not in inspect.getsource(AudioClassificationPipeline.postprocess):
-        function = _FUNCTIONS.get(classify.model.config.problem_type, "softmax")
-        classify = pipeline("audio-classification", model=str(folder), device="cpu", function_to_apply=function)
-    return classify
+    if Version(transformers.__version__) >= Version("5.23"):
+        return classify
+    # Not when it is made: a call without it would take a softmax again.
+    return partial(classify, function_to_apply=_FUNCTIONS.get(classify.model.config.problem_type, "softmax"))

@@ -111,7 +111,8 @@ class TestFiles:
         node = onnx.helper.make_node("Add", ["x", "w"], ["logits"])
         graph = onnx.helper.make_graph([node], "g", [value("x", 1, [4])], [value("logits", 1, [4])], [tensor])
         path = model / GRAPH
-        path.write_bytes(onnx.helper.make_model(graph, ir_version=10).SerializeToString())
+        opset = [onnx.helper.make_opsetid("", 18)]
+        path.write_bytes(onnx.helper.make_model(graph, ir_version=10, opset_imports=opset).SerializeToString())
         with pytest.raises(Exception, match=r"(?i)external"):
             OnnxNetwork(path)
 

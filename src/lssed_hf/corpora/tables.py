@@ -19,6 +19,7 @@ _JSON_SUFFIXES = (".jsonl", ".json")
 _JSON = json.JSONDecoder(object_pairs_hook=tuple)  # a dict would drop repeated keys
 _SEPARATORS = (",", ";", "\t")
 _SPACE = re.compile(r"\s*")
+_ZERO = "\uffff"  # a zero byte, which csv refuses before Python 3.11; no text holds this character
 _EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line of some CSV files of Excel
 
 logger = datasets.logging.get_logger(__name__)
@@ -187,7 +188,7 @@ def given_table(data_files: Mapping[str, Sequence[str]] | None) -> Path | None:
 def _read_csv(path: Path, text: str, required: Mapping[str, Sequence[str]]) -> Iterator[Row]:
     records = _records(path, text)
     number, header = next(records, (1, []))
-    if any("\0" in name for name in header):
+    if any(_ZERO in name for name in header):
         raise CorpusDataError(
             f"{path}, line {number}: not UTF-8 text (it holds zero bytes); save the file as UTF-8 CSV"
         )
@@ -198,7 +199,7 @@ def _read_csv(path: Path, text: str, required: Mapping[str, Sequence[str]]) -> I
         row.line, row.columns = number, columns
         if any(cell.strip() for cell in cells[len(columns) :]):
             row.problem = f"{len(cells)} cells where the header has {len(columns)}; quote what holds separators"
-        elif any("\0" in cell for cell in cells):
+        elif any(_ZERO in cell for cell in cells):
             row.problem = "holds zero bytes; save the file as UTF-8 CSV again"
         yield row
 
@@ -215,7 +216,7 @@ def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         delimiter = max(_SEPARATORS, key=unquoted.count)
         file.seek(0)
     # Strict: a quote that never closes would swallow the rest of the file as one cell.
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    reader = csv.reader((line.replace("\0", _ZERO) for line in file), delimiter=delimiter, strict=True)
     first = number
     try:
         for cells in reader:

@@ -260,7 +260,12 @@ def export_program(source: Source, network: nn.Module, output_names: Sequence[st
     try:
         with torch.no_grad(), _quiet():
             program = torch.export.export(
-                network.eval(), tuple(source.example().values()), dynamic_shapes=shapes, strict=False
+                network.eval(),
+                tuple(source.example().values()),
+                dynamic_shapes=shapes,
+                strict=False,
+                # torch 2.11 asks pooling for lengths without a remainder, which it does not need.
+                prefer_deferred_runtime_asserts_over_guards=True,
             )
             exported = torch.onnx.export(
                 program,
