@@ -78,7 +78,9 @@ def test_speakers_are_drawn_again_until_both_sides_have_every_class(caplog):
             assert set(side["emotion"]) == {0, 1, 2}
         assert set(divided["train"]["speaker_id"]).isdisjoint(divided["validation"]["speaker_id"])
         drawn_again += any(
-            "speakers for validation were drawn again: without happy, sad" in m for m in caplog.messages
+            "speakers for validation were drawn again, so that training and validation both have clips of happy, sad"
+            in m
+            for m in caplog.messages
         )
     assert 0 < drawn_again < 8
 

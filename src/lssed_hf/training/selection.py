@@ -216,7 +216,7 @@ def held_out_with_all_labels(
     if best is not held_out:
         lost = ", ".join(names[label] for label in sorted(missing(held_out) - missing(best)))
         logger.warning(
-            f"speakers for validation were drawn again: without {lost} on one side, epochs are chosen badly"
+            f"speakers for validation were drawn again, so that training and validation both have clips of {lost}"
         )
     return best
 
