@@ -248,6 +248,20 @@ def num_channels(source) -> int:
         return sound.channels
 
 
+def native_rate(source) -> int:
+    """Return the sampling rate of a recording in Hz.
+
+    Args:
+        source: Source in any form that `read_audio` takes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        AudioError: The file cannot be read.
+    """
+    with open_sound(source) as sound:
+        return sound.sampling_rate
+
+
 def _check_finite(samples: np.ndarray, name: str, total: str = "", passed: int = 0) -> None:
     """Check that samples are finite.
 

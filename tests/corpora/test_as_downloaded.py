@@ -259,14 +259,29 @@ class TestSplitSchemes:
 
 
 class TestClipped:
-    def test_overshoot_of_resampling_is_called_so(self, tmp_path, capsys):
-        noise = np.sign(np.random.default_rng(0).standard_normal(8000)) * 0.999
+    """Each clip that is cut off is counted for the first step that took it over full scale."""
+
+    @pytest.mark.parametrize(
+        ("flags", "of_the_gain"),
+        [([], 0), (["--denoise"], 0), (["--gain", "2"], 1), (["--denoise", "--gain", "2"], 1)],
+    )
+    def test_overshoot_of_resampling_is_called_so(self, tmp_path, capsys, flags, of_the_gain):
+        noise = np.sign(np.random.default_rng(0).standard_normal(8000))
         (tmp_path / "raw").mkdir()
         for i in range(3):
-            soundfile.write(tmp_path / "raw" / f"03a0{i}Fa.wav", noise, 44100)
-        arguments = [str(tmp_path / "raw"), str(tmp_path / "prepared"), "--num_proc", "1"]
+            soundfile.write(tmp_path / "raw" / f"03a0{i}Fa.wav", noise * 0.999, 44100)
+        soundfile.write(tmp_path / "raw" / "03a04Fa.wav", noise * 0.7, 16000)
+        soundfile.write(tmp_path / "raw" / "03a05Fa.wav", noise * 1.5, 16000, subtype="FLOAT")
+        soundfile.write(tmp_path / "raw" / "03a06Fa.wav", noise * 1.5, 44100, subtype="FLOAT")
+        arguments = [str(tmp_path / "raw"), str(tmp_path / "prepared"), "--num_proc", "1", *flags]
         assert main(["emodb", *arguments]) == 0
-        assert "the overshoot of resampling took 3 clips over full scale" in capsys.readouterr().err
+        lines = [line for line in capsys.readouterr().err.splitlines() if "full scale" in line]
+        rest = "over full scale, where samples are cut off"
+        expected = [
+            f"the overshoot of resampling took 3 clips {rest}",
+            f"float samples or a lossy codec took 2 clips {rest}",
+        ]
+        assert lines == expected + [f"the gain took 1 clip {rest}"] * of_the_gain
 
 
 def test_links_of_a_hub_snapshot(tmp_path, write_clip, load):

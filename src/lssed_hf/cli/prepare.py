@@ -5,12 +5,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..wording import counted
 from .parser import CommandParser, add_engine_arguments
 
 
 DESCRIPTION = """Turn a corpus as distributed into a folder of Parquet shards that `datasets` loads by itself. Kill
 it anywhere and run it again: finished shards are kept, and the result has the same bytes. Every utterance that is
 left out is listed in rejects.csv with its reason."""
+_CAUSES = {
+    "recording": "float samples or a lossy codec",
+    "resampling": "the overshoot of resampling",
+    "denoise": "denoising",
+    "gain": "the gain",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,10 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{args['output_dir']}: {counts['written']:,} of {counts['read']:,} utterances in "
         f"{len(manifest['shards'])} shards, {manifest['seconds'] / 3600:.2f} h; {counts['rejected']:,} in rejects.csv"
     )
-    if manifest["clipped"]:
-        steps = {"the gain": args["gain"] != 1, "denoising": args["denoise"], "the overshoot of resampling": True}
-        cause = next(step for step, taken in steps.items() if taken)
-        print(f"{cause} took {manifest['clipped']:,} clips over full scale, where they are cut off", file=sys.stderr)
+    for cause, number in manifest.get("clipped_by", {}).items():
+        clips = counted(number, "clip")
+        print(f"{_CAUSES[cause]} took {clips} over full scale, where samples are cut off", file=sys.stderr)
     return 0
 
 

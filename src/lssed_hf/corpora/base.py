@@ -457,17 +457,21 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         encoded = encode_audio(self.load_speech(utterance), SAMPLING_RATE)
         return {"audio": {"bytes": encoded, "path": f"{utterance.id}.flac"}}
 
-    def load_speech(self, utterance: Utterance) -> np.ndarray:
+    def load_speech(self, utterance: Utterance, sampling_rate: int = SAMPLING_RATE) -> np.ndarray:
         """Decode an utterance: its file or segment, and of several channels the corpus's `CHANNEL`.
 
+        Args:
+            utterance: Utterance to decode.
+            sampling_rate: Sampling rate of the result in Hz.
+
         Returns:
-            float32 of shape (samples,) at 16 kHz.
+            float32 of shape (samples,).
 
         Raises:
             AudioError: It cannot be decoded.
         """
         times = {"start": utterance.start, "end": utterance.end} if utterance.cut else {}
-        return load_audio(utterance.path, SAMPLING_RATE, **times, channel=self.CHANNEL)
+        return load_audio(utterance.path, sampling_rate, **times, channel=self.CHANNEL)
 
     def _features(self) -> datasets.Features:
         return corpus_features(self.config.emotions, dimensions=self.RATED)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -72,7 +73,7 @@ def prepare(
         audio_format: Format of the clips, `flac` or `wav`: 16 bit, mono, 16 kHz.
         denoise: Whether to apply the paper's spectral subtraction now, so that the front end has to leave it out.
         gain: Factor on the amplitude (2 in the paper). Samples beyond full scale are clipped, and the clips counted.
-            Resampling overshoots it as well, in loud recordings.
+            Resampling overshoots it as well, in loud recordings, and is counted apart.
         utterances_per_shard: Rows of a Parquet file; about 90 KB of FLAC each at LSSED's mean of 5 s.
         num_proc: Shards at once; None is one for each core, of the cluster with Ray. With more than one on this
             machine, a script has to be guarded by `if __name__ == "__main__":`.
@@ -276,11 +277,13 @@ def _manifest(setting: dict, plan: Plan, shards: Sequence[Shard], reports: Seque
         raise RuntimeError(f"{plan.num_read} utterances were read, but {written} written and {rejected} rejected")
     if not written:
         raise nothing_left(setting["corpus"], [*plan.rejects, *_rejects(plan, reports)])
+    clipped = sum((Counter(report.clipped) for report in main), Counter())
     return {
         **setting,
         "counts": {"read": plan.num_read, "written": written, "rejected": rejected},
         "seconds": round(sum(report.seconds for report in main), 3),
-        "clipped": sum(report.clipped for report in main),
+        "clipped": clipped.total(),
+        "clipped_by": dict(clipped.most_common()),
         "left_out": plan.left_out({reject.id for report in main for reject in report.rejects}),
         "shards": [
             {

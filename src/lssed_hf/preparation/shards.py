@@ -2,6 +2,7 @@
 
 import errno
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..audio import encode_audio
+from ..audio import encode_audio, native_rate
 from ..corpora import CorpusBuilder, Reject, Utterance, corpus_builder
 from ..corpora.base import SAMPLING_RATE
 from ..files import replacing, sha256
@@ -66,7 +67,8 @@ class ShardReport:
         name: Name of the file.
         rows: Number of rows.
         seconds: Length of all clips in seconds.
-        clipped: Number of clips over full scale, by the gain or by the overshoot of resampling.
+        clipped: Number of clips over full scale, by the first step that took them there: "recording" (float samples,
+            or a lossy codec), "resampling", "denoise" or "gain".
         num_bytes: Size of the file.
         sha256: Hexadecimal digest of the file.
         rejects: Utterances that could not be read.
@@ -75,7 +77,7 @@ class ShardReport:
     name: str
     rows: int
     seconds: float
-    clipped: int
+    clipped: Mapping[str, int]
     num_bytes: int
     sha256: str
     rejects: tuple[Reject, ...]
@@ -144,7 +146,7 @@ class ShardWriter:
                     writer.write_table(table)
             num_bytes, digest = partial.stat().st_size, sha256(partial)
         report = ShardReport(
-            shard.name, tally.rows, tally.seconds, tally.clipped, num_bytes, digest, tuple(tally.rejects)
+            shard.name, tally.rows, tally.seconds, dict(tally.clipped), num_bytes, digest, tuple(tally.rejects)
         )
         report.write(self.reports / f"{shard.name}.json")
         return report
@@ -172,18 +174,32 @@ class ShardWriter:
         if "audio" not in self.builder.info.features:
             return self.builder.payload(utterance)
         samples = self.builder.load_speech(utterance)
+        cause = self._cause(utterance) if _is_over(samples) else None
         if self.options.denoise:
             samples = _front_end().denoise(samples)
+            cause = (cause or "denoise") if _is_over(samples) else None
         samples = samples * self.options.gain
         tally.seconds += len(samples) / SAMPLING_RATE
-        tally.clipped += bool(np.abs(samples).max() > 1)
+        if _is_over(samples):
+            tally.clipped[cause or "gain"] += 1
         encoded = encode_audio(samples, SAMPLING_RATE, self.options.audio_format)
         return {"audio": {"bytes": encoded, "path": f"{utterance.id}.{self.options.audio_format}"}}
+
+    def _cause(self, utterance: Utterance) -> str:
+        """Return whether an utterance is over full scale before it is resampled, or only behind."""
+        rate = native_rate(utterance.path)
+        over = rate == SAMPLING_RATE or _is_over(self.builder.load_speech(utterance, rate))
+        return "recording" if over else "resampling"
+
+
+def _is_over(samples: np.ndarray) -> bool:
+    return bool(np.abs(samples).max() > 1)
 
 
 class _Tally:
     def __init__(self):
-        self.rows = self.clipped = 0
+        self.rows = 0
+        self.clipped: Counter[str] = Counter()
         self.seconds = 0.0
         self.rejects: list[Reject] = []
 
