@@ -11,7 +11,6 @@ import soundfile
 
 from lssed_hf import list_pretrained, load_classifier, predict
 from lssed_hf.hub.graph import write_graph
-from lssed_hf.inference.classifiers.exported import OnnxNetwork
 from lssed_hf.inference.classifiers.graph import GRAPH, GraphClassifier
 from lssed_hf.inference.classifiers.pretrained import pretrained_folder
 from lssed_hf.inference.classifiers.statistics import StatisticsClassifier
@@ -97,24 +96,6 @@ class TestFiles:
         made, packaged = load_classifier(folder, engine="onnx"), load_classifier(name, engine="onnx")
         assert isinstance(made, GraphClassifier) and made.facts == packaged.facts
         np.testing.assert_array_equal(made.logits(CLIPS[2:5]), packaged.logits(CLIPS[2:5]))
-
-    @pytest.mark.parametrize("place", ["../secret.bin", "{folder}/secret.bin", "link.bin"])
-    def test_weights_outside_of_the_folder_are_refused(self, place, tmp_path):
-        onnx = pytest.importorskip("onnx")
-        model = tmp_path / "model"
-        model.mkdir()
-        (tmp_path / "secret.bin").write_bytes(np.ones(4, np.float32).tobytes())
-        (model / "link.bin").symlink_to(tmp_path / "secret.bin")
-        tensor = onnx.TensorProto(name="w", data_type=1, dims=[4], data_location=onnx.TensorProto.EXTERNAL)
-        tensor.external_data.add(key="location", value=place.format(folder=tmp_path))
-        value = onnx.helper.make_tensor_value_info
-        node = onnx.helper.make_node("Add", ["x", "w"], ["logits"])
-        graph = onnx.helper.make_graph([node], "g", [value("x", 1, [4])], [value("logits", 1, [4])], [tensor])
-        path = model / GRAPH
-        opset = [onnx.helper.make_opsetid("", 18)]
-        path.write_bytes(onnx.helper.make_model(graph, ir_version=10, opset_imports=opset).SerializeToString())
-        with pytest.raises(Exception, match=r"(?i)external"):
-            OnnxNetwork(path)
 
     def test_engines_that_do_not_fit(self, tmp_path):
         with pytest.raises(ValueError, match="engine='jax' must be torch or onnx"):

@@ -21,6 +21,7 @@ from .checks import (
 )
 from .classifier import Classifier
 from .inputs import model_inputs
+from .onnx_files import check_weights
 
 
 #: File that makes a folder an exported one. `ExportSettings` and docs/inference.md describe its contents.
@@ -235,7 +236,7 @@ def open_network(path: Path, format: str) -> Network:
 
 
 class OnnxNetwork:
-    """File of ONNX on the CPU. Weights outside of the file must lie in its folder: the runtime refuses others.
+    """File of ONNX on the CPU. Weights outside of the file must lie in its folder (see `check_weights`).
 
     Attributes:
         metadata: Texts by their keys, from the file.
@@ -244,6 +245,7 @@ class OnnxNetwork:
     def __init__(self, path: Path):
         import onnxruntime
 
+        check_weights(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads()
         # Threads that wait would take turns away from decoders, and from other calls of the session.
