@@ -15,6 +15,7 @@ from tones import write_emodb, write_ravdess
 from transformers import AutoModelForAudioClassification, pipeline
 
 from lssed_hf import (
+    AudioError,
     EspnetAsrConfig,
     EspnetAsrFeatureExtractor,
     EspnetAsrForSpeechSeq2Seq,
@@ -360,3 +361,15 @@ def test_other_corpora_are_recorded_and_no_folder_is(tmp_path):
     assert json.loads(record)["splits"]["train"]["num_utterances"] == 32 + 24
     card = (tmp_path / "out" / "README.md").read_text()
     assert "emodb" in card and str(tmp_path) not in record + card
+
+
+@pytest.mark.parametrize("model", ["pyresnet50", "compare-svm"])
+def test_a_damaged_test_clip_is_found_before_the_training(model, tmp_path):
+    corpus, out = write_ravdess(tmp_path / "ravdess"), tmp_path / "out"
+    clip = next(corpus.glob("*-18.wav"))
+    clip.write_bytes(clip.read_bytes()[:3000])
+    flags = TONE_FLAGS if model == "pyresnet50" else []
+    argv = ["--dataset_name", "ravdess", "--data_dir", str(corpus), "--model_name_or_path", model, *flags]
+    with pytest.raises(AudioError, match=rf"{clip.name}: truncated.*lssed-hf prepare ravdess"):
+        train_command.main([*argv, "--output_dir", str(out)])
+    assert {path.name for path in out.iterdir()} <= {"train_settings.json", ".lock"}

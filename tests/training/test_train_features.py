@@ -180,3 +180,5 @@ def test_a_clip_of_another_size_is_named(release, tmp_path, capsys, feature_set,
     np.save(other / "vq-wav2vec" / "E0003_0002.npy", np.zeros((9, 4), np.float32))
     assert train(other, tmp_path / "model", feature_set) == 1
     assert message in capsys.readouterr().err
+    if feature_set == "spectrogram":
+        assert not (tmp_path / "model" / "train_results.json").exists(), "it is found before the training"

@@ -26,6 +26,7 @@ from ..inference.trained_on import read_record
 from ..models.registry import list_models
 from ..suggest import did_you_mean
 from .arguments import DataArguments, FlagParser, ModelArguments, RecipeArguments
+from .clip_check import check_test_clips
 from .feature_sets import check_feature_set
 from .network import find_checkpoint, train_network
 from .output_folder import begin, check_settings, claimed, finish, holds_weights, settings_of
@@ -148,7 +149,8 @@ def train_model(
 
     Raises:
         ValueError: Flags that do not go together, or the folder is another training's, see `output_folder`.
-        AudioError: A clip cannot be decoded. The message says how to train without it.
+        AudioError: A clip cannot be decoded, which of test clips too is found before the training. The message says
+            how to train without it.
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     _check_flags(model_args, args)
@@ -184,6 +186,8 @@ def _train_in_folder(
         if begin(folder, settings, splits, columns, data_args.audio_column_name, args.restart):
             return read_outcome(folder)
         checkpoint = find_checkpoint(args)
+        if checkpoint is None and args.process_index == 0:
+            check_test_clips(data_args, model_args, splits)
         if model_args.model_name_or_path not in CLASSICAL and not model_args.probe:
             outcome = train_network(data_args, model_args, args, splits, teachers, checkpoint, problem)
         elif args.process_index == 0:
