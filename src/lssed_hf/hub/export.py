@@ -280,7 +280,7 @@ def export_program(source: Source, network: nn.Module, output_names: Sequence[st
                 node.metadata_props.clear()  # the lines of code that it came from, with the folders of this machine
             return exported
     except ImportError as error:
-        raise ExportError(f"the exporters do not fit each other: pip install --upgrade onnx onnxscript ({error})") from error
+        raise ExportError(f"pip install --upgrade onnx onnxscript, they do not fit this torch: {error}") from error
     except Exception as error:  # exporters raise many kinds
         reason = str(error).strip().split("\n\n")[0]
         raise ExportError(
