@@ -71,12 +71,12 @@ def study(release, tmp_path_factory):
 @pytest.fixture(scope="module")
 def drawn(study, tmp_path_factory):
     """Copy the study with predictions that are drawn: networks this small give almost everybody the same answer."""
-    out, rng = tmp_path_factory.mktemp("drawn") / "out", np.random.default_rng(15)
+    out, rng = tmp_path_factory.mktemp("drawn") / "out", np.random.default_rng(7)
     shutil.copytree(study, out)
     for path in sorted(out.rglob("predictions.csv")):
         run, skill = read_run(path.parent), 2 if "slow" in str(path.relative_to(out)) else -1
-        people = {name: rng.normal() for name in run.speakers}
-        noise = np.array([rng.normal(people[name] + 1.5) for name in run.speakers])
+        people = {name: rng.normal(1, 1.5) for name in run.speakers}
+        noise = np.array([rng.normal(people[name], 0.5) for name in run.speakers])
         depressed = 1 / (1 + np.exp(-skill * (2 * run.references - 1) - noise))
         rows, facts = np.stack([1 - depressed, depressed], axis=1), {"speakers": run.speakers, "groups": run.groups}
         write_predictions(path, run.ids, run.references, rows, run.labels, **facts)

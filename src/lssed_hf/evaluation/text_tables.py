@@ -201,6 +201,7 @@ def latex_table(
             r"\centering",
             r"\footnotesize",
             rf"\setlength{{\tabcolsep}}{{{_GAP}pt}}",
+            r"\setlength{\abovetopsep}{3pt}",
             rf"\caption{{{latex_text(caption)}}}",
             rf"\begin{{tabular}}{{{''.join(kinds)}}}",
             r"\toprule",
@@ -216,6 +217,7 @@ def latex_table(
 
 
 def latex_text(text: str) -> str:
-    """Escape characters with a meaning in LaTeX, and turn the hyphen of a negative number into a minus sign."""
-    escaped = "".join(_LATEX.get(character, character) for character in one_line(text))
+    """Escape characters with a meaning in LaTeX, and set quotation marks and the minus sign of a number as such."""
+    quoted = re.sub(r'"([^"]*)"', r"``\1''", one_line(text))
+    escaped = "".join(_LATEX.get(character, character) for character in quoted)
     return re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped)
