@@ -6,6 +6,7 @@ import runpy
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -82,6 +83,51 @@ def test_it_serves_until_it_is_stopped_and_leaves_nothing(model_folders, tmp_pat
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("lssed_hf_serve_")]
 
 
+#: In a fork: the signal comes while a library runs that catches whatever is raised.
+SWALLOWED = """
+import os, signal
+from lssed_hf.web import serve
+read_model_facts = serve.read_model_facts
+def reading(path):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except:
+        pass
+    return read_model_facts(path)
+serve.read_model_facts = reading
+"""
+
+
+def test_a_signal_that_a_library_swallows_ends_it_too(model_folders, tmp_path, forking_python):
+    pytest.importorskip("gradio")
+    names = {"folder": str(tmp_path), "src": str(ROOT / "src"), "model": str(model_folders["three"])}
+    code = SWALLOWED + SERVE.format(**names, port=free_port())
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(forking_python.run, code, tmp_path)
+        try:
+            served.result(timeout=120)
+        finally:
+            if not served.done():
+                os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("lssed_hf_serve_")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.1, 0.4, 0.7, 1.5, 2.5, 3.5, 5])
+def test_a_signal_ends_it_at_any_moment_of_its_start(model_folders, tmp_path, seconds):
+    pytest.importorskip("gradio")
+    command = [sys.executable, "-m", "lssed_hf", "serve", str(model_folders["three"]), "--port", str(free_port())]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL) as process:
+        time.sleep(seconds)
+        process.terminate()
+        try:
+            # By the default action before the handler is there.
+            assert process.wait(timeout=120) in (0, -signal.SIGTERM)
+        finally:
+            process.kill()
+    assert not list(tmp_path.glob("lssed_hf_serve_*"))
+
+
 def test_a_port_that_is_taken_is_named(model_folders, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -112,7 +158,7 @@ def served(monkeypatch):
     pytest.importorskip("gradio")
     served = []
     monkeypatch.setattr(
-        "lssed_hf.web.serve._run", lambda app, listener: served.append((app, listener.getsockname()[:2]))
+        "lssed_hf.web.serve._run", lambda app, listener, _: served.append((app, listener.getsockname()[:2]))
     )
     return served
 

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from .parser import CommandParser, add_engine_arguments, engine_of
@@ -36,10 +37,17 @@ def parser() -> CommandParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    terminated = threading.Event()
+
+    def terminate(*_) -> None:
+        terminated.set()
+        sys.exit(0)
+
+    # So that recordings are deleted then too. Until then, the first process of a container ignores the signal.
+    signal.signal(signal.SIGTERM, terminate)
     args = parser().parse_args(argv)
     from ..web.serve import serve
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that recordings are deleted then too
     serve(
         args.models,
         host=args.host,
@@ -49,5 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         device=args.device,
         trust_remote_code=args.trust_remote_code,
         engine=engine_of(args),
+        terminated=terminated,
     )
     return 0

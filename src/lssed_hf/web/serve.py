@@ -3,6 +3,7 @@
 import os
 import socket
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ def serve(
     device: str | None = None,
     trust_remote_code: bool = False,
     engine: str | None = None,
+    terminated: threading.Event | None = None,
 ) -> None:
     """Serve the page and the endpoint until the process is interrupted.
 
@@ -44,6 +46,8 @@ def serve(
         device: Device of torch (default: the GPU if there is one).
         trust_remote_code: Whether code from the models' repositories may run.
         engine: "torch" or "onnx", see `lssed_hf.predict`.
+        terminated: Event that is set if the process was asked to end while it started, for libraries that swallow the
+            exception of a handler.
 
     Raises:
         ImportError: Gradio is not installed.
@@ -74,7 +78,7 @@ def serve(
             print(f"{address} serves {', '.join(classifiers)}; Ctrl-C stops it", flush=True)
             if inbrowser:
                 webbrowser.open(address)
-            _run(app, listener)
+            _run(app, listener, terminated or threading.Event())
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
@@ -87,11 +91,15 @@ def _listen(host: str, port: int | None) -> socket.socket:
     raise OSError(f"{tried} taken or not allowed; choose another one with --port")
 
 
-def _run(app, listener: socket.socket) -> None:
+def _run(app, listener: socket.socket, terminated: threading.Event) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Server that ends although pages are open."""
+        """Server that ends although pages are open, and at once if the process was asked to end before."""
+
+        async def startup(self, sockets=None):
+            await super().startup(sockets)
+            self.should_exit |= terminated.is_set()
 
         async def shutdown(self, sockets=None):
             app.state.close_streams()
