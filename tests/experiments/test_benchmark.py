@@ -125,6 +125,14 @@ def test_other_settings_are_refused_and_named(finished, corpus, capsys):
     assert state_of(finished / "runs") == before
 
 
+@pytest.mark.parametrize("model", ["pyresnet5", "{folder}/nothing"])
+def test_a_model_that_there_is_not_is_named_before_any_training(model, corpus, tmp_path, capsys):
+    model = model.format(folder=tmp_path)
+    assert cli.main(["benchmark", *flags(corpus, tmp_path / "out", "--models", "pyresnet50", f"b={model}")]) == 1
+    assert f"model {model!r}" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "runs").exists()
+
+
 def test_a_failing_run_is_listed_and_stops_nothing(corpus, tmp_path, capsys):
     systems = ['broken=pyresnet50 --config_overrides "{\\"groups\\": [[3]]}"', "pyresnet50"]
     assert command.main(flags(corpus, tmp_path / "out", "--models", *systems, "--keep_models")) == 1

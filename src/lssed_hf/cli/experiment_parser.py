@@ -86,14 +86,15 @@ class ExperimentParser(CommandParser):
             jobs: Number of runs at the same time.
 
         Raises:
-            ValueError: See `check_settings` and `claimed`.
+            OSError: See `check_runs`.
+            ValueError: See `check_runs` and `claimed`.
         """
-        from ..experiments.runs import check_settings, do_runs
+        from ..experiments.runs import check_runs, do_runs
         from ..training.output_folder import claimed, is_main_process
 
         with claimed(args.output_dir):
             if not args.report_only:
-                check_settings(runs)
+                check_runs(runs)
                 if is_main_process():
                     write_json(args.output_dir / _ASKED, args.asked)
                 do_runs(runs, jobs)

@@ -28,10 +28,13 @@ from ..escaping import printable
 from ..files import read_json, write_json
 from ..hub.cards.model_card import write_model_card
 from ..hub.run_folders import facts_path
+from ..inference.classifiers.svm import CLASSICAL
 from ..inference.evaluate import evaluate_model
 from ..inference.speaker_normalization import SpeakerArguments
+from ..models.registry import list_models
 from ..training.arguments import DataArguments, FlagParser
 from ..training.output_folder import differences, is_main_process
+from ..training.pretrained import find_start
 from ..training.selection import ALL_SPLITS, training_splits
 from ..training.train import train_model
 
@@ -69,13 +72,17 @@ class Run:
         return path.read_text(encoding="utf-8").strip() if path.is_file() else "not finished"
 
 
-def check_settings(runs: Sequence[Run]) -> None:
-    """Check that runs that were begun earlier go on with the same settings.
+def check_runs(runs: Sequence[Run]) -> None:
+    """Check that runs that were begun earlier go on with the same settings, and that there are models to start from.
 
     Raises:
-        ValueError: A run was begun with other settings. The message names the differences.
+        OSError: See `find_start`.
+        ValueError: The same, or a run was begun with other settings. The message names the differences.
     """
     for run in runs:
+        start = run.settings.get("model_name_or_path")
+        if start not in (None, *list_models(), *CLASSICAL) and run.facts is None:
+            find_start(start)
         path = run.folder / "settings.json"
         if not path.is_file():
             continue

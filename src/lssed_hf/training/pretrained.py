@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,21 @@ def label_maps(labels: Sequence[str]) -> dict[str, dict]:
     return {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
 
 
+def find_start(name: str) -> Path:
+    """Return the folder of a pretrained model to start from, or its name on the Hub.
+
+    Raises:
+        OSError: There is no such model, or the Hub cannot be asked.
+        ValueError: The name is that of no folder, and cannot be one of the Hub.
+    """
+    known = [*list_models(), *list_pretrained()]
+    if not os.path.isdir(name) and "/" not in name and name not in known:
+        raise ValueError(
+            f"unknown model {name!r}{did_you_mean(name, known)} (see lssed_hf.list_models(), list_pretrained())"
+        )
+    return find_model(name)
+
+
 def load_pretrained(
     model_args: ModelArguments, label_maps: Mapping[str, Any], **overrides: Any
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
@@ -35,16 +51,10 @@ def load_pretrained(
         **overrides: Further fields of the configuration, which win over those of `model_args`.
 
     Raises:
-        OSError: There is no such model.
-        ValueError: The files hold no weights for the encoder, or `--chunk_length` does not fit the model.
+        OSError: See `find_start`.
+        ValueError: The same, the files hold no weights for the encoder, or `--chunk_length` does not fit the model.
     """
-    name = model_args.model_name_or_path
-    known = [*list_models(), *list_pretrained()]
-    if not os.path.isdir(name) and "/" not in name and name not in known:
-        raise ValueError(
-            f"unknown model {name!r}{did_you_mean(name, known)} (see lssed_hf.list_models(), list_pretrained())"
-        )
-    name = find_model(name)
+    name = find_start(model_args.model_name_or_path)
     remote = {"trust_remote_code": model_args.trust_remote_code}
     overrides = {**json.loads(model_args.config_overrides or "{}"), **label_maps, **overrides}
     with refusing(name):
