@@ -58,13 +58,18 @@ def test_each_recording_is_a_speaker(home, model):
     np.testing.assert_allclose(rows(found), expected(model, [[path] for path in paths]), atol=1e-5)
 
 
-def test_a_table_names_speakers_in_any_order(home, model):
+@pytest.mark.parametrize(
+    ("header", "delimiter", "encoding"),
+    [(["file", "speaker"], ",", "utf-8"), (["Filename", "Speaker_ID"], ";", "utf-16")],
+    ids=["plain", "from a spreadsheet"],
+)
+def test_a_table_names_speakers_in_any_order(header, delimiter, encoding, home, model):
     paths = sorted((home / "clips").rglob("*.wav"))
     table = home / "clips" / "people.csv"
     names = ["a", "b", "a", "b", "", "b", "a"]
-    with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "speaker"])
+    with table.open("w", newline="", encoding=encoding) as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(header)
         writer.writerows(reversed([(path.relative_to(table.parent), name) for path, name in zip(paths, names)]))
     found = rows(predict(paths, model, speaker_from=table))
     for name in ("a", "b"):
@@ -126,7 +131,9 @@ def test_flags_that_do_not_fit(home, capsys, flags, message):
 
 def test_a_table_without_speakers_is_refused(home, model, tmp_path):
     (tmp_path / "people.csv").write_text("name,who\n1.wav,anna\n")
-    with pytest.raises(ValueError, match="has the columns name, who: file and speaker are needed"):
+    with pytest.raises(
+        ValueError, match="has no file column: looked for file, path, file_name, filename, found name, who"
+    ):
         predict(home / "clips", model, speaker_from=tmp_path / "people.csv")
 
 

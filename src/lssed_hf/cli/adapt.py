@@ -46,7 +46,7 @@ def parser() -> "DataclassParser":
         speaker_from: str | None = HfArg(
             default=None,
             help="Where the speaker of each recording is told, if not by the data: path for folders of one speaker "
-            "each, recording for one speaker each, or a CSV file with the columns file and speaker.",
+            "each, recording for one speaker each, or a table with the columns file and speaker.",
         )
         device: str | None = HfArg(default=None, help="Such as cpu or cuda:0. Default: the GPU if there is one.")
         trust_remote_code: bool = HfArg(default=False, help="Allow code from the model's repository to run.")

@@ -60,7 +60,7 @@ def parser() -> CommandParser:
         "--speaker_from",
         metavar="path|recording|FILE",
         help="normalise by all recordings of a speaker, without labels: path for folders of one speaker each, "
-        "recording for one speaker each, or a CSV file with the columns file and speaker",
+        "recording for one speaker each, or a table with the columns file and speaker",
     )
     hardware = parser.add_argument_group("model and hardware")
     hardware.add_argument("--batch_size", type=int, default=8, metavar="N", help="clips per forward pass (default: 8)")

@@ -1,6 +1,5 @@
 """Predictions for recordings: `lssed_hf.predict`, and how recordings are read, cut and classified."""
 
-import csv
 import itertools
 import os
 from collections import deque
@@ -28,6 +27,8 @@ CHANNELS = ("mix", "left", "right", "each")
 #: Notes with which a recording gets no label, whatever the model.
 UNSCORED = (SILENT, TOO_SHORT)
 
+#: Columns of a table of speakers, and names for each.
+_SPEAKER_TABLE = {"file": ("file", "path", "file_name", "filename"), "speaker": ("speaker", "speaker_id")}
 _DECODERS = 2  # threads
 _AHEAD = 8  # recordings
 _PIECES_AHEAD = 10  # of each recording
@@ -124,7 +125,7 @@ def predict(
         speakers: File of `lssed-hf enroll`, to normalise by a speaker's own statistics.
         speaker: Name of the speaker in that file, by default the only one there.
         speaker_from: Where the speaker of each recording is told, to normalise by all recordings of the speaker:
-            "path" for folders of one speaker each, "recording" for one speaker each, or a CSV file with the columns
+            "path" for folders of one speaker each, "recording" for one speaker each, or a table with the columns
             `file` and `speaker`. No labels are needed.
         batch_size: Clips per forward pass.
         device: Device of torch, by default the GPU if there is one.
@@ -287,13 +288,15 @@ def speakers_of_paths(paths: Sequence[Path], speaker_from: str) -> list[str | No
 
     Args:
         paths: Recordings.
-        speaker_from: "path" for folders of one speaker each, "recording" for one speaker each, or a CSV file with the
-            columns `file` (relative to the CSV file) and `speaker`.
+        speaker_from: "path" for folders of one speaker each, "recording" for one speaker each, or a table with the
+            columns `file` (relative to the table) and `speaker`, see `read_table`.
 
     Raises:
-        FileNotFoundError: There is no such CSV file.
-        ValueError: The CSV file lacks a column or a recording.
+        FileNotFoundError: There is no such table.
+        ValueError: The table lacks a column or a recording, or cannot be read.
     """
+    from ..corpora.tables import read_table  # which imports datasets
+
     if speaker_from == "path":
         return [str(Path(path).parent) for path in paths]
     if speaker_from == "recording":
@@ -301,11 +304,10 @@ def speakers_of_paths(paths: Sequence[Path], speaker_from: str) -> list[str | No
     table = Path(speaker_from)
     if not table.is_file():
         raise FileNotFoundError(f"--speaker_from {speaker_from}: neither path, nor recording, nor a CSV file")
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    if rows and not {"file", "speaker"} <= rows[0].keys():
-        raise ValueError(f"{table} has the columns {', '.join(rows[0])}: file and speaker are needed")
-    speaker_of = {os.path.realpath(table.parent / row["file"]): row["speaker"] or None for row in rows}
+    speaker_of = {}
+    for row in read_table(table, _SPEAKER_TABLE):
+        if name := row.first(*_SPEAKER_TABLE["file"]):
+            speaker_of[os.path.realpath(table.parent / name)] = row.first(*_SPEAKER_TABLE["speaker"])
     missing = [str(path) for path in paths if os.path.realpath(path) not in speaker_of]
     if missing:
         raise ValueError(f"{table} has no row for {len(missing)} of the recordings, such as {missing[0]}")
