@@ -167,6 +167,17 @@ def test_a_prepared_folder_trains_too(release, tmp_path):
     assert (tmp_path / "model" / "svm.json").is_file()
 
 
+@pytest.mark.parametrize("are_codes", [True, False])
+def test_numbers_of_codes_are_not_pooled_without_a_word(release, tmp_path, caplog, are_codes):
+    other = shutil.copytree(release, tmp_path / "release")
+    for path in (other / "vq-wav2vec").glob("*.npy"):
+        np.save(
+            path, np.rint(100 * np.load(path)).astype(np.int64 if are_codes else np.float32) + 0.5 * (not are_codes)
+        )
+    assert train(other, tmp_path / "model", "vq_wav2vec") == 0
+    assert ("vq_wav2vec: all values are whole numbers" in caplog.text) == are_codes
+
+
 @pytest.mark.parametrize(
     ("feature_set", "message"),
     [

@@ -133,6 +133,8 @@ def train_classical(
 def stacked_features(splits: Sequence[datasets.Dataset], feature_set: str, column: str) -> list[np.ndarray]:
     """Return the features of a corpus, float32 (num_clips, size) for each split (see `FeatureSetExtractor`).
 
+    A warning tells if frames that are pooled hold whole numbers alone, as the codes of a quantiser do.
+
     Args:
         splits: Data sets with a column of features.
         feature_set: Name of the feature set.
@@ -141,14 +143,21 @@ def stacked_features(splits: Sequence[datasets.Dataset], feature_set: str, colum
     Raises:
         ValueError: A clip has another number of values than the first one; the message names it.
     """
-    extractor, stacked = FeatureSetExtractor(feature_set), []
+    extractor, stacked, are_codes = FeatureSetExtractor(feature_set), [], True
     for rows in splits:
         values: list[np.ndarray] = []
         for number, row in enumerate(rows):
             with refusing(row.get("id", f"row {number}")):
-                values.append(extractor.measure(row[column]))
+                clip = np.asarray(row[column])
+                values.append(extractor.measure(clip))
+            are_codes = are_codes and clip.ndim == 2 and np.array_equal(clip, np.rint(clip))
             extractor.size = len(values[-1])
         stacked.append(np.stack(values))
+    if are_codes:
+        logger.warning(
+            f"{feature_set}: all values are whole numbers. If they number codes, their mean and deviation over the "
+            "frames mean nothing: give the vectors that the codes stand for"
+        )
     return stacked
 
 
