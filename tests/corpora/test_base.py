@@ -136,6 +136,12 @@ def test_several_processes_give_the_same_rows(tmp_path, write_clip, monkeypatch)
     assert len(one["train"]) == 14
 
 
+def test_bars_know_how_many_utterances_there_are(clips, tmp_path, capsys):
+    datasets.enable_progress_bars()
+    rows = load_corpus("ravdess", clips, cache_dir=tmp_path / "cache")
+    assert f"| 0/{len(rows['test'])} [" in capsys.readouterr().err
+
+
 def test_importing_twice_keeps_one_registration():
     from datasets import packaged_modules
 

@@ -514,15 +514,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
             counts = Counter({emotion: len(ids) for emotion, ids in left_out.items()})
             by_reason = {not_in(self.config.name, emotion): ids for emotion, ids in left_out.items()}
             self.note(left_out_line(self.config.name, counts, len(utterances)), by_reason)
-        return [
-            # A list in gen_kwargs is what datasets divides among processes and data loader workers.
-            datasets.SplitGenerator(
-                name=split,
-                gen_kwargs={"blocks": [rows[i : i + _ROWS_PER_BLOCK] for i in range(0, len(rows), _ROWS_PER_BLOCK)]},
-            )
-            for split, rows in splits.items()
-            if rows
-        ]
+        return [_generator(split, rows) for split, rows in splits.items() if rows]
 
     def _refuse(self, rejects: list[Reject], num_good: int, data_dir: Path) -> None:
         """Note the utterances that a rule leaves out and damaged ones, and raise an error for other faulty ones."""
@@ -571,6 +563,14 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
                 except (ValueError, OSError, ImportError) as error:
                     raise CorpusDataError(f"{self.name}: {error}") from error
                 yield (index, first), pa.Table.from_pylist(rows, schema=schema)
+
+
+def _generator(split: str, rows: Sequence[tuple[Utterance, str]]) -> datasets.SplitGenerator:
+    # A list in gen_kwargs is what datasets divides among processes and data loader workers.
+    blocks = [rows[i : i + _ROWS_PER_BLOCK] for i in range(0, len(rows), _ROWS_PER_BLOCK)]
+    generator = datasets.SplitGenerator(name=split, gen_kwargs={"blocks": blocks})
+    generator.split_info.num_examples = len(rows)  # the total of the progress bar
+    return generator
 
 
 def left_out_line(config: str, counts: Counter[str], total: int) -> str:

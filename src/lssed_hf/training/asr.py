@@ -152,7 +152,8 @@ def _score(
     results, transcripts = {}, []
     for split, rows in features.items():
         dataset = TranscribedDataset(rows, processor)
-        decoded = tqdm(recognise(model, dataset, args.per_device_eval_batch_size), f"Decoding {split}")
+        decoded = recognise(model, dataset, args.per_device_eval_batch_size)
+        decoded = tqdm(decoded, f"Decoding {split}", len(rows), unit="utterance", disable=None)
         hypotheses = [normalization(hypothesis) for hypothesis in decoded]
         columns = {name: list(rows[name]) for name in _COLUMNS}
         for corpus in dict.fromkeys(columns["corpus"]):
