@@ -22,7 +22,7 @@ from lssed_hf.hub.run_folders import PACKED, recorded_runs, run_name
 
 PREDICTIONS = "predictions.parquet"
 #: Files of the experiment itself.
-_COPIED = ("*.md", "*.png", "*.tex", "results.json")
+_COPIED = ("*.md", "*.png", "results.json")
 
 
 def pack(output_dir: Path, results_dir: Path) -> None:
