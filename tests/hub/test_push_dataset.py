@@ -9,6 +9,7 @@ from test_push import Hub
 from lssed_hf import cli
 from lssed_hf.hub import push
 from lssed_hf.preparation.prepare import prepare
+from lssed_hf.testing.releases.common import claim
 
 
 @pytest.fixture
@@ -45,6 +46,12 @@ def test_a_corpus_of_an_open_licence_goes_to_a_dataset_repository(prepared, hub,
     assert {call[-1]["repo_type"] for call in hub.calls} == {"dataset"}
     shards = [f"data/{path.name}" for path in (folder / "data").iterdir()]
     assert shards and hub.uploaded == sorted(["README.md", "manifest.json", *shards])
+
+
+def test_synthetic_speech_in_the_layout_of_a_closed_corpus_is_no_copy_of_it(prepared, hub, tmp_path):
+    claim(tmp_path / "raw", "emodb", beside_others=True)
+    folder = prepared("emodb", *(f"{speaker:02}a01Wa.wav" for speaker in (3, 8, 9, 10, 11, 12)))
+    assert cli.main(["push", str(folder), "me/synthetic", "--yes"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from lssed_hf.preparation import prepare as module
 from lssed_hf.preparation import shards
 from lssed_hf.preparation.dataset_card import _LANGUAGE_CODES, HUB_LICENSES
 from lssed_hf.preparation.prepare import damaged_shards, prepare
+from lssed_hf.testing.releases.common import claim
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -154,6 +155,19 @@ class TestResult:
         assert str(tmp_path) not in card
         data = DatasetCard(card).data
         assert (data.license, data.license_name, data.language) == ("other", "lssed", ["en"])
+
+    @pytest.mark.parametrize("corpus", ["lssed", "synthetic"])
+    def test_the_card_of_synthetic_speech_says_so(self, raw, tmp_path, corpus):
+        claim(tmp_path / "raw", "lssed", beside_others=True)
+        folder = raw()
+        prepare(corpus, folder, tmp_path / "out")
+        card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+        layout = "Synthetic speech in the layout of lssed" if corpus == "lssed" else "synthetic"
+        assert f"\n# {layout}\n" in card and "eSpeak NG" in card
+        assert ("**Synthetic speech, not lssed.**" in card) == (corpus == "lssed")
+        assert "LSSED EULA" not in card and "personal data" not in card and "fan2021lssed" not in card
+        data = DatasetCard(card).data
+        assert data.license == "apache-2.0" and "synthetic" in data.tags and data.pretty_name == layout
 
     @pytest.mark.parametrize("corpus", [name for name in list_corpora() if corpus_builder(name).FACTS])
     def test_the_hub_knows_the_languages_and_licences(self, corpus):

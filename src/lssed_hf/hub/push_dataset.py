@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from ..corpora import corpus_builder
 from ..corpora.prepared import MANIFEST
-from ..preparation.dataset_card import HUB_LICENSES
+from ..preparation.dataset_card import HUB_LICENSES, terms_of
 from ..preparation.prepare import damaged_shards
 
 
@@ -34,7 +33,7 @@ def sharing_refusal(manifest: dict) -> str:
 
     Shards are resampled and may be denoised, so licences without derivatives count as closed.
     """
-    corpus = corpus_builder(manifest["corpus"])
+    corpus = terms_of(manifest)
     if corpus.LICENSE in HUB_LICENSES and "-nd-" not in HUB_LICENSES[corpus.LICENSE]:
         return ""
     terms = corpus.NO_REDISTRIBUTION or f"Its licence or access: {corpus.LICENSE.rstrip('.') or 'unknown'}."

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import datasets
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
-from ..corpora import CorpusBuilder
+from ..corpora import CorpusBuilder, corpus_builder
 from ..files import replacing
 from .plan import Plan, group_name
 
@@ -28,10 +29,10 @@ HUB_LICENSES = {
 _BODY = """\
 # {title}
 
-{description}
+{synthetic}{description}
 
-Prepared by `lssed-hf prepare` (lssed_hf {version}) from a copy of the corpus: {written:,} of {read:,} utterances,
-{hours:.2f} hours. {rejects} `manifest.json` has the options and a checksum for each shard.
+Prepared by `lssed-hf prepare` (lssed_hf {version}): {written:,} of {read:,} utterances, {hours:.2f} hours. {rejects}
+`manifest.json` has the options and a checksum for each shard.
 
 - Source and access: {homepage}
 - Licence: {license}. It governs what may be done with this folder, copies and uploads included.
@@ -55,11 +56,19 @@ Decoding through `datasets` needs torchcodec and FFmpeg; `lssed_hf.load_audio(ro
 
 {audio}What the corpus lacks is null, or -1 in a ClassLabel. `start` and `end` are seconds.
 
+{people}{citation}"""
+_PEOPLE = """\
 ## Speech is personal data
 
 Voices identify people. Use this folder within the terms that its source was given under, and do not try to find out
 who speaks.
-{citation}"""
+"""
+_SYNTHETIC = """\
+**Synthetic speech, not {name}.** The speech synthesiser eSpeak NG spoke all of it, in the layout of {name}. No person
+was recorded: speakers, ages, genders, emotions and scores are settings of the synthesiser or random. The next
+paragraph describes the corpus that the layout is taken from.
+
+"""
 
 
 def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manifest: dict) -> None:
@@ -71,17 +80,20 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
         builders: Builders of the corpus's configurations, in the plan's order.
         manifest: Manifest, as `prepare` returns it.
     """
-    corpus, counts = builders[0], manifest["counts"]
+    corpus, counts, terms = builders[0], manifest["counts"], terms_of(manifest)
+    synthetic = manifest.get("synthetic", False)
+    in_layout = synthetic and not isinstance(corpus, terms)  # of a corpus that is no synthetic one itself
     features = {builder.config.name: builder.info.features for builder in builders}
     title = corpus.name if manifest["config"] in ("default", "benchmark") else f"{corpus.name}, {manifest['config']}"
+    title = f"Synthetic speech in the layout of {title}" if in_layout else title
     data = DatasetCardData(
         pretty_name=title,
-        **_license(corpus),
-        language=_languages(corpus) or None,
+        **_license(terms, corpus.name),
+        language=["en"] if synthetic else _languages(corpus) or None,
         source_datasets=["original"],
         task_categories=["audio-classification"],
         size_categories=[_size_category(counts["written"])],
-        tags=list(corpus.TAGS),
+        tags=[*corpus.TAGS, *(["synthetic"] if synthetic else [])],
     )
     rows = _describe_configurations(data, plan, features, corpus.LABEL_COLUMN, manifest)
     rejects = "None was left out."
@@ -89,28 +101,35 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
         rejects = f"The other {counts['rejected']:,} are listed in `rejects.csv`, each with its reason."
     body = _BODY.format(
         title=title,
+        synthetic=_SYNTHETIC.format(name=corpus.name) if in_layout else "",
         description=corpus.info.description,
         version=manifest["lssed_hf"],
         written=counts["written"],
         read=counts["read"],
         hours=manifest["seconds"] / 3600,
         rejects=rejects,
-        homepage=corpus.HOMEPAGE,
-        license=corpus.LICENSE.rstrip("."),
-        redistribution=corpus.NO_REDISTRIBUTION and f"- **Do not pass this folder on.** {corpus.NO_REDISTRIBUTION}\n",
+        homepage=terms.HOMEPAGE,
+        license=terms.LICENSE.rstrip("."),
+        redistribution=terms.NO_REDISTRIBUTION and f"- **Do not pass this folder on.** {terms.NO_REDISTRIBUTION}\n",
         configurations="\n".join(rows),
         audio=_audio(manifest) if "audio" in features[manifest["config"]] else "",
-        citation=f"\n## Citation\n\n```bibtex\n{corpus.CITATION}\n```\n" if corpus.CITATION else "",
+        people="" if synthetic else _PEOPLE,
+        citation=f"\n## Citation\n\n```bibtex\n{terms.CITATION}\n```\n" if terms.CITATION else "",
     )
     with replacing(path) as partial:
         partial.write_text(f"---\n{data.to_yaml()}\n---\n\n{body}", encoding="utf-8")
 
 
-def _license(corpus: CorpusBuilder) -> dict[str, str | None]:
+def terms_of(manifest: Mapping[str, Any]) -> type[CorpusBuilder]:
+    """Return the builder that tells source and licence of a prepared folder, own ones for a synthetic release."""
+    return corpus_builder("synthetic" if manifest.get("synthetic") else manifest["corpus"])
+
+
+def _license(terms: type[CorpusBuilder], name: str) -> dict[str, str | None]:
     """Return the licence as the Hub's metadata name it."""
-    if corpus.LICENSE in HUB_LICENSES:
-        return {"license": HUB_LICENSES[corpus.LICENSE]}
-    return {"license": "other", "license_name": corpus.name, "license_link": corpus.HOMEPAGE or None}
+    if terms.LICENSE in HUB_LICENSES:
+        return {"license": HUB_LICENSES[terms.LICENSE]}
+    return {"license": "other", "license_name": name, "license_link": terms.HOMEPAGE or None}
 
 
 def _languages(corpus: CorpusBuilder) -> list[str]:
