@@ -21,7 +21,7 @@ from lssed_hf.evaluation.report import joined_runs
 from lssed_hf.evaluation.run_results import RunResults, read_run
 from lssed_hf.experiments import runs
 from lssed_hf.experiments.benchmark import parse_systems
-from lssed_hf.experiments.runs import Run, check_settings, do_runs
+from lssed_hf.experiments.runs import Run, check_runs, do_runs
 from lssed_hf.experiments.settings import recipe, training_settings
 from lssed_hf.files import write_json
 from lssed_hf.hub.run_folders import runs_folder
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Trainings of seconds, less than a process takes.
     runs.run_in_process = lambda folder, threads: runs.main([str(folder)])
     with claimed(args.output_dir):
-        check_settings(list(made.values()))
+        check_runs(list(made.values()))
         do_runs(list(made.values()))
         failed = [run for run in made.values() if run.problem]
         if not failed:

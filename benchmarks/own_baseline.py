@@ -23,7 +23,7 @@ from lssed_hf.evaluation.run_results import RunResults, read_run, score_runs
 from lssed_hf.evaluation.significance import holm, paired_differences
 from lssed_hf.evaluation.text_tables import markdown_table, score_cell
 from lssed_hf.experiments.benchmark import Spec, make_run
-from lssed_hf.experiments.runs import Run, check_settings, do_runs
+from lssed_hf.experiments.runs import Run, check_runs, do_runs
 from lssed_hf.experiments.settings import recipe, training_settings
 from lssed_hf.files import replacing, write_json
 from lssed_hf.training.output_folder import claimed
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     runs = make_runs(flags, args.seeds, args.enrolments, args.output_dir)
     every = [run for by_seed in runs.values() for run in by_seed.values()]
     with claimed(args.output_dir):
-        check_settings(every)
+        check_runs(every)
         for work in ("train", "evaluate"):
             do_runs([run for run in every if run.work == work], args.jobs)
         failed = [run for run in every if run.problem]

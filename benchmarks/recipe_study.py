@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lssed_hf.experiments.benchmark import Spec, make_run, write_benchmark
-from lssed_hf.experiments.runs import Run, check_settings, do_runs
+from lssed_hf.experiments.runs import Run, check_runs, do_runs
 from lssed_hf.training.output_folder import claimed
 
 
@@ -109,7 +109,7 @@ def main() -> None:
         if not args.report_only:
             # Seed by seed, so that systems can be compared early.
             rest = [row[seed] for seed in args.seeds for spec, row in runs.items() if spec is not probe]
-            check_settings([*teachers.values(), *rest])
+            check_runs([*teachers.values(), *rest])
             do_runs(list(teachers.values()), args.jobs)
             do_runs(rest, args.jobs)
         folds = {spec: {seed: [run] for seed, run in by_seed.items()} for spec, by_seed in runs.items()}

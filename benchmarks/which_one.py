@@ -20,7 +20,7 @@ from lssed_hf.evaluation.run_results import RunResults, read_run
 from lssed_hf.evaluation.significance import paired_differences
 from lssed_hf.evaluation.text_tables import markdown_table, score_cell
 from lssed_hf.experiments.cross_corpus import PairRuns, make_runs
-from lssed_hf.experiments.runs import Run, check_settings, do_runs
+from lssed_hf.experiments.runs import Run, check_runs, do_runs
 from lssed_hf.experiments.settings import recipe
 from lssed_hf.files import replacing, write_json
 from lssed_hf.hub.run_folders import runs_folder
@@ -83,7 +83,7 @@ def main() -> None:
     systems = {name: runs_of(name, args.output_dir, data_dirs, encoder, args.seeds) for name in args.systems}
     with claimed(args.output_dir):
         if not args.report_only:
-            check_settings([run for runs in systems.values() for run in runs.values()])
+            check_runs([run for runs in systems.values() for run in runs.values()])
             # Students need teachers, and tests what is tested.
             trainings = {name: [runs[key] for key in runs if key[1] is None] for name, runs in systems.items()}
             do_runs(trainings.pop(TEACHER, []), args.jobs)

@@ -29,7 +29,7 @@ from lssed_hf.cli import train_asr
 from lssed_hf.corpora import corpus_builder
 from lssed_hf.experiments import runs
 from lssed_hf.testing.releases import lssed as lssed_release
-from lssed_hf.training import asr, train
+from lssed_hf.training import asr, pretrained, train
 
 
 ROOT = Path(__file__).parents[1]
@@ -106,6 +106,7 @@ def quick(monkeypatch, home, one_thread) -> None:
     reader_home.quick_speech(monkeypatch)
     for corpus, folder in DOWNLOADED.items():
         monkeypatch.setattr(corpus_builder(corpus), "default_data_dir", classmethod(lambda cls, f=folder: home / f))
+    monkeypatch.setattr(pretrained, "find_model", lambda name: name)
     for module, name in ((train, "train_model"), (runs, "do_runs"), (asr, "train_asr")):
         monkeypatch.setattr(module, name, mock.create_autospec(getattr(module, name), side_effect=Stopped))
 
