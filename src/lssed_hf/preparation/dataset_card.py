@@ -121,7 +121,7 @@ def write_card(path: Path, plan: Plan, builders: Sequence[CorpusBuilder], manife
 
 
 def terms_of(manifest: Mapping[str, Any]) -> type[CorpusBuilder]:
-    """Return the builder that tells source and licence of a prepared folder, own ones for a synthetic release."""
+    """Return the builder with source and licence of a prepared folder, `Synthetic` for a synthetic release."""
     return corpus_builder("synthetic" if manifest.get("synthetic") else manifest["corpus"])
 
 
