@@ -18,7 +18,7 @@ import torch
 from transformers import TrainingArguments
 
 from .. import __version__
-from ..corpora.sources import find_source
+from ..corpora.sources import find_source, is_synthetic
 from ..files import write_json
 from ..inference.classifiers.svm import CLASSICAL
 from ..inference.trained_on import RECORD, read_record
@@ -98,6 +98,8 @@ def corpus_facts(
 ) -> dict[str, Any]:
     """Return the name of a data set, its corpus in the registry (None: none), and its licence where it gives one.
 
+    There is an entry `synthetic` for synthetic speech in the layout of the corpus.
+
     Args:
         name: Name or folder of the data set, as for `load_splits`. None is a data set in memory.
         data_dir: Folder of the corpus, as for `load_splits`.
@@ -106,10 +108,13 @@ def corpus_facts(
         info: Information on the data set.
     """
     in_memory = name is None
+    source = None if in_memory else find_source(name, data_dir)
+    synthetic = source is not None and source.path is not None and is_synthetic(source.path)
     return {
         "name": "a data set in memory" if in_memory else Path(name).name if os.path.isdir(name) else name,
         "local": in_memory or os.path.isdir(name),
-        "corpus": None if in_memory else find_source(name, data_dir).corpus,
+        "corpus": source and source.corpus,
+        **({"synthetic": True} if synthetic else {}),
         "config": (info.config_name if info else None) or config_name,
         "split_scheme": split_scheme,
         "license": (info.license or None) if info else None,

@@ -131,6 +131,12 @@ def test_the_record_has_no_folder_and_no_secret(trained):
         assert "s3cret" not in text and str(trained.parent) not in text and "/corpus" not in text
 
 
+def test_synthetic_speech_is_called_so(trained):
+    assert json.loads((trained / "training.json").read_text())["corpora"][0]["synthetic"] is True
+    text = (trained / "README.md").read_text(encoding="utf-8")
+    assert "parameters, trained on `lssed` (synthetic speech in its layout)." in text
+
+
 def test_shared_speakers_are_counted(trained):
     record = json.loads((trained / "training.json").read_text())
     shared = record["shared_speakers"]["train, test"]

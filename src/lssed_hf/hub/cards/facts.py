@@ -55,7 +55,7 @@ class CardFacts:
         teachers: Teachers of a distillation; each has `name`, `local` and `corpora` as `start` has.
         num_unlabelled: Number of clips without labels in the training.
         corpora: Corpora of the training; each has `name`, and may have `corpus` (a name of `list_corpora()`), `local`,
-            `config`, `split_scheme` and `license`.
+            `config`, `split_scheme`, `license` and `synthetic`.
         splits: Sizes of the splits, see `split_facts` of `lssed_hf.hub.training_record`.
         shared_speakers: Numbers of speakers that two splits share, see `split_facts`.
         selected_on_test: Whether epochs were chosen on the test split.

@@ -150,7 +150,7 @@ def _requirements(facts: CardFacts) -> str:
 
 def _data_license(facts: CardFacts) -> str:
     licenses = [
-        f"{code(corpus['name'])}: {plain(terms(corpus)['license'] or 'unknown')}" for corpus in facts.all_corpora
+        f"{_corpus_name(corpus)}: {plain(terms(corpus)['license'] or 'unknown')}" for corpus in facts.all_corpora
     ]
     licenses = list(dict.fromkeys(licenses)) or ["unknown"]
     if facts.start and facts.start.get("name") and facts.start.get("corpora") is None:
@@ -173,13 +173,17 @@ def _summary(facts: CardFacts) -> str:
     number = "unknown number of" if facts.num_parameters is None else f"{facts.num_parameters:,}"
     text = f"{kind} with {'an ' if facts.num_parameters is None else ''}{number} parameters"
     if facts.corpora:
-        text += f", trained on {', '.join(code(corpus['name']) for corpus in facts.corpora)}"
+        text += f", trained on {', '.join(map(_corpus_name, facts.corpora))}"
     return f"{text}."
+
+
+def _corpus_name(corpus: Mapping[str, Any]) -> str:
+    return code(corpus["name"]) + (" (synthetic speech in its layout)" if corpus.get("synthetic") else "")
 
 
 def _corpus(corpus: Mapping[str, Any]) -> dict[str, Any]:
     known = terms(corpus)
-    name = code(corpus["name"])
+    name = _corpus_name(corpus)
     if corpus.get("config"):
         name += f", configuration {code(corpus['config'])}"
     if corpus.get("split_scheme"):
@@ -202,7 +206,7 @@ def _start(facts: CardFacts) -> str:
 
 def _earlier_model(model: Mapping[str, Any]) -> str:
     """Return the name of an earlier model with the names of its training data."""
-    names = ", ".join(dict.fromkeys(code(corpus["name"]) for corpus in model.get("corpora") or ()))
+    names = ", ".join(dict.fromkeys(map(_corpus_name, model.get("corpora") or ())))
     return f"{code(model['name'])}, " + (
         f"which had been trained on {names}" if names else "whose training data are unknown"
     )
