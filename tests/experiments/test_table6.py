@@ -162,6 +162,14 @@ def test_thresholds_come_from_training_participants(study):
     assert "**Epochs were chosen on the development set for the systems that end in development.**" in text
 
 
+def test_a_network_learns_phq8_scores(release, tmp_path):
+    argv = ["--corpus", "daic_woz", "--data_dir", str(release), "--test_split_name", "validation", *FLAGS]
+    argv += ["--model_name_or_path", "pyresnet50", "--problem_type", "regression", "--dimensions", "phq8_score"]
+    assert cli.main(["train", *argv, "--output_dir", str(tmp_path)]) == 0
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert text.startswith("# Depression detection, by utterance\n") and "| **phq8_score** |" in text
+
+
 def test_a_prepared_folder_tells_the_same_flow(study, release, tmp_path):
     assert cli.main(["prepare", "daic_woz", str(release), str(tmp_path / "prepared")]) == 0
     flow = json.loads((study / "results.json").read_text())["flow"]

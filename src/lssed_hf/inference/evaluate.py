@@ -472,9 +472,8 @@ def report_scores(
     if output_dir is None:
         return
     context = {key: os.fspath(value) for key, value in context.items()}
-    subject = "Speech emotion recognition"
-    if "depressed" in predictions.labels:
-        subject = "Depression detection, by utterance"
+    is_depression = not {"depressed", "phq8_score"}.isdisjoint(predictions.outputs.names)
+    subject = "Depression detection, by utterance" if is_depression else "Speech emotion recognition"
     with replacing(Path(output_dir, "predictions.csv")) as path:  # the files of the report with it, or none
         _write_predictions(path, predictions)
         report = write_report(results, output_dir, title=subject, context=context)

@@ -133,7 +133,7 @@ class TestRows:
     def test_participants_without_a_score(self, release):
         release.labels(TRAIN, "300,1,,1")
         (row, *_) = rows_of({"train": load_corpus("daic_woz", release.folder)["train"]})
-        assert row["depression"] == 1 and row["phq8_score"] == -1
+        assert row["depression"] == 1 and row["phq8_score"] is None
 
 
 class TestWhatIsNotThere:

@@ -405,11 +405,10 @@ class DaicWoz(CorpusBuilder):
         return utterance.depression
 
     def encode(self, utterance: InterviewSegment, label: str, payload: dict | None = None) -> dict:
-        names = ("id", "gender_code", "speaker_role", "speaker_id", "session_id", "start", "end", "transcript")
-        row = {name: getattr(utterance, name) for name in names}
+        names = ("id", "phq8_score", "gender_code", "speaker_role", "speaker_id", "session_id", "start", "end")
+        row = {name: getattr(utterance, name) for name in (*names, "transcript")}
         row.update(self.payload(utterance) if payload is None else payload)
         row["depression"] = LABELS.index(label)
-        row["phq8_score"] = -1 if utterance.phq8_score is None else utterance.phq8_score
         return row
 
     def _features(self) -> datasets.Features:
