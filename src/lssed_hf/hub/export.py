@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import logging
+import operator
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -258,14 +260,9 @@ def export_program(source: Source, network: nn.Module, output_names: Sequence[st
     shape = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("length", min=length * 3 // 4)}
     shapes = (shape,) * len(source.inputs)
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), _quiet(), _any_remainder():
             program = torch.export.export(
-                network.eval(),
-                tuple(source.example().values()),
-                dynamic_shapes=shapes,
-                strict=False,
-                # torch 2.11 asks pooling for lengths without a remainder, which it does not need.
-                prefer_deferred_runtime_asserts_over_guards=True,
+                network.eval(), tuple(source.example().values()), dynamic_shapes=shapes, strict=False
             )
             exported = torch.onnx.export(
                 program,
@@ -287,6 +284,11 @@ def export_program(source: Source, network: nn.Module, output_names: Sequence[st
             f"{source.name} cannot be exported for any batch and length, most likely because its layers depend on the "
             f"length (docs/models.md says which of ours do): {reason}"
         ) from error
+
+
+def _any_remainder() -> contextlib.AbstractContextManager:
+    """Let pooling divide lengths with a remainder: torch 2.11 takes a guard of it that the result does not need."""
+    return mock.patch.object(torch._meta_registrations, "div_rtn", operator.floordiv)
 
 
 @contextlib.contextmanager
