@@ -148,6 +148,9 @@ def test_one_source_and_one_target(finished, corpora, tmp_path):
     assert list(made) == [(start, "ravdess", *both) for start in (None, "emodb") for both in numbers]
     assert len({run.folder for run in made.values()}) == 8
     assert made["emodb", "ravdess", 4, 1].settings["max_train_speakers"] == 4
+    runs.check_runs(
+        list(made.values()) + list(cross_corpus.make_runs(dirs, ["emodb"], ["ravdess"], [0, 1], tmp_path).values())
+    )
 
 
 @pytest.mark.slow

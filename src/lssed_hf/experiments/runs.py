@@ -79,9 +79,10 @@ def check_runs(runs: Sequence[Run]) -> None:
         OSError: See `find_start`.
         ValueError: The same, or a run was begun with other settings. The message names the differences.
     """
+    known = {None, *list_models(), *CLASSICAL, *(str(run.folder.absolute()) for run in runs)}
     for run in runs:
         start = run.settings.get("model_name_or_path")
-        if start not in (None, *list_models(), *CLASSICAL) and run.facts is None:
+        if start not in known and run.facts is None:
             find_start(start)
         path = run.folder / "settings.json"
         if not path.is_file():
