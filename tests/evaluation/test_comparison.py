@@ -168,7 +168,55 @@ def test_the_papers_columns_stand_only_where_it_has_figures(make_run):
     for comparison in (own, zoo):
         text = comparison_markdown(comparison, "lssed", "table.png") + comparison_latex(comparison, "lssed")
         assert "paper" not in text and "Table 5" not in text
-        check_latex(comparison_latex(comparison, "folder"), 4)
+        check_latex(comparison_latex(comparison, "folder"), 4 if comparison is zoo else 3)
+        check_latex(comparison_latex(comparison, "folder", ""), 6 if comparison is zoo else 3)
+
+
+def test_latex_tells_systems_apart_from_the_papers(make_run):
+    systems = [
+        System("a_50%", "pyresnet50", "", {0: make_run(0, 0.7)}, changed=True),
+        System("taught", "resnet18", "--teacher x", {0: make_run(2, 0.6)}),
+        System("adv", "vgg16", "--adversarial vanilla", {0: make_run(0, 0.4, fake=True)}, adversarial=True),
+    ]
+    latex = comparison_latex(compare_systems(systems), "lssed", "")
+    rows = [line.split(" & ")[:2] for line in latex.splitlines() if line.endswith(r"\\")]
+    names = [r"a\_50\%$\dagger$", "taught", "ADV-Real", "ADV-Fake"]
+    assert sorted(row[0] for row in rows[1:-1]) == sorted(names)
+    assert r"$\dagger$: not the network of the paper" in latex
+    assert [line.split(" & ")[0] for line in latex.splitlines() if r"\textbf" in line] == [names[0]]
+
+
+def test_the_papers_majority_is_of_its_own_class(make_run):
+    comparison = compare_systems([System("zoo", "pyresnet50", "", {0: make_run(0)})])
+    assert comparison_latex(comparison, "lssed", "").count("0.570 & 0.250") == 1
+    comparison["majority"]["label"] = LABELS.index("angry")
+    text = comparison_latex(comparison, "lssed", "") + comparison_markdown(comparison, "lssed", "t.png", difference="")
+    assert "0.570" not in text
+
+
+def test_one_speaker_gives_no_interval_and_few_give_narrow_ones(make_run):
+    systems = [System(name, "pyresnet50", "", {0: make_run(seed)}) for name, seed in (("a", 0), ("b", 1))]
+    few = comparison_markdown(compare_systems(systems[:1]), "lssed", "table.png")
+    assert "With 8 speakers they are too narrow. They cover the choice of the test set" in few
+    for system in systems:
+        run = system.runs[0]
+        system.runs[0] = dataclasses.replace(run, speakers=["s"] * SIZE, results={**run.results, "num_speakers": 1})
+    text = comparison_markdown(compare_systems(systems), "lssed", "table.png")
+    assert "a single one gives none." in text and "gives no p but McNemar's." in text
+    assert "too narrow" not in text and "never below" not in text and "cover the choice" not in text
+
+
+def test_seeds_that_differ_are_named(make_run):
+    both = {0: make_run(0), 1: make_run(1)}
+    comparison = compare_systems([System("a", "x", "", both), System("b", "y", "", {1: make_run(2)})])
+    texts = [comparison_markdown(comparison, "lssed", "table.png"), comparison_latex(comparison, "lssed")]
+    pairs = compare_corpora({("a", "a"): both, ("a", "b"): {0: make_run(0, test_set=1)}}, LABELS)
+    texts += [cross_corpus_markdown(pairs, "test", "table.png"), cross_corpus_latex(pairs)]
+    listed = ["a: 0, 1; b: 1"] * 2 + ["a → a: 0, 1; a → b: 0", r"a $\rightarrow$ a: 0, 1; a $\rightarrow$ b: 0"]
+    for text, names in zip(texts, listed, strict=True):
+        assert f"Rows differ in their seeds ({names})." in text
+    same = comparison_latex(compare_systems([System("a", "x", "", both)]), "lssed")
+    assert "Rows differ" not in same and r"Scores are means over seeds, $\pm$ one sample standard deviation." in same
 
 
 def test_empty_columns_go(make_run):
@@ -189,6 +237,9 @@ def test_speakers_that_training_knows_are_counted(make_run):
     assert sentence.replace("%", r"\%") in comparison_latex(comparison, "lssed")
     assert leakage_sentence(leakages[1]) == "None of the 8 test speakers is in the training set."
     assert "is unknown" in leakage_sentence({"shared": None, "speakers": 8})
+    assert "299 of the 300 test speakers (> 99 %) are" in leakage_sentence({"shared": 299, "speakers": 300})
+    assert "1 of the 300 test speakers (< 1 %) is" in leakage_sentence({"shared": 1, "speakers": 300})
+    assert "300 of the 300 test speakers (100 %) are" in leakage_sentence({"shared": 300, "speakers": 300})
 
 
 def test_what_cannot_be_compared_is_refused(make_run):
@@ -234,9 +285,19 @@ def test_losses_are_own_minus_other_and_both_test_sets_are_resampled(make_run):
     assert "**a: Whether speakers of the test set are in the training set too is unknown.**" in text
     latex = cross_corpus_latex(comparison, names)
     check_latex(latex, 4)
-    assert "a (paper) & b & 0.596 & 0.342" in latex and latex.count(r"\textbf") == 2
+    assert "a (paper) & b & 0.596 & 0.342" in latex and r"\textbf" not in latex, "nothing to be better than"
     female = second["groups"][0]["unweighted_accuracy"]
     assert f"| a → b | {female['value']:.3f} [" in text
+
+
+def test_the_least_loss_is_of_a_system_that_has_something_to_lose(make_run):
+    run = make_run(2)
+    constant = {0: dataclasses.replace(run, predictions=np.full(SIZE, 1))}
+    pairs = {("a", "a"): {0: make_run(0, 0.8)}, ("a", "b"): {0: run}, ("b", "b"): constant, ("b", "a"): constant}
+    comparison = compare_corpora(pairs, LABELS)
+    assert comparison["pairs"][3]["loss"]["unweighted_accuracy"]["value"] == 0
+    rows = [line for line in cross_corpus_latex(comparison).splitlines() if r"\textbf" in line]
+    assert len(rows) == 1 and rows[0].startswith("a & b") and rows[0].count(r"\textbf") == 2
 
 
 @pytest.mark.slow

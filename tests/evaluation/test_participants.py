@@ -116,7 +116,10 @@ def test_report_latex_and_pictures(development, tmp_path):
     assert f"| a_b | ser | all | {wa['mean']:.3f} ± {wa['std']:.3f} [" in text
     assert "| paper: PyResNet (SER) |  |  | 0.714 | 0.583 |" in text
     assert "| always not depressed |  |  | 0.657 [0.478, 0.809] | 0.500 [0.426, 0.632] |" in text
-    assert "majority vote" in text and "35 participants, 12 of them depressed" in text
+    assert (
+        "called depressed if the share of utterances called depressed is above a half." in text
+        and "35 participants, 12 of them depressed" in text
+    )
     assert "| against c | WA | p |" in text and "![](roc.png)" in text and "flatters" not in text
     assert comparison["comparisons"][0]["mcnemar"]["seed"] == 1
     check_latex(depression_latex(comparison, "daic_woz", "development"), 3)

@@ -21,6 +21,7 @@ from lssed_hf.evaluation.text_tables import (
         ("0.5 ± 0.1 [-0.2, 3]", r"0.5 $\pm$ 0.1 [$-$0.2, 3]"),
         ("mts-3 × 2021-03", "mts-3 × 2021-03"),
         ('always "angry" or "sad", 5"', "always ``angry'' or ``sad'', 5\""),
+        ("a|b", r"a\textbar{}b"),
         ("≥ 3 † ~ ^ –", r"$\geq$ 3 $\dagger$ \textasciitilde{} \textasciicircum{} --"),
     ],
 )

@@ -17,10 +17,13 @@ from .significance import holm, mcnemar_of_runs, paired_differences
 from .text_tables import (
     BOLD_NOTE,
     FEW_SPEAKERS,
+    SEEDS_NOTE,
     best_cells,
+    bracket_note,
     latex_table,
     markdown_table,
     score_cell,
+    uneven_seeds,
     without_empty_columns,
 )
 
@@ -190,16 +193,17 @@ def comparison_markdown(
     if comparison["num_speakers"] is not None:
         size += f" of {counted(comparison['num_speakers'], 'speaker')}"
     several = any(len(row["seeds"]) > 1 for row in comparison["systems"])
-    resampled = "utterances" if comparison["num_speakers"] is None else "speakers"
     chance = "" if several else " and seed, of which there is one"
-    notes = [
-        f"Tested on {size} of {corpus}. Brackets hold 95 % bootstrap intervals that resample {resampled}: they cover "
-        f"the choice of the test set, not that of training data{chance}."
-    ]
+    clusters = "utterance" if comparison["num_speakers"] is None else "speaker"
+    notes = [f"Tested on {size} of {corpus}. {bracket_note({**comparison, 'interval_clusters': clusters})}"]
+    if comparison["num_speakers"] != 1:
+        notes[0] += f" They cover the choice of the test set, not that of training data{chance}."
     if several:
-        notes.append("Scores are means over seeds, ± one sample standard deviation; the interval is that of the mean.")
+        notes.append(f"{SEEDS_NOTE} The interval is that of the mean.")
+    if uneven := uneven_seeds(_seeds_of(comparison)):
+        notes.append(uneven)
     notes.append(f"**{leakage_sentence(comparison['leakage'])}**")
-    if difference is not None and any(row["published"] for row in comparison["systems"]):
+    if paper := _has_paper(comparison, difference):
         note = "The columns paper WA and paper UA are the paper's Table 5, with the same speakers in training and test"
         notes.append(f"{note}. **Here the task differs: {difference}.**" if difference else f"{note}, as here.")
     if any(row["changed"] and row["published"] for row in comparison["systems"]):
@@ -213,7 +217,7 @@ def comparison_markdown(
             "validation UA is that of the validation split, the only one to choose by: a system chosen by its UA on "
             "the test split would flatter itself."
         )
-    header, rows = table_cells(comparison, difference is not None)
+    header, rows = table_cells(comparison, paper)
     num_names = sum(name in ("system", "algorithm", "backbone") for name in header)
     parts = [markdown_table(header, rows, num_names), "\n".join(f"- {note}" for note in notes), f"![UA]({picture})"]
     if comparison["comparisons"]:
@@ -233,36 +237,48 @@ def comparison_latex(comparison: Mapping[str, Any], corpus: str, difference: str
         corpus: Corpus that the systems were tested on.
         difference: See `comparison_markdown`.
     """
-    systems = comparison["systems"]
-    names = Counter((row["algorithm"], row["backbone"]) for row in systems)
-    rows = []
-    for row in systems:
-        unique = row["algorithm"] and names[row["algorithm"], row["backbone"]] == 1 and not row["changed"]
-        name = row["algorithm"] if unique else row["name"]
-        cells = [_score_cell(row[score]) for score in SCORES]
-        rows.append([name, row["backbone"] or "", *cells, *_paper_cells(row["published"], difference)])
-    majority = comparison["majority"]
-    bold = best_cells(
-        [[row[score]["mean"] for score in SCORES] for row in systems], [majority[score] for score in SCORES], 2
-    )
-    always = f'always "{comparison["labels"][majority["label"]]}"'
-    paper = _paper_cells(dict(zip(SCORES, LSSED_MAJORITY, strict=True)), difference)
-    rows.append([always, "", *(f"{majority[score]:.3f}" for score in SCORES), *paper])
-    header = ["Algorithm", "Backbone", "WA", "UA", *(["paper WA", "paper UA"] if paper else [])]
-    caption = f"The performance of different methods on {corpus}, with 95 % intervals. "
-    caption += leakage_sentence(comparison["leakage"])
-    if difference is not None:
-        caption += " The columns of the paper are Table 5 of Fan et al. (2021)"
-        caption += f", on another test set: {difference}." if difference else "."
+    systems, paper = {row["name"]: row for row in comparison["systems"]}, _has_paper(comparison, difference)
+    header, cells = table_cells(comparison, paper)
+    lines = [{"algorithm": "–", "backbone": "–", **dict(zip(header, line, strict=True))} for line in cells]
+    times = Counter((line["algorithm"], line["backbone"]) for line in lines)
+    for line in lines:
+        algorithm, system = line["algorithm"], systems.get(line["system"], {})
+        known = algorithm not in ("", "–") and times[algorithm, line["backbone"]] == 1 and "†" not in algorithm
+        # What sets a system apart is in its name, but for the adversarial training of the paper's own rows.
+        if known and (not system.get("flags") or algorithm.startswith("ADV")):
+            line["system"] = algorithm
+        elif paper and "†" in algorithm:
+            line["system"] += "†"
+    titles = {"system": "Algorithm", "backbone": "Backbone"}
+    kept = [title for title in header if title in (*titles, "WA", "UA", "paper WA", "paper UA")]
+    rows = [[line[title] for title in kept] for line in lines]
+
+    numbers = [number for number, line in enumerate(cells) if line[0] in systems]
+    majority = [comparison["majority"][score] for score in SCORES]
+    means = [[row[score]["mean"] for score in SCORES] for row in systems.values()]
+    bold = [(numbers[row], column) for row, column in best_cells(means, majority, kept.index("WA"))]
+    caption = [f"The performance of different methods on {corpus}, with 95 % intervals."]
+    if any(len(row["seeds"]) > 1 for row in systems.values()):
+        caption.append(SEEDS_NOTE)
+    caption += [uneven_seeds(_seeds_of(comparison)), leakage_sentence(comparison["leakage"])]
+    if paper:
+        test_set = f", on another test set: {difference}" if difference else ""
+        caption.append(f"The columns of the paper are Table 5 of Fan et al. (2021){test_set}.")
+    if any(row[0].endswith("†") for row in rows):
+        caption.append("†: not the network of the paper, as its configuration was changed.")
     if bold:
-        caption += f" {BOLD_NOTE.format(answer=always)}"
-    return latex_table(header, rows, caption, 2, bold=bold)
+        caption.append(BOLD_NOTE.format(answer=rows[-1][0]))
+    header = [titles.get(title, title) for title in kept]
+    return latex_table(header, rows, " ".join(filter(None, caption)), kept.index("WA"), bold=bold)
 
 
-def _paper_cells(published: Mapping[str, float] | None, difference: str | None) -> list[str]:
-    if difference is None:
-        return []
-    return [f"{published[score]:.3f}" if published else "–" for score in SCORES]
+def _has_paper(comparison: Mapping[str, Any], difference: str | None) -> bool:
+    """Return whether the paper's figures stand beside ours."""
+    return difference is not None and any(row["published"] for row in comparison["systems"])
+
+
+def _seeds_of(comparison: Mapping[str, Any]) -> dict[str, Sequence[int]]:
+    return {row["name"]: row["seeds"] for row in comparison["systems"]}
 
 
 def table_cells(comparison: Mapping[str, Any], paper: bool = False) -> tuple[list[str], list[list[str]]]:
@@ -270,11 +286,10 @@ def table_cells(comparison: Mapping[str, Any], paper: bool = False) -> tuple[lis
 
     Args:
         comparison: Result of `compare_systems`.
-        paper: Whether the paper's figures stand beside ours, if one of the systems is in Table 5.
+        paper: Whether the paper's figures stand beside ours.
     """
     header = ["system", "algorithm", "backbone", "WA", "UA", "parameters", "training s"]
-    shown = paper and any(row["published"] for row in comparison["systems"])
-    if shown:
+    if paper:
         header += ["paper WA", "paper UA"]
     validated = any(row["validation_unweighted_accuracy"] for row in comparison["systems"])
     if validated:
@@ -294,12 +309,12 @@ def table_cells(comparison: Mapping[str, Any], paper: bool = False) -> tuple[lis
                 *(_score_cell(row[name]) for name in SCORES),
                 "–" if row["num_parameters"] is None else f"{row['num_parameters']:,}",
                 seconds,
-                *(f"{published[name]:.3f}" if published else "–" for name in SCORES if shown),
+                *(f"{published[name]:.3f}" if published else "–" for name in SCORES if paper),
                 *_validation_cell(row, validated),
             ]
         )
         if fake := row["adversarial"]:
-            paper = [fake[name]["published"] for name in SCORES]
+            published = [fake[name]["published"] for name in SCORES]
             rows.append(
                 [
                     f"{row['name']}, fake clips (FGSM {fake['epsilon']:g})",
@@ -308,14 +323,15 @@ def table_cells(comparison: Mapping[str, Any], paper: bool = False) -> tuple[lis
                     *(_score_cell(fake[name]) for name in SCORES),
                     "",
                     "",
-                    *("–" if value is None else f"{value:.3f}" for value in paper if shown),
+                    *("–" if value is None else f"{value:.3f}" for value in published if paper),
                     *[""] * validated,
                 ]
             )
     majority = comparison["majority"]
     label = comparison["labels"][majority["label"]]
     scores = [f"{majority[name]:.3f}" for name in SCORES]
-    lssed = [f"{value:.3f}" for value in LSSED_MAJORITY if shown]
+    # The paper's majority is of its largest class.
+    lssed = [f"{value:.3f}" if label.lower() == "neutral" else "–" for value in LSSED_MAJORITY if paper]
     rows.append([f'always "{label}"', "", "", *scores, "", "", *lssed, *[""] * validated])
     return without_empty_columns(header, rows)
 
@@ -360,7 +376,9 @@ def _significance_note(comparison: Mapping[str, Any]) -> str:
         "McNemar's exact test is about the utterances that one of the two alone has right, of the first seed that "
         "both have. It counts them as independent; those of one speaker are not, so its p is too small.",
     ]
-    if speakers is None:
+    if speakers == 1:
+        notes[0] = f"Differences are each system minus {reference}. A single test speaker gives no p but McNemar's."
+    elif speakers is None:
         notes[0] = notes[0].replace("speakers", "utterances") + " Speakers are unknown."
     elif speakers < FEW_SPEAKERS:
         notes.append(

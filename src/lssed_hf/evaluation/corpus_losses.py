@@ -10,7 +10,15 @@ from .intervals import SCORES, percentile_intervals
 from .leakage import leakage_sentence
 from .published import TABLE_4
 from .run_results import RunResults, score_runs
-from .text_tables import latex_table, markdown_table, score_cell
+from .text_tables import (
+    FEW_SPEAKERS,
+    SEEDS_NOTE,
+    best_cells,
+    latex_table,
+    markdown_table,
+    score_cell,
+    uneven_seeds,
+)
 
 
 def compare_corpora(
@@ -116,8 +124,13 @@ def cross_corpus_markdown(
         "Majority: always answering with the largest class of the corpus of training.",
         *(f"**{source}: {leakage_sentence(leakage)}**" for source, leakage in comparison["leakages"].items()),
     ]
+    few = [row["num_speakers"] for row in comparison["pairs"] if row["num_speakers"] is not None]
+    if few and min(few) < FEW_SPEAKERS:
+        notes[1] += f" With fewer than {FEW_SPEAKERS} speakers, as in some test sets here, they are too narrow."
     if any(len(row["seeds"]) > 1 for row in comparison["pairs"]):
-        notes.append("Scores are means over seeds, ± one sample standard deviation; intervals are those of the means.")
+        notes.append(f"{SEEDS_NOTE} Intervals are those of the means.")
+    if uneven := uneven_seeds(_seeds_of(comparison)):
+        notes.append(f"{uneven} A loss is the difference of such means.")
     header, rows = pair_cells(comparison)
     fair = fairness_table({f"{row['source']} → {row['target']}": row for row in comparison["pairs"]})
     paper = [
@@ -155,24 +168,35 @@ def cross_corpus_latex(comparison: Mapping[str, Any], names: Mapping[str, str | 
         names: See `cross_corpus_markdown`.
     """
     pairs = [row for row in comparison["pairs"] if row["loss"]]
-    least = {score: min((row["loss"][score]["value"] for row in pairs), default=None) for score in SCORES}
-    rows, bold = [], []
-    for number, row in enumerate(pairs):
-        rows.append([row["source"], row["target"], *(score_cell(**row["loss"][score]) for score in SCORES)])
-        bold += [(number, 2 + n) for n, score in enumerate(SCORES) if row["loss"][score]["value"] == least[score]]
+    rows = [[row["source"], row["target"], *(score_cell(**row["loss"][score]) for score in SCORES)] for row in pairs]
+    # A system that beats no constant answer has nothing to lose.
+    own = {row["source"]: row for row in comparison["pairs"] if row["source"] == row["target"]}
+    gains = [
+        [-row["loss"][score]["value"] if best["majority"][score] < best[score]["mean"] else None for score in SCORES]
+        for row in pairs
+        for best in [own[row["source"]]]
+    ]
+    bold = best_cells(gains, [None] * len(SCORES), 2) if len(pairs) > 1 else []
     for row in pairs:
         if losses := _papers_losses(row, names):
             rows.append([f"{row['source']} (paper)", row["target"], *(f"{loss:.3f}" for loss in losses)])
-    leakages = (f"{source}: {leakage_sentence(leakage)}" for source, leakage in comparison["leakages"].items())
-    caption = (
+    caption = [
         "Performance degradation when testing in the target database compared with the source database (training in "
-        f"the source database), with 95 % intervals. {' '.join(leakages)}"
-    )
+        "the source database), with 95 % intervals."
+    ]
+    if any(len(row["seeds"]) > 1 for row in comparison["pairs"]):
+        caption.append("Losses are differences of means over seeds.")
+    caption.append(uneven_seeds(_seeds_of(comparison)))
+    caption += [f"{source}: {leakage_sentence(leakage)}" for source, leakage in comparison["leakages"].items()]
     if bold:
-        caption += " Bold: least loss, without rows of the paper."
+        caption.append("Bold: least loss of the systems that beat the majority class of their own corpus.")
     if len(rows) > len(pairs):
-        caption += " Rows of the paper: Fan et al. (2021), Table 4, with other classes and splits."
-    return latex_table(["Source", "Target", "−WA", "−UA"], rows, caption, 2, bold=bold)
+        caption.append("Rows of the paper: Fan et al. (2021), Table 4, of a ResNet152, with other classes and splits.")
+    return latex_table(["Source", "Target", "−WA", "−UA"], rows, " ".join(filter(None, caption)), 2, bold=bold)
+
+
+def _seeds_of(comparison: Mapping[str, Any]) -> dict[str, Sequence[int]]:
+    return {f"{row['source']} → {row['target']}": row["seeds"] for row in comparison["pairs"]}
 
 
 def pair_cells(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -9,7 +9,7 @@ from .participants import LEVELS
 from .phq8 import HIGHEST_SCORE, PHQ8_FIGURES
 from .published import TABLE_6
 from .small_samples import clopper_pearson
-from .text_tables import BOLD_NOTE, best_cells, fixed, latex_table, markdown_table, score_cell
+from .text_tables import BOLD_NOTE, best_cells, fixed, latex_table, markdown_table, score_cell, uneven_seeds
 
 
 #: Cell of a score that these participants do not allow.
@@ -87,11 +87,11 @@ def _base_rate(comparison: Mapping[str, Any]) -> float:
 
 
 def _table_notes(comparison: Mapping[str, Any], corpus: str, split: str, difference: str | None) -> list[str]:
-    rule = {"mean": "mean probability", "vote": "majority vote"}[comparison["decision"]]
+    score = {"mean": "mean probability of the utterances", "vote": "share of utterances called depressed"}
     notes = [
         f"Tested on the {split} set of {corpus}: {counted(comparison['num_utterances'], 'utterance')} of "
         f"{counted(comparison['num_participants'], 'participant')}, {comparison['num_depressed']} of them depressed. "
-        f"A participant is decided on by the {rule} of the utterances, at a half.",
+        f"A participant is called depressed if the {score[comparison['decision']]} is above a half.",
         "Brackets hold 95 % intervals. By participant they are those of the next section. By utterance they are "
         "of the same kinds, for an effective number of utterances that is at most the number of participants (Korn "
         "and Graubard 1998).",
@@ -109,6 +109,8 @@ def _table_notes(comparison: Mapping[str, Any], corpus: str, split: str, differe
             "Scores are over seeds, ± one sample standard deviation. Their intervals are for one decision on each "
             "participant, which is conservative for a mean; F1, PPV and NPV are those of the summed counts."
         )
+    if uneven := uneven_seeds({row["name"]: row["seeds"] for row in comparison["systems"]}):
+        notes.append(uneven)
     for row in comparison["systems"]:
         if row["utterances"] is None:
             chosen = ", ".join(f"{value:.6g}" for value in row["thresholds"].values())
@@ -256,6 +258,10 @@ def depression_latex(comparison: Mapping[str, Any], corpus: str, split: str, dif
     caption += "." if difference is None else ", and the rows of Fan et al. (2021), Table 6."
     if difference:
         caption += f" These are on another test set: {difference}."
+    if any(len(row["seeds"]) > 1 for row in comparison["systems"]):
+        caption += " Scores are means over seeds."
+    if uneven := uneven_seeds({row["name"]: row["seeds"] for row in comparison["systems"]}):
+        caption += f" {uneven}"
     bold = best_cells([[cell["mean"] for cell in cells] for cells in scores], [row["value"] for row in never], 1)
     if bold:
         caption += f" {BOLD_NOTE.format(answer=rows[len(scores)][0])}"

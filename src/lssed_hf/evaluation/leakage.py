@@ -36,7 +36,11 @@ def leakage_sentence(leakage: Mapping[str, int | None]) -> str:
         return f"The only test speaker is {'in the training set too' if shared else 'not in the training set'}."
     if not shared:
         return f"None of the {speakers:,} test speakers is in the training set."
+    percent = f"{100 * shared / speakers:.0f}"
+    if percent in ("0", "100") and shared < speakers:
+        percent = {"0": "< 1", "100": "> 99"}[percent]
+    verb = "is" if shared == 1 else "are"
     return (
-        f"{shared:,} of the {speakers:,} test speakers ({100 * shared / speakers:.0f} %) are in the training set too: "
-        "scores are too high for new speakers."
+        f"{shared:,} of the {speakers:,} test speakers ({percent} %) {verb} in the training set too: scores are too "
+        "high for new speakers."
     )

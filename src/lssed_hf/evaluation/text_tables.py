@@ -16,6 +16,7 @@ _LATEX = {
     "±": "$\\pm$",
     "−": "$-$",
     "–": "--",
+    "|": "\\textbar{}",
     "†": "$\\dagger$",
     "≥": "$\\geq$",
     "→": "$\\rightarrow$",
@@ -28,6 +29,8 @@ _LATEX = {
 FEW_SPEAKERS = 10
 #: Sentence of a caption on `best_cells`.
 BOLD_NOTE = "Bold: best of the trained systems, where it beats {answer}."
+#: Sentence on scores of several seeds.
+SEEDS_NOTE = "Scores are means over seeds, ± one sample standard deviation."
 _REASONS = 4  # in a sentence on rows that are left out
 _EQUAL = 1e-12  # scores that are equal up to rounding
 
@@ -64,10 +67,22 @@ def bracket_note(results: Mapping[str, Any]) -> str:
     note = f"Brackets hold 95 % bootstrap intervals that resample {results['interval_clusters']}s"
     speakers = results["num_speakers"]
     if speakers is None:
-        return f"{note}. Utterances of one speaker resemble each other, so the intervals are too narrow."
+        return f"{note}. Utterances of one speaker resemble each other, so they are too narrow."
     if speakers == 1:
         return f"{note}; a single one gives none."
     return f"{note}. With {speakers} speakers they are too narrow." if speakers < FEW_SPEAKERS else f"{note}."
+
+
+def uneven_seeds(seeds_of: Mapping[str, Sequence[int]]) -> str:
+    """Return a sentence on the seeds behind the rows of a table, empty where all have the same.
+
+    Args:
+        seeds_of: Seeds by name of the row.
+    """
+    if len({frozenset(seeds) for seeds in seeds_of.values()}) < 2:
+        return ""
+    listed = "; ".join(f"{name}: {', '.join(map(str, seeds))}" for name, seeds in seeds_of.items())
+    return f"Rows differ in their seeds ({listed})."
 
 
 def size_words(results: Mapping[str, Any]) -> str:
