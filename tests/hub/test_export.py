@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -215,6 +216,16 @@ def test_a_network_that_does_not_mask_padding_is_run_by_length(waveforms, tmp_pa
     np.testing.assert_allclose(
         probabilities(tmp_path / "out", waveforms), probabilities(model, waveforms, 1), atol=1e-5
     )
+
+
+def test_what_openvino_cannot_read_is_said_in_one_line(model, tmp_path, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+    monkeypatch.setattr(
+        openvino.Core, "read_model", mock.Mock(side_effect=RuntimeError("operations:\n SequenceEmpty"))
+    )
+    with pytest.raises(export.ExportError, match=r"^OpenVINO cannot read .*: operations: SequenceEmpty$"):
+        export.export_model(model, tmp_path / "out", "openvino")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from torch import nn
 
 from .. import __version__
 from ..audio import load_audio
-from ..escaping import printable
+from ..escaping import one_line, printable
 from ..files import new_folder, write_json
 from ..inference.classifiers.checks import check_takes_recordings
 from ..inference.classifiers.exported import (
@@ -251,7 +251,11 @@ def _write_network(source: Source, path: Path, format: str) -> None:
         if format == "openvino":
             import openvino
 
-            openvino.save_model(openvino.Core().read_model(onnx_file), path, compress_to_fp16=False)
+            try:
+                model = openvino.Core().read_model(onnx_file)
+            except RuntimeError as error:
+                raise ExportError(f"OpenVINO cannot read {source.name}: {one_line(error)}") from error
+            openvino.save_model(model, path, compress_to_fp16=False)
 
 
 def export_program(source: Source, network: nn.Module, output_names: Sequence[str], optimize: bool = True):
