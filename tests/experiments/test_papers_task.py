@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from tones import FLAGS, write_lssed
 
 from lssed_hf import cli
+from lssed_hf.corpora.synthetic_mark import SYNTHETIC_MARK
 from lssed_hf.experiments.papers_task import corpus_source, table5_difference, table6_difference
 
 
@@ -80,6 +82,31 @@ def test_split_schemes_stand_side_by_side_with_the_speakers_that_they_share(sche
             assert sentence.replace("%", r"\%") in path.read_text(encoding="utf-8"), path
     assert "the split scheme is speaker" in (out / "speaker" / "report.md").read_text(encoding="utf-8")
     assert "there are 24 test clips" in (out / "paper" / "table.tex").read_text(encoding="utf-8")
+    majority = " & ".join(
+        f"{json.loads((out / name / 'results.json').read_text())['majority'][score]:.3f}"
+        for name in sentences
+        for score in ("weighted_accuracy", "unweighted_accuracy")
+    )
+    assert f"majority & {majority}" in (out / "table.tex").read_text(encoding="utf-8")
+
+
+def test_synthetic_speech_is_called_so_in_reports_tables_and_terminals(schemes, tmp_path, capsys):
+    out, argv = schemes
+    shutil.copytree(argv[argv.index("--data_dir") + 1], tmp_path / "lssed")
+    (tmp_path / "lssed" / "README.txt").write_text(f"{SYNTHETIC_MARK}LSSED", encoding="utf-8")
+    shutil.copytree(out / "paper", tmp_path / "out")
+    for path in (tmp_path / "out").rglob("settings.json"):
+        path.write_text(path.read_text().replace(argv[argv.index("--data_dir") + 1], str(tmp_path / "lssed")))
+    argv = [*argv[: argv.index("--split_schemes")], "--split_scheme", "paper", "--data_dir", str(tmp_path / "lssed")]
+    assert cli.main([*argv, "--output_dir", str(tmp_path / "out")]) == 0
+    assert "Corpus: lssed (synthetic speech).\n" in capsys.readouterr().out
+    report, table = ((tmp_path / "out" / name).read_text(encoding="utf-8") for name in ("report.md", "table.tex"))
+    assert report.startswith("# 1 system on lssed (synthetic speech)\n") and "the speech is synthetic;" in report
+    assert "The performance of different methods on lssed (synthetic speech)" in table
+    assert table6_difference(
+        {"dataset_name": "daic_woz", "data_dir": str(tmp_path / "lssed"), "test_split_name": "validation"},
+        {"num_participants": 35, "num_depressed": 12},
+    ).endswith("here are 35, 12 of them depressed, of synthetic speech")
 
 
 def test_schemes_and_a_scheme_are_refused(schemes, capsys):

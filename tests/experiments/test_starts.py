@@ -28,6 +28,13 @@ def test_a_start_is_named_by_what_it_is(tmp_path, architecture, labels, corpora,
     assert describe_start(str(folder)) == expected
 
 
+def test_a_start_of_synthetic_speech_says_so(tmp_path):
+    (tmp_path / "config.json").write_text('{"id2label": {"0": "angry"}}', encoding="utf-8")
+    record = {"corpora": [{"name": "lssed", "synthetic": True}, {"name": "ravdess"}]}
+    (tmp_path / "training.json").write_text(json.dumps(record), encoding="utf-8")
+    assert describe_start(str(tmp_path)) == "SER: synthetic lssed, ravdess"
+
+
 def test_labels_in_a_list_are_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"id2label": ["a", "b"]}')
     with pytest.raises(ValueError, match=r"config\.json: id2label must name from 1"):

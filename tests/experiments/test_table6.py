@@ -170,6 +170,15 @@ def test_a_network_learns_phq8_scores(release, tmp_path):
     assert text.startswith("# Depression detection, by utterance\n") and "| **phq8_score** |" in text
 
 
+def test_systems_whose_epochs_were_chosen_on_the_scored_people_are_no_measure(study, capsys):
+    said = "Epochs of tiny-development, slow-development were chosen on the scored participants"
+    for name in ("report.md", "table.tex"):
+        assert said in (study / name).read_text(encoding="utf-8")
+    assert cli.main(["finetune-daic", "--output_dir", str(study), "--report_only"]) == 0
+    out = capsys.readouterr().out
+    assert said in out and "The paper's rows are of another test set: they fit the 35" in out
+
+
 def test_a_prepared_folder_tells_the_same_flow(study, release, tmp_path):
     assert cli.main(["prepare", "daic_woz", str(release), str(tmp_path / "prepared")]) == 0
     flow = json.loads((study / "results.json").read_text())["flow"]
@@ -189,6 +198,7 @@ def test_a_report_on_synthetic_speech_says_so(study, release, tmp_path):
         out = tmp_path / data[0].strip("-")
         assert cli.main(["finetune-daic", *argv, *data, "--output_dir", str(out)]) == 0
         assert (out / "report.md").read_text(encoding="utf-8").count(f"My note.\n\n{said}") == 1
+        assert "(synthetic speech)" in (out / "table.tex").read_text(encoding="utf-8")
 
 
 def test_thresholds_need_training_participants(tmp_path, capsys):

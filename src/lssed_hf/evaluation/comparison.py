@@ -203,7 +203,7 @@ def comparison_markdown(
     if uneven := uneven_seeds(_seeds_of(comparison)):
         notes.append(uneven)
     notes.append(f"**{leakage_sentence(comparison['leakage'])}**")
-    if paper := _has_paper(comparison, difference):
+    if paper := has_paper(comparison, difference):
         note = "The columns paper WA and paper UA are the paper's Table 5, with the same speakers in training and test"
         notes.append(f"{note}. **Here the task differs: {difference}.**" if difference else f"{note}, as here.")
     if any(row["changed"] and row["published"] for row in comparison["systems"]):
@@ -237,7 +237,7 @@ def comparison_latex(comparison: Mapping[str, Any], corpus: str, difference: str
         corpus: Corpus that the systems were tested on.
         difference: See `comparison_markdown`.
     """
-    systems, paper = {row["name"]: row for row in comparison["systems"]}, _has_paper(comparison, difference)
+    systems, paper = {row["name"]: row for row in comparison["systems"]}, has_paper(comparison, difference)
     header, cells = table_cells(comparison, paper)
     lines = [{"algorithm": "–", "backbone": "–", **dict(zip(header, line, strict=True))} for line in cells]
     times = Counter((line["algorithm"], line["backbone"]) for line in lines)
@@ -272,8 +272,13 @@ def comparison_latex(comparison: Mapping[str, Any], corpus: str, difference: str
     return latex_table(header, rows, " ".join(filter(None, caption)), kept.index("WA"), bold=bold)
 
 
-def _has_paper(comparison: Mapping[str, Any], difference: str | None) -> bool:
-    """Return whether the paper's figures stand beside ours."""
+def has_paper(comparison: Mapping[str, Any], difference: str | None) -> bool:
+    """Return whether the paper's figures stand beside ours.
+
+    Args:
+        comparison: Result of `compare_systems`.
+        difference: See `comparison_markdown`.
+    """
     return difference is not None and any(row["published"] for row in comparison["systems"])
 
 

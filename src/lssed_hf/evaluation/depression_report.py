@@ -104,6 +104,8 @@ def _table_notes(comparison: Mapping[str, Any], corpus: str, split: str, differe
         )
     if difference:
         notes.append(f"**The paper's rows are on another test set: {difference}.**")
+    if chosen := chosen_on_scored_note(comparison):
+        notes.append(f"**{chosen}**")
     if any(len(row["seeds"]) > 1 for row in comparison["systems"]):
         notes.append(
             "Scores are over seeds, ± one sample standard deviation. Their intervals are for one decision on each "
@@ -116,6 +118,18 @@ def _table_notes(comparison: Mapping[str, Any], corpus: str, split: str, differe
             chosen = ", ".join(f"{value:.6g}" for value in row["thresholds"].values())
             notes.append(f"{row['name']}: threshold chosen on training participants ({chosen}).")
     return notes
+
+
+def chosen_on_scored_note(comparison: Mapping[str, Any]) -> str:
+    """Return a sentence on the systems whose epochs were chosen on the scored participants, empty without any.
+
+    Args:
+        comparison: Result of `compare_depression`.
+    """
+    names = [row["name"] for row in comparison["systems"] if row["chosen_on_scored"]]
+    if not names:
+        return ""
+    return f"Epochs of {', '.join(names)} were chosen on the scored participants: these scores are too high."
 
 
 def table_cells(comparison: Mapping[str, Any], paper: bool = True) -> tuple[list[str], list[list[str]]]:
@@ -262,7 +276,13 @@ def depression_latex(comparison: Mapping[str, Any], corpus: str, split: str, dif
         caption += " Scores are means over seeds."
     if uneven := uneven_seeds({row["name"]: row["seeds"] for row in comparison["systems"]}):
         caption += f" {uneven}"
-    bold = best_cells([[cell["mean"] for cell in cells] for cells in scores], [row["value"] for row in never], 1)
+    if chosen := chosen_on_scored_note(comparison):
+        caption += f" {chosen} None of them is bold."
+    fair = [
+        [None if row["chosen_on_scored"] else cell["mean"] for cell in cells]
+        for row, cells in zip(comparison["systems"], scores, strict=True)
+    ]
+    bold = best_cells(fair, [row["value"] for row in never], 1)
     if bold:
         caption += f" {BOLD_NOTE.format(answer=rows[len(scores)][0])}"
     return latex_table(["Algorithm", "WA", "UA"], rows, caption, bold=bold)
@@ -361,6 +381,7 @@ def _p_cell(p: float | None) -> str:
 
 
 __all__ = [
+    "chosen_on_scored_note",
     "depression_latex",
     "depression_markdown",
     "figure_cells",

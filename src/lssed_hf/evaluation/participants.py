@@ -43,6 +43,7 @@ class DepressionSystem:
         strategy: Trained part of the network, for people.
         runs: Scored test set by seed; labels are "not_depressed" and "depressed", in this order.
         thresholds: Score by seed above which a participant is called depressed. Default: a half.
+        chosen_on_scored: Whether its epochs were chosen on the participants that are scored, which flatters it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class DepressionSystem:
     strategy: str
     runs: Mapping[int, RunResults]
     thresholds: Mapping[int, float] = field(default_factory=dict)
+    chosen_on_scored: bool = False
 
 
 def participant_run(run: RunResults, decision: str = "mean", threshold: float = _TRADITIONAL) -> RunResults:
@@ -103,15 +105,17 @@ def compare_depression(
         systems: Systems scored on the same utterances; at least one.
         decision: One of `DECISIONS`, see `participant_run`.
         reference: Name of the system that the others are tested against; by default the one of the highest UA by
-            participant, or of the highest WA where all participants are of one class.
+            participant, or of the highest WA where all participants are of one class. One whose epochs were chosen on
+            the scored participants is passed over if there are others.
         seed: Seed of the permutation tests.
 
     Returns:
         JSON-ready. `num_utterances`, `num_participants`, `num_depressed`, `decision`, `all_negative` (`FIGURES` by
         participant of always answering "not depressed", see `diagnosis`), `systems`, `reference`, `reference_chosen`
         ("by UA", "by WA" or "by name"), `comparisons`, and `labels`, the class number of each participant.
-        A system has `name`, `start`, `strategy`, `seeds`, `thresholds` by seed, and `participants` and `utterances`,
-        each with the `FIGURES` as `mean`, `std` (over seeds), `low`, `high` (95 %) and `by_seed`; `utterances` is None
+        A system has `name`, `start`, `strategy`, `chosen_on_scored`, `seeds`, `thresholds` by seed, and `participants`
+        and `utterances`, each with the `FIGURES` as `mean`, `std` (over seeds), `low`, `high` (95 %) and `by_seed`;
+        `utterances` is None
         with thresholds of its own. By participant there are also `auc` and `brier` (see `probability_figures`),
         `groups` (see `by_group`), `calibration` (see `observed_shares`), `p_chance` (see `better_than_chance`; None
         with a single class), and `exact`, by seed: the shares of participants that are `right`, of the depressed ones
@@ -136,7 +140,8 @@ def compare_depression(
     rows = [_row(system, by_participant[system.name], seed) for system in systems]
     score, kind = ("unweighted_accuracy", "UA") if len(set(people.references)) == 2 else ("weighted_accuracy", "WA")
     chosen = f"by {kind}" if reference is None else "by name"
-    reference = choose_reference(reference, {row["name"]: row["participants"][score]["mean"] for row in rows})
+    fair = [row for row in rows if not row["chosen_on_scored"]] if reference is None else []
+    reference = choose_reference(reference, {row["name"]: row["participants"][score]["mean"] for row in fair or rows})
     nobody = RunResults({}, people.ids, people.references, 0 * people.references, people.probabilities, people.ids)
     return {
         "num_utterances": len(first.ids),
@@ -163,6 +168,7 @@ def _row(system: DepressionSystem, people: Mapping[int, RunResults], seed: int) 
         "name": system.name,
         "start": system.start,
         "strategy": system.strategy,
+        "chosen_on_scored": system.chosen_on_scored,
         "seeds": seeds,
         "thresholds": {str(number): system.thresholds.get(number, _TRADITIONAL) for number in seeds},
         "participants": {

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.comparison import System, compare_systems, comparison_latex, comparison_markdown, table_cells
+from ..evaluation.comparison import (
+    System,
+    compare_systems,
+    comparison_latex,
+    comparison_markdown,
+    has_paper,
+    table_cells,
+)
 from ..evaluation.leakage import leakage_sentence, speaker_leakage
 from ..evaluation.plots import plot_confusion_matrices, plot_scores
 from ..evaluation.report import joined_runs
@@ -20,7 +27,7 @@ from ..inference.speaker_normalization import speakers_of
 from ..inference.trained_on import read_record
 from .cross_corpus import folder_name
 from .experiment_report import Report, failures_of, left_out_of, left_out_section, missing_section, write_text
-from .papers_task import table5_difference
+from .papers_task import corpus_title, table5_difference
 from .runs import Run, data_arguments
 from .settings import recipe, training_settings
 
@@ -166,7 +173,7 @@ def write_benchmark(
     failures = failures_of(runs)
     first_runs = {spec.name: next(iter(by_seed.values()))[0] for spec, by_seed in system_runs.items()}
     settings = next(iter(first_runs.values())).settings
-    corpus = data_arguments(settings).dataset_name
+    corpus = corpus_title(settings)
     finished = [system.name for system in systems]
     comparison = compare_systems(systems, reference if reference in finished else None)
     rows = {row["name"]: row for row in comparison["systems"]}
@@ -195,8 +202,11 @@ def write_benchmark(
         f"{missing_section(failures)}"
         f"\n## Recipe\n\n{recipe({name: run.settings for name, run in first_runs.items()})}\n",
     )
-    cells = table_cells(comparison, difference is not None)
-    return Report(output_dir / "report.md", *cells, [leakage_sentence(comparison["leakage"])])
+    cells = table_cells(comparison, has_paper(comparison, difference))
+    notes = [f"Corpus: {corpus}.", leakage_sentence(comparison["leakage"])]
+    if difference and "paper UA" in cells[0]:
+        notes.append(f"The paper's figures are of another test set: {difference}.")
+    return Report(output_dir / "report.md", *cells, notes)
 
 
 def _system(spec: Spec, by_seed: Mapping[int, Sequence[Run]]) -> System | None:

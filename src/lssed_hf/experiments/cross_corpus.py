@@ -23,7 +23,7 @@ from ..hub.run_folders import runs_folder
 from ..inference.trained_on import read_record
 from ..training.arguments import DataArguments
 from .experiment_report import Report, failures_of, missing_section, write_text
-from .papers_task import corpus_source
+from .papers_task import corpus_source, corpus_title
 from .runs import Run, data_arguments
 from .settings import recipe, training_settings
 
@@ -197,6 +197,15 @@ def write_cross_corpus(
     Returns:
         The report, whose file is written last, or None if no test is finished.
     """
+    titles = {target or source: corpus_title(run.settings) for (source, target, _), run in pair_runs.items()}
+    pair_runs = {
+        (titles[source], target and titles[target], seed): run for (source, target, seed), run in pair_runs.items()
+    }
+    few_shot_runs = {
+        (source and titles[source], titles[target], *more): run
+        for (source, target, *more), run in few_shot_runs.items()
+    }
+    corpora = [titles[corpus] for corpus in corpora]
     tested: dict[tuple[str, str], dict[int, RunResults]] = {}
     for (source, target, seed), run in pair_runs.items():
         if target is not None and not run.problem:

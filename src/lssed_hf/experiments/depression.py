@@ -15,8 +15,13 @@ import numpy as np
 from transformers import SequenceFeatureExtractor
 
 from ..corpora import corpus_builder
-from ..corpora.sources import is_synthetic
-from ..evaluation.depression_report import depression_latex, depression_markdown, flow_section, table_cells
+from ..evaluation.depression_report import (
+    chosen_on_scored_note,
+    depression_latex,
+    depression_markdown,
+    flow_section,
+    table_cells,
+)
 from ..evaluation.diagnosis import best_threshold
 from ..evaluation.participants import DepressionSystem, compare_depression, participant_run
 from ..evaluation.phq8 import HIGHEST_SCORE, compare_phq8
@@ -28,7 +33,7 @@ from ..inference.trained_on import read_record
 from ..models.registry import create_feature_extractor, list_models
 from .benchmark import Spec, make_run, parse_systems
 from .experiment_report import Report, failures_of, left_out_of, left_out_section, missing_section, write_text
-from .papers_task import corpus_source, table6_difference
+from .papers_task import corpus_source, corpus_title, is_synthetic_corpus, table6_difference
 from .runs import Run, data_arguments
 from .settings import recipe, training_settings
 from .starts import describe_start, describe_trained
@@ -84,6 +89,7 @@ class Plan:
         start: Model that it starts from, for people.
         stages: Number of last stages of the encoder that are trained. Default: not told.
         windows: Front end and choice of epochs, for people.
+        chosen_on_scored: Whether epochs are chosen on the participants that are scored.
         runs: Runs by seed.
         selections: Tests by seed on the training participants that epochs were chosen on, for a threshold.
     """
@@ -92,6 +98,7 @@ class Plan:
     start: str
     stages: int | None
     windows: Sequence[str]
+    chosen_on_scored: bool
     runs: Mapping[int, Run]
     selections: Mapping[int, Run] = field(default_factory=dict)
 
@@ -145,7 +152,8 @@ def _plan(study: Study, spec: Spec, part: str, front_end: str, select_on: str, c
             for seed, run in runs.items()
         }
     stages = next(iter(runs.values())).settings.get("num_trainable_stages")
-    return Plan(system.name, describe_start(spec.model), stages, words, runs, selections)
+    chosen_on_scored = select_on == study.evaluate_on
+    return Plan(system.name, describe_start(spec.model), stages, words, chosen_on_scored, runs, selections)
 
 
 def _part_flags(part: str) -> list[str]:
@@ -226,8 +234,8 @@ def write_depression(
 
     if study.threshold == "training":
         comparison["phq8"] = _phq8(plans, decision)
-    output_dir, corpus, split = study.output_dir, study.dataset_name, study.evaluate_on
     settings = next(iter(plans[0].runs.values())).settings
+    output_dir, corpus, split = study.output_dir, corpus_title(settings), study.evaluate_on
     left_out = left_out_of(run for plan in plans for run in plan.runs.values())
     flow, difference = participant_flow(settings), table6_difference(settings, comparison)
     write_text(output_dir / "table.tex", depression_latex(comparison, corpus, split, difference))
@@ -236,15 +244,16 @@ def write_depression(
         {"corpus": corpus, "split": split, "flow": flow, **comparison, "left_out": left_out, "failures": failures},
     )
     pictures = _draw(comparison, output_dir)
-    path = corpus_source(settings).path
-    lines = [note or "", SYNTHETIC_NOTE if path and is_synthetic(path) else ""]
+    lines = [note or "", SYNTHETIC_NOTE if is_synthetic_corpus(settings) else ""]
     text = "\n\n".join([f"# Depression detection on {corpus}", *filter(None, lines), ""])
     names = {name: official for official, name in SPLITS.items()}
     section = flow_section(flow, comparison, SPLITS[split], names)
     text += depression_markdown(comparison, corpus, split, pictures, section, difference)
     text += f"\n## How it was done\n\n{_method(study, plans)}\n{left_out_section(left_out)}{missing_section(failures)}"
     write_text(output_dir / "report.md", text)
-    return Report(output_dir / "report.md", *table_cells(comparison, difference is not None))
+    notes = [f"Corpus: {corpus}.", chosen_on_scored_note(comparison)]
+    notes.append(f"The paper's rows are of another test set: {difference}." if difference else "")
+    return Report(output_dir / "report.md", *table_cells(comparison, difference is not None), [*filter(None, notes)])
 
 
 def _systems(plan: Plan, decision: str) -> list[DepressionSystem]:
@@ -255,7 +264,7 @@ def _systems(plan: Plan, decision: str) -> list[DepressionSystem]:
     results = {seed: _depression_run(run) for seed, run in finished.items()}
     trained = describe_trained(read_record(next(iter(finished.values())).folder), plan.stages)
     strategy = ", ".join([trained, *plan.windows])
-    systems = [DepressionSystem(plan.name, plan.start, strategy, results)]
+    systems = [DepressionSystem(plan.name, plan.start, strategy, results, chosen_on_scored=plan.chosen_on_scored)]
     thresholds = {}
     for seed, run in plan.selections.items():
         if not run.problem and seed in results:

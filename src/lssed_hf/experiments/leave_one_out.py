@@ -15,6 +15,7 @@ from ..training.selection import ALL_SPLITS
 from .benchmark import Spec
 from .cross_corpus import Corpus, folder_name, shared_labels
 from .experiment_report import Report, failures_of, missing_section, write_text
+from .papers_task import corpus_title
 from .runs import Run
 from .settings import recipe, training_settings
 
@@ -124,12 +125,15 @@ def write_leave_one_out(runs: LeftOutRuns, corpora: Sequence[str], output_dir: P
     """
     tested: dict[str, dict[str, dict[int, RunResults]]] = {}
     labels: Sequence[str] = ()
+    titles = {corpus: corpus for corpus in corpora}
     for key, run in runs.items():
         if isinstance(key, LeftOutTest) and not run.problem:
-            tested.setdefault(key.system, {}).setdefault(key.corpus, {})[key.seed] = read_run(run.folder)
+            titles[key.corpus] = title = corpus_title(run.settings)
+            tested.setdefault(key.system, {}).setdefault(title, {})[key.seed] = read_run(run.folder)
             labels = run.settings["labels"]
     if not tested:
         return None
+    corpora = [titles[corpus] for corpus in corpora]
     comparison = compare_left_out(tested, labels, corpora)
     failures = failures_of(runs.values())
     write_json(output_dir / "results.json", {**comparison, "failures": failures})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..evaluation.intervals import SCORES
 from ..evaluation.leakage import leakage_sentence
-from ..evaluation.text_tables import latex_table, markdown_table, score_cell
+from ..evaluation.text_tables import SEEDS_NOTE, latex_table, markdown_table, score_cell, uneven_seeds
 from ..files import read_json
 from .benchmark import SystemRuns, write_benchmark
 from .experiment_report import Report, write_text
@@ -38,20 +38,29 @@ def write_split_schemes(
     header = ["system", *(f"{name}, {scheme}" for scheme in results for name in ("WA", "UA"))]
     systems = dict.fromkeys(row["name"] for result in results.values() for row in result["systems"])
     rows = [[name, *(cell for result in results.values() for cell in _cells(result, name))] for name in systems]
+    majorities = [result["majority"] for result in results.values()]
+    rows.append(["majority", *(f"{majority[score]:.3f}" for majority in majorities for score in SCORES)])
     notes = [f"{scheme}: {leakage_sentence(result['leakage'])}" for scheme, result in results.items()]
     corpus = next(iter(results.values()))["corpus"]
-    caption = f"Systems on {corpus} by split scheme, with 95 % intervals. {' '.join(notes)}"
+    seeds = {
+        f"{row['name']}, {scheme}": row["seeds"] for scheme, result in results.items() for row in result["systems"]
+    }
+    words = ["Brackets hold 95 % intervals."]
+    if any(len(of_row) > 1 for of_row in seeds.values()):
+        words.append(SEEDS_NOTE)
+    words += [uneven_seeds(seeds), "Majority: always answering with the largest class."]
+    words = " ".join(filter(None, words))
+    caption = f"Systems on {corpus} by split scheme. {words} {' '.join(notes)}"
     write_text(output_dir / "table.tex", latex_table(header, rows, caption))
     lines = "\n".join(
         f"- **{note}** See [{scheme}/report.md]({scheme}/report.md)." for scheme, note in zip(results, notes)
     )
     write_text(
         output_dir / "report.md",
-        f"# Split schemes of {corpus}\n\n{markdown_table(header, rows)}\n\n{lines}\n\nBrackets hold 95 % intervals, ± "
-        "is one sample standard deviation over seeds. Scores of speakers that the training knows say little about new "
-        "ones.\n",
+        f"# Split schemes of {corpus}\n\n{markdown_table(header, rows)}\n\n{lines}\n\n{words} Scores of "
+        "speakers that the training knows say little about new ones.\n",
     )
-    return Report(output_dir / "report.md", header, rows, notes)
+    return Report(output_dir / "report.md", header, rows, [f"Corpus: {corpus}.", *notes])
 
 
 def _cells(result: Mapping, name: str) -> list[str]:

@@ -35,7 +35,9 @@ def describe_start(model: str) -> str:
     if config.get("id2label"):
         check_labels(config, path)
     corpora = start_facts(model)["corpora"]
-    names = ", ".join(dict.fromkeys(corpus["name"] for corpus in corpora or ()))
+    names = ", ".join(
+        dict.fromkeys("synthetic " * corpus.get("synthetic", False) + corpus["name"] for corpus in corpora or ())
+    )
     return f"{_kind(config)}: {names or f'unknown data ({Path(model).name})'}"
 
 
