@@ -18,6 +18,7 @@ from lssed_hf import cli
 from lssed_hf.cli import benchmark as command
 from lssed_hf.evaluation.intervals import SCORES
 from lssed_hf.experiments import benchmark, runs
+from lssed_hf.experiments.settings import recipe
 from lssed_hf.files import write_json
 from lssed_hf.training.output_folder import claimed
 
@@ -238,6 +239,30 @@ def test_two_benchmarks_do_not_share_a_folder(corpus, tmp_path, capsys):
     with claimed(tmp_path):
         assert cli.main(["benchmark", *flags(corpus, tmp_path, "--models", "pyresnet50")]) == 1
     assert "another run is at work" in capsys.readouterr().err
+
+
+def test_the_folder_of_another_command_is_refused(finished, corpus, capsys):
+    before = state_of(finished)
+    for argv in (["--report_only"], ["--data_dir", str(corpus), "--models", "pyresnet50"]):
+        with pytest.raises(SystemExit):
+            cli.main(["finetune-daic", "--output_dir", str(finished), *argv])
+        assert "holds the runs of `lssed-hf benchmark`: choose another --output_dir" in capsys.readouterr().err
+    assert state_of(finished) == before
+    asked = finished / "asked.json"
+    content = asked.read_text(encoding="utf-8")
+    asked.write_text(json.dumps(json.loads(content)["flags"]), encoding="utf-8")  # of earlier versions
+    assert cli.main(["benchmark", "--output_dir", str(finished), "--report_only"]) == 0
+    asked.write_text(content, encoding="utf-8")
+
+
+def test_a_recipe_tells_flags_that_are_set_and_systems_that_differ():
+    text = recipe({"a": {"dataset_name": None, "optim": "sgd"}, "b": {"optim": "sgd", "learning_rate": 0.1}})
+    assert text.endswith(
+        "- all: optim `sgd`\n- a: model_name_or_path `pyresnet50`\n"
+        "- b: model_name_or_path `pyresnet50`, learning_rate `0.1`"
+    )
+    same = {"model_name_or_path": "x"}
+    assert recipe({"a": same, "b": same}).endswith("- all: model_name_or_path `x`")
 
 
 def test_systems_are_models_or_names_with_flags():

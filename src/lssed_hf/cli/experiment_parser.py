@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..experiments.experiment_report import Report
     from ..experiments.runs import Run
 
-#: File in an output folder with the flags of the command that began it.
+#: File in an output folder with the command that began it and its flags.
 _ASKED = "asked.json"
 
 
@@ -32,6 +32,7 @@ class ExperimentParser(CommandParser):
 
     def __init__(self, command: str, description: str, example: str, instead: Mapping[str, str]):
         super().__init__(command, description, example)
+        self.command = command
         self.instead = {"--seed": "--seeds", **instead}
         self.add_argument("--output_dir", type=Path, required=True, help="where the runs and the report go")
         self.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N", help="default: 0")
@@ -48,16 +49,28 @@ class ExperimentParser(CommandParser):
         """
         argv = list(sys.argv[1:] if argv is None else argv)
         args, flags = self.parse_known_args(argv)
+        begun = self._begun(args.output_dir)
         if args.report_only:
-            asked = args.output_dir / _ASKED
-            if not asked.is_file():
+            if begun is None:
                 self.error(f"--report_only: nothing was begun in {args.output_dir}")
-            args, flags = self.parse_known_args([*json.loads(asked.read_text(encoding="utf-8")), *argv])
+            args, flags = self.parse_known_args([*begun, *argv])
         for flag in (flag.split("=")[0] for flag in flags):
             if flag in self.instead:
                 self.error(f"{self.instead[flag]} takes the place of {flag}")
         args.asked = argv
         return args, flags
+
+    def _begun(self, folder: Path) -> list[str] | None:
+        """Return the flags that a folder was begun with, None for a new folder. Refuse that of another command."""
+        path = folder / _ASKED
+        if not path.is_file():
+            return None
+        asked = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(asked, list):  # of earlier versions, which did not tell the command
+            return asked
+        if asked["command"] != self.command:
+            self.error(f"{folder} holds the runs of `lssed-hf {asked['command']}`: choose another --output_dir")
+        return asked["flags"]
 
     def require(self, args: argparse.Namespace, name: str) -> None:
         """End the command without an argument that `--report_only` alone can do without."""
@@ -96,7 +109,7 @@ class ExperimentParser(CommandParser):
             if not args.report_only:
                 check_runs(runs)
                 if is_main_process():
-                    write_json(args.output_dir / _ASKED, args.asked)
+                    write_json(args.output_dir / _ASKED, {"command": self.command, "flags": args.asked})
                 do_runs(runs, jobs)
             if not is_main_process():
                 return 0

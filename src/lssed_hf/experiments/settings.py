@@ -42,7 +42,7 @@ def recipe(settings_of: Mapping[str, Mapping[str, Any]]) -> str:
     """
     left_out = {"seed", "output_dir", "data_dir", "test_speaker"}
     kept = {
-        name: {key: value for key, value in settings.items() if key not in left_out}
+        name: {key: value for key, value in settings.items() if key not in left_out and value is not None}
         for name, settings in settings_of.items()
     }
     first = next(iter(kept.values()))
@@ -50,7 +50,8 @@ def recipe(settings_of: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [f"- all: {_flags(common)}"]
     for name, settings in kept.items():
         special = {"model_name_or_path": "pyresnet50", **settings}
-        lines.append(f"- {name}: {_flags({key: value for key, value in special.items() if key not in common})}")
+        if special := {key: value for key, value in special.items() if key not in common}:
+            lines.append(f"- {name}: {_flags(special)}")
     return "Of `lssed-hf train`; all other flags are at their defaults.\n\n" + "\n".join(lines)
 
 
