@@ -81,7 +81,7 @@ def load_corpus(
         data_dir: Folder that holds the corpus. Default: `emodb`, `ravdess` and `crema_d` are downloaded once, and
             `synthetic` makes its own.
         config_name: `default` for all classes, or `benchmark` for angry, neutral, happy and sad; corpora of depression
-            have `default` alone.
+            have `default` alone. `ratings` of IEMOCAP, MSP-IMPROV and MSP-Podcast adds what has ratings and no class.
         split_scheme: Way to divide. Default: the corpus's first, with no speaker in two splits.
         cache_dir: Folder for the Arrow files. Default: the cache of `datasets`.
         num_proc: Number of processes to build with.

@@ -102,7 +102,7 @@ class Utterance:
         path: File of this utterance alone. Where `cut` is set, a longer recording: the utterance is the segment from
             `start` to `end` (seconds). Where `offset` is set, a table of features.
         emotion: Emotion, one of `lssed_hf.EMOTIONS`: angry, neutral, happy, sad, disappointed, bored, disgusted,
-            excited, surprised, fearful or other.
+            excited, surprised, fearful or other. None only in a configuration that keeps utterances without a class.
         secondary_emotions: Further emotions, of the same names.
         gender: Gender, female or male.
         age_group: Age group, young, middle_aged or old.
@@ -123,7 +123,7 @@ class Utterance:
 
     id: str
     path: str
-    emotion: str
+    emotion: str | None
     secondary_emotions: tuple[str, ...] = ()
     gender: str | None = None
     age_group: str | None = None
@@ -177,11 +177,13 @@ class CorpusConfig(datasets.BuilderConfig):
         emotions: Classes to keep, in the order of their numbers.
         vocabulary: Classes of secondary emotions.
         split_scheme: Name of the split scheme.
+        without_class: Whether to keep utterances on whose class the raters did not agree, with -1 in its place.
     """
 
     emotions: Sequence[str] = EMOTIONS
     vocabulary: Sequence[str] = EMOTIONS
     split_scheme: str = "speaker"
+    without_class: bool = False
 
     def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
         """Return a name for the cache folder that changes with the files of the corpus."""
@@ -220,6 +222,8 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         CorpusConfig(name="benchmark", description="angry, neutral, happy, sad", emotions=BENCHMARK_EMOTIONS),
     ]
     DEFAULT_CONFIG_NAME = "default"
+    #: Configuration of rated corpora in which utterances without a class stay.
+    RATINGS = CorpusConfig(name="ratings", description="all that is rated, with no class as one", without_class=True)
     #: Configuration to train and score on where the user names none.
     TRAINING_CONFIG_NAME = "benchmark"
     #: Column of the corpus to the option that names the column of the user's own table.
@@ -405,7 +409,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
     def _check_values(self, row: Utterance) -> None:
         """Check the names that the reader gives: an unknown one is the reader's mistake, and not of the data."""
         if self.READER_EMOTIONS is not None:
-            if row.emotion is None:
+            if row.emotion is None and not self.config.without_class:
                 raise CorpusDataError(f"{self.name}: the reader gives {row.id} no emotion; yield a Reject instead")
             for field, values in (("emotion", (row.emotion,)), ("secondary_emotions", row.secondary_emotions)):
                 for value in values:
@@ -424,8 +428,10 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         )
 
     def label_of(self, utterance: Utterance) -> str | None:
-        """Return the class of an utterance in this configuration, None where it is left out."""
+        """Return the class of an utterance in this configuration, None where it is left out, "" where it has none."""
         emotion = utterance.emotion
+        if emotion is None and self.config.without_class:
+            return ""
         if tuple(self.config.emotions) == BENCHMARK_EMOTIONS:
             emotion = self.BENCHMARK_MERGES.get(emotion, emotion)
         return emotion if emotion in self.config.emotions else None
@@ -440,7 +446,7 @@ class CorpusBuilder(datasets.ArrowBasedBuilder):
         """
         row = {field: getattr(utterance, field) for field in _FIELDS_OF_ROWS}  # asdict() would copy deeply
         row.update(self.payload(utterance) if payload is None else payload)
-        row["emotion"] = self.config.emotions.index(label)
+        row["emotion"] = self.config.emotions.index(label) if label else -1
         row["secondary_emotions"] = [self.config.vocabulary.index(label) for label in utterance.secondary_emotions]
         row["gender"] = -1 if utterance.gender is None else GENDERS.index(utterance.gender)
         row["age_group"] = -1 if utterance.age_group is None else AGE_GROUPS.index(utterance.age_group)

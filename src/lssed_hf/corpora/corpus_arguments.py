@@ -10,7 +10,16 @@ import datasets
 from . import corpus_builder
 from .feature_sets import FEATURES_COLUMN
 from .own.label_tables import UNLABELLED
-from .sources import COLUMNS, encode_labels, find_source, has_no_label, has_no_values, load_splits, without_missing
+from .sources import (
+    COLUMNS,
+    Source,
+    encode_labels,
+    find_source,
+    has_no_label,
+    has_no_values,
+    load_splits,
+    without_missing,
+)
 
 
 def _flag(default: Any, text: str, **more: Any) -> Any:
@@ -75,7 +84,8 @@ class CorpusArguments:
             undivided: Whether all clips are taken together, so that own recordings are not divided.
             take: Function that takes clips of streamed splits. Default: nothing is streamed.
             problem_type: Kind of problem of the model. Of any but one class a clip, the default configuration of
-                a corpus is the one with all emotions. A regression needs no column of labels.
+                a corpus is the widest: all emotions, or of a regression all that is rated. A regression needs no
+                column of labels.
 
         Raises:
             ValueError: A flag does not fit the data set, or names a column that is not there.
@@ -83,9 +93,8 @@ class CorpusArguments:
         """
         columns = {usual: getattr(self, flag) for flag, usual in COLUMNS.items()}
         config_name = self.dataset_config_name
-        several = problem_type not in (None, "single_label_classification")
-        if several and config_name is None and (corpus := find_source(self.dataset_name, self.data_dir).corpus):
-            config_name = corpus_builder(corpus).DEFAULT_CONFIG_NAME
+        if config_name is None and problem_type not in (None, "single_label_classification"):
+            config_name = _widest_config(find_source(self.dataset_name, self.data_dir), problem_type)
         dataset = load_splits(
             self.dataset_name,
             config_name,
@@ -136,6 +145,17 @@ class CorpusArguments:
             raise ValueError(f'--dataset_options {self.dataset_options!r}: give a JSON object, e.g. {{"name": 1}}')
         flags = {name: getattr(self, name) for name in _OPTIONS}
         return {**options, **{name: value for name, value in flags.items() if value is not None}}
+
+
+def _widest_config(source: Source, problem_type: str) -> str | None:
+    """Return the configuration of a corpus that holds most for a problem; None for data sets of others."""
+    if source.manifest is not None:
+        return source.manifest["config"]
+    if source.corpus is None:
+        return None
+    builder = corpus_builder(source.corpus)
+    has_ratings = problem_type == "regression" and builder.RATINGS.name in builder.builder_configs
+    return builder.RATINGS.name if has_ratings else builder.DEFAULT_CONFIG_NAME
 
 
 def _with_label(dataset: datasets.DatasetDict, column: str) -> datasets.DatasetDict:

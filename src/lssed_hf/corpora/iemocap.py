@@ -16,8 +16,9 @@ speaker, and the letter behind the session is the one who wears markers: the spe
 session's number, "1" to "5". The dialog is the part of `id` before the speaker's letter.
 
 Labels: ang, neu, hap, sad, exc, sur, fea and dis by name. LSSED's vocabulary has no frustration, so `fru` (1,849) is
-`other`, as `oth` is. `xxx` (2,507), on which the raters did not agree, is left out. The usual 4-class protocol counts
-excited as happy: `benchmark` has 5,531 utterances, 1,103 angry, 1,708 neutral, 1,636 happy, 1,084 sad.
+`other`, as `oth` is. `xxx` (2,507), on which the raters did not agree, is left out; the configuration `ratings` keeps
+it, with -1 as its class. The usual 4-class protocol counts excited as happy: `benchmark` has 5,531 utterances, 1,103
+angry, 1,708 neutral, 1,636 happy, 1,084 sad.
 
 The configurations `improvised` and `scripted` are these two parts of `benchmark`. A turn whose recording is damaged,
 by its header, is left out with a warning.
@@ -78,7 +79,7 @@ class Iemocap(LeaveSessionOutCorpus):
 
     BUILDER_CONFIG_CLASS = IemocapConfig
     BUILDER_CONFIGS = [
-        *(IemocapConfig(**vars(config)) for config in CorpusBuilder.BUILDER_CONFIGS),
+        *(IemocapConfig(**vars(config)) for config in (*CorpusBuilder.BUILDER_CONFIGS, CorpusBuilder.RATINGS)),
         *(
             IemocapConfig(name=name, description=f"benchmark, {name} dialogs", emotions=BENCHMARK_EMOTIONS, part=part)
             for name, part in (("improvised", "impro"), ("scripted", "script"))
@@ -113,7 +114,7 @@ class Iemocap(LeaveSessionOutCorpus):
                     f"{session} has no dialog/EmoEvaluation/Ses*.txt; copy them there, or take the session away"
                 )
             for evaluation in evaluations:
-                yield from _read_dialog(session, evaluation)
+                yield from _read_dialog(session, evaluation, self.config.without_class)
 
 
 def _sessions(data_dir: Path) -> list[Path]:
@@ -124,13 +125,14 @@ def _sessions(data_dir: Path) -> list[Path]:
     raise wrong_folder(data_dir, "IEMOCAP", "Session1 to Session5 in it and in IEMOCAP_full_release/")
 
 
-def _read_dialog(session: Path, evaluation: Path) -> Iterator[Utterance | Reject]:
+def _read_dialog(session: Path, evaluation: Path, without_class: bool) -> Iterator[Utterance | Reject]:
     transcripts = _read_transcripts(session / "dialog" / "transcriptions" / evaluation.name)
     # Raters' comments may hold any bytes. Lines of turns that are not ASCII are refused.
     with evaluation.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):
             if line.startswith("[") or _TURN.search(line):
-                yield _read_turn(line.strip(), f"{evaluation}, line {number}", session, evaluation.stem, transcripts)
+                source = f"{evaluation}, line {number}"
+                yield _read_turn(line.strip(), source, session, evaluation.stem, transcripts, without_class)
 
 
 def _read_transcripts(path: Path) -> dict[str, str]:
@@ -141,7 +143,9 @@ def _read_transcripts(path: Path) -> dict[str, str]:
     return dict(match.groups() for line in lines if (match := _TRANSCRIPT.fullmatch(line.strip())))
 
 
-def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: dict[str, str]) -> Utterance | Reject:
+def _read_turn(
+    line: str, source: str, session: Path, dialog: str, transcripts: dict[str, str], without_class: bool
+) -> Utterance | Reject:
     entry = _ENTRY.fullmatch(line)
     if entry is None:
         turn = _TURN.search(line)
@@ -150,10 +154,10 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
     turn = _TURN.fullmatch(name)
     if turn is None or turn["dialog"] != dialog or session.name != f"Session{turn['session']}":
         return Reject(name, source, f"is no turn of {dialog} in {session.name}; correct its name or move it")
-    if label == NO_AGREEMENT:
+    if label == NO_AGREEMENT and not without_class:
         return Reject(name, source, f"the raters did not agree ({NO_AGREEMENT})", by_rule=True)
-    if label not in EMOTION_CODES:
-        return Reject(name, source, f"label {label!r} is none of {', '.join([*EMOTION_CODES, NO_AGREEMENT])}")
+    if label not in (known := (*EMOTION_CODES, NO_AGREEMENT)):
+        return Reject(name, source, f"label {label!r} is none of {', '.join(known)}")
     sentence = session / "sentences" / "wav" / dialog / f"{name}.wav"
     recording = session / "dialog" / "wav" / f"{dialog}.wav"
     cut = not sentence.is_file()
@@ -164,7 +168,7 @@ def _read_turn(line: str, source: str, session: Path, dialog: str, transcripts: 
     return Utterance(
         id=name,
         path=str(recording if cut else sentence),
-        emotion=EMOTION_CODES[label],
+        emotion=EMOTION_CODES.get(label),
         gender=GENDER_INITIALS[turn["speaker"]],
         speaker_id=f"Ses0{turn['session']}{turn['speaker']}",
         session_id=turn["session"],

@@ -14,8 +14,8 @@ raters' and not that of the scene. `session_id` is the session, "1" to "6". Kind
 and T. By second-hand accounts they stand for talk between scenes, improvised turns, and target sentences improvised or
 read.
 
-Labels: A angry, H happy, N neutral, S sad, O (other) other. X, no agreement, is left out. The usual protocol has four
-classes: `benchmark` has 7,798 turns.
+Labels: A angry, H happy, N neutral, S sad, O (other) other. X, no agreement, is left out; the configuration `ratings`
+keeps it, with -1 as its class. The usual protocol has four classes: `benchmark` has 7,798 turns.
 
 Split schemes leave one session out, a woman and a man: `session6` tests on session 6 and trains on all others, and so
 on. Report the mean of the six. There is no validation split: `lssed-hf train` holds out speakers of the training split
@@ -53,6 +53,7 @@ _RATING = {"V": "valence", "A": "arousal", "D": "dominance"}
 class MspImprov(LeaveSessionOutCorpus):
     """MSP-IMPROV (Busso et al. 2017), for research on an agreement with UT Dallas."""
 
+    BUILDER_CONFIGS = [*LeaveSessionOutCorpus.BUILDER_CONFIGS, LeaveSessionOutCorpus.RATINGS]
     SPLIT_SCHEMES = ("session6", "session1", "session2", "session3", "session4", "session5")
     RATED = DIMENSIONS
     FACTS = CorpusFacts(["English"], EMOTION_CODES.values(), utterances=8438, speakers=12, hours=9)
@@ -79,30 +80,29 @@ class MspImprov(LeaveSessionOutCorpus):
         files = {path.stem: path for path in clips}
         for number, line in enumerate(read_text(table).split("\n"), 1):
             if re.match(r"\s*(UTD|MSP)-IMPROV-", line):
-                yield _read_line(line.strip(), f"{table}, line {number}", files)
+                yield _read_line(line.strip(), f"{table}, line {number}", files, self.config.without_class)
         for name, path in files.items():
             yield Reject(name, str(path), f"no line of {table.name} names it", by_rule=True)
 
 
-def _read_line(line: str, source: str, files: dict[str, Path]) -> Utterance | Reject:
+def _read_line(line: str, source: str, files: dict[str, Path], without_class: bool) -> Utterance | Reject:
     """Read the line of a turn, and take its file out of `files`."""
     match = _LINE.fullmatch(line)
     if match is None:
         return Reject("", source, f"{line[:80]!r} is not a turn of MSP-IMPROV with a label and ratings")
     name = f"MSP-{match['turn']}"
     path = files.pop(name, None)
-    if match["label"] == NO_AGREEMENT:
+    if match["label"] == NO_AGREEMENT and not without_class:
         return Reject(name, source, f"the raters did not agree ({NO_AGREEMENT})", by_rule=True)
-    if match["label"] not in EMOTION_CODES:
-        known = ", ".join([*EMOTION_CODES, NO_AGREEMENT])
-        return Reject(name, source, f"label {match['label']!r} is none of {known}")
+    if match["label"] not in (known := (*EMOTION_CODES, NO_AGREEMENT)):
+        return Reject(name, source, f"label {match['label']!r} is none of {', '.join(known)}")
     if path is None:
         return Reject(name, source, f"no clip {name}.wav beside the table; copy it there")
     ratings = (part.partition(":") for part in match["ratings"].replace(" ", "").split(";"))
     return Utterance(
         id=name,
         path=str(path),
-        emotion=EMOTION_CODES[match["label"]],
+        emotion=EMOTION_CODES.get(match["label"]),
         gender=GENDER_INITIALS[match["speaker"][0]],
         speaker_id=match["speaker"],
         session_id=match["session"],

@@ -14,7 +14,8 @@ The columns `valence`, `arousal` (EmoAct) and `dominance` hold the mean ratings 
 unknown. `session_id` is the podcast.
 
 Labels, by the plurality of at least five raters: A angry, H happy, S sad, N neutral, U surprised, F fearful,
-D disgusted, C (contempt) and O (other) other. X, no agreement, is left out.
+D disgusted, C (contempt) and O (other) other. X, no agreement, is left out; the configuration `ratings` keeps it,
+with -1 as its class.
 
 Schemes are the lab's split. `official` trains on Train, validates on Development (Validation in early releases) and
 tests on Test1, `test2` and `test3` on the set that they name. Some speakers of the test sets are in several of these.
@@ -64,6 +65,7 @@ class PodcastTurn(Utterance):
 class MspPodcast(CorpusBuilder):
     """MSP-Podcast (Lotfian and Busso 2019), for research on an agreement with UT Dallas."""
 
+    BUILDER_CONFIGS = [*CorpusBuilder.BUILDER_CONFIGS, CorpusBuilder.RATINGS]
     SPLIT_SCHEMES = tuple(_TEST_SETS)
     RATED = DIMENSIONS
     #: Release 1.12, whose speakers have not been counted here.
@@ -92,7 +94,7 @@ class MspPodcast(CorpusBuilder):
         for row in read_table(table, _REQUIRED):
             name, source = splitext(row.get("filename", ""))[0], f"{table}, line {row.line}"
             path = files.pop(name, None)
-            if row.get("emoclass") == NO_AGREEMENT:
+            if row.get("emoclass") == NO_AGREEMENT and not self.config.without_class:
                 yield Reject(name, source, f"the raters did not agree ({NO_AGREEMENT})", by_rule=True)
                 continue
             try:
@@ -132,8 +134,8 @@ def _turn(row: Row, source: str, name: str, path: Path | None, transcript: Path,
     if row.problem:
         raise ValueError(row.problem)
     emotion, part = row.get("emoclass", ""), row.get("split_set", "").lower()
-    if emotion not in EMOTION_CODES:
-        raise ValueError(f"EmoClass {emotion!r} is none of {', '.join([*EMOTION_CODES, NO_AGREEMENT])}")
+    if emotion not in (known := (*EMOTION_CODES, NO_AGREEMENT)):
+        raise ValueError(f"EmoClass {emotion!r} is none of {', '.join(known)}")
     if part not in (*_SPLITS, *_TEST_SETS.values()):
         raise ValueError(f"Split_Set {row.get('split_set', '')!r} is none of Train, Development, Test1, Test2, Test3")
     if path is None:
@@ -142,7 +144,7 @@ def _turn(row: Row, source: str, name: str, path: Path | None, transcript: Path,
     return PodcastTurn(
         id=name,
         path=str(path),
-        emotion=EMOTION_CODES[emotion],
+        emotion=EMOTION_CODES.get(emotion),
         gender=None if row.get("gender", "").lower() == "unknown" else optional(choice_in, row, "gender", GENDERS),
         speaker_id=None if speaker is None or speaker.lower() == "unknown" else speaker,
         session_id=name.rpartition("_")[0] or None,
