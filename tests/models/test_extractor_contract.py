@@ -14,6 +14,7 @@ from lssed_hf import EspnetAsrFeatureExtractor, PyResNetFeatureExtractor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+SINGLE_LABEL, MULTI_LABEL = "single_label_classification", "multi_label_classification"
 KINDS = {
     "pyresnet": (PyResNetFeatureExtractor, {"normalization": "utterance"}),
     "torch": (PyResNetFeatureExtractor, {"normalization": "utterance", "backend": "torch"}),
@@ -159,3 +160,36 @@ class TestAttention:
             with pytest.raises(ValueError, match="output_attentions=True: the layers keep no attention weights"):
                 network(features, output_attentions=True)
             network(features, output_attentions=False)
+
+
+class TestAccumulatedLoss:
+    """The Trainer gives the number of labels of all steps, and does not divide the losses of the steps itself."""
+
+    @pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL, "regression"])
+    @pytest.mark.parametrize("key", TINY_ZOO)
+    def test_steps_add_up_to_the_batch(self, key, problem_type):
+        model = make_tiny(key, num_labels=3, problem_type=problem_type)
+        features = torch.randn(4, 70, model.config.num_mel_bins)
+        labels = torch.arange(4) % 3 if problem_type == SINGLE_LABEL else torch.eye(4)[:, :3]
+        self.check(model, features, labels)
+
+    @pytest.mark.parametrize("problem_type", [SINGLE_LABEL, MULTI_LABEL])
+    def test_steps_of_classes_and_ratings_add_up_to_the_batch(self, problem_type):
+        model = make_tiny("pyresnet", num_labels=3, problem_type=problem_type, dimensions=["valence", "arousal"])
+        labels = torch.arange(4) % 3 if problem_type == SINGLE_LABEL else torch.eye(4)[:, :3]
+        self.check(model, torch.randn(4, 70, model.config.num_mel_bins), labels, ratings=torch.rand(4, 2))
+
+    @staticmethod
+    def check(model, features, labels, **others):
+        with torch.no_grad():
+            whole = model(features, labels=labels, **others).loss
+            steps = [
+                model(
+                    features[rows],
+                    labels=labels[rows],
+                    num_items_in_batch=torch.tensor(labels.numel()),
+                    **{name: values[rows] for name, values in others.items()},
+                ).loss
+                for rows in (slice(0, 3), slice(3, 4))
+            ]
+        torch.testing.assert_close(sum(steps), whole)

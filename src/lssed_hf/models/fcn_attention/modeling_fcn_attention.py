@@ -297,6 +297,9 @@ class FcnAttentionForAudioClassification(FcnAttentionPreTrainedModel):
         logits = self.classifier(self.dropout(outputs.pooler_output))
         # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
         loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
+        if loss is not None and self.config.problem_type != "single_label_classification":
+            # transformers uses it in the loss of that problem alone.
+            loss = loss * labels.numel() / (kwargs.get("num_items_in_batch") or labels.numel())
         return SequenceClassifierOutput(
             loss=loss,
             logits=logits,

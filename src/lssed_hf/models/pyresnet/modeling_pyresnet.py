@@ -392,14 +392,18 @@ class PyResNetForAudioClassification(PyResNetPreTrainedModel):
         )
         logits = self.classify(outputs.pooler_output)
         dimensions = self.dimension_head(self.dropout(outputs.pooler_output)) if self.config.dimensions else None
-        # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
-        loss = None if labels is None else self.loss_function(labels, logits, self.config, **kwargs)
+        loss = None
+        if labels is not None:
+            # kwargs hold `num_items_in_batch`: without it, gradients would grow with gradient accumulation.
+            loss = self.loss_function(labels, logits, self.config, **kwargs)
+            share = labels.numel() / (kwargs.get("num_items_in_batch") or labels.numel())
+            if self.config.problem_type != "single_label_classification":
+                loss = loss * share  # transformers uses the number in the loss of that problem alone
         if loss is not None and ratings is not None:
             if dimensions is None:
                 raise ValueError("ratings were given, and config.dimensions names no dimensions")
             errors = torch.where(ratings.isnan(), 0.0, dimensions - ratings.nan_to_num())
-            items = kwargs.get("num_items_in_batch") or len(errors)
-            loss = loss + errors.square().sum() / errors.shape[1] / items
+            loss = loss + errors.square().mean() * share
         return PyResNetClassifierOutput(
             loss=loss, logits=logits, hidden_states=outputs.hidden_states, dimensions=dimensions
         )
