@@ -2,13 +2,16 @@
 
 import ast
 import itertools
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from datasets.fingerprint import Hasher
 
 import lssed_hf
 
@@ -115,6 +118,16 @@ def test_every_public_name_can_be_had():
     assert set(lssed_hf.__all__) <= set(dir(lssed_hf))
     with pytest.raises(AttributeError, match="nothing_here"):
         lssed_hf.nothing_here  # noqa: B018
+
+
+def test_datasets_know_a_mapped_function_again():
+    def load(row):
+        return lssed_hf.load_audio(row["audio"])
+
+    before = Hasher.hash(load)
+    extractor = lssed_hf.create_feature_extractor("pyresnet-small", normalization="utterance")
+    extractor(np.zeros(16000), sampling_rate=16000)
+    assert Hasher.hash(load) == before and pickle.loads(pickle.dumps(lssed_hf)) is lssed_hf
 
 
 def test_the_zoo_by_name():

@@ -4,10 +4,24 @@ Importing this package registers its networks with transformers' Auto classes, a
 `pipeline("audio-classification", model=FOLDER)` and `load_dataset("lssed", data_dir=...)` work.
 """
 
+import importlib
+import sys
+import types
+
 import lazy_loader
 
 from .registration import register
 
+
+class _Package(types.ModuleType):
+    """Package that is pickled by its name, wherever it is installed."""
+
+    # dill takes a checkout's modules apart. `datasets` would not know a mapped function again that names this one.
+    def __reduce__(self):
+        return importlib.import_module, (self.__name__,)
+
+
+sys.modules[__name__].__class__ = _Package
 
 __version__ = "0.1.0"
 
