@@ -138,10 +138,16 @@ class TestLabels:
         for scores in results[UA].values():
             assert scores["before"] is None and scores["change"] is None and scores["after"]["value"] > 0.9
         assert "the labels are not those of the model" in results["notes"][0]
+        assert not any("chance" in note for note in results["notes"])
         model = load_classifier(tmp_path / "out")
         assert model.labels == ["boredom", "fear"] and model.model.class_means.shape[0] == 2
         found = lssed_hf.predict(own, tmp_path / "out", speaker_from="path")
         assert np.mean([one.label in one.file for one in found]) > 0.9
+
+    def test_a_new_head_that_learns_nothing_is_told_of(self, statistics_model, tmp_path):
+        own = write_tones(tmp_path / "own", tones={"boredom": 900, "fear": 900}, takes=4)
+        notes = lssed_hf.adapt(statistics_model, own, tmp_path / "out")["notes"]
+        assert len([note for note in notes if "may be no better than chance, UA 0.500" in note]) == 1
 
     def test_two_that_are_the_same_are_no_match(self, statistics_model, tmp_path):
         own = write_tones(tmp_path / "own", tones={"wut": 400, "anger": 2500, "sad": 900})

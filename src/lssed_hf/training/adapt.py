@@ -295,6 +295,12 @@ def _notes(results: dict[str, Any], model_labels: Sequence[str]) -> list[str]:
             f"{' and '.join(worse)}, the adapted model does no better on these clips than the model as it is, which "
             "you may keep"
         )
+    chance = 1 / len(counts)
+    new = {view: scores["after"] for view, scores in results["unweighted_accuracy"].items() if not scores["before"]}
+    if unsure := [view for view, score in new.items() if score and (score["low"] or 0) <= chance]:
+        notes.append(
+            f"{' and '.join(unsure)}, the new head may be no better than chance, UA {chance:.3f}: give it more clips"
+        )
     if results["temperatures"] is None:
         notes.append(f"fewer than {ENOUGH_CLIPS} clips: confidence is not calibrated anew")
     return notes
