@@ -29,6 +29,12 @@ def test_what_latex_would_obey_is_escaped(text, escaped):
     assert latex_text(text) == escaped
 
 
+def test_characters_that_pdflatex_lacks_are_named_above_a_table():
+    text = latex_table(["a"], [["中性 😀 ± → é"]], "ž")
+    assert text.startswith("% pdfLaTeX lacks 中 性 😀: use XeLaTeX or LuaLaTeX.\n\\begin{table}")
+    assert latex_table(["a"], [["± → é ’"]], "ž").startswith(r"\begin{table}")
+
+
 def test_a_latex_table_is_whole():
     text = latex_table(["a_1", "50 %"], [["x & y", "[1, 2]"], ["[z]", "{"]], "by_us", 1)
     check_latex(text, 2)

@@ -261,6 +261,9 @@ def test_a_recipe_tells_flags_that_are_set_and_systems_that_differ():
         "- all: optim `sgd`\n- a: model_name_or_path `pyresnet50`\n"
         "- b: model_name_or_path `pyresnet50`, learning_rate `0.1`"
     )
+    options = {"dataset_options": '{"labels_dir": "/home/me/labels", "gap": 1}'}
+    assert '- all: dataset_options `{"labels_dir": "labels", "gap": 1}`' in recipe({"a": options, "b": options})
+    assert "- all: label_pattern `{speaker}_{label}`" in recipe({"a": {"label_pattern": "{speaker}_{label}"}})
     same = {"model_name_or_path": "x"}
     assert recipe({"a": same, "b": same}).endswith("- all: model_name_or_path `x`")
 

@@ -179,6 +179,18 @@ def test_systems_whose_epochs_were_chosen_on_the_scored_people_are_no_measure(st
     assert said in out and "The paper's rows are of another test set: they fit the 35" in out
 
 
+def test_scored_people_who_are_in_the_training_set_are_told(study, tmp_path, capsys):
+    said = "2 of the 6 test speakers (33 %) are in the training set too"
+    assert said not in (study / "report.md").read_text(encoding="utf-8")
+    out = shutil.copytree(study, tmp_path / "out")
+    path = out / "runs" / "slow" / "seed_1" / "training.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**record, "shared_speakers": {"train, test": 2}}), encoding="utf-8")
+    assert cli.main(["finetune-daic", "--output_dir", str(out), "--report_only"]) == 0
+    assert said in capsys.readouterr().out and said in (out / "report.md").read_text(encoding="utf-8")
+    assert said.replace("%", r"\%") in (out / "table.tex").read_text(encoding="utf-8")
+
+
 def test_a_prepared_folder_tells_the_same_flow(study, release, tmp_path):
     assert cli.main(["prepare", "daic_woz", str(release), str(tmp_path / "prepared")]) == 0
     flow = json.loads((study / "results.json").read_text())["flow"]

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..wording import counted
 from .intervals import SCORES
+from .leakage import leakage_sentence
 from .participants import LEVELS
 from .phq8 import HIGHEST_SCORE, PHQ8_FIGURES
 from .published import TABLE_6
@@ -54,7 +55,8 @@ def depression_markdown(
     """Return the report below its heading.
 
     Args:
-        comparison: Result of `compare_depression`, perhaps with `phq8`, the result of `compare_phq8` by system.
+        comparison: Result of `compare_depression`, perhaps with `leakage` (see `speaker_leakage`) and `phq8`, the
+            result of `compare_phq8` by system.
         corpus: Corpus that the systems were tested on.
         split: Split that the systems were tested on.
         pictures: File names of pictures beside the report.
@@ -104,8 +106,8 @@ def _table_notes(comparison: Mapping[str, Any], corpus: str, split: str, differe
         )
     if difference:
         notes.append(f"**The paper's rows are on another test set: {difference}.**")
-    if chosen := chosen_on_scored_note(comparison):
-        notes.append(f"**{chosen}**")
+    flaws = [leak_note(comparison), chosen_on_scored_note(comparison)]
+    notes += [f"**{flaw}**" for flaw in flaws if flaw]
     if any(len(row["seeds"]) > 1 for row in comparison["systems"]):
         notes.append(
             "Scores are over seeds, ± one sample standard deviation. Their intervals are for one decision on each "
@@ -130,6 +132,16 @@ def chosen_on_scored_note(comparison: Mapping[str, Any]) -> str:
     if not names:
         return ""
     return f"Epochs of {', '.join(names)} were chosen on the scored participants: these scores are too high."
+
+
+def leak_note(comparison: Mapping[str, Any]) -> str:
+    """Return a sentence on scored participants who are in the training set too, empty without any.
+
+    Args:
+        comparison: Result of `compare_depression`, perhaps with `leakage` (see `speaker_leakage`).
+    """
+    leakage = comparison.get("leakage") or {}
+    return leakage_sentence(leakage) if leakage.get("shared") else ""
 
 
 def table_cells(comparison: Mapping[str, Any], paper: bool = True) -> tuple[list[str], list[list[str]]]:
@@ -276,6 +288,8 @@ def depression_latex(comparison: Mapping[str, Any], corpus: str, split: str, dif
         caption += " Scores are means over seeds."
     if uneven := uneven_seeds({row["name"]: row["seeds"] for row in comparison["systems"]}):
         caption += f" {uneven}"
+    if leak := leak_note(comparison):
+        caption += f" {leak}"
     if chosen := chosen_on_scored_note(comparison):
         caption += f" {chosen} None of them is bold."
     fair = [
@@ -387,6 +401,7 @@ __all__ = [
     "figure_cells",
     "flow_cells",
     "flow_section",
+    "leak_note",
     "people_cells",
     "table_cells",
 ]

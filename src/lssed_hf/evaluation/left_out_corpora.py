@@ -10,7 +10,7 @@ from .intervals import SCORES, bootstrap_scores, percentile_intervals
 from .run_results import RunResults, mean_and_std, score_runs
 from .ser_metrics.ser_metrics import score
 from .significance import holm, two_sided
-from .text_tables import latex_table, markdown_table, score_cell
+from .text_tables import SEEDS_NOTE, latex_table, markdown_table, score_cell, uneven_seeds
 
 
 #: Runs by system, corpus that was left out, and seed.
@@ -202,7 +202,14 @@ def left_out_markdown(comparison: Mapping[str, Any], pictures: Sequence[str]) ->
 
 def left_out_latex(comparison: Mapping[str, Any]) -> str:
     """Return the table of UA as LaTeX."""
-    caption = f"UA on corpora that were left out of the training; classes {', '.join(comparison['labels'])}."
+    caption = (
+        f"UA on corpora that were left out of the training; classes {', '.join(comparison['labels'])}. Brackets: 95 % "
+        "intervals; ECE: expected calibration error."
+    )
+    if any(len(system["seeds"]) > 1 for system in comparison["systems"]):
+        caption += f" {SEEDS_NOTE}"
+    if uneven := uneven_seeds({system["name"]: system["seeds"] for system in comparison["systems"]}):
+        caption += f" {uneven}"
     return latex_table(*left_out_cells(comparison), caption)
 
 

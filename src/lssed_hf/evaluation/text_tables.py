@@ -31,6 +31,8 @@ FEW_SPEAKERS = 10
 BOLD_NOTE = "Bold: best of the trained systems, where it beats {answer}."
 #: Sentence on scores of several seeds.
 SEEDS_NOTE = "Scores are means over seeds, ± one sample standard deviation."
+_LATIN = 0x17F  # last letter of Latin Extended-A
+_TYPOGRAPHY = "‘’“”„—…€"
 _REASONS = 4  # in a sentence on rows that are left out
 _EQUAL = 1e-12  # scores that are equal up to rounding
 
@@ -210,8 +212,12 @@ def latex_table(
         # The group keeps "[" after "\\" from being read as its argument.
         return " & ".join(f"{{}}{text}" if text.startswith("[") else text for text in texts) + r" \\"
 
+    lines = [line(header), *(line(row, number) for number, row in enumerate(rows))]
+    text = "".join([latex_text(caption), *lines])
+    foreign = sorted({character for character in text if ord(character) > _LATIN and character not in _TYPOGRAPHY})
     return "\n".join(
         [
+            *([f"% pdfLaTeX lacks {' '.join(foreign)}: use XeLaTeX or LuaLaTeX."] if foreign else []),
             rf"\begin{{{table}}}",
             r"\centering",
             r"\footnotesize",
@@ -220,9 +226,9 @@ def latex_table(
             rf"\caption{{{latex_text(caption)}}}",
             rf"\begin{{tabular}}{{{''.join(kinds)}}}",
             r"\toprule",
-            line(header),
+            lines[0],
             r"\midrule",
-            *(line(row, number) for number, row in enumerate(rows)),
+            *lines[1:],
             r"\bottomrule",
             r"\end{tabular}",
             rf"\end{{{table}}}",

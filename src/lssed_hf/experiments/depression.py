@@ -20,9 +20,11 @@ from ..evaluation.depression_report import (
     depression_latex,
     depression_markdown,
     flow_section,
+    leak_note,
     table_cells,
 )
 from ..evaluation.diagnosis import best_threshold
+from ..evaluation.leakage import speaker_leakage, worst_leakage
 from ..evaluation.participants import DepressionSystem, compare_depression, participant_run
 from ..evaluation.phq8 import HIGHEST_SCORE, compare_phq8
 from ..evaluation.plots import plot_observed_shares, plot_people, plot_roc
@@ -231,6 +233,8 @@ def write_depression(
     comparison = compare_depression(
         systems, decision, reference if reference in [system.name for system in systems] else None
     )
+    finished = [run for plan in plans for run in plan.runs.values() if not run.problem]
+    comparison["leakage"] = worst_leakage([speaker_leakage(read_record(run.folder)) for run in finished])
 
     if study.threshold == "training":
         comparison["phq8"] = _phq8(plans, decision)
@@ -251,7 +255,7 @@ def write_depression(
     text += depression_markdown(comparison, corpus, split, pictures, section, difference)
     text += f"\n## How it was done\n\n{_method(study, plans)}\n{left_out_section(left_out)}{missing_section(failures)}"
     write_text(output_dir / "report.md", text)
-    notes = [f"Corpus: {corpus}.", chosen_on_scored_note(comparison)]
+    notes = [f"Corpus: {corpus}.", leak_note(comparison), chosen_on_scored_note(comparison)]
     notes.append(f"The paper's rows are of another test set: {difference}." if difference else "")
     return Report(output_dir / "report.md", *table_cells(comparison, difference is not None), [*filter(None, notes)])
 

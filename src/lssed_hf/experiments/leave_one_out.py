@@ -144,7 +144,12 @@ def write_leave_one_out(runs: LeftOutRuns, corpora: Sequence[str], output_dir: P
     with replacing(output_dir / "confusion.png") as path:
         matrices = {f"{best['name']}: {corpus}": row["confusion_matrix"] for corpus, row in best["corpora"].items()}
         plot_confusion_matrices(matrices, comparison["labels"], path)
-    trainings = {key[0]: run.settings for key, run in runs.items() if isinstance(key, tuple)}
+    corpus_settings = {"dataset_name", "extra_corpora"}  # which differ between the trainings of a system
+    trainings = {
+        key[0]: {name: value for name, value in run.settings.items() if name not in corpus_settings}
+        for key, run in runs.items()
+        if isinstance(key, tuple)
+    }
     write_text(
         output_dir / "report.md",
         f"# Corpora that were left out: {', '.join(corpora)}\n\n"

@@ -62,6 +62,10 @@ def _flags(settings: Mapping[str, Any]) -> str:
 def _without_folders(value: Any) -> Any:
     if isinstance(value, list):
         return " ".join(str(_without_folders(item)) for item in value)
+    if str(value).startswith('{"'):  # JSON
+        options = json.loads(value)
+        texts = {name: _without_folders(item) for name, item in options.items() if isinstance(item, str)}
+        return json.dumps({**options, **texts})
     name, equals, folder = str(value).partition("=")
     if equals and os.path.isabs(folder):
         return name
