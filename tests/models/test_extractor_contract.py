@@ -10,6 +10,8 @@ from transformers import DataCollatorWithPadding
 
 import lssed_hf
 from lssed_hf import EspnetAsrFeatureExtractor, PyResNetFeatureExtractor
+from lssed_hf.models.espnet import feature_extraction_espnet_asr
+from lssed_hf.models.pyresnet import front_end_pyresnet
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -74,6 +76,21 @@ class TestWithoutPadding:
         assert batch["attention_mask"].tolist() == expected["attention_mask"].tolist()
         if not getattr(extractor, "pad_waveforms", False):
             torch.testing.assert_close(torch.as_tensor(batch["input_features"]), expected["input_features"])
+
+
+class TestClips:
+    @pytest.mark.parametrize("clip", ["clip.wav", ["clip.wav"], {"array": np.zeros(9)}, [{"path": "clip.wav"}]])
+    def test_what_has_no_samples_is_told_where_they_are(self, extractor, clip):
+        with pytest.raises(ValueError, match=r"samples are expected: .*load_audio\(path\).*row\['audio'\]\['array'\]"):
+            extractor(clip, sampling_rate=16000)
+
+    @pytest.mark.parametrize("gain", [20, 32768])
+    def test_floats_of_the_scale_of_integers_are_warned_of(self, extractor, clips, gain, monkeypatch):
+        warnings = []
+        monkeypatch.setattr(front_end_pyresnet, "_warn_once", warnings.append)
+        monkeypatch.setattr(feature_extraction_espnet_asr.logger, "warning_once", warnings.append)
+        extractor([gain * clip for clip in clips], sampling_rate=16000)
+        assert any("Divide those by 32768" in warning for warning in warnings) == (gain == 32768)
 
 
 class TestSettings:

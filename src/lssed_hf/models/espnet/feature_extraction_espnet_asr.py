@@ -15,6 +15,7 @@ logger = logging.get_logger(__name__)
 
 NORMALIZATIONS = ("global_mvn", "speaker", "utterance_mvn", "none")
 WINDOWS = ("hann", "hamming", "blackman", "bartlett")
+_LOUDEST = 64  # times full scale; recordings of floats stay far below
 
 
 class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
@@ -321,7 +322,12 @@ class EspnetAsrFeatureExtractor(SequenceFeatureExtractor):
 
 def _mono(clip, index: int) -> np.ndarray:
     """Check one clip and return it as float32 (samples,)."""
-    clip = np.asarray(clip)
+    given, clip = clip, np.asarray(clip)
+    if clip.dtype.kind in "OUS":
+        raise ValueError(
+            f"clip {index} is of type {type(given).__name__}, but its samples are expected: those of a file from "
+            "lssed_hf.load_audio(path), those of a row of datasets under row['audio']['array']"
+        )
     if clip.ndim != 1:
         raise ValueError(
             f"clip {index} has shape {clip.shape}, but mono (samples,) is expected: down-mix stereo first, e.g. "
@@ -340,6 +346,11 @@ def _mono(clip, index: int) -> np.ndarray:
     if not finite.all():
         first = int(np.argmin(finite))
         raise ValueError(f"clip {index} holds NaN or infinite samples, the first at sample {first}: repair or drop it")
+    if max(clip.max(), -clip.min()) > _LOUDEST:
+        logger.warning_once(
+            f"Clips reach beyond {_LOUDEST} times full scale, as 16-bit samples that were turned into floats. Divide "
+            "those by 32768: features depend on the scale."
+        )
     return clip
 
 

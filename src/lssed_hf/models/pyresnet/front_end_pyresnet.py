@@ -19,6 +19,7 @@ if int(np.__version__.partition(".")[0]) < 2:
 NORMALIZATIONS = ("corpus", "speaker", "utterance", "none")
 INPUT_TYPES = ("waveform", "spectrogram")
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue in ITU-R BT.601
+_LOUDEST = 64  # times full scale; recordings of floats stay far below
 _BLOCK = 256  # frames transformed at once, which bounds the memory that long recordings take
 _KEPT = 2**22  # bytes of an array that is kept for the next clip
 _ARRAYS = ("window", "denoise_window", "mel_filters", "mel_blocks", "power_blocks")  # computed from the settings
@@ -501,7 +502,12 @@ def _dense_blocks(filters: np.ndarray, size: int = 16) -> Iterator[tuple[slice, 
 
 def mono(clip, index: int) -> np.ndarray:
     """Check one clip and return it as float32 (samples,)."""
-    clip = np.asarray(clip)
+    given, clip = clip, np.asarray(clip)
+    if clip.dtype.kind in "OUS":
+        raise ValueError(
+            f"clip {index} is of type {type(given).__name__}, but its samples are expected: those of a file from "
+            "lssed_hf.load_audio(path), those of a row of datasets under row['audio']['array']"
+        )
     if clip.ndim != 1:
         raise ValueError(
             f"clip {index} has shape {clip.shape}, but mono (samples,) is expected: down-mix stereo first, e.g. "
@@ -520,6 +526,11 @@ def mono(clip, index: int) -> np.ndarray:
     if not finite.all():
         first = int(np.argmin(finite))
         raise ValueError(f"clip {index} holds NaN or infinite samples, the first at sample {first}: repair or drop it")
+    if max(clip.max(), -clip.min()) > _LOUDEST:
+        _warn_once(
+            f"Clips reach beyond {_LOUDEST} times full scale, as 16-bit samples that were turned into floats. Divide "
+            "those by 32768: features depend on the scale."
+        )
     return clip
 
 
