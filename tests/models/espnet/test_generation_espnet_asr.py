@@ -300,7 +300,10 @@ def test_what_transformers_does_unasked_is_no_option():
     logits = random_logits(1, 6, 5)
     config = GenerationConfig(length_penalty=1.0, temperature=1.0, top_k=50, do_sample=False, early_stopping=False)
     config.update(num_beams=3)
-    assert model.generate(logits, generation_config=config).tolist() == model.generate(logits, num_beams=3).tolist()
+    expected = model.generate(logits, num_beams=3).tolist()
+    assert model.generate(logits, generation_config=config).tolist() == expected
+    seq2seq_trainer = {"labels": torch.ones(1, 2, dtype=torch.int64), "synced_gpus": False}
+    assert model.generate(logits, num_beams=3, **seq2seq_trainer).tolist() == expected
 
 
 def test_half_precision_is_summed_in_double():

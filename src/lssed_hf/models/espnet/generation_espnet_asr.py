@@ -33,7 +33,8 @@ END_DETECT_LENGTHS, END_DETECT_MARGIN = 3, -10.0
 
 # Options of generation configurations that `generate` reads, and others that change nothing here.
 _USED = {*DEFAULTS, "max_new_tokens", "pad_token_id", "return_dict_in_generate", "output_scores"}
-_HARMLESS = {"bos_token_id", "eos_token_id", "decoder_start_token_id", "use_cache", "transformers_version"}
+# Seq2SeqTrainer gives its labels.
+_HARMLESS = {"bos_token_id", "eos_token_id", "decoder_start_token_id", "labels", "use_cache", "transformers_version"}
 
 
 @dataclass
