@@ -184,6 +184,13 @@ class TestPadding:
             together = model.base_model(batch, attention_mask=mask).pooler_output
         torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
+    def test_a_mask_of_another_length_or_with_padding_in_front_is_refused(self, model):
+        _, features, mask = padded_batch([60, 50])
+        with pytest.raises(ValueError, match=r"attention_mask has shape \(2, 9600\), and input_features"):
+            model(features, attention_mask=torch.ones(2, 9600))  # of samples
+        with pytest.raises(ValueError, match="padding in front"):
+            model(features, attention_mask=mask.flip(1))
+
     @pytest.mark.parametrize("shape", [(100, MEL_BINS), (2, 1, 100, MEL_BINS), (1, 100, MEL_BINS + 1)])
     def test_features_of_another_shape_are_refused(self, model, shape):
         with pytest.raises(ValueError, match=r"\(batch, frames, 8\) is expected"):

@@ -196,6 +196,15 @@ class WhisperStatisticsModel(WhisperStatisticsPreTrainedModel):
             )
         if attention_mask is None:
             attention_mask = torch.ones(input_features.shape[:2], device=input_features.device)
+        elif attention_mask.shape != input_features.shape[:2]:
+            raise ValueError(
+                f"attention_mask has shape {tuple(attention_mask.shape)}, and input_features "
+                f"{tuple(input_features.shape)}: a mask of (batch, frames) is expected"
+            )
+        # A compiled or exported network cannot depend on values.
+        tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if not tracing and bool((attention_mask[:, 1:] > attention_mask[:, :-1]).any()):
+            raise ValueError("attention_mask has padding in front of valid frames; pad behind the clips")
         lengths = attention_mask.long().sum(dim=1).clamp(min=1)
         features, mask = self._with_margin(input_features.to(self.dtype), lengths)
         states = self._states(features, mask)
