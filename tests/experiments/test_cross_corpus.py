@@ -172,6 +172,14 @@ def test_few_speakers_of_the_target(finished, corpora, capsys):
     text = (finished / "report.md").read_text(encoding="utf-8")
     assert "## Few speakers" in text and "| emodb | from ravdess | 2 |" in text
     assert (finished / "few_shot.png").is_file()
+    assert "too high for new speakers" not in text.split("## Few speakers")[1]
+    record = finished / "runs" / "ravdess" / "seed_0" / "few_shot_emodb_2" / "training.json"
+    known = record.read_text(encoding="utf-8")
+    record.write_text(json.dumps({**json.loads(known), "shared_speakers": {"train, test": 2}}), encoding="utf-8")
+    assert cli.main(["cross-corpus", "--output_dir", str(finished), "--report_only"]) == 0
+    few = (finished / "report.md").read_text(encoding="utf-8").split("## Few speakers")[1]
+    assert "**emodb: 2 of the 2 test speakers (100 %) are in the training set too" in few
+    record.write_text(known, encoding="utf-8")
 
     tuned = finished / "runs" / "ravdess" / "seed_0" / "few_shot_emodb_2"
     settings = read(tuned / "settings.json")["settings"]

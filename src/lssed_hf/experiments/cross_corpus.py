@@ -239,12 +239,22 @@ def write_cross_corpus(
     model = next(iter(pair_runs.values())).settings.get("model_name_or_path", "pyresnet50")
     text = f"# {model} across corpora\n\n{cross_corpus_markdown(comparison, target_split, 'table.png', names)}"
     if curves:
-        text += f"\n## Few speakers\n\n{few_shot_markdown(curves, 'few_shot.png')}\n"
+        text += f"\n## Few speakers\n\n{few_shot_markdown(curves, 'few_shot.png')}\n{_few_shot_leaks(few_shot_runs)}"
     recipes = {source: run.settings for (source, _), run in trainings.items()}
     text += f"\n## Recipe\n\n{recipe(recipes)}\n{missing_section(failures)}"
     write_text(output_dir / "report.md", text)
     notes = [f"{source}: {leakage_sentence(leakage)}" for source, leakage in comparison["leakages"].items()]
     return Report(output_dir / "report.md", *pair_cells(comparison), notes)
+
+
+def _few_shot_leaks(few_shot_runs: FewShotRuns) -> str:
+    """Return sentences, Markdown, on test speakers that finished runs were fine-tuned on, empty without any."""
+    leakages: dict[str, list[dict[str, int | None]]] = {}
+    for (_, target, *_), run in few_shot_runs.items():
+        if not run.problem:
+            leakages.setdefault(target, []).append(speaker_leakage(read_record(run.folder)))
+    worst = {target: worst_leakage(of_target) for target, of_target in leakages.items()}
+    return "".join(f"\n**{name}: {leakage_sentence(row)}**\n" for name, row in worst.items() if row["shared"])
 
 
 def _few_shot_results(
