@@ -206,6 +206,17 @@ def test_one_speaker_gives_no_interval_and_few_give_narrow_ones(make_run):
     assert "too narrow" not in text and "never below" not in text and "cover the choice" not in text
 
 
+def test_utterances_of_unknown_speakers_count_as_those_of_one_more(make_run):
+    systems = [System(name, "pyresnet50", "", {0: make_run(seed)}) for name, seed in (("a", 0), ("b", 1))]
+    for system in systems:
+        run = system.runs[0]
+        system.runs[0] = dataclasses.replace(run, speakers=[None, *run.speakers[1:]])
+    comparison = compare_systems(systems)
+    assert (comparison["num_speakers"], comparison["num_clusters"]) == (8, 9)
+    text = comparison_markdown(comparison, "lssed", "table.png")
+    assert "Utterances of unknown speakers count as those of one more." in text and "never below 0.0039" in text
+
+
 def test_seeds_that_differ_are_named(make_run):
     both = {0: make_run(0), 1: make_run(1)}
     comparison = compare_systems([System("a", "x", "", both), System("b", "y", "", {1: make_run(2)})])

@@ -67,6 +67,8 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
         of the paper's row or None; `adversarial`, None or the `epsilon` and the scores on fake clips;
         `confusion_matrix`, summed over seeds; `groups` and `speakers`, see `fairness`.
         `labels`, `num_utterances`, `num_speakers`, `majority` and `majority_from`, see `evaluate_predictions`.
+        `num_clusters`, the number of speakers that are resampled: the known ones, and one for all unknown ones; None
+        where all are unknown.
         `leakage`, that of the run with the most speakers of the test set in training (see `speaker_leakage`).
         `reference`, its name, `reference_chosen`, "by UA" or "by name", and `comparisons`: for every other system
         `system`, both `SCORES` (see `paired_differences`) with `p_holm`, and `mcnemar` with `p_holm` and the `seed`
@@ -83,6 +85,7 @@ def compare_systems(systems: Sequence[System], reference: str | None = None) -> 
     return {
         "labels": first.labels,
         **{key: first.results[key] for key in ("num_utterances", "num_speakers", "majority", "majority_from")},
+        "num_clusters": None if first.speakers is None else len(set(first.speakers)),
         "leakage": worst_leakage(
             [facts["leakage"] for system in systems for facts in system.facts if "leakage" in facts]
         ),
@@ -194,9 +197,12 @@ def comparison_markdown(
         size += f" of {counted(comparison['num_speakers'], 'speaker')}"
     several = any(len(row["seeds"]) > 1 for row in comparison["systems"])
     chance = "" if several else " and seed, of which there is one"
-    clusters = "utterance" if comparison["num_speakers"] is None else "speaker"
-    notes = [f"Tested on {size} of {corpus}. {bracket_note({**comparison, 'interval_clusters': clusters})}"]
-    if comparison["num_speakers"] != 1:
+    clusters = comparison["num_clusters"]
+    resampled = {"num_speakers": clusters, "interval_clusters": "utterance" if clusters is None else "speaker"}
+    notes = [f"Tested on {size} of {corpus}. {bracket_note(resampled)}"]
+    if clusters != comparison["num_speakers"]:
+        notes[0] += " Utterances of unknown speakers count as those of one more."
+    if clusters != 1:
         notes[0] += f" They cover the choice of the test set, not that of training data{chance}."
     if several:
         notes.append(f"{SEEDS_NOTE} The interval is that of the mean.")
@@ -373,7 +379,7 @@ def _p_cell(p: float | None) -> str:
 
 
 def _significance_note(comparison: Mapping[str, Any]) -> str:
-    reference, speakers = comparison["reference"], comparison["num_speakers"]
+    reference, speakers = comparison["reference"], comparison["num_clusters"]
     notes = [
         f"Differences are each system minus {reference}, with 95 % intervals of a paired bootstrap that resamples "
         "speakers. p is that of swapping the two systems for random speakers, two-sided, and Holm-corrected over the "
