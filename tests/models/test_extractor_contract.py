@@ -152,6 +152,20 @@ class TestMelBins:
                     model(**inputs)
 
 
+class TestPaddingInFront:
+    @pytest.mark.parametrize("key", TINY_ZOO)
+    def test_is_refused_or_changes_nothing(self, key):
+        model = make_tiny(key)
+        features, mask = torch.randn(1, 160, model.config.num_mel_bins), torch.ones(1, 160, dtype=torch.int64)
+        mask[0, :30] = 0
+        if key in ("resnet", "vgg", "adv_vgg"):  # run in groups of equal length
+            expected = model(features[:, 30:]).logits
+            torch.testing.assert_close(model(features, attention_mask=mask).logits, expected)
+        else:
+            with pytest.raises(ValueError, match="padding in front"):
+                model(features, attention_mask=mask)
+
+
 class TestAttention:
     @pytest.mark.parametrize(
         ("key", "positions"),

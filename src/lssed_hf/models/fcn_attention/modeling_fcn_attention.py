@@ -221,6 +221,8 @@ class FcnAttentionModel(FcnAttentionPreTrainedModel):
         tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
         if attention_mask is None or (not tracing and bool(attention_mask.all())):
             lengths = None  # nothing is padded, so nothing has to be masked
+        elif not tracing and bool((attention_mask[:, 1:] > attention_mask[:, :-1]).any()):
+            raise ValueError("attention_mask has padding in front of valid frames; pad behind the clips")
         else:
             lengths = attention_mask.long().sum(dim=1).clamp(min=self.config.min_size)
             # Padding may hold anything, NaN included.

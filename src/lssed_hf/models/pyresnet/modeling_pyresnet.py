@@ -291,6 +291,8 @@ class PyResNetModel(PyResNetPreTrainedModel):
         tracing = torch.compiler.is_compiling() or torch.jit.is_tracing()
         if attention_mask is None or (not tracing and bool(attention_mask.all())):
             mask = None  # nothing is padded, so nothing has to be masked
+        elif not tracing and bool((attention_mask[:, 1:] > attention_mask[:, :-1]).any()):
+            raise ValueError("attention_mask has padding in front of valid frames; pad behind the clips")
         else:
             mask = attention_mask[:, None, None, :].to(self.dtype)
 
