@@ -69,3 +69,11 @@ def test_a_model_that_is_not_there_is_named_with_the_nearest(tmp_path):
     _, model_args, _ = parse_flags({"model_name_or_path": "me/nothing", "output_dir": str(tmp_path)})
     with pytest.raises(OSError, match="no model 'me/nothing'"):
         network.build_model(model_args, Problem(["a", "b"], "emotion"))
+
+
+def test_weights_of_8_bits_that_no_training_changes_are_told_of(tmp_path, caplog):
+    for name, told in (("encoder-small", True), ("pyresnet-small", False)):
+        _, model_args, _ = parse_flags({"model_name_or_path": name, "output_dir": str(tmp_path)})
+        caplog.clear()
+        network.build_model(model_args, Problem(["a", "b"], "emotion"))
+        assert ("the 8-bit weights of encoder-small stay as they are" in caplog.text) == told

@@ -168,6 +168,8 @@ def build_model(
         model.freeze_feature_encoder()
     if model_args.num_trainable_stages is not None:
         freeze(model, model_args.num_trainable_stages)
+    elif any(buffer.dtype == torch.int8 for buffer in model.buffers()):
+        logger.warning(f"the 8-bit weights of {name} stay as they are: start from the encoder that it was made of")
     return model, feature_extractor
 
 
