@@ -59,6 +59,13 @@ def wait_for(address: str, done: Callable[[], bool]) -> str:
     raise AssertionError("it ended before it served")
 
 
+def test_a_python_that_goes_on_is_terminated_as_before(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        cli.main(["serve", "--help"])
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_it_is_stopped_and_leaves_nothing(model_folders, tmp_path, make_speech, forking_python, stop):
     pytest.importorskip("gradio")

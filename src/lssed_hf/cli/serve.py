@@ -44,19 +44,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.exit(0)
 
     # So that recordings are deleted then too. Until then, the first process of a container ignores the signal.
-    signal.signal(signal.SIGTERM, terminate)
-    args = parser().parse_args(argv)
-    from ..web.serve import serve
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        args = parser().parse_args(argv)
+        from ..web.serve import serve
 
-    serve(
-        args.models,
-        host=args.host,
-        port=args.port,
-        limits={"max_seconds": args.max_seconds, "max_file_mb": args.max_file_mb},
-        inbrowser=args.inbrowser,
-        device=args.device,
-        trust_remote_code=args.trust_remote_code,
-        engine=engine_of(args),
-        terminated=terminated,
-    )
+        serve(
+            args.models,
+            host=args.host,
+            port=args.port,
+            limits={"max_seconds": args.max_seconds, "max_file_mb": args.max_file_mb},
+            inbrowser=args.inbrowser,
+            device=args.device,
+            trust_remote_code=args.trust_remote_code,
+            engine=engine_of(args),
+            terminated=terminated,
+        )
+    finally:
+        # Processes that are forked later would inherit it, and may miss the signal while they wait for a lock.
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     return 0
