@@ -28,6 +28,7 @@ RANKS = [
         "lookup",
         "ray_cluster",
         "scan",
+        "signals",
         "decoding",
         "suggest",
         "unpack",

@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+from .signals import restoring_sigterm
+
 
 #: Engines that `prepare` and `predict` can run on.
 ENGINES = ("local", "ray")
@@ -62,15 +64,16 @@ def ray_cluster(address: str | None = None, num_cpus: int | None = None) -> Iter
     else:
         _check_address(address)
         arguments = {"address": address}
-    try:
+    with restoring_sigterm():
         try:
-            ray.init(**arguments, log_to_driver=False, logging_level="ERROR")
-        except Exception as error:  # any type: other versions, a wrong token, a busy machine
-            action = "start Ray on this machine" if address is None else f"join the Ray cluster at {address}"
-            raise OSError(f"cannot {action}: {error}") from error
-        yield ray
-    finally:
-        ray.shutdown()
+            try:
+                ray.init(**arguments, log_to_driver=False, logging_level="ERROR")
+            except Exception as error:  # any type: other versions, a wrong token, a busy machine
+                action = "start Ray on this machine" if address is None else f"join the Ray cluster at {address}"
+                raise OSError(f"cannot {action}: {error}") from error
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def _check_address(address: str) -> None:

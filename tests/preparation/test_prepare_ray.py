@@ -102,6 +102,19 @@ def test_same_bytes_on_a_cluster_of_its_own(whole, tmp_path, capsys):
     assert not ray.is_initialized()
 
 
+def test_a_python_that_leaves_a_cluster_is_terminated_as_before(ray_address):
+    def terminate(*_):
+        raise AssertionError("nothing sends the signal")
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with ray_cluster.ray_cluster(ray_address):
+            assert signal.getsignal(signal.SIGTERM) != terminate, "Ray's own"
+        assert signal.getsignal(signal.SIGTERM) == terminate
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_a_killed_worker_costs_nothing_and_leaves_nothing(whole, tmp_path, monkeypatch, ray_address):
     folder, expected = whole
     monkeypatch.setattr(engines, "write_in_task", killing(3, tmp_path / "killed"))

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from ..signals import restoring_sigterm
 from .parser import CommandParser, add_engine_arguments, engine_of
 
 
@@ -43,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminated.set()
         sys.exit(0)
 
-    # So that recordings are deleted then too. Until then, the first process of a container ignores the signal.
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
+    with restoring_sigterm():
+        # So that recordings are deleted then too. Until then, the first process of a container ignores the signal.
+        signal.signal(signal.SIGTERM, terminate)
         args = parser().parse_args(argv)
         from ..web.serve import serve
 
@@ -60,7 +61,4 @@ def main(argv: Sequence[str] | None = None) -> int:
             engine=engine_of(args),
             terminated=terminated,
         )
-    finally:
-        # Processes that are forked later would inherit it, and may miss the signal while they wait for a lock.
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     return 0
