@@ -1,40 +1,55 @@
 """Loader workers and shared memory that is too small: an error, where torch would wait for ever."""
 
 import os
+import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from lssed_hf.training.shared_memory import RoomyCollator, SharedMemoryError
+from lssed_hf.training.shared_memory import RoomyCollator
 
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the place of shared memory is that of Linux")
 
+#: In a Python of its own: workers of the loader are forks, and this one has threads and pipes that they would share.
+LOADING = """
+import os
+from types import SimpleNamespace
 
-def collate(clips):
-    return {"values": torch.stack(clips)}
+import torch
+
+from lssed_hf.training.shared_memory import RoomyCollator
+
+os.statvfs = lambda place: SimpleNamespace(f_bavail={free}, f_frsize=1)
+settings = {{"batch_size": 2, "num_workers": 2, "timeout": 120, "multiprocessing_context": "fork"}}
+clips = torch.ones(6, 2**18)
+loader = torch.utils.data.DataLoader(clips, collate_fn=RoomyCollator(lambda rows: {{"v": torch.stack(rows)}}), **settings)
+try:
+    print([tuple(batch["v"].shape) for batch in loader])
+except Exception as error:
+    print(f"{{type(error).__name__}}: {{error}}")
+"""
 
 
-@pytest.mark.parametrize("free", [0, 2**30])
-def test_a_batch_needs_room(free, monkeypatch):
-    monkeypatch.setattr(os, "statvfs", lambda place: SimpleNamespace(f_bavail=free, f_frsize=1))
-    settings = {"batch_size": 2, "num_workers": 2, "timeout": 120, "multiprocessing_context": "fork"}
-    loader = torch.utils.data.DataLoader(torch.ones(6, 2**18), collate_fn=RoomyCollator(collate), **settings)
-    if free:
-        assert [batch["values"].shape for batch in loader] == [(2, 2**18)] * 3
-        return
-    batches = iter(loader)
-    with pytest.raises(SharedMemoryError) as caught:
-        next(batches)
-    batches._shutdown_workers()  # they hold the pipes of other tests
-    assert str(caught.value) == (
-        "/dev/shm has no room for a batch of 2.0 MB: give --dataloader_num_workers 0, or more shared memory "
-        "(docker run --shm-size)"
-    )
+@pytest.mark.parametrize(
+    ("free", "expected"),
+    [
+        (
+            0,
+            "SharedMemoryError: /dev/shm has no room for a batch of 2.0 MB: give --dataloader_num_workers 0, or more "
+            "shared memory (docker run --shm-size)\n",
+        ),
+        (2**30, f"{[(2, 2**18)] * 3}\n"),
+    ],
+)
+def test_a_batch_needs_room(free, expected):
+    command = [sys.executable, "-c", LOADING.format(free=free)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.stdout == expected, done.stderr
 
 
 def test_without_workers_no_room_is_needed(monkeypatch):
     monkeypatch.setattr(os, "statvfs", lambda place: pytest.fail("it looks"))
-    assert RoomyCollator(collate)([torch.ones(3)])["values"].shape == (1, 3)
+    collate = RoomyCollator(lambda clips: {"values": torch.stack(clips)})
+    assert collate([torch.ones(3)])["values"].shape == (1, 3)
