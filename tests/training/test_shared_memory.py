@@ -23,8 +23,8 @@ from lssed_hf.training.shared_memory import RoomyCollator
 
 os.statvfs = lambda place: SimpleNamespace(f_bavail={free}, f_frsize=1)
 settings = {{"batch_size": 2, "num_workers": 2, "timeout": 120, "multiprocessing_context": "fork"}}
-clips = torch.ones(6, 2**18)
-loader = torch.utils.data.DataLoader(clips, collate_fn=RoomyCollator(lambda rows: {{"v": torch.stack(rows)}}), **settings)
+collate = RoomyCollator(lambda clips: {{"v": torch.stack(clips)}})
+loader = torch.utils.data.DataLoader(torch.ones(6, 2**18), collate_fn=collate, **settings)
 try:
     print([tuple(batch["v"].shape) for batch in loader])
 except Exception as error:
